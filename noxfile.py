@@ -1,0 +1,102 @@
+"""Every command that a person or CI runs; `nox -l` is the manual."""
+
+from __future__ import annotations
+
+import nox
+
+nox.needs_version = ">=2025.2"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = False
+
+DEV = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]["dev"]
+
+
+def tool(*names: str) -> list[str]:
+    """Return the requirements of single tools, as the dev extra states them."""
+    return [requirement for requirement in DEV if requirement.startswith(names)]
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    session.run("python", "-m", "pytest", *arguments, *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, layout and spelling."""
+    session.install(*tool("ruff", "codespell"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("codespell")
+
+
+@nox.session
+def fix(session: nox.Session) -> None:
+    """Repair what the linter can repair, and format."""
+    session.install(*tool("ruff"))
+    session.run("ruff", "check", "--fix")
+    session.run("ruff", "format")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check every type, those of the tests included."""
+    session.install("-e", ".[dev]")
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Test on SQLite, Turso and PostgreSQL, or on what follows `--`: nox -s tests -- --backend mariadb."""
+    session.install("-e", ".[dev]")
+    pytest(session, "--ignore=tests/packaging")
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+def pythons(session: nox.Session) -> None:
+    """Test the same on every supported Python that this machine has."""
+    session.install("-e", ".[dev]")
+    pytest(session, "--ignore=tests/packaging")
+
+
+@nox.session
+@nox.parametrize("djanorm", ["4.4.0", "4.5.0"])
+def djanorm(session: nox.Session, djanorm: str) -> None:
+    """Test the same with every supported djanorm."""
+    session.install("-e", ".[dev]", f"djanorm=={djanorm}")
+    pytest(session, "--ignore=tests/packaging")
+
+
+@nox.session(name="all")
+def every(session: nox.Session) -> None:
+    """Test everything on all five databases; a server that is missing is a failure."""
+    session.install("-e", ".[dev]")
+    pytest(session, "--backend", "all", "--no-skips")
+
+
+@nox.session
+def embed(session: nox.Session) -> None:
+    """Test with a real embedding model; installs torch."""
+    session.install("-e", ".[dev,embed]")
+    pytest(session, "-m", "embed")
+
+
+@nox.session
+def dist(session: nox.Session) -> None:
+    """Build the wheel, install it with no driver, and import it."""
+    session.install(*tool("build", "pytest"))
+    pytest(session, "tests/packaging", "--noconftest", "--override-ini=addopts=")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    session.install(*tool("mkdocs-material"))
+    session.run("mkdocs", "build", "--strict")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure, and print one JSON line per case: nox -s bench -- --help."""
+    session.install("-e", ".[dev]")
+    session.run("python", "-m", "benchmarks.run", *session.posargs)
