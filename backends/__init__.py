@@ -1,0 +1,25 @@
+"""Where do I get a real database? One module each, with the same stem as its dialect.
+
+``with get("postgresql").start() as running: dorm.configure(DATABASES={"default": running.new_database()})``
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from backends._backend import Backend, BackendUnavailable, Running, Settings
+
+__all__ = ["Backend", "BackendUnavailable", "Running", "Settings", "get", "names"]
+
+
+def names() -> list[str]:
+    """Return the stems of the modules in this folder: the tree is the registry."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
+
+
+def get(name: str) -> Backend:
+    if name not in names():
+        raise LookupError(f"No backend is called {name!r}. There are: {', '.join(names())}.")
+    backend: Backend = import_module(f"backends.{name}").BACKEND
+    return backend

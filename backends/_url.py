@@ -1,0 +1,32 @@
+"""A DATABASES entry as a URL and back: how one process tells another where a server is."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from dorm.conf import parse_database_url
+
+
+def settings_from(url: str) -> dict[str, Any]:
+    settings = parse_database_url(url)
+    # djanorm leaves libpq's `?host=/folder` (a Unix socket) in OPTIONS, beside an empty HOST.
+    if folder := settings.get("OPTIONS", {}).pop("host", None):
+        settings["HOST"] = folder
+    return settings
+
+
+def url_from(settings: dict[str, Any]) -> str:
+    engine, options = settings["ENGINE"], dict(settings.get("OPTIONS", {}))
+    if engine in ("sqlite", "libsql"):
+        return f"{engine}:///{settings['NAME']}{_query(options)}"
+    host = settings["HOST"]
+    if host.startswith("/"):
+        options["host"], host = host, ""
+    user = quote(settings["USER"], safe="")
+    password = quote(settings["PASSWORD"], safe="")
+    return f"{engine}://{user}:{password}@{host}:{settings['PORT']}/{settings['NAME']}{_query(options)}"
+
+
+def _query(options: dict[str, Any]) -> str:
+    return f"?{urlencode(options, safe='/')}" if options else ""

@@ -1,0 +1,28 @@
+"""A server must not outlive the process that started it, however that one ends."""
+
+from __future__ import annotations
+
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def stop_if_this_process_dies(pid: int, signal: str = "TERM") -> Iterator[None]:
+    """Keep a shell on the other end of a pipe, which closes even when this process is killed.
+
+    PR_SET_PDEATHSIG would do without the shell, but it fires when the *thread* that started the server ends.
+    """
+    script = f'cat >/dev/null; kill -{signal} "$0" 2>/dev/null'
+    command = ["sh", "-c", script, str(pid)]
+    # In a session of its own: Ctrl-C must not end the watcher before the watched.
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
+    ) as watcher:
+        try:
+            yield
+        finally:
+            watcher.kill()
