@@ -1,0 +1,1 @@
+"""Projects to run, read and copy from; each folder is one."""

@@ -1,0 +1,34 @@
+"""What is printed: one table per question."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from examples.package_search.search import index_scan
+
+if TYPE_CHECKING:
+    from dorm_vector.query import VectorQuerySet
+
+    from examples.package_search.packages.models import Package
+
+
+def plain_console() -> Console:
+    # Summaries are other people's text: "[...]" in one is no markup of ours, and ":x:" no emoji.
+    return Console(markup=False, emoji=False, highlight=False)
+
+
+def show(console: Console, title: str, packages: VectorQuerySet[Package]) -> None:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("package", no_wrap=True)
+    table.add_column("section", no_wrap=True)
+    table.add_column("summary", no_wrap=True, overflow="ellipsis")
+    table.add_column("distance", justify="right", no_wrap=True)
+    for package in packages:
+        table.add_row(package.name, package.section, package.summary, f"{package.distance:.4f}")
+    console.print(table)
+    if plan := index_scan(packages):
+        console.print(f"plan: {plan}\n", style="dim")
