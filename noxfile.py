@@ -85,7 +85,7 @@ def embed(session: nox.Session) -> None:
 def dist(session: nox.Session) -> None:
     """Build the wheel, install it with no driver, and import it."""
     session.install(*tool("build", "pytest"))
-    pytest(session, "tests/packaging", "--noconftest", "--override-ini=addopts=")
+    pytest(session, "tests/packaging", "--noconftest")
 
 
 @nox.session

@@ -1,0 +1,112 @@
+"""Everything that the documentation shows runs, everything public is documented, and every link leads somewhere.
+
+The blocks of a page run in its order, in a process and a folder of their own, and its Python blocks share one
+namespace. A block with `title="path"` is written there instead, as a reader would do; of a console block, the `$ `
+lines that begin with `dorm ` or `python -m examples` are run. What a page needs and its reader does not can stand in
+an HTML comment. A block that cannot run says why, directly above: `<!-- not run: reason -->`.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import types
+from pathlib import Path
+
+import pytest
+
+import dorm_vector
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "backends").glob("*.md"))]
+
+BLOCK = re.compile(
+    r"^(?P<excuse> *<!-- not run: \S[^\n]*-->\n)?"
+    r"(?P<indent> *)```(?P<language>\w*)(?P<info>[^\n]*)\n(?P<text>.*?)^(?P=indent)```$",
+    re.DOTALL | re.MULTILINE,
+)
+TITLE = re.compile(r'title="([^"]+)"')
+COMMAND = re.compile(r"(?:^\$ |&& )(?P<command>(?:dorm |python -m examples)[^\n&]*)", re.MULTILINE)
+LINK = re.compile(r"\]\((?!\w+:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
+HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def runnable(page: Path) -> list[re.Match[str]]:
+    found = BLOCK.finditer(page.read_text())
+    return [block for block in found if not block["excuse"] and block["language"] in ("python", "console")]
+
+
+def run_page(page: Path) -> None:
+    """Run a page in this process and this folder."""
+    sys.modules["__main__"] = module = types.ModuleType("__main__")
+    sys.path.insert(0, "")
+    with asyncio.Runner() as runner:
+        for block in runnable(page):
+            text = textwrap.dedent(block["text"])
+            if title := TITLE.search(block["info"]):
+                write(Path(title[1]), text)
+            elif block["language"] == "python":
+                # As many lines above it as on the page, so that a traceback names the page's line.
+                line = block.string.count("\n", 0, block.start("text"))
+                run_python("\n" * line + text, name_of(page), module, runner)
+            else:
+                for command in COMMAND.finditer(text):
+                    subprocess.run(command["command"].split(), check=True)
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def run_python(source: str, filename: str, module: types.ModuleType, runner: asyncio.Runner) -> None:
+    code = compile(source, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    result = eval(code, vars(module))  # noqa: S307 - the documentation's own code
+    if inspect.iscoroutine(result):
+        runner.run(result)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as mkdocs and GitHub make them."""
+    plain = [re.sub(r"[^\w\s-]", "", heading).strip().lower() for heading in HEADING.findall(page.read_text())]
+    return {re.sub(r"[\s]+", "-", heading) for heading in plain}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)], ids=name_of)
+def test_the_examples_of_a_page_run(page: Path, tmp_path: Path) -> None:
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, __file__, str(page)]
+    run = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert run.returncode == 0, f"{run.stdout}\n{run.stderr}"
+
+
+@pytest.mark.parametrize("name", dorm_vector.__all__)
+def test_a_public_name_is_in_the_reference(name: str) -> None:
+    reference = "\n".join(page.read_text() for page in PAGES if page.parent.name == "reference")
+    assert re.search(rf"\b{re.escape(name)}\b", reference)
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=name_of)
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    dead = []
+    for link in LINK.finditer(BLOCK.sub("", page.read_text())):
+        target = page.parent / link["path"] if link["path"] else page
+        if not target.exists() or (link["anchor"] and link["anchor"] not in anchors(target)):
+            dead.append(link[0])
+    assert not dead
+
+
+if __name__ == "__main__":
+    run_page(Path(sys.argv[1]))

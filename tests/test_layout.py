@@ -1,0 +1,148 @@
+"""The tree says what belongs together, who may know what, and how large a thing may grow."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+import dorm_vector
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = sorted((ROOT / "dorm_vector").rglob("*.py"))
+SEAM = sorted((ROOT / "dorm_vector/djanorm").rglob("*.py"))
+RESOLVER = ROOT / "dorm_vector/dialects/__init__.py"
+DIALECTS = {path.stem: path for path in sorted((ROOT / "dorm_vector/dialects").glob("[!_]*.py")) if path.stem != "base"}
+BACKENDS = {path.stem: path for path in sorted((ROOT / "backends").glob("[!_]*.py"))}
+GOLDEN = {path.stem for path in (ROOT / "tests/golden").glob("*.sql")}
+PAGES = {path.stem for path in (ROOT / "docs/databases").glob("*.md")}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+DRIVERS = {"aiomysql", "aiosqlite", "libsql", "numpy", "pgvector", "psycopg", "pymysql", "sqlite3", "turso"}
+TELLS_THE_DATABASE = {"vendor", "get_server_info", "server_info", "server_version", *DIALECTS}
+
+
+def found(paths: Iterable[Path], finder: Callable[[ast.AST], Iterable[str]]) -> list[str]:
+    """Return `file:line what` for everything that the finder yields in these files."""
+    return [
+        f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)} {what}"
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text(), str(path)))
+        for what in finder(node)
+    ]
+
+
+def imported(node: ast.AST) -> Iterator[str]:
+    """Yield the top package of every absolute import."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name.split(".")[0] for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+        yield node.module.split(".")[0]
+
+
+def database_asked_for(node: ast.AST) -> Iterator[str]:
+    """Yield the words by which code asks, or says, which database this is."""
+    if isinstance(node, ast.Attribute) and node.attr in TELLS_THE_DATABASE:
+        yield node.attr
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in TELLS_THE_DATABASE:
+        yield node.value
+    elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dorm.db.backends"):
+        yield f"{node.module}"
+
+
+def foreign_private_names(node: ast.AST) -> Iterator[str]:
+    """Yield the private names that code takes from somebody else."""
+    if isinstance(node, ast.Attribute) and not is_own(node.value):
+        names: Iterable[object] = [node.attr]
+    elif isinstance(node, ast.ImportFrom) and not node.level:
+        names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr", "setattr", "delattr"):
+        names = [argument.value for argument in node.args[1:2] if isinstance(argument, ast.Constant)]
+    else:
+        return
+    yield from (name for name in names if isinstance(name, str) and re.match(r"_(?!_)|__\w+(?<!__)$", name))
+
+
+def is_own(value: ast.AST) -> bool:
+    return ast.unparse(value) in ("self", "cls", "super()")
+
+
+def long_functions(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        lines = (node.end_lineno or 0) - node.lineno + 1
+        if lines > 50:
+            yield f"{node.name}: {lines} lines"
+
+
+def long_files(paths: Iterable[Path], limit: int) -> list[str]:
+    lines = {path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines()) for path in paths}
+    return [f"{name}: {count} lines" for name, count in lines.items() if count > limit]
+
+
+@pytest.mark.parametrize("stem", DIALECTS)
+def test_a_dialect_has_a_backend_golden_sql_a_page_and_an_extra(stem: str) -> None:
+    assert stem in BACKENDS
+    assert stem in GOLDEN
+    assert stem in PAGES
+    assert stem in PROJECT["optional-dependencies"]
+
+
+def test_golden_sql_and_pages_belong_to_a_dialect() -> None:
+    assert DIALECTS.keys() >= GOLDEN
+    assert DIALECTS.keys() >= PAGES
+
+
+def test_the_package_and_the_backends_never_import_each_other() -> None:
+    assert not [line for line in found(PACKAGE, imported) if line.endswith(" backends")]
+    backends = sorted((ROOT / "backends").rglob("*.py"))
+    assert not [line for line in found(backends, imported) if line.endswith(" dorm_vector")]
+
+
+def test_only_the_resolver_and_the_seam_ask_which_database_it_is() -> None:
+    askers = set(PACKAGE) - {RESOLVER, *SEAM}
+    assert not found(sorted(askers - set(DIALECTS.values())), database_asked_for)
+    for stem, path in DIALECTS.items():
+        # A dialect says its own name.
+        assert not [line for line in found([path], database_asked_for) if not line.endswith(f" {stem}")]
+
+
+def test_only_the_seam_touches_a_private_name_of_somebody_else() -> None:
+    assert not found(sorted(set(PACKAGE) - set(SEAM)), foreign_private_names)
+
+
+def test_files_and_functions_stay_short() -> None:
+    assert not found(PACKAGE, long_functions)
+    assert not long_files(PACKAGE, 400)
+    assert not long_files(DIALECTS.values(), 160)
+    assert not long_files(BACKENDS.values(), 90)
+
+
+def test_importing_the_package_imports_no_driver() -> None:
+    code = "import json, sys; import dorm_vector; print(json.dumps(list(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert not DRIVERS.intersection(json.loads(run.stdout))
+
+
+@pytest.mark.parametrize("name", dorm_vector.__all__)
+def test_a_public_name_has_a_docstring_of_its_own(name: str) -> None:
+    value = getattr(dorm_vector, name)
+    if inspect.isclass(value) or inspect.isroutine(value):
+        assert vars(value).get("__doc__")
+
+
+def test_the_changelog_names_only_what_exists() -> None:
+    unreleased = (ROOT / "CHANGELOG.md").read_text().split("## [Unreleased]")[1].split("\n## ")[0]
+    assert set(re.findall(r"`([A-Z]\w+)`", unreleased)) <= set(dorm_vector.__all__)
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    command = (ROOT / ".ci/run").read_text().splitlines()[-1]
+    assert f"$ {command}\n" in (ROOT / "README.md").read_text()

@@ -1,0 +1,48 @@
+"""What a user writes and `mypy --strict` has to accept; it is checked, never run."""
+
+from __future__ import annotations
+
+from array import array
+from typing import assert_type
+
+import dorm
+import numpy as np
+
+from dorm_vector import CosineDistance, L2Distance, MaxInnerProduct, VectorExtension, VectorField
+
+
+class Document(dorm.Model):
+    title = dorm.CharField(max_length=80)
+    embedding = VectorField(dimensions=3)
+
+
+class Draft(dorm.Model):
+    embedding = VectorField(dimensions=3, null=True, as_numpy=True)
+
+
+def search(question: list[float]) -> list[str]:
+    nearest = Document.objects.annotate(distance=CosineDistance("embedding", question)).order_by("distance")
+    return [document.title for document in nearest.filter(distance__lt=0.5)[:10]]
+
+
+async def search_async(question: list[float]) -> Document | None:
+    return await Document.objects.order_by(L2Distance("embedding", question)).afirst()
+
+
+def question_forms() -> list[object]:
+    return [
+        MaxInnerProduct("embedding", (1, 2, 3)),
+        MaxInnerProduct("embedding", array("f", [1, 2, 3])),
+        MaxInnerProduct("embedding", np.zeros(3)),
+        MaxInnerProduct("embedding", dorm.F("other")),
+        MaxInnerProduct("document__embedding", [1.0, 2.0, 3.0]),
+        1 - CosineDistance("embedding", [1.0, 2.0, 3.0]),
+    ]
+
+
+def one(document: Document) -> str:
+    assert_type(document.title, str)
+    return document.title
+
+
+operations = [VectorExtension()]
