@@ -25,7 +25,8 @@ import dorm_vector
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "backends").glob("*.md"))]
+BESIDE_THE_CODE = [page for folder in ("backends", "benchmarks", "examples") for page in (ROOT / folder).rglob("*.md")]
+TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted(BESIDE_THE_CODE)]
 
 BLOCK = re.compile(
     r"^(?P<excuse> *<!-- not run: \S[^\n]*-->\n)?"
@@ -50,7 +51,7 @@ def runnable(page: Path) -> list[re.Match[str]]:
 def run_page(page: Path) -> None:
     """Run a page in this process and this folder."""
     sys.modules["__main__"] = module = types.ModuleType("__main__")
-    sys.path.insert(0, "")
+    sys.path[0] = ""
     with asyncio.Runner() as runner:
         for block in runnable(page):
             text = textwrap.dedent(block["text"])
@@ -86,7 +87,8 @@ def anchors(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)], ids=name_of)
 def test_the_examples_of_a_page_run(page: Path, tmp_path: Path) -> None:
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    database = f"sqlite:///{tmp_path / 'default.sqlite3'}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "DATABASE_URL": database}
     command = [sys.executable, __file__, str(page)]
     run = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert run.returncode == 0, f"{run.stdout}\n{run.stderr}"
