@@ -8,7 +8,15 @@ from typing import assert_type
 import dorm
 import numpy as np
 
-from dorm_vector import CosineDistance, L2Distance, MaxInnerProduct, VectorExtension, VectorField
+from dorm_vector import (
+    CosineDistance,
+    L2Distance,
+    MaxInnerProduct,
+    VectorExtension,
+    VectorField,
+    VectorManager,
+    as_vector,
+)
 
 
 class Document(dorm.Model):
@@ -19,14 +27,21 @@ class Document(dorm.Model):
 class Draft(dorm.Model):
     embedding = VectorField(dimensions=3, null=True, as_numpy=True)
 
+    objects = VectorManager()
+
 
 def search(question: list[float]) -> list[str]:
     nearest = Document.objects.annotate(distance=CosineDistance("embedding", question)).order_by("distance")
     return [document.title for document in nearest.filter(distance__lt=0.5)[:10]]
 
 
-async def search_async(question: list[float]) -> Document | None:
-    return await Document.objects.order_by(L2Distance("embedding", question)).afirst()
+def search_drafts(question: list[float]) -> list[Draft]:
+    return list(Draft.objects.order_by(L2Distance("embedding", question))[:10])
+
+
+async def search_any_queryset(question: list[float]) -> list[Document]:
+    documents = as_vector(Document.objects.exclude(title=""))
+    return [document async for document in documents.order_by(L2Distance("embedding", question))]
 
 
 def question_forms() -> list[object]:
