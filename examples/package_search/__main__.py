@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import dorm
@@ -20,7 +20,8 @@ from examples.package_search.report import plain_console, show
 from examples.package_search.search import UnknownPackage, answers, like
 
 if TYPE_CHECKING:
-    from dorm_vector import VectorQuerySet
+    from dorm.queryset import QuerySet
+
     from examples.package_search.packages.models import Package
 
 TOUR = ("play music from the terminal", "chess engine", "compile rust programs")
@@ -58,24 +59,18 @@ def parse() -> argparse.Namespace:
 @contextmanager
 def database(options: argparse.Namespace) -> Iterator[None]:
     """Let djanorm's default connection be to the database that the options name."""
-    if options.postgres:
-        with get("postgresql").start() as running, connected_to(running.settings):
-            yield
-    else:
-        with connected_to(options.database or settings.DATABASES["default"]):
-            yield
-
-
-@contextmanager
-def connected_to(entry: object) -> Iterator[None]:
-    dorm.configure(DATABASES={"default": entry}, INSTALLED_APPS=settings.INSTALLED_APPS)
-    try:
+    with ExitStack() as cleanup:
+        entry = options.database or settings.DATABASES["default"]
+        if options.postgres:
+            running = cleanup.enter_context(get("postgresql").start())
+            entry = running.new_database()
+            cleanup.callback(running.drop_database, entry)
+        dorm.configure(DATABASES={"default": entry}, INSTALLED_APPS=settings.INSTALLED_APPS)
+        cleanup.callback(close_all)
         yield
-    finally:
-        close_all()
 
 
-def asked(options: argparse.Namespace) -> Iterator[tuple[str, VectorQuerySet[Package]]]:
+def asked(options: argparse.Namespace) -> Iterator[tuple[str, QuerySet[Package]]]:
     """Give each question's title and its answers; without a question, those of the tour."""
     limit, section = options.limit, options.section
     if not (options.question or options.like):
@@ -86,7 +81,7 @@ def asked(options: argparse.Namespace) -> Iterator[tuple[str, VectorQuerySet[Pac
         yield titled(f"packages like {options.like}", section), like(options.like, limit, section)
 
 
-def tour(limit: int) -> Iterator[tuple[str, VectorQuerySet[Package]]]:
+def tour(limit: int) -> Iterator[tuple[str, QuerySet[Package]]]:
     for question in TOUR:
         yield question, answers(question, limit)
     question, section = TOUR_IN_SECTION

@@ -6,6 +6,7 @@ Seeded, so that the same source gives the same files. Needs the extra `embed`, f
 from __future__ import annotations
 
 import argparse
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -78,8 +79,8 @@ def check(part: Corpus, vectors: NDArray[np.float32], neighbors: NDArray[np.int3
 
 def write(folder: Path, part: Corpus, asked: Questions) -> None:
     folder.mkdir(exist_ok=True)
-    lines = ["\t".join(row) for row in [list(COLUMNS), *part.rows]]
-    (folder / "packages.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with (folder / "packages.tsv").open("w", encoding="utf-8", newline="") as lines:
+        csv.writer(lines, dialect="excel-tab", lineterminator="\n").writerows([COLUMNS, *part.rows])
     (folder / "queries.txt").write_text("\n".join(asked.texts) + "\n", encoding="utf-8")
     np.save(folder / "embeddings.npy", part.embeddings.astype(np.float16))
     np.save(folder / "queries.npy", asked.embeddings.astype(np.float16))

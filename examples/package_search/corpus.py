@@ -33,7 +33,7 @@ class Questions:
 
 def corpus(folder: Path = DATA) -> Corpus:
     with (folder / "packages.tsv").open(encoding="utf-8", newline="") as lines:
-        _header, *rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        _header, *rows = csv.reader(lines, dialect="excel-tab")
     return Corpus(rows, vectors(folder / "embeddings.npy"))
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from examples.package_search.search import index_scan
 
 if TYPE_CHECKING:
-    from dorm_vector.query import VectorQuerySet
+    from dorm.queryset import QuerySet
 
     from examples.package_search.packages.models import Package
 
@@ -21,14 +21,14 @@ def plain_console() -> Console:
     return Console(markup=False, emoji=False, highlight=False)
 
 
-def show(console: Console, title: str, packages: VectorQuerySet[Package]) -> None:
+def show(console: Console, title: str, packages: QuerySet[Package]) -> None:
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("package", no_wrap=True)
     table.add_column("section", no_wrap=True)
-    table.add_column("summary", no_wrap=True, overflow="ellipsis")
+    table.add_column("summary")
     table.add_column("distance", justify="right", no_wrap=True)
-    for package in packages:
-        table.add_row(package.name, package.section, package.summary, f"{package.distance:.4f}")
+    for name, section, summary, distance in packages.values_list("name", "section", "summary", "distance"):
+        table.add_row(name, section, summary, f"{distance:.4f}")
     console.print(table)
     if plan := index_scan(packages):
         console.print(f"plan: {plan}\n", style="dim")

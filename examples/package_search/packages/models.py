@@ -13,11 +13,15 @@ class Package(dorm.Model):
     """A package of Debian 12; its embedding is that of the text `"{name}: {summary}"`."""
 
     name = dorm.CharField(max_length=100, unique=True)
-    section = dorm.CharField(max_length=40, db_index=True)
+    section = dorm.CharField(max_length=40)
     installed_size_kib = dorm.IntegerField()
     summary = dorm.TextField()
     embedding = VectorField(dimensions=384)
 
     class Meta:
         app_label = "packages"
-        indexes = [HnswIndex(fields=["embedding"], name=EMBEDDING_INDEX, opclass="vector_cosine_ops")]
+        indexes = [
+            HnswIndex(fields=["embedding"], name=EMBEDDING_INDEX, opclass="vector_cosine_ops"),
+            # With it, PostgreSQL measures all of a section; an HNSW index filters the 40 that it found.
+            dorm.Index(fields=["section"], name="package_section"),
+        ]
