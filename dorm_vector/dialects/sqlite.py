@@ -1,0 +1,41 @@
+"""SQLite with sqlite-vec: BLOB columns of packed little-endian float32, searched exactly.
+
+Source: https://alexgarcia.xyz/sqlite-vec/api-reference.html
+"""
+
+from __future__ import annotations
+
+from ..metrics import Metric
+from .base import Dialect, Distance, Unsupported
+
+_NO_INDEX = Unsupported(
+    reason="a plain table has no vector index, so every search is exact.",
+    instead="Declare the index all the same: it is built where the database has one.",
+    probe="CREATE INDEX probe_index ON probe USING hnsw (embedding)",
+    see="https://alexgarcia.xyz/sqlite-vec/",
+)
+
+DIALECT = Dialect(
+    name="sqlite",
+    title="SQLite",
+    minimum="0.1.6",
+    column="BLOB",
+    zeros="zeroblob(4 * {dimensions})",
+    distances={
+        Metric.L2: Distance("vec_distance_l2({left}, {right})"),
+        Metric.COSINE: Distance("vec_distance_cosine({left}, {right})"),
+        # No inner product function. a.b = cos * |a| * |b|; a zero vector has no cosine, and its product is 0.
+        Metric.INNER_PRODUCT: Distance(
+            "(coalesce(vec_distance_cosine({left}, {right}), 1) - 1)"
+            " * vec_distance_l2({left}, {zeros}) * vec_distance_l2({right}, {zeros})"
+        ),
+        Metric.L1: Distance("vec_distance_l1({left}, {right})"),
+    },
+    # sqlite-vec raises on NULL; CASE is evaluated first, and costs nothing measurable.
+    null_guard="CASE WHEN {condition} THEN {distance} END",
+    orders_by_outer=False,
+    null_distance="CAST(NULL AS REAL)",
+    indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX},
+    version_query="SELECT ltrim(vec_version(), 'v') AS version",
+    install_hint='Install sqlite-vec: pip install "dorm-vector[sqlite]".',
+)

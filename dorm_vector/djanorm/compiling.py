@@ -1,0 +1,123 @@
+"""The compile in progress: which connection and which query a piece of SQL is for.
+
+djanorm does not hand the connection to what stands inside Coalesce, Case, Subquery, Exists or SET.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from dorm.db.connection import get_connection
+from dorm.expressions import OuterRef, Subquery
+
+from ..dialects import Dialect, dialect_for
+from ..dialects.base import SQL, Operand
+from .repairs import repair
+
+
+@dataclass(frozen=True)
+class Compile:
+    connection: Any
+    query: Any
+
+
+_current: ContextVar[Compile | None] = ContextVar("dorm_vector_compile", default=None)
+
+
+@contextmanager
+def compiling(connection: Any, query: Any) -> Iterator[None]:
+    token = _current.set(Compile(connection, query))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def _remember_connection(original: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+    """Give expressions nested in functions, subqueries and SET the connection of their statement.
+
+    Symptom: with two databases in one process, SQL inside Coalesce, Case, Subquery, Exists or ``update()`` is written
+    for the wrong one. Cause: ``SQLQuery`` passes the connection to annotations only. djanorm 4.3 to 4.5.
+    """
+    connection = kwargs.get("connection", args[-1] if args else None)
+    with compiling(connection, query):
+        return original(query, *args, **kwargs)
+
+
+for _method in ("as_select", "as_count", "as_exists", "as_update", "as_delete"):
+    repair("dorm.query:SQLQuery", _method, name="remember_connection")(_remember_connection)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where an expression stands: its dialect, and what its field paths resolve against."""
+
+    dialect: Dialect
+    connection: Any
+    query: Any
+    model: Any
+    table_alias: str | None
+
+    def field(self, path: str) -> Any:
+        """Return the field at the end of ``path``, or None."""
+        if self.query is not None:
+            return self.query._resolve_field(path.split("__"))
+        return self.model._meta.get_field(path) if self.model is not None else None
+
+    def column(self, path: str) -> Operand:
+        """Return the qualified column at the end of ``path``, joining the relations on the way."""
+        if self.query is None:
+            field = self.field(path)
+            return Operand(
+                _qualified(self.table_alias, field.column if field else path), nullable=_nullable(field, path)
+            )
+        sql = self.query._resolve_column(path.split("__"), self.connection)
+        if "." not in sql:
+            sql = f'"{self._alias()}".{sql}'
+        return Operand(sql, nullable=_nullable(self.field(path), path))
+
+    def outer(self, reference: OuterRef) -> Operand:
+        return Operand(self.query._resolve_outer_ref(reference))
+
+    def subquery(self, subquery: Subquery) -> Operand:
+        sql, params = subquery.as_sql(self._alias(), model=self.model)
+        return Operand(sql, tuple(params))
+
+    def _alias(self) -> str:
+        own = getattr(self.query, "_self_alias", None)
+        return str(own or self.table_alias or self.model._meta.db_table)
+
+
+def scope(table_alias: str | None, *, model: Any = None, connection: Any = None, query: Any = None) -> Scope:
+    """Return the scope of an expression from what its caller passed and the compile in progress."""
+    current = _current.get()
+    if query is None and current is not None and model in (None, current.query.model):
+        query = current.query
+    if current is not None:
+        connection = current.connection
+    elif connection is None:
+        connection = get_connection(getattr(query, "using", None) or "default")
+    model = model or (query.model if query is not None else None)
+    return Scope(dialect_for(connection), connection, query, model, table_alias)
+
+
+def current_connection(query: Any) -> Any:
+    """Return the connection of the statement that ``query`` is part of."""
+    current = _current.get()
+    return current.connection if current is not None else get_connection(query.using or "default")
+
+
+def _qualified(table_alias: str | None, column: str) -> str:
+    return f'"{table_alias}"."{column}"' if table_alias else f'"{column}"'
+
+
+def _nullable(field: Any, path: str) -> bool:
+    # Across a relation the outer join may find no row.
+    return field is None or field.null or "__" in path
+
+
+__all__ = ["SQL", "Scope", "compiling", "current_connection", "scope"]

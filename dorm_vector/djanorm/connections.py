@@ -1,0 +1,62 @@
+"""What each connection needs before it can carry vectors, put in place when djanorm makes its wrapper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dorm.db import connection as dorm_connections
+
+from . import psycopg_adapters, repairs, sqlite_vec
+from .repairs import repair
+
+
+def _nothing() -> None:
+    """Most drivers bind bytes as they are."""
+
+
+_DRIVERS = {"dorm.db.backends.postgresql": psycopg_adapters.register}
+
+
+@repair("dorm.db.connection", "_create_sync_connection", name="prepare_connections")
+@repair("dorm.db.connection", "_create_async_connection", name="prepare_connections")
+def prepare_connections(original: Any, alias: str, settings: Any) -> Any:
+    """Make every connection ready for vectors, sync and async, in every thread and every process.
+
+    Symptom: ``no such function: vec_distance_l2`` in another thread, on an async connection, or in a process that did
+    not run the migration. Cause: djanorm loads sqlite-vec on a flag that only the migration sets. djanorm 4.3 to 4.5.
+    """
+    wrapper = original(alias, settings)
+    prepare(wrapper)
+    return wrapper
+
+
+def prepare(wrapper: Any) -> None:
+    """Install the repairs of the wrapper's backend, and what its driver needs."""
+    for cls in type(wrapper).__mro__:
+        repairs.install(cls.__module__)
+        _DRIVERS.get(cls.__module__, _nothing)()
+
+
+def prepare_open_connections() -> None:
+    """Do the same for wrappers that djanorm made before dorm_vector was imported."""
+    for wrapper in [*dorm_connections._sync_connections.values(), *dorm_connections._async_connections.values()]:
+        prepare(wrapper)
+
+
+@repair("dorm.db.backends.sqlite:SQLiteDatabaseWrapper", "_new_connection", name="prepare_connections")
+def _sqlite_connection(original: Any, wrapper: Any) -> Any:
+    raw = original(wrapper)
+    try:
+        sqlite_vec.load_sqlite_vec_extension(raw)
+    except Exception:
+        raw.close()
+        raise
+    return raw
+
+
+@repair("dorm.db.backends.sqlite:SQLiteAsyncDatabaseWrapper", "_new_connection", name="prepare_connections")
+async def _sqlite_async_connection(original: Any, wrapper: Any) -> Any:
+    connection = await original(wrapper)
+    # On aiosqlite's own thread, where the raw connection lives.
+    await connection._execute(sqlite_vec.load_sqlite_vec_extension, connection._conn)
+    return connection

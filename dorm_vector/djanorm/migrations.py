@@ -1,0 +1,212 @@
+"""Repairs of djanorm's migration operations and of its autodetector."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+from dorm.migrations import operations
+
+from ..dialects import dialect_for
+from ..exceptions import VectorsWouldBeLost
+from ..fields import VectorField
+from ..indexes import VectorIndex
+from .repairs import repair
+
+_OPERATIONS = "dorm.migrations.operations"
+
+
+@repair(f"{_OPERATIONS}:AddIndex", "database_forwards")
+@repair(f"{_OPERATIONS}:RemoveIndex", "database_backwards", name="vector_index_ddl")
+def vector_index_ddl(
+    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+) -> None:
+    """Build and drop a vector index by the dialect of the connection.
+
+    Symptom: an HnswIndex is a syntax error on every database but PostgreSQL, ignores ``db_column``, and an unnamed one is
+    created under one name and dropped under another. Cause: ``Index.create_sql`` is told a vendor, not the connection, and
+    dropping never asks the index. djanorm 4.3 to 4.5.
+    """
+    if not isinstance(operation.index, VectorIndex):
+        original(operation, app_label, connection, from_state, to_state)
+        return
+    index, (table, column, name) = operation.index, _place(operation, app_label, to_state)
+    for statement in index.statements(dialect_for(connection), name, table, column, _condition(index, connection)):
+        connection.execute_script(_concurrently(operation, connection, statement))
+
+
+@repair(f"{_OPERATIONS}:RemoveIndex", "database_forwards", name="vector_index_ddl")
+@repair(f"{_OPERATIONS}:AddIndex", "database_backwards", name="vector_index_ddl")
+def _drop_vector_index(
+    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+) -> None:
+    if not isinstance(operation.index, VectorIndex):
+        original(operation, app_label, connection, from_state, to_state)
+        return
+    table, _column, name = _place(operation, app_label, from_state)
+    for statement in dialect_for(connection).drop_index(operation.index.kind, name, table):
+        connection.execute_script(_concurrently(operation, connection, statement))
+
+
+@repair(f"{_OPERATIONS}:AlterField", "database_forwards")
+def alter_vector_field(
+    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+) -> None:
+    """Change a vector column without touching stored vectors, or refuse.
+
+    Symptom: other ``dimensions`` on SQLite silently keep vectors of the old length, and rebuild the table for nothing.
+    Cause: the column type is BLOB for every length. djanorm 4.3 to 4.5.
+    """
+    old, new = _field(operation, app_label, from_state), operation.field
+    if isinstance(old, VectorField) and isinstance(new, VectorField):
+        if old.dimensions != new.dimensions:
+            _require_no_vectors(operation, app_label, connection, from_state, old, new)
+        if _column_sql(operation.name, old, connection) == _column_sql(operation.name, new, connection):
+            return
+    original(operation, app_label, connection, from_state, to_state)
+
+
+@repair(f"{_OPERATIONS}:AlterField", "database_backwards")
+def alter_vector_field_back(
+    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+) -> None:
+    """Take back a change of a vector column when the migration is unapplied.
+
+    Symptom: after going back the column keeps its new dimensions, and the migration is recorded as unapplied.
+    Cause: ``AlterField.database_backwards`` is empty. djanorm 4.3 to 4.5.
+    """
+    old = _field(operation, app_label, to_state)
+    if not isinstance(old, VectorField):
+        original(operation, app_label, connection, from_state, to_state)
+        return
+    back = operations.AlterField(operation.model_name, operation.name, old)
+    back.database_forwards(app_label, connection, from_state, to_state)
+
+
+@repair(f"{_OPERATIONS}:RemoveField", "database_forwards")
+def remove_vector_field(
+    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+) -> None:
+    """Drop the column of a vector field by its ``db_column``.
+
+    Symptom: ``no such column``. Cause: ``RemoveField`` takes the field's name for the column's. djanorm 4.3 to 4.5.
+    """
+    field = _field(operation, app_label, from_state)
+    if isinstance(field, VectorField) and field.db_column:
+        operation = operations.RemoveField(operation.model_name, field.db_column)
+    original(operation, app_label, connection, from_state, to_state)
+
+
+@repair(f"{_OPERATIONS}:CreateModel", "state_forwards")
+def separate_model_state(original: Any, operation: Any, app_label: str, state: Any) -> None:
+    """Keep the operation's own options out of the project state.
+
+    Symptom: after applying in one process, an unapplied and reapplied CreateModel builds indexes of later migrations.
+    Cause: the state holds the operation's own ``options``, and AddIndex appends to them. djanorm 4.3 to 4.5.
+    """
+    original(operation, app_label, state)
+    model = state.models[f"{app_label}.{operation.name.lower()}"]
+    model["options"] = {
+        key: list(value) if isinstance(value, list) else value for key, value in model["options"].items()
+    }
+
+
+@repair(_OPERATIONS, "_field_to_column_sql")
+def vector_default(original: Any, name: str, field: Any, connection: Any) -> str:
+    """Write the DEFAULT of a vector column as the database wants it.
+
+    Symptom: ``VectorField(default=[…])`` is a syntax error in CREATE TABLE. Cause: djanorm formats the bound value into
+    the statement. djanorm 4.3 to 4.5.
+    """
+    if not isinstance(field, VectorField) or not isinstance(field.default, list):
+        return str(original(name, field, connection))
+    bare = copy.copy(field)
+    bare.default = bare.get_default
+    literal = dialect_for(connection).literal(field.to_vector(field.default))
+    return f"{original(name, bare, connection)} DEFAULT {literal}"
+
+
+@repair("dorm.migrations.autodetector:MigrationAutodetector", "changes")
+def changed_indexes(original: Any, detector: Any, app_label: str | None = None) -> dict[str, list[Any]]:
+    """Notice an index whose parameters changed, and drop indexes before the columns they stand on.
+
+    Symptom: ``HnswIndex(m=16)`` to ``m=32`` is "No changes detected"; removing a field with its index cannot be unapplied.
+    Cause: indexes are compared by name, and fields are removed first. djanorm 4.3 to 4.5.
+    """
+    changes: dict[str, list[Any]] = original(detector, app_label)
+    for key in detector.from_state.models.keys() & detector.to_state.models.keys():
+        label = key.rpartition(".")[0]
+        if app_label in (None, label):
+            changes.setdefault(label, []).extend(_rebuilt(detector, key))
+    return {label: _indexes_first(found) for label, found in changes.items() if found}
+
+
+def _rebuilt(detector: Any, key: str) -> Iterator[Any]:
+    before, after = detector.from_state.models[key], detector.to_state.models[key]
+    old = {index.get_name(before["name"]): index for index in before["options"].get("indexes") or []}
+    for index in after["options"].get("indexes") or []:
+        known = old.get(index.get_name(after["name"]))
+        if known is not None and known != index:
+            yield operations.RemoveIndex(after["name"], known)
+            yield operations.AddIndex(after["name"], index)
+
+
+def _indexes_first(found: list[Any]) -> list[Any]:
+    return sorted(found, key=lambda operation: not isinstance(operation, operations.RemoveIndex))
+
+
+def _model(operation: Any, app_label: str, state: Any) -> dict[str, Any]:
+    found: dict[str, Any] = state.models.get(f"{app_label}.{operation.model_name.lower()}", {})
+    return found
+
+
+def _table(operation: Any, app_label: str, state: Any) -> str:
+    options = _model(operation, app_label, state).get("options", {})
+    return str(options.get("db_table") or f"{app_label}_{operation.model_name.lower()}")
+
+
+def _field(operation: Any, app_label: str, state: Any) -> Any:
+    return _model(operation, app_label, state).get("fields", {}).get(operation.name)
+
+
+def _place(operation: Any, app_label: str, state: Any) -> tuple[str, str, str]:
+    """Return the table, the column and the name of the operation's index."""
+    (name,) = operation.index.fields
+    field = _model(operation, app_label, state).get("fields", {}).get(name)
+    column = getattr(field, "column", None) or getattr(field, "db_column", None) or name
+    return _table(operation, app_label, state), column, operation.index.get_name(operation.model_name)
+
+
+def _condition(index: VectorIndex, connection: Any) -> str:
+    from dorm.fields import _inline_literal
+    from dorm.functions import _compile_condition
+
+    if index.condition is None:
+        return ""
+    sql, params = _compile_condition(index.condition, connection=connection)
+    return str(_inline_literal(sql, params) if params else sql)
+
+
+def _concurrently(operation: Any, connection: Any, statement: str) -> str:
+    if not operation.concurrently:
+        return statement
+    return statement.replace(" INDEX ", f" INDEX{dialect_for(connection).concurrently} ", 1)
+
+
+def _column_sql(name: str, field: Any, connection: Any) -> str:
+    return str(operations._field_to_column_sql(name, field, connection))
+
+
+def _require_no_vectors(
+    operation: Any, app_label: str, connection: Any, state: Any, old: VectorField, new: VectorField
+) -> None:
+    table, column = _table(operation, app_label, state), old.column or old.db_column or operation.name
+    if not connection.execute(f'SELECT 1 AS "found" FROM "{table}" WHERE "{column}" IS NOT NULL LIMIT 1'):
+        return
+    raise VectorsWouldBeLost(
+        f"{operation.model_name}.{operation.name} holds vectors of {old.dimensions} dimensions; the migration wants"
+        f" {new.dimensions}. Nothing was changed. Either add a second VectorField(dimensions={new.dimensions}, null=True),"
+        " embed into it, and remove this one in a later migration; or let go of the vectors first:"
+        f" {operation.model_name}.objects.update({operation.name}=None)."
+    )

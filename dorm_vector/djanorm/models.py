@@ -1,0 +1,120 @@
+"""What a model gets when it declares a vector field: a manager that knows vectors, and honest deferred columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dorm.manager import Manager
+from dorm.queryset import QuerySet
+
+from .repairs import repair
+
+
+def adopt_model(cls: Any) -> None:
+    """Prepare the model class while djanorm's metaclass is still building it."""
+    _leave_out_deferred_columns(cls)
+    if not cls._meta.abstract and not _has_own_objects(cls):
+        cls._meta.managers = _Managers(cls._meta.managers)
+
+
+class _Managers(list[Any]):
+    """``Meta.managers``; turns the Manager that the metaclass adds by itself into a VectorManager."""
+
+    def append(self, manager: Any) -> None:
+        # Late: the query module needs the fields, and the fields need this one.
+        from ..query import VectorManager
+
+        if type(manager) is Manager and manager.name == "objects":
+            manager.__class__ = VectorManager
+        super().append(manager)
+
+
+def _has_own_objects(cls: Any) -> bool:
+    if isinstance(cls._meta.managers, _Managers) or isinstance(vars(cls).get("objects"), Manager):
+        return True
+    inherited = (getattr(getattr(base, "_meta", None), "managers", ()) for base in cls.__mro__[1:])
+    return any(manager.name == "objects" for managers in inherited for manager in managers)
+
+
+def _leave_out_deferred_columns(cls: Any) -> None:
+    """Hydrate a row so that a vector column it does not carry is absent, not None."""
+    if "_from_db_row" in vars(cls):
+        return
+
+    def _from_db_row(model: Any, row: Any, connection: Any = None) -> Any:
+        instance = super(cls, model)._from_db_row(row, connection)
+        forget_missing(model, instance.__dict__, row)
+        return instance
+
+    cls._from_db_row = classmethod(_from_db_row)
+
+
+def forget_missing(model: Any, attributes: dict[str, Any], row: Any) -> None:
+    for field in vector_fields(model):
+        if attributes.get(field.attname) is None and hasattr(row, "keys") and field.column not in row.keys():  # noqa: SIM118  # sqlite3.Row is no mapping: `in` would search its values
+            attributes.pop(field.attname, None)
+
+
+def vector_fields(model: Any) -> list[Any]:
+    """Return the model's vector fields."""
+    from ..fields import VectorField
+
+    return [field for field in model._meta.concrete_fields if isinstance(field, VectorField)]
+
+
+def _plain_new(cls: Any, *args: Any, **kwargs: Any) -> Any:
+    return object.__new__(cls)
+
+
+if QuerySet.__new__ is object.__new__:
+    # object's own refuses the arguments once a class has a __new__ of its own.
+    QuerySet.__new__ = _plain_new  # type: ignore[method-assign]
+
+
+@repair("dorm.queryset:QuerySet", "__new__")
+def vector_querysets(original: Any, cls: Any, model: Any = None, *args: Any, **kwargs: Any) -> Any:
+    """Give related managers, prefetches and plain managers a queryset that can filter and order by a distance.
+
+    Symptom: ``author.documents.annotate(distance=…).filter(distance__lt=…)`` fails, or compares with a string literal on
+    SQLite. Cause: djanorm builds a plain ``QuerySet`` in thirteen places. djanorm 4.3 to 4.5.
+    """
+    if cls is QuerySet and model is not None and vector_fields(model):
+        from ..query import VectorQuerySet
+
+        return original(VectorQuerySet)
+    return original(cls)
+
+
+@repair("dorm.queryset:QuerySet", "annotate", name="upgrade_on_distance")
+@repair("dorm.queryset:QuerySet", "alias", name="upgrade_on_distance")
+def upgrade_on_distance(original: Any, queryset: Any, **expressions: Any) -> Any:
+    """Let a model without a vector of its own be ranked by one of a related model.
+
+    Symptom: ``Comment.objects.annotate(distance=L2Distance("document__embedding", …)).order_by("distance")`` fails.
+    Cause: a plain QuerySet neither filters nor orders by an annotation once a relation is joined. djanorm 4.3 to 4.5.
+    """
+    if type(queryset) is QuerySet and any(_mentions_a_vector(expression) for expression in expressions.values()):
+        from .querysets import upgraded
+
+        queryset = upgraded(queryset)
+    return original(queryset, **expressions)
+
+
+@repair("dorm.queryset:QuerySet", "order_by", name="upgrade_on_distance")
+def _upgrade_on_order(original: Any, queryset: Any, *fields: Any) -> Any:
+    if type(queryset) is not QuerySet or all(isinstance(field, str) for field in fields):
+        return original(queryset, *fields)
+    from .querysets import upgraded
+
+    return upgraded(queryset).order_by(*fields)
+
+
+def _mentions_a_vector(expression: Any) -> bool:
+    from ..expressions import Expression
+
+    inner = [
+        getattr(expression, "lhs", None),
+        getattr(expression, "rhs", None),
+        *getattr(expression, "expressions", ()),
+    ]
+    return isinstance(expression, Expression) or any(_mentions_a_vector(part) for part in inner if part is not None)

@@ -1,0 +1,35 @@
+"""sqlite-vec's distance functions in numpy, for a SQLite that cannot load it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def vec_version() -> str:
+    return "v0.1.6-numpy"
+
+
+def vec_distance_l2(left: bytes, right: bytes) -> float:
+    return float(np.linalg.norm(_floats(left) - _floats(right)))
+
+
+def vec_distance_l1(left: bytes, right: bytes) -> float:
+    return float(np.abs(_floats(left) - _floats(right)).sum())
+
+
+def vec_distance_cosine(left: bytes, right: bytes) -> float | None:
+    a, b = _floats(left), _floats(right)
+    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return 1 - float(a @ b) / norms if norms else None
+
+
+FUNCTIONS: dict[str, Any] = {
+    function.__name__: function for function in (vec_version, vec_distance_l2, vec_distance_l1, vec_distance_cosine)
+}
+
+
+def _floats(data: bytes) -> npt.NDArray[np.float64]:
+    return np.frombuffer(data, dtype="<f4").astype("f8")

@@ -1,0 +1,241 @@
+"""Querysets whose annotations filter, order, count and project, and whose rows carry decoded vectors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Self
+
+from dorm.queryset import CombinedQuerySet, QuerySet, ValuesListQuerySet
+
+from .derived import DerivedQuery
+from .sql import VectorSQLQuery, by_output
+
+
+class VectorRows(QuerySet[Any]):
+    """What every queryset over a model with vector fields does differently."""
+
+    _query: VectorSQLQuery
+    _decoders: dict[str, Any] | None = None
+
+    def __init__(self, model: Any, using: str = "default") -> None:
+        super().__init__(model, using)
+        self._query = VectorSQLQuery(model)
+        self._query.using = using
+
+    def _clone(self) -> Self:
+        queryset: Self = super()._clone()
+        queryset._query = adopt(queryset._query, self)
+        return queryset
+
+    def using(self, alias: str) -> Self:
+        queryset: Self = super().using(alias)
+        queryset._query.using = alias
+        return queryset
+
+    # rows
+
+    def _row_to_values_dict(self, row: Any, fields: list[str]) -> dict[str, Any]:
+        return {name: self._decode(name, row[name]) for name in fields}
+
+    def _decode(self, name: str, value: Any) -> Any:
+        if self._decoders is None:
+            self._decoders = {}
+        if name not in self._decoders:
+            field = self._query._resolve_field(name.split("__"))
+            self._decoders[name] = field.from_db_value if hasattr(field, "to_vector") else None
+        decode = self._decoders[name]
+        return value if decode is None else decode(value)
+
+    def _instance(self, row: Any, connection: Any) -> Any:
+        instance = self.model._from_db_row(row, connection)
+        available = row.keys()
+        for name in self._query.annotations:
+            if name in available:
+                instance.__dict__[name] = row[name]
+        return instance
+
+    def _iterator_streaming(self, chunk_size: int) -> Iterator[Any]:
+        connection = self._get_connection()
+        query, fields, as_values, *_ = self._iter_setup()
+        sql, params = query.as_select(connection)
+        for row in connection.execute_streaming(sql, params, chunk_size):
+            yield self._row_to_values_dict(row, fields) if as_values else self._instance(row, connection)
+
+    async def _aiterator_streaming(self, chunk_size: int) -> AsyncIterator[Any]:
+        connection = self._get_async_connection()
+        query, fields, as_values, *_ = self._iter_setup()
+        sql, params = query.as_select(connection)
+        async for row in connection.execute_streaming(sql, params, chunk_size):
+            yield self._row_to_values_dict(row, fields) if as_values else self._instance(row, connection)
+
+    # slices and aggregates read from a subquery, so that a slice counts what it shows
+
+    def _is_sliced(self) -> bool:
+        return self._query.limit_val is not None or bool(self._query.offset_val)
+
+    def count(self) -> int:
+        if not self._is_sliced():
+            return int(super().count())
+        connection = self._get_connection()
+        return int(connection.execute(*DerivedQuery(self._query).as_count(connection))[0]["count"])
+
+    async def acount(self) -> int:
+        if not self._is_sliced():
+            return int(await super().acount())
+        connection = self._get_async_connection()
+        return int((await connection.execute(*DerivedQuery(self._query).as_count(connection)))[0]["count"])
+
+    def _build_aggregate_sql(self, aggregates: dict[str, Any], connection: Any) -> tuple[str, list[Any], list[str]]:
+        sql, params = DerivedQuery(self._query).as_aggregate(aggregates, connection)
+        return sql, params, list(aggregates)
+
+    # writes
+
+    def update(self, **values: Any) -> int:
+        return int(super().update(**self._bound(values)))
+
+    async def aupdate(self, **values: Any) -> int:
+        return int(await super().aupdate(**self._bound(values)))
+
+    def _bound(self, values: dict[str, Any]) -> dict[str, Any]:
+        # djanorm swallows what get_db_prep_value raises and sends the raw value.
+        fields = self.model._meta._field_cache
+        return {
+            name: fields[name].get_db_prep_value(value) if hasattr(fields.get(name), "to_vector") else value
+            for name, value in values.items()
+        }
+
+
+class VectorQuerySet(VectorRows, QuerySet[Any]):
+    """QuerySet of a model with vector fields: distances annotate, filter, order, count and project."""
+
+    def order_by(self, *fields: Any) -> Self:
+        """Sort by field names, annotation names (``"-distance"`` descends) or expressions themselves."""
+        queryset, names = self, []
+        for field in fields:
+            if isinstance(field, str):
+                names.append(field)
+                continue
+            expression, sign = (
+                (field.expression, "-" * field.descending) if hasattr(field, "descending") else (field, "")
+            )
+            hidden = f"_order_{len(queryset._query.annotations)}"
+            queryset = queryset.alias(**{hidden: expression})
+            names.append(sign + hidden)
+        return QuerySet.order_by(queryset, *names)
+
+    def values(self, *fields: str, **expressions: Any) -> Self:
+        """Return dicts of the named fields and annotations; of all of them without names."""
+        queryset = self.annotate(**expressions)._clone() if expressions else self._clone()
+        queryset._query.selected_fields = [*fields, *expressions] or self._all_names()
+        queryset._query.deferred_loading = False
+        return queryset
+
+    def values_list(self, *fields: str, flat: bool = False, named: bool = False) -> VectorValuesListQuerySet:
+        """Return tuples of the named fields and annotations; of all of them without names."""
+        plain = QuerySet.values_list(self, *fields, flat=flat, named=named)
+        queryset = VectorValuesListQuerySet(self.model, self._db)
+        queryset.__dict__.update(plain.__dict__)
+        queryset._query = adopt(plain._query, self)
+        queryset._query.selected_fields = queryset._fields = list(fields) or self._all_names()
+        queryset._query.deferred_loading = False
+        return queryset
+
+    def _all_names(self) -> list[str]:
+        names = [field.attname for field in self.model._meta.concrete_fields]
+        return names + [name for name in self._query.annotations if self._query._is_projected(name)]
+
+    def union(self, *others: Any, all: bool = False) -> VectorCombinedQuerySet:
+        return VectorCombinedQuerySet._combine(self, list(others), "UNION", all)
+
+    def intersection(self, *others: Any) -> VectorCombinedQuerySet:
+        return VectorCombinedQuerySet._combine(self, list(others), "INTERSECT", False)
+
+    def difference(self, *others: Any) -> VectorCombinedQuerySet:
+        return VectorCombinedQuerySet._combine(self, list(others), "EXCEPT", False)
+
+
+class VectorValuesListQuerySet(VectorRows, ValuesListQuerySet):
+    """What ``values_list()`` of a VectorQuerySet returns."""
+
+    def _clone(self) -> Self:
+        plain = ValuesListQuerySet._clone(self)
+        queryset = type(self)(self.model, self._db)
+        queryset.__dict__.update(plain.__dict__)
+        queryset._query = adopt(plain._query, self)
+        return queryset
+
+    def _resolve_fields(self) -> list[str]:
+        return self._fields
+
+    def _extract_row(self, row: Any, fields: list[str]) -> Any:
+        return super()._extract_row({name: self._decode(name, row[name]) for name in fields}, fields)
+
+
+class VectorCombinedQuerySet(VectorRows, CombinedQuerySet[Any]):
+    """What ``union()``, ``intersection()`` and ``difference()`` of a VectorQuerySet return."""
+
+    @classmethod
+    def _combine(cls, base: Any, others: list[Any], combinator: str, union_all: bool) -> VectorCombinedQuerySet:
+        result = cls(base.model, base._db)
+        result._combinator, result._union_all = combinator, union_all
+        result._query.annotations = dict(base._query.annotations)
+        result._query.selected_fields = base._query.selected_fields
+        result._query.deferred_loading = base._query.deferred_loading
+        connection = base._get_connection()
+        for queryset in (base, *others):
+            sql, params = queryset._iter_setup()[0].as_select(connection)
+            # Not every database takes ORDER BY or LIMIT inside a combined SELECT.
+            result._combined_queries.append((f'SELECT * FROM ({sql}) AS "part"', params))
+        return result
+
+    def _clone(self) -> Self:
+        plain = CombinedQuerySet._clone(self)
+        queryset = type(self)(self.model, self._db)
+        queryset.__dict__.update(plain.__dict__)
+        queryset._query = adopt(plain._query, self)
+        return queryset
+
+    def _build_sql(self, connection: Any) -> tuple[str, list[Any]]:
+        bare = self._clone()
+        bare._query.order_by_fields, bare._query.limit_val, bare._query.offset_val = [], None, None
+        sql, params = CombinedQuerySet._build_sql(bare, connection)
+        query = self._query
+        return f'SELECT * FROM ({sql}) AS "combined"{by_output(query, connection)}{query._limits()}', params
+
+    def _iterator(self) -> Iterator[Any]:
+        connection = self._get_connection()
+        for row in connection.execute(*self._build_sql(connection)):
+            yield self._combined_row(row, connection)
+
+    async def _aiterator(self) -> AsyncIterator[Any]:
+        connection = self._get_async_connection()
+        for row in await connection.execute(*self._build_sql(connection)):
+            yield self._combined_row(row, connection)
+
+    def _combined_row(self, row: Any, connection: Any) -> Any:
+        if self._query.is_values():
+            return self._row_to_values_dict(row, self._query.selected_fields or [])
+        return self._instance(row, connection)
+
+    def count(self) -> int:
+        return CombinedQuerySet.count(self)
+
+    async def acount(self) -> int:
+        return await CombinedQuerySet.acount(self)
+
+
+def adopt(query: Any, queryset: Any) -> VectorSQLQuery:
+    """Make the query one of ours, for the queryset's database."""
+    query.__class__ = VectorSQLQuery
+    query.using = queryset._db
+    adopted: VectorSQLQuery = query
+    return adopted
+
+
+def upgraded(queryset: QuerySet[Any]) -> VectorQuerySet:
+    """Return a VectorQuerySet with the state of ``queryset``."""
+    vector_queryset = VectorQuerySet(queryset.model, queryset._db)
+    vector_queryset.__dict__.update(queryset.__dict__)
+    vector_queryset._query = adopt(queryset._query.clone(), queryset)
+    return vector_queryset

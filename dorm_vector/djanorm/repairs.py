@@ -1,0 +1,111 @@
+"""Repairs of djanorm: what each mends, whether it is on, and how it is put in place.
+
+A repair is one decorated function whose docstring is its entry in the docs: symptom, cause, versions.
+It receives the original as its first argument. It is not installed where ``mended()`` says upstream has the
+behaviour, and steps aside at call time where the setting ``DORM_VECTOR_REPAIRS`` turns it off:
+``False`` turns all off, a collection of names keeps only those.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from dorm.conf import settings
+from dorm.exceptions import ImproperlyConfigured
+
+_switched_off: ContextVar[frozenset[str]] = ContextVar("dorm_vector_repairs_off", default=frozenset())
+
+
+@dataclass(frozen=True)
+class Repair:
+    """One attribute of djanorm or of a driver, and what stands in its place."""
+
+    name: str
+    target: str
+    attribute: str
+    replacement: Callable[..., Any]
+    mended: Callable[[], bool]
+
+    @property
+    def documentation(self) -> str:
+        return self.replacement.__doc__ or ""
+
+    def install(self) -> None:
+        owner = _resolve(self.target)
+        original = getattr(owner, self.attribute)
+        if getattr(original, "dorm_vector_repair", None) == self.name or self.mended():
+            return
+        setattr(owner, self.attribute, self._wrapped(original))
+
+    def _wrapped(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        name, replacement = self.name, self.replacement
+
+        @functools.wraps(original)
+        def repaired(*args: Any, **kwargs: Any) -> Any:
+            if not is_on(name):
+                return original(*args, **kwargs)
+            return replacement(original, *args, **kwargs)
+
+        repaired.dorm_vector_repair = name  # type: ignore[attr-defined]  # how install() knows its own work
+        return repaired
+
+
+REPAIRS: list[Repair] = []
+
+
+def repair(target: str, attribute: str, *, name: str = "", mended: Callable[[], bool] = lambda: False) -> Any:
+    """Register the decorated function as a repair of ``target``'s ``attribute``.
+
+    ``target`` is ``package.module`` or ``package.module:Class``. ``name`` joins several functions into one repair.
+    """
+
+    def register(replacement: Callable[..., Any]) -> Callable[..., Any]:
+        REPAIRS.append(Repair(name or replacement.__name__, target, attribute, replacement, mended))
+        return replacement
+
+    return register
+
+
+def install(module: str) -> None:
+    """Put in place the repairs whose target lies in that djanorm module or package."""
+    for entry in REPAIRS:
+        if entry.target.partition(":")[0] == module:
+            entry.install()
+
+
+def modules() -> set[str]:
+    """Return the djanorm modules that have repairs."""
+    return {entry.target.partition(":")[0] for entry in REPAIRS}
+
+
+def is_on(name: str) -> bool:
+    if name in _switched_off.get():
+        return False
+    try:
+        chosen = getattr(settings, "DORM_VECTOR_REPAIRS", True)
+    except ImproperlyConfigured:
+        # A model or a queryset is made before dorm.configure(): nothing turned anything off yet.
+        return True
+    return bool(chosen) if isinstance(chosen, bool) else name in chosen
+
+
+@contextmanager
+def switched_off(*names: str) -> Iterator[None]:
+    """Leave djanorm as it is for these repairs inside the block."""
+    token = _switched_off.set(_switched_off.get() | frozenset(names))
+    try:
+        yield
+    finally:
+        _switched_off.reset(token)
+
+
+def _resolve(target: str) -> Any:
+    module, _, qualified = target.partition(":")
+    owner: Any = importlib.import_module(module)
+    return functools.reduce(getattr, filter(None, qualified.split(".")), owner)

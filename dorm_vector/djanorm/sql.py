@@ -1,0 +1,300 @@
+"""SQLQuery that filters, orders, counts and projects by annotations.
+
+Only what djanorm gets wrong is overridden; the rest of each statement is its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dorm.aggregates import Aggregate
+from dorm.expressions import F, OuterRef
+from dorm.lookups import build_lookup_sql
+from dorm.query import SQLQuery, _validate_identifier
+
+from ..dialects import Dialect, dialect_for
+from ..dialects.base import SQL
+from ..exceptions import InvalidVector
+from .compiling import compiling, current_connection
+
+_COMPARISONS = {"exact": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "in": "IN"}
+# SQL wants a column where values() asks for annotations alone; a constant keeps DISTINCT what it is.
+_NO_COLUMN = '1 AS "_"'
+_NO_LIMIT = 2**63 - 1
+
+
+class VectorSQLQuery(SQLQuery):
+    """SQLQuery for models with vector fields."""
+
+    using: str | None = None
+    _reader: Dialect | None = None
+    """The dialect whose read form wraps vector columns: set in the outermost SELECT alone."""
+
+    def clone(self) -> VectorSQLQuery:
+        query = super().clone()
+        query.__class__ = type(self)
+        query.using = self.using
+        return query
+
+    # WHERE
+
+    def _compile_leaf(self, field_parts: list[str], lookup: str, value: Any, connection: Any) -> SQL:
+        if len(field_parts) == 1 and self._is_comparable(field_parts[0]):
+            return self._compare(self._annotation(field_parts[0]), lookup, value, connection)
+        if isinstance(value, OuterRef) or (isinstance(value, F) and self._is_comparable(value.name)):
+            # djanorm reads every lookup of an OuterRef as "equal".
+            return self._compare((self._resolve_column(field_parts, connection), []), lookup, value, connection)
+        field = self._resolve_field(field_parts)
+        if hasattr(field, "to_vector") and lookup != "isnull" and value is not None and not _is_expression(value):
+            return self._compare_vector(self._resolve_column(field_parts, connection), field, lookup, value)
+        # djanorm keeps the field of the leaf before when this one resolves to none, and binds through it.
+        self._last_resolved_leaf_field = None
+        sql, params = super()._compile_leaf(field_parts, lookup, value, connection)
+        return sql, params
+
+    def _compare(self, left: SQL, lookup: str, value: Any, connection: Any) -> SQL:
+        sql, params = left
+        if value is None and lookup == "exact":
+            return f"{sql} IS NULL", params
+        if _is_expression(value) or hasattr(value, "_query"):
+            right, right_params = self._right_side(value, connection)
+            return f"{sql} {_operator(lookup)} {right}", params + right_params
+        compared, right_params = build_lookup_sql(sql, lookup, value, vendor=connection.vendor)
+        return compared, params + right_params
+
+    def _compare_vector(self, column: str, field: Any, lookup: str, value: Any) -> SQL:
+        if lookup not in ("exact", "in"):
+            raise InvalidVector(
+                f"{field.label} has no lookup {lookup!r}. It has exact, in and isnull; a distance has more."
+            )
+        dialect = dialect_for(current_connection(self))
+        vectors = [field.to_vector(item) for item in (value if lookup == "in" else [value])]
+        equal = dialect.equality.format(left=column, right=dialect.placeholder)
+        return "(" + (" OR ".join([equal] * len(vectors)) or "1 = 0") + ")", vectors
+
+    def _right_side(self, value: Any, connection: Any) -> SQL:
+        if hasattr(value, "_query"):
+            sql, params = self._compile_subquery(value, connection)
+            return f"({sql})", params
+        if isinstance(value, OuterRef):
+            return self._resolve_outer_ref(value), []
+        if isinstance(value, F):
+            if self._is_annotation(value.name):
+                return self._annotation(value.name)
+            return self._resolve_column(value.name.split("__"), connection), []
+        sql, params = value.as_sql(self._alias(), model=self.model, connection=connection, query=self)
+        return sql, list(params)
+
+    # ORDER BY
+
+    def _ordering(self, connection: Any) -> SQL:
+        parts: list[str] = []
+        params: list[Any] = []
+        for entry in self.order_by_fields:
+            sql, more = self._order(entry.removeprefix("-"), entry.startswith("-"), connection)
+            parts.append(sql)
+            params += more
+        return (" ORDER BY " + ", ".join(parts) if parts else ""), params
+
+    def _order(self, name: str, descending: bool, connection: Any) -> SQL:
+        if self._is_annotation(name):
+            return self._order_annotation(name, descending)
+        return f"{self._order_column(name, connection)} {'DESC' if descending else 'ASC'}", []
+
+    def _order_annotation(self, name: str, descending: bool) -> SQL:
+        if isinstance(self.annotations[name], Aggregate):
+            return f'"{name}" {"DESC" if descending else "ASC"}', []
+        dialect = dialect_for(current_connection(self))
+        value, params = self._annotation(name)
+        rank, rank_params = self._annotation(name, ranking=True)
+        if self._is_projected(name) and (rank == value or descending or self.distinct_flag):
+            value, params, rank, rank_params = f'"{name}"', [], f'"{name}"', []
+        if descending:
+            return dialect.descending.format(value=value), params * dialect.descending.count("{value}")
+        return dialect.ascending.format(rank=rank), rank_params * dialect.ascending.count("{rank}")
+
+    def _order_column(self, name: str, connection: Any) -> str:
+        if "__" in name:
+            return str(self._resolve_column(name.split("__"), connection))
+        _validate_identifier(name)
+        field = self._resolve_field([name])
+        return f'"{self._alias()}"."{field.column}"' if field is not None and field.column else f'"{name}"'
+
+    def _limits(self) -> str:
+        limit = self.limit_val if self.limit_val is not None else (_NO_LIMIT if self.offset_val else None)
+        sql = f" LIMIT {int(limit)}" if limit is not None else ""
+        return sql + (f" OFFSET {int(self.offset_val)}" if self.offset_val else "")
+
+    # SELECT
+
+    def as_select(self, connection: Any) -> SQL:
+        query = self._hiding_unselected()
+        with compiling(connection, query):
+            return query._select(connection)
+
+    def _select(self, connection: Any) -> SQL:
+        """Compile the outermost SELECT: djanorm's, with our columns before and our order behind."""
+        # First, so that the relations it crosses are joined when djanorm writes FROM.
+        order, order_params = self._ordering(connection)
+        head = self.clone()
+        head.joins, head._reader = self.joins, dialect_for(connection)
+        head.order_by_fields, head.limit_val, head.offset_val, head.for_update_flag = [], None, None, False
+        sql, params = SQLQuery.as_select(head, connection)
+        lock = self._compile_for_update(connection) if self.for_update_flag else ""
+        return f"{sql}{order}{self._limits()}{lock}", params + order_params
+
+    def get_columns(self, table_alias: str | None = None) -> str:
+        columns = [self._column(name, table_alias) for name in self._selected_names()]
+        return ", ".join(columns) or _NO_COLUMN
+
+    def _selected_names(self) -> list[str]:
+        if self.selected_fields is None:
+            return [field.column for field in self.model._meta.concrete_fields]
+        return [name for name in self.selected_fields if not self._is_annotation(name)]
+
+    def _column(self, name: str, table_alias: str | None) -> str:
+        parts = name.split("__")
+        field = self._resolve_field(parts)
+        column = field.column if field is not None and field.column else name
+        if len(parts) > 1:
+            sql, output = self._resolve_column(parts), name
+        else:
+            _validate_identifier(column)
+            sql, output = (
+                (f'"{table_alias}"."{column}"' if table_alias else f'"{column}"'),
+                self._output_name(name, column),
+            )
+        if self._reader is not None and hasattr(field, "to_vector"):
+            sql = self._reader.read.format(column=sql)
+        return f'{sql} AS "{output}"'
+
+    def _output_name(self, name: str, column: str) -> str:
+        # Model instances are filled by column; values() answers under the names it was asked with.
+        return name if self.is_values() else column
+
+    def is_values(self) -> bool:
+        """Tell whether rows are wanted as values() gives them."""
+        return self.selected_fields is not None and not self.deferred_loading
+
+    def _hiding_unselected(self) -> VectorSQLQuery:
+        query = self.clone()
+        query._outer_alias, query._outer_model, query._self_alias = (
+            self._outer_alias,
+            self._outer_model,
+            self._self_alias,
+        )
+        if self.is_values():
+            chosen = self.selected_fields or []
+            query.alias_only_names |= {name for name in self.annotations if name not in chosen}
+        return query
+
+    # subqueries
+
+    def as_subquery_sql(self, outer_alias: str | None = None, outer_model: Any = None) -> SQL:
+        connection = current_connection(self)
+        query = self._hiding_unselected()
+        query._outer_alias, query._outer_model = outer_alias, outer_model
+        table = query.get_table()
+        query._self_alias = f"{table}_sub" if outer_alias == table else table
+        with compiling(connection, query):
+            return query._subselect(connection)
+
+    def _subselect(self, connection: Any) -> SQL:
+        order, order_params = self._ordering(connection)
+        if f'"{self._outer_alias}".' in order and not dialect_for(connection).orders_by_outer:
+            return self._subselect_of_ranks(connection)
+        columns, params = self._projection()
+        where, where_params = self._compile_nodes(self.where_nodes, connection)
+        joins = "".join(f' {kind} JOIN "{table}" AS "{alias}" ON {on}' for kind, table, alias, on in self.joins)
+        distinct = "DISTINCT " if self.distinct_flag else ""
+        sql = f'SELECT {distinct}{columns} FROM "{self.get_table()}" AS "{self._alias()}"{joins}'
+        sql += f" WHERE {where}" if where else ""
+        sql += self._grouping()
+        having, having_params = self._compile_nodes(self.having_nodes, connection)
+        sql += f" HAVING {having}" if having else ""
+        return f"{sql}{order}{self._limits()}", params + where_params + having_params + order_params
+
+    def _subselect_of_ranks(self, connection: Any) -> SQL:
+        """Select from a query that has the ranks as columns: this ORDER BY cannot reach the outer query."""
+        ranks = {entry.removeprefix("-") for entry in self.order_by_fields}
+        names = self._selected_names() + [name for name in self.annotations if self._is_projected(name)]
+        inner = self._hiding_unselected()
+        inner.alias_only_names -= ranks
+        inner.order_by_fields, inner.limit_val, inner.offset_val = [], None, None
+        sql, params = inner._subselect(connection)
+        columns = ", ".join(f'"{name}"' for name in names)
+        return f'SELECT {columns} FROM ({sql}) AS "ranked"{by_output(self, connection)}{self._limits()}', params
+
+    def _projection(self) -> SQL:
+        params: list[Any] = []
+        parts = [self.get_columns(self._alias())] if self._selected_names() or not self.annotations else []
+        for name in self.annotations:
+            sql, more = self._annotation(name)
+            if self._is_projected(name):
+                parts.append(f'{sql} AS "{name}"')
+                params += more
+        return ", ".join(parts) or _NO_COLUMN, params
+
+    def _grouping(self) -> str:
+        for name in self.group_by_fields:
+            _validate_identifier(name)
+        return " GROUP BY " + ", ".join(f'"{name}"' for name in self.group_by_fields) if self.group_by_fields else ""
+
+    def _compile_subquery(self, queryset: Any, connection: Any) -> SQL:
+        """Compile ``field__in=queryset``; a slice keeps its order, so that it is the same rows."""
+        inner = queryset._query
+        if not isinstance(inner, VectorSQLQuery) or (inner.limit_val is None and inner.offset_val is None):
+            sql, params = super()._compile_subquery(queryset, connection)
+            return sql, params
+        query = inner.clone()
+        query.selected_fields = (inner.selected_fields or ["pk"])[:1]
+        query.deferred_loading = False
+        sql, params = query.as_subquery_sql(self._alias(), self.model)
+        # MySQL and MariaDB refuse LIMIT directly inside IN.
+        return f'SELECT * FROM ({sql}) AS "chosen"', params
+
+    # annotations
+
+    def _alias(self) -> str:
+        return str(self._self_alias or self.get_table())
+
+    def _is_comparable(self, name: str) -> bool:
+        # Aggregates belong in HAVING, which djanorm writes.
+        return self._is_annotation(name) and not isinstance(self.annotations[name], Aggregate)
+
+    def _is_annotation(self, name: str) -> bool:
+        if name not in self.annotations:
+            return False
+        return name in self.alias_only_names or name not in self.model._meta._field_cache
+
+    def _is_projected(self, name: str) -> bool:
+        return name in self.annotations and name not in self.alias_only_names
+
+    def _annotation(self, name: str, *, ranking: bool = False) -> SQL:
+        expression = self.annotations[name]
+        compile_sql = getattr(expression, "as_ranking_sql", expression.as_sql) if ranking else expression.as_sql
+        sql, params = compile_sql(self._alias(), model=self.model, connection=current_connection(self), query=self)
+        return sql, list(params)
+
+
+def by_output(query: SQLQuery, connection: Any) -> str:
+    """Return an ORDER BY over the output columns of a query inside."""
+    dialect, parts = dialect_for(connection), []
+    for entry in query.order_by_fields:
+        name = entry.removeprefix("-")
+        _validate_identifier(name)
+        template = dialect.descending if entry.startswith("-") else dialect.ascending
+        parts.append(template.format(value=f'"{name}"', rank=f'"{name}"'))
+    return " ORDER BY " + ", ".join(parts) if parts else ""
+
+
+def _operator(lookup: str) -> str:
+    if lookup not in _COMPARISONS:
+        raise NotImplementedError(
+            f"an expression cannot stand behind {lookup!r}. It can behind {', '.join(_COMPARISONS)}."
+        )
+    return _COMPARISONS[lookup]
+
+
+def _is_expression(value: Any) -> bool:
+    return isinstance(value, (F, OuterRef)) or hasattr(value, "as_sql")

@@ -1,0 +1,190 @@
+"""Values: a vector, and every byte and text form it travels in."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+import sys
+from array import array
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self
+
+from .exceptions import InvalidVector
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_PG_HEADER = struct.Struct(">HH")
+
+
+class Vector(bytes):
+    """Hold n finite float32 values as 4n bytes of little-endian float32.
+
+    Every driver that takes bytes binds it as it is; psycopg sends it in pgvector's binary form.
+    Takes a list, a tuple, an ``array.array``, any numpy array of one axis, anything with ``__array__``
+    or ``tolist()``, pgvector's values, its text form ``"[1,2,3]"``, or the packed bytes themselves.
+    Raises InvalidVector for NaN, infinity, a value past float32, a non-number or a nested sequence.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, value: Any) -> Self:
+        if isinstance(value, cls):
+            return value
+        packed = _pack(value)
+        _require_finite(packed, value)
+        return bytes.__new__(cls, packed)
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read pgvector's text form, ``[1,2.5,-3]``."""
+        stripped = text.strip()
+        if not (stripped.startswith("[") and stripped.endswith("]")):
+            raise InvalidVector(f"{_short(text)} is not the text of a vector. Write it as [1,2,3].")
+        try:
+            return cls([float(part) for part in stripped[1:-1].split(",")])
+        except ValueError:
+            raise InvalidVector(f"{_short(text)} is not the text of a vector. Write it as [1,2,3].") from None
+
+    @classmethod
+    def from_binary(cls, data: bytes) -> Self:
+        """Read what PostgreSQL's ``vector_send`` writes: uint16 length, uint16 zero, big-endian float32."""
+        return cls(_swapped(data[4:]))
+
+    def dimensions(self) -> int:
+        return len(self) // 4
+
+    def to_list(self) -> list[float]:
+        return unpack(self)
+
+    def to_numpy(self) -> npt.NDArray[np.float32]:
+        """Return a read-only float32 array over the same memory."""
+        return unpack_numpy(self)
+
+    def to_text(self) -> str:
+        return "[" + ",".join(map(repr, unpack(self))) + "]"
+
+    def to_binary(self) -> bytes:
+        """Return pgvector's binary form."""
+        return _PG_HEADER.pack(self.dimensions(), 0) + _swapped(self)
+
+    def __repr__(self) -> str:
+        # Short and by value: it ends in query logs and in djanorm's cache keys.
+        return f"Vector({self.dimensions()} dimensions, sha1 {hashlib.sha1(self, usedforsecurity=False).hexdigest()})"
+
+    __str__ = __repr__
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return self.to_numpy().astype(dtype or "f4", copy=bool(copy) or dtype is not None)
+
+
+def unpack(data: bytes) -> list[float]:
+    """Return the float32 values of 4n little-endian bytes."""
+    return _floats(data).tolist()
+
+
+def unpack_numpy(data: bytes) -> npt.NDArray[np.float32]:
+    """Return 4n little-endian bytes as a float32 array that shares their memory."""
+    import numpy as np
+
+    return np.frombuffer(data, dtype="<f4")
+
+
+def from_wire(data: Any, dimensions: int) -> bytes:
+    """Return the little-endian float32 bytes of what a driver gave for a column of that many dimensions.
+
+    Knows packed bytes, pgvector's binary form (four bytes longer) and its text form.
+    """
+    if isinstance(data, str):
+        return Vector.from_text(data)
+    if len(data) == 4 * dimensions + 4 and bytes(data[:4]) == _PG_HEADER.pack(dimensions, 0):
+        return _swapped(data[4:])
+    return bytes(data)
+
+
+def _swapped(data: bytes) -> bytes:
+    """Reverse the four bytes of each float: big-endian to little-endian, and back."""
+    values = array("f", bytes(data))
+    values.byteswap()
+    return values.tobytes()
+
+
+def _floats(data: bytes) -> array[float]:
+    values = array("f", bytes(data))
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
+
+
+def _pack(value: Any) -> bytes:
+    if isinstance(value, (list, tuple, array)):
+        return _pack_sequence(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return _packed_bytes(bytes(value))
+    if isinstance(value, str):
+        return Vector.from_text(value)
+    if hasattr(value, "__array__"):
+        return _pack_array(value)
+    for convert in ("to_list", "tolist"):
+        if hasattr(value, convert):
+            return _pack_sequence(getattr(value, convert)())
+    if isinstance(value, Iterable):
+        return _pack_sequence(list(value))
+    raise InvalidVector(f"{_short(value)} is not a vector. Give a sequence of numbers.")
+
+
+def _pack_sequence(values: Any) -> bytes:
+    try:
+        packed = array("f", values)
+    except TypeError:
+        position, bad = next((i, v) for i, v in enumerate(values) if not _is_number(v))
+        raise InvalidVector(f"value {position} of {len(values)} is {_short(bad)}, not a number.") from None
+    if sys.byteorder == "big":
+        packed.byteswap()
+    return packed.tobytes()
+
+
+def _packed_bytes(data: bytes) -> bytes:
+    if len(data) % 4:
+        raise InvalidVector(f"{len(data)} bytes are not a vector: packed float32 comes in fours.")
+    return data
+
+
+def _pack_array(value: Any) -> bytes:
+    import numpy as np
+
+    values = np.asarray(value)
+    if values.ndim != 1:
+        raise InvalidVector(f"an array of shape {values.shape} is not a vector. Give one axis: array.reshape(-1).")
+    if values.dtype.kind not in "fiu":
+        return _pack_sequence(values.tolist())
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(values, dtype="<f4").tobytes()
+
+
+def _require_finite(packed: bytes, value: Any) -> None:
+    # A float64 sum of float32 values cannot overflow, and NaN or infinity in one of them shows in it.
+    if packed and math.isfinite(sum(_floats(packed))):
+        return
+    if not packed:
+        raise InvalidVector("a vector needs at least one dimension; this one is empty.")
+    values = unpack(packed)
+    position = next(i for i, item in enumerate(values) if not math.isfinite(item))
+    given = values[position] if isinstance(value, (bytes, bytearray, memoryview, str)) else list(value)[position]
+    reason = "past float32" if math.isfinite(float(given)) else "not finite"
+    raise InvalidVector(f"value {position} of {len(values)} is {given}, {reason}.")
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        array("f", [value])
+    except TypeError:
+        return False
+    return True
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

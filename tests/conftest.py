@@ -1,0 +1,84 @@
+"""One `db` fixture; every case of tests/conformance runs on each chosen database, and on nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from dorm.db.connection import reset_connections
+
+import backends
+from tests.databases import Database, create_tables
+
+WITHOUT_DOWNLOAD = ("sqlite", "postgresql")
+IMPLEMENTED = ("sqlite", "postgresql")
+_running: dict[str, backends.Running] = {}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--backend", action="append", default=[], help="database to run on, or all; repeatable; default: no download"
+    )
+    parser.addoption("--no-skips", action="store_true", help="fail where a test was skipped")
+    parser.addoption("--update-golden", action="store_true", help="write the golden SQL and the support table anew")
+
+
+def chosen_backends(config: pytest.Config) -> tuple[str, ...]:
+    asked = config.getoption("--backend") or WITHOUT_DOWNLOAD
+    return IMPLEMENTED if "all" in asked else tuple(dict.fromkeys(asked))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "backend_name" in metafunc.fixturenames:
+        metafunc.parametrize("backend_name", chosen_backends(metafunc.config), scope="session")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return [f"{name}: {backends.get(name).how()}" for name in chosen_backends(config)]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reset_connections()
+    for running in _running.values():
+        running.stop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for running in _running.values():
+        terminalreporter.write_line(f"{running.title} {running.version} ({running.how})")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and item.config.getoption("--no-skips"):
+        report.outcome, report.longrepr = "failed", f"skipped, and --no-skips forbids it: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def running(backend_name: str) -> backends.Running:
+    """The server, started once for the whole run."""
+    if backend_name not in _running:
+        _running[backend_name] = backends.get(backend_name).start()
+    return _running[backend_name]
+
+
+@pytest.fixture(scope="session")
+def database(running: backends.Running) -> Iterator[Database]:
+    """A database with the suite's tables."""
+    settings = running.new_database()
+    made = Database(running, settings)
+    made.use()
+    create_tables(made.connection)
+    yield made
+    reset_connections()
+    running.drop_database(settings)
+
+
+@pytest.fixture
+def db(database: Database) -> Database:
+    """A database whose tables are empty."""
+    database.use()
+    database.clear()
+    return database

@@ -1,0 +1,72 @@
+"""A configured database for the suite: schema through djanorm's own migration operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import dorm
+from dorm.db.connection import get_async_connection, get_connection, reset_connections
+from dorm.migrations.autodetector import MigrationAutodetector
+from dorm.migrations.state import ProjectState
+
+from backends import Running
+from dorm_vector import VectorExtension
+from dorm_vector.dialects import Dialect, dialect_for
+from tests.models import MODELS
+
+
+@dataclass(frozen=True)
+class Database:
+    """One database of one server, with the suite's tables in it."""
+
+    running: Running
+    settings: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.running.name
+
+    @property
+    def connection(self) -> Any:
+        return get_connection()
+
+    @property
+    def async_connection(self) -> Any:
+        return get_async_connection()
+
+    @property
+    def dialect(self) -> Dialect:
+        return dialect_for(self.connection)
+
+    def use(self) -> None:
+        """Make this the default database of the process."""
+        reset_connections()
+        dorm.configure(DATABASES={"default": self.settings}, INSTALLED_APPS=[])
+
+    def clear(self) -> None:
+        for model in reversed(MODELS):
+            self.connection.execute_write(f'DELETE FROM "{model._meta.db_table}"')
+
+
+def create_tables(connection: Any, models: tuple[Any, ...] = MODELS) -> None:
+    """Enable vectors and create the models' tables, as ``dorm migrate`` does."""
+    before, after = ProjectState(), _state_of(models)
+    VectorExtension().database_forwards("tests", connection, before, before)
+    with connection.atomic():
+        for operations in MigrationAutodetector(ProjectState(), after).changes().values():
+            for operation in _in_order(operations, models):
+                operation.database_forwards("tests", connection, before, after)
+
+
+def _state_of(models: tuple[Any, ...]) -> ProjectState:
+    state, everything = ProjectState(), ProjectState.from_apps()
+    tables = {model._meta.db_table for model in models}
+    state.models = {key: model for key, model in everything.models.items() if model["options"]["db_table"] in tables}
+    return state
+
+
+def _in_order(operations: list[Any], models: tuple[Any, ...]) -> list[Any]:
+    # A table after those it refers to; djanorm's order is that of a set.
+    position = {model.__name__: number for number, model in enumerate(models)}
+    return sorted(operations, key=lambda operation: position[operation.name])

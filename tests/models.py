@@ -1,0 +1,42 @@
+"""The models of the conformance suite."""
+
+from __future__ import annotations
+
+import dorm
+
+from dorm_vector import HnswIndex, VectorField
+
+DIMENSIONS = 3
+
+
+class Author(dorm.Model):
+    name = dorm.CharField(max_length=50)
+
+
+class Document(dorm.Model):
+    title = dorm.CharField(max_length=50)
+    pages = dorm.IntegerField(default=1)
+    author = dorm.ForeignKey(Author, on_delete=dorm.CASCADE, null=True, related_name="documents")
+    embedding = VectorField(dimensions=DIMENSIONS, null=True)
+    other = VectorField(dimensions=DIMENSIONS, null=True, db_column="other_vector")
+
+    class Meta:
+        ordering = ["id"]
+
+
+class Chunk(dorm.Model):
+    document = dorm.ForeignKey(Document, on_delete=dorm.CASCADE, related_name="chunks")
+    embedding = VectorField(dimensions=DIMENSIONS, as_numpy=True)
+
+
+class Package(dorm.Model):
+    """Enough dimensions, and an index, for searches that a plan can serve."""
+
+    section = dorm.CharField(max_length=20)
+    embedding = VectorField(dimensions=16)
+
+    class Meta:
+        indexes = [HnswIndex(fields=["embedding"], name="package_embedding_hnsw", distance="cosine")]
+
+
+MODELS = (Author, Document, Chunk, Package)

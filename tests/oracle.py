@@ -1,0 +1,39 @@
+"""What is true: distances in plain Python over float32 values."""
+
+from __future__ import annotations
+
+import math
+import random
+from array import array
+from collections.abc import Sequence
+
+from dorm_vector import Metric
+
+Floats = Sequence[float]
+
+
+def float32(values: Floats) -> list[float]:
+    """Round to what a column stores."""
+    return array("f", values).tolist()
+
+
+def distance(metric: Metric, left: Floats | None, right: Floats | None) -> float | None:
+    """Return the distance of two vectors; None where there is none."""
+    if left is None or right is None:
+        return None
+    a, b = float32(left), float32(right)
+    if metric is Metric.L2:
+        return math.dist(a, b)
+    if metric is Metric.L1:
+        return sum(abs(x - y) for x, y in zip(a, b, strict=True))
+    product = math.sumprod(a, b) if hasattr(math, "sumprod") else sum(x * y for x, y in zip(a, b, strict=True))
+    if metric is Metric.INNER_PRODUCT:
+        return -product
+    norms = math.hypot(*a) * math.hypot(*b)
+    return 1 - product / norms if norms else None
+
+
+def vectors(count: int, dimensions: int, seed: int = 7) -> list[list[float]]:
+    """Return seeded vectors with values from -1 to 1."""
+    generator = random.Random(seed)
+    return [[generator.uniform(-1, 1) for _ in range(dimensions)] for _ in range(count)]
