@@ -65,6 +65,8 @@ def _wait(process: Process, command: Sequence[str], log: Path, ready: Callable[[
 def _refusal(ready: Callable[[], object]) -> Exception | None:
     try:
         ready()
+    except ImportError:
+        raise  # no waiting brings a driver
     except Exception as refused:  # noqa: BLE001 - every driver has its own error for "not yet"
         return refused
     return None

@@ -1,0 +1,65 @@
+"""Start a real database for a command or a person: python -m backends {list, run NAME -- COMMAND, shell NAME}."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+
+from backends import BackendUnavailable, get, names
+from backends._url import url_from
+
+
+def table() -> int:
+    rows = [(backend.name, backend.title, backend.how()) for backend in map(get, names())]
+    for name, title, how in [("name", "database", "from"), *rows]:
+        print(f"{name:<12}{title:<12}{how}")
+    return 0
+
+
+def run(name: str, command: list[str]) -> int:
+    """Run a command whose own `get(name).start()` reaches the server started here; return its exit code."""
+    with get(name).start() as running:
+        print(f"{running.title} {running.version}: {running.how}", file=sys.stderr)
+        environment = {**os.environ, running.backend.variable: url_from(running.settings)}
+        # Ctrl-C reaches the command too. It decides what that means, and we stop the server when it is done.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            with subprocess.Popen(command, env=environment, preexec_fn=_heed_interrupts) as child:
+                return child.wait()
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def shell(name: str) -> int:
+    with get(name).start() as running:
+        return running.backend.shell(running.settings)
+
+
+def _heed_interrupts() -> None:
+    # What a process ignores, the programs that it starts ignore as well.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m backends", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("list", help="say which databases there are, and where each would come from")
+    run_parser = verbs.add_parser("run", help="start one for a command: run mariadb -- pytest -q")
+    run_parser.add_argument("name", choices=names())
+    run_parser.add_argument("command", nargs="+")
+    verbs.add_parser("shell", help="start one and its own client").add_argument("name", choices=names())
+    arguments = parser.parse_args()
+    try:
+        if arguments.verb == "run":
+            return run(arguments.name, arguments.command)
+        return shell(arguments.name) if arguments.verb == "shell" else table()
+    except BackendUnavailable as missing:
+        print(missing, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

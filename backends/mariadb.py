@@ -1,0 +1,64 @@
+"""MariaDB 11.8, with vectors since 11.7: the machine's own, or Debian 13's.
+
+https://mariadb.com/docs/server/reference/sql-structure/vectors
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backends import Backend, Settings
+from backends._mysql_protocol import client_arguments, create, drop, server_version
+from backends._mysqld import serving_on_a_free_port, with_flags
+from backends._process import run
+from backends._programs import Programs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROGRAMS = Programs(
+    server="mariadbd",
+    client="mariadb",
+    version=re.compile(r"(\d+)\.(\d+)\.\d+-MariaDB"),
+    lowest=(11, 7),
+    suite="trixie",
+    packages=("mariadb-server-core", "mariadb-client-core"),
+)
+
+SYSTEM_TABLES = ("mariadb_system_tables.sql", "mariadb_performance_tables.sql", "mariadb_system_tables_data.sql")
+
+
+@contextmanager
+def launch(directory: Path) -> Iterator[Settings]:
+    command = with_flags(PROGRAMS.command(PROGRAMS.server), directory)
+    if not (directory / "data" / "mysql").exists():
+        base = Path(PROGRAMS.command(PROGRAMS.server)[-1]).parent.parent
+        # What mariadb-install-db does; that script would start mariadbd without the loader it needs here.
+        run([*command, "--bootstrap"], directory / "log", _system_tables(base / "share" / "mariadb"))
+    with serving_on_a_free_port("mariadb", command, directory) as settings:
+        yield settings
+
+
+def _system_tables(share: Path) -> str:
+    statements = [(share / name).read_text() for name in SYSTEM_TABLES]
+    return "\n".join(["CREATE DATABASE mysql;", "USE mysql;", *statements])
+
+
+def shell(settings: Settings) -> int:
+    return subprocess.call([*PROGRAMS.command(PROGRAMS.client), *client_arguments(settings)])
+
+
+BACKEND = Backend(
+    name="mariadb",
+    title="MariaDB",
+    source=PROGRAMS.source,
+    launch=launch,
+    version=server_version,
+    create=create,
+    drop=drop,
+    shell=shell,
+)
