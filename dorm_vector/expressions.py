@@ -102,10 +102,11 @@ class VectorDistance(Expression):
             return where.outer(self.vector)
         if isinstance(self.vector, Subquery):
             return where.subquery(self.vector)
-        other = where.field(self.vector.name)
+        path: str = getattr(self.vector, "name", "")
+        other = where.field(path)
         if isinstance(other, VectorField):
             _require_dimensions(field, other.dimensions, other.label)
-        return where.column(self.vector.name)
+        return where.column(path)
 
     def __repr__(self) -> str:
         # By value: djanorm's QuerySet.cache() makes its keys of it.

@@ -18,9 +18,9 @@ MAX_DIMENSIONS = 16_000
 class VectorField(Field[Any]):
     """Store a vector of ``dimensions`` (1 to 16,000) float32 values.
 
-    Reads ``list[float]``, or a float32 array with ``as_numpy=True``. Takes lists, tuples, ``array.array``, numpy arrays,
-    anything with ``__array__``, and pgvector's values; the rest of the options are djanorm's.
-    Writing raises DimensionMismatch for a wrong length and InvalidVector for what is no vector, before anything is sent.
+    Reads ``list[float]``, or a float32 array with ``as_numpy=True``. Takes lists, tuples, ``array.array``, numpy
+    arrays, anything with ``__array__``, and pgvector's values; the rest of the options are djanorm's. Writing raises
+    DimensionMismatch for a wrong length and InvalidVector for what is no vector, before anything is sent.
     """
 
     # djanorm keeps a field on the class only when it says so; then every assignment is converted, and a column
@@ -35,6 +35,8 @@ class VectorField(Field[Any]):
         self.dimensions = dimensions
         self.as_numpy = as_numpy
         super().__init__(**_plain_default(options))
+        # A field in a migration belongs to no model, and djanorm's operations ask it for its column all the same.
+        self.column = self.db_column
 
     @property
     def label(self) -> str:
@@ -130,5 +132,5 @@ def _is_expression(value: Any) -> bool:
 
 def _plain_default(options: dict[str, Any]) -> dict[str, Any]:
     # An array has no truth value, and djanorm compares defaults with !=.
-    default = options.get("default")
+    default: Any = options.get("default")
     return options | {"default": default.tolist()} if hasattr(default, "tolist") else options

@@ -51,7 +51,12 @@ class VectorIndex(Index):
 
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         """Return the path, arguments and keywords that make this index again."""
-        options = {"fields": list(self.fields), "name": self.name or None, "opclass": self.opclass, **self.with_options}
+        options: dict[str, Any] = {
+            "fields": list(self.fields),
+            "name": self.name or None,
+            "opclass": self.opclass,
+            **self.with_options,
+        }
         if self.condition is not None:
             options["condition"] = self.condition
         return f"dorm_vector.{type(self).__name__}", (), options

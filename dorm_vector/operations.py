@@ -64,4 +64,4 @@ def _require_version(dialect: Dialect, connection: Any) -> None:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("-")[0].split(".") if part.isdigit())
+    return tuple(int(part) for part in version.partition("-")[0].split(".") if part.isdigit())

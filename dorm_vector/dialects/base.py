@@ -19,8 +19,8 @@ SQL = tuple[str, list[Any]]
 class Unsupported:
     """Something the database lacks.
 
-    ``reason`` is the sentence that users read, ``instead`` what to use, ``probe`` a statement that fails
-    on the server as long as this is true, ``see`` where it is documented.
+    ``reason`` is the sentence that users read, ``instead`` what to use, ``probe`` a statement that fails on the server
+    as long as this is true, ``see`` where it is documented.
     """
 
     reason: str
@@ -33,7 +33,8 @@ class Unsupported:
 class Distance:
     """The SQL of one metric, with ``{left}``, ``{right}`` and ``{zeros}``.
 
-    ``value`` is what users read. ``rank`` sorts the same way and is what an index can serve; it is ``value`` unless given.
+    ``value`` is what users read. ``rank`` sorts the same way and is what an index can serve; it is ``value`` unless
+    given.
     """
 
     value: str

@@ -45,6 +45,8 @@ def prepare_open_connections() -> None:
 
 @repair("dorm.db.backends.sqlite:SQLiteDatabaseWrapper", "_new_connection", name="prepare_connections")
 def _sqlite_connection(original: Any, wrapper: Any) -> Any:
+    # First: the connection about to be opened is to have an auto extension already.
+    sqlite_vec.sqlite_vec_tier()
     raw = original(wrapper)
     try:
         sqlite_vec.load_sqlite_vec_extension(raw)
@@ -56,6 +58,7 @@ def _sqlite_connection(original: Any, wrapper: Any) -> Any:
 
 @repair("dorm.db.backends.sqlite:SQLiteAsyncDatabaseWrapper", "_new_connection", name="prepare_connections")
 async def _sqlite_async_connection(original: Any, wrapper: Any) -> Any:
+    sqlite_vec.sqlite_vec_tier()
     connection = await original(wrapper)
     # On aiosqlite's own thread, where the raw connection lives.
     await connection._execute(sqlite_vec.load_sqlite_vec_extension, connection._conn)

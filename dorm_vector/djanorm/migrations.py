@@ -24,9 +24,9 @@ def vector_index_ddl(
 ) -> None:
     """Build and drop a vector index by the dialect of the connection.
 
-    Symptom: an HnswIndex is a syntax error on every database but PostgreSQL, ignores ``db_column``, and an unnamed one is
-    created under one name and dropped under another. Cause: ``Index.create_sql`` is told a vendor, not the connection, and
-    dropping never asks the index. djanorm 4.3 to 4.5.
+    Symptom: an HnswIndex is a syntax error on every database but PostgreSQL, ignores ``db_column``, and an unnamed one
+    is created under one name and dropped under another. Cause: ``Index.create_sql`` is told a vendor, not the
+    connection, and dropping never asks the index. djanorm 4.3 to 4.5.
     """
     if not isinstance(operation.index, VectorIndex):
         original(operation, app_label, connection, from_state, to_state)
@@ -73,8 +73,8 @@ def alter_vector_field_back(
 ) -> None:
     """Take back a change of a vector column when the migration is unapplied.
 
-    Symptom: after going back the column keeps its new dimensions, and the migration is recorded as unapplied.
-    Cause: ``AlterField.database_backwards`` is empty. djanorm 4.3 to 4.5.
+    Symptom: after going back the column keeps its new dimensions, and the migration is recorded as unapplied. Cause:
+    ``AlterField.database_backwards`` is empty. djanorm 4.3 to 4.5.
     """
     old = _field(operation, app_label, to_state)
     if not isinstance(old, VectorField):
@@ -131,8 +131,8 @@ def vector_default(original: Any, name: str, field: Any, connection: Any) -> str
 def changed_indexes(original: Any, detector: Any, app_label: str | None = None) -> dict[str, list[Any]]:
     """Notice an index whose parameters changed, and drop indexes before the columns they stand on.
 
-    Symptom: ``HnswIndex(m=16)`` to ``m=32`` is "No changes detected"; removing a field with its index cannot be unapplied.
-    Cause: indexes are compared by name, and fields are removed first. djanorm 4.3 to 4.5.
+    Symptom: ``HnswIndex(m=16)`` to ``m=32`` is "No changes detected"; removing a field with its index cannot be
+    unapplied. Cause: indexes are compared by name, and fields are removed first. djanorm 4.3 to 4.5.
     """
     changes: dict[str, list[Any]] = original(detector, app_label)
     for key in detector.from_state.models.keys() & detector.to_state.models.keys():
@@ -206,7 +206,7 @@ def _require_no_vectors(
         return
     raise VectorsWouldBeLost(
         f"{operation.model_name}.{operation.name} holds vectors of {old.dimensions} dimensions; the migration wants"
-        f" {new.dimensions}. Nothing was changed. Either add a second VectorField(dimensions={new.dimensions}, null=True),"
+        f" {new.dimensions}. Nothing was changed. Either add a VectorField(dimensions={new.dimensions}, null=True) beside it,"
         " embed into it, and remove this one in a later migration; or let go of the vectors first:"
         f" {operation.model_name}.objects.update({operation.name}=None)."
     )

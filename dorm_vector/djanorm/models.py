@@ -75,8 +75,8 @@ if QuerySet.__new__ is object.__new__:
 def vector_querysets(original: Any, cls: Any, model: Any = None, *args: Any, **kwargs: Any) -> Any:
     """Give related managers, prefetches and plain managers a queryset that can filter and order by a distance.
 
-    Symptom: ``author.documents.annotate(distance=…).filter(distance__lt=…)`` fails, or compares with a string literal on
-    SQLite. Cause: djanorm builds a plain ``QuerySet`` in thirteen places. djanorm 4.3 to 4.5.
+    Symptom: ``author.documents.annotate(distance=…).filter(distance__lt=…)`` fails, or compares with a string literal
+    on SQLite. Cause: djanorm builds a plain ``QuerySet`` in thirteen places. djanorm 4.3 to 4.5.
     """
     if cls is QuerySet and model is not None and vector_fields(model):
         from ..query import VectorQuerySet

@@ -22,19 +22,20 @@ class VectorRows(QuerySet[Any]):
         self._query = VectorSQLQuery(model)
         self._query.using = using
 
-    def _clone(self) -> Self:
-        queryset: Self = super()._clone()
+    def _clone(self) -> Any:
+        queryset: Any = super()._clone()
         queryset._query = adopt(queryset._query, self)
         return queryset
 
-    def using(self, alias: str) -> Self:
-        queryset: Self = super().using(alias)
+    def using(self, alias: str) -> Any:
+        queryset: Any = super().using(alias)
         queryset._query.using = alias
         return queryset
 
     # rows
 
-    def _row_to_values_dict(self, row: Any, fields: list[str]) -> dict[str, Any]:
+    # djanorm's is static, and is called through self.
+    def _row_to_values_dict(self, row: Any, fields: list[str]) -> dict[str, Any]:  # type: ignore[override]
         return {name: self._decode(name, row[name]) for name in fields}
 
     def _decode(self, name: str, value: Any) -> Any:
@@ -42,7 +43,7 @@ class VectorRows(QuerySet[Any]):
             self._decoders = {}
         if name not in self._decoders:
             field = self._query._resolve_field(name.split("__"))
-            self._decoders[name] = field.from_db_value if hasattr(field, "to_vector") else None
+            self._decoders[name] = getattr(field, "from_db_value", None) if hasattr(field, "to_vector") else None
         decode = self._decoders[name]
         return value if decode is None else decode(value)
 
@@ -109,9 +110,10 @@ class VectorRows(QuerySet[Any]):
 class VectorQuerySet(VectorRows, QuerySet[Any]):
     """QuerySet of a model with vector fields: distances annotate, filter, order, count and project."""
 
-    def order_by(self, *fields: Any) -> Self:
+    def order_by(self, *fields: Any) -> Any:
         """Sort by field names, annotation names (``"-distance"`` descends) or expressions themselves."""
-        queryset, names = self, []
+        queryset: Any = self
+        names: list[str] = []
         for field in fields:
             if isinstance(field, str):
                 names.append(field)
@@ -122,11 +124,12 @@ class VectorQuerySet(VectorRows, QuerySet[Any]):
             hidden = f"_order_{len(queryset._query.annotations)}"
             queryset = queryset.alias(**{hidden: expression})
             names.append(sign + hidden)
-        return QuerySet.order_by(queryset, *names)
+        ordered: Any = QuerySet.order_by(queryset, *names)
+        return ordered
 
-    def values(self, *fields: str, **expressions: Any) -> Self:
+    def values(self, *fields: str, **expressions: Any) -> Any:
         """Return dicts of the named fields and annotations; of all of them without names."""
-        queryset = self.annotate(**expressions)._clone() if expressions else self._clone()
+        queryset: Any = self.annotate(**expressions) if expressions else self._clone()
         queryset._query.selected_fields = [*fields, *expressions] or self._all_names()
         queryset._query.deferred_loading = False
         return queryset

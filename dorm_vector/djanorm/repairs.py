@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from dorm.conf import settings
 from dorm.exceptions import ImproperlyConfigured
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 _switched_off: ContextVar[frozenset[str]] = ContextVar("dorm_vector_repairs_off", default=frozenset())
 
 
@@ -59,13 +60,15 @@ class Repair:
 REPAIRS: list[Repair] = []
 
 
-def repair(target: str, attribute: str, *, name: str = "", mended: Callable[[], bool] = lambda: False) -> Any:
+def repair(
+    target: str, attribute: str, *, name: str = "", mended: Callable[[], bool] = lambda: False
+) -> Callable[[_Function], _Function]:
     """Register the decorated function as a repair of ``target``'s ``attribute``.
 
     ``target`` is ``package.module`` or ``package.module:Class``. ``name`` joins several functions into one repair.
     """
 
-    def register(replacement: Callable[..., Any]) -> Callable[..., Any]:
+    def register(replacement: _Function) -> _Function:
         REPAIRS.append(Repair(name or replacement.__name__, target, attribute, replacement, mended))
         return replacement
 

@@ -31,10 +31,11 @@ class VectorSQLQuery(SQLQuery):
     """The dialect whose read form wraps vector columns: set in the outermost SELECT alone."""
 
     def clone(self) -> VectorSQLQuery:
-        query = super().clone()
+        query: Any = super().clone()
         query.__class__ = type(self)
         query.using = self.using
-        return query
+        cloned: VectorSQLQuery = query
+        return cloned
 
     # WHERE
 

@@ -33,8 +33,8 @@ class _Source:
 def vector_field_source(original: Any, field: Any) -> str:
     """Write every option of a vector field.
 
-    Symptom: ``db_column``, ``db_default``, ``help_text`` and callable defaults are lost; a class named VectorField gets the
-    import of ``dorm.contrib.pgvector``. Cause: the writer goes by class name. djanorm 4.3 to 4.5.
+    Symptom: ``db_column``, ``db_default``, ``help_text`` and callable defaults are lost; a class named VectorField gets
+    the import of ``dorm.contrib.pgvector``. Cause: the writer goes by class name. djanorm 4.3 to 4.5.
     """
     return _call(field) if _is_ours(field) else str(original(field))
 
@@ -43,8 +43,8 @@ def vector_field_source(original: Any, field: Any) -> str:
 def index_source(original: Any, operation: Any) -> str:
     """Write indexes with their class, method, opclass, parameters and condition.
 
-    Symptom: a migration with ``Meta.indexes`` raises NameError, and HnswIndex comes back as a plain index. Cause: indexes
-    are written with ``repr()``, or with three of their options. djanorm 4.3 to 4.5.
+    Symptom: a migration with ``Meta.indexes`` raises NameError, and HnswIndex comes back as a plain index. Cause:
+    indexes are written with ``repr()``, or with three of their options. djanorm 4.3 to 4.5.
     """
     if _is_ours(operation):
         return _call(operation)
@@ -83,8 +83,8 @@ def write_migration(
 ) -> Path:
     """Import our operations from where they are.
 
-    Symptom: after squashing a range with VectorExtension every dorm command of the app fails with ImportError. Cause: the
-    writer imports all operations from ``dorm.migrations.operations``. djanorm 4.3 to 4.5.
+    Symptom: after squashing a range with VectorExtension every dorm command of the app fails with ImportError. Cause:
+    the writer imports all operations from ``dorm.migrations.operations``. djanorm 4.3 to 4.5.
     """
     path: Path = original(app_label, directory, number, operations, *rest, **options)
     foreign = {type(operation).__name__ for operation in operations if _is_ours(operation)}
@@ -97,8 +97,8 @@ def write_migration(
 def enable_pgvector(original: Any, *args: Any, **options: Any) -> Path:
     """Let ``dorm makemigrations --enable-pgvector`` write our VectorExtension.
 
-    Symptom: the file imports ``dorm.contrib.pgvector``, whose extension loads sqlite-vec for one process alone.
-    Cause: the text is fixed. djanorm 4.3 to 4.5.
+    Symptom: the file imports ``dorm.contrib.pgvector``, whose extension loads sqlite-vec for one process alone. Cause:
+    the text is fixed. djanorm 4.3 to 4.5.
     """
     path: Path = original(*args, **options)
     text = path.read_text().replace("from dorm.contrib.pgvector import", "from dorm_vector import")
@@ -111,8 +111,8 @@ def _is_ours(item: Any) -> bool:
 
 
 def _path(item: Any) -> str:
-    parts = item.deconstruct() if hasattr(item, "deconstruct") else ("",)
-    return str(parts[-3] if len(parts) >= 3 else parts[0])
+    # Fields put their name first.
+    return str(item.deconstruct()[-3]) if hasattr(item, "deconstruct") else ""
 
 
 def _call(item: Any) -> str:
@@ -141,7 +141,12 @@ def _part(item: Any) -> str:
 
 
 def _plain_index(index: Index) -> str:
-    options = {"fields": index.fields, "name": index.name or None, "unique": index.unique, "method": index.method}
+    options: dict[str, Any] = {
+        "fields": index.fields,
+        "name": index.name or None,
+        "unique": index.unique,
+        "method": index.method,
+    }
     options |= {"condition": index.condition, "opclasses": index.opclasses, "include": index.include}
     default = {"unique": False, "method": "btree"}
     given = {key: value for key, value in options.items() if value and value != default.get(key)}

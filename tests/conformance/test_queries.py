@@ -1,4 +1,4 @@
-"""A distance annotates, filters, orders, counts and projects, alone and across relations, the same on every database."""
+"""A distance annotates, filters, orders, counts and projects, alone and across relations, alike on every database."""
 
 from __future__ import annotations
 
@@ -229,12 +229,12 @@ def test_a_distance_across_a_relation(documents: list[Document]) -> None:
 
 def test_a_reverse_relation(documents: list[Document]) -> None:
     queryset = Author.objects.annotate(distance=L2Distance("documents__embedding", QUERY)).order_by("distance")
-    assert [(row.name, row.distance) for row in queryset][0] == ("Ada", 0)
+    assert next((row.name, row.distance) for row in queryset) == ("Ada", 0)
 
 
 def test_another_column_on_the_right(documents: list[Document]) -> None:
     queryset = Document.objects.annotate(distance=L2Distance("embedding", F("other"))).order_by("distance")
-    assert [(row.title, row.distance) for row in queryset][0] == ("near", 0)
+    assert next((row.title, row.distance) for row in queryset) == ("near", 0)
     assert [row.distance for row in queryset][-1] is None
     assert queryset.filter(distance=0).count() == 1
 

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import backends
+from backends._process import ServerError, serving
+from backends._url import settings_from, url_from
+
+FOLDER = Path(backends.__file__).parent
+
+POSTGRESQL = {
+    "ENGINE": "postgresql",
+    "NAME": "postgres",
+    "USER": "postgres",
+    "PASSWORD": "",
+    "HOST": "/tmp/a folder",  # noqa: S108 - it is only spelled
+    "PORT": 5432,
+    "OPTIONS": {"sslmode": "disable"},
+}
+MYSQL = {
+    "ENGINE": "mysql",
+    "NAME": "dorm_vector",
+    "USER": "root",
+    "PASSWORD": "a/b@c",
+    "HOST": "127.0.0.1",
+    "PORT": 3307,
+    "OPTIONS": {},
+}
+
+
+def refuse() -> None:
+    raise ConnectionRefusedError("nobody there")
+
+
+def is_running(pid: int) -> bool:
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], check=False, capture_output=True, text=True).stdout
+    return bool(state.strip()) and not state.startswith("Z")
+
+
+def test_a_backend_is_a_file() -> None:
+    assert backends.names() == sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
+
+
+@pytest.mark.parametrize("name", backends.names())
+def test_a_backend_is_named_like_its_file(name: str) -> None:
+    assert backends.get(name).name == name
+
+
+@pytest.mark.parametrize("name", ["oracle", "_process", "__init__"])
+def test_an_unknown_name_is_answered_with_the_known_ones(name: str) -> None:
+    with pytest.raises(LookupError, match=f"No backend is called '{name}'. There are: mariadb, mysql, postgresql"):
+        backends.get(name)
+
+
+def test_two_new_databases_are_two_and_empty(tmp_path: Path) -> None:
+    with backends.get("sqlite").start(tmp_path) as running:
+        one, other = running.new_database(), running.new_database()
+        with sqlite3.connect(one["NAME"]) as connection:
+            connection.execute("CREATE TABLE t (id INTEGER)")
+        connection.close()
+        assert Path(one["NAME"]).parent == tmp_path
+        assert one["NAME"] != other["NAME"]
+        assert not Path(other["NAME"]).exists()
+        running.drop_database(one)
+        assert not Path(one["NAME"]).exists()
+
+
+def test_stopping_removes_the_temporary_folder() -> None:
+    with backends.get("sqlite").start() as running:
+        folder = Path(running.settings["NAME"]).parent
+        assert folder.is_dir()
+    assert not folder.exists()
+    running.stop()
+
+
+def test_a_url_is_taken_before_anything_is_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DORM_VECTOR_SQLITE_URL", f"sqlite:///{tmp_path}/mine.sqlite3")
+    with backends.get("sqlite").start() as running:
+        assert running.how == "URL in DORM_VECTOR_SQLITE_URL"
+        assert running.settings["NAME"] == f"{tmp_path}/mine.sqlite3"
+        assert Path(running.new_database()["NAME"]).parent == tmp_path
+    assert tmp_path.exists()
+
+
+@pytest.mark.parametrize("settings", [POSTGRESQL, MYSQL, {"ENGINE": "libsql", "NAME": "/a/b.turso"}])
+def test_settings_survive_the_way_through_a_url(settings: backends.Settings) -> None:
+    assert {"OPTIONS": {}, **settings_from(url_from(settings))} == {"OPTIONS": {}, **settings}
+
+
+def test_a_server_that_ends_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    command = ["sh", "-c", "for i in $(seq 30); do echo line $i; done; echo no space left; exit 3"]
+    with pytest.raises(ServerError, match=r"sh ended with code 3[\s\S]*line 30\nno space left\n$") as caught:
+        serving(command, tmp_path / "log", refuse).__enter__()
+    assert "line 1\n" not in str(caught.value)
+
+
+def test_a_server_that_never_answers_is_stopped_and_named(tmp_path: Path) -> None:
+    command = ["sh", "-c", "echo $$; exec sleep 60"]
+    with pytest.raises(ServerError, match="sh does not answer: nobody there"):
+        serving(command, tmp_path / "log", refuse, seconds=0.2).__enter__()
+    assert not is_running(int((tmp_path / "log").read_text()))
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_a_server_does_not_outlive_a_killed_parent(end: signal.Signals, tmp_path: Path) -> None:
+    script = (
+        "import os, pathlib, backends._process as p\n"
+        f"with p.serving(['sh', '-c', 'echo $$; exec sleep 60'], pathlib.Path('{tmp_path}/log'), lambda: None):\n"
+        f"    while not os.path.getsize('{tmp_path}/log'): pass\n"
+        f"    os.kill(os.getpid(), {end.value})"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(FOLDER.parent)}
+    assert subprocess.run([sys.executable, "-c", script], check=False, env=environment).returncode == -end
+    server, deadline = int((tmp_path / "log").read_text()), time.monotonic() + 5
+    while is_running(server) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_running(server)
+
+
+def test_a_command_reaches_the_server_and_returns_its_own_exit_code() -> None:
+    child = "import os, sys; sys.exit(7 if os.environ['DORM_VECTOR_SQLITE_URL'].startswith('sqlite:////') else 1)"
+    command = [sys.executable, "-m", "backends", "run", "sqlite", "--", sys.executable, "-c", child]
+    assert subprocess.run(command, check=False, cwd=FOLDER.parent, capture_output=True).returncode == 7
