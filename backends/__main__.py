@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
-import subprocess
 import sys
 
 from backends import BackendUnavailable, get, names
+from backends._foreground import run_in_foreground
 from backends._url import url_from
 
 
@@ -24,23 +23,12 @@ def run(name: str, command: list[str]) -> int:
     with get(name).start() as running:
         print(f"{running.title} {running.version}: {running.how}", file=sys.stderr)
         environment = {**os.environ, running.backend.variable: url_from(running.settings)}
-        # Ctrl-C reaches the command too. It decides what that means, and we stop the server when it is done.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            with subprocess.Popen(command, env=environment, preexec_fn=_heed_interrupts) as child:
-                return child.wait()
-        finally:
-            signal.signal(signal.SIGINT, before)
+        return run_in_foreground(command, environment)
 
 
 def shell(name: str) -> int:
     with get(name).start() as running:
         return running.backend.shell(running.settings)
-
-
-def _heed_interrupts() -> None:
-    # What a process ignores, the programs that it starts ignore as well.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def main() -> int:

@@ -52,7 +52,8 @@ class Backend:
             else:
                 directory = directory or Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="dorm-vector-")))
                 settings = cleanup.enter_context(self.launch(directory))
-            running = Running(self, settings, self.version(settings), self.how(), cleanup.pop_all())
+            version = self.version(settings)
+            running = Running(self.name, self.title, version, self.how(), settings, self, cleanup.pop_all())
         atexit.register(running.stop)
         return running
 
@@ -61,21 +62,16 @@ class Backend:
 class Running:
     """A server that answers queries. `settings` is the DATABASES entry of its default database."""
 
-    backend: Backend
-    settings: Settings
+    name: str
+    title: str
     version: str
-    how: str
+    how: str  # the server was obtained, in one line
+    settings: Settings
+    backend: Backend
     cleanup: ExitStack
 
-    @property
-    def name(self) -> str:
-        return self.backend.name
-
-    @property
-    def title(self) -> str:
-        return self.backend.title
-
     def new_database(self) -> Settings:
+        """Return the DATABASES entry of a fresh, empty database."""
         return self.backend.create(self.settings, f"dorm_vector_{uuid.uuid4().hex[:12]}")
 
     def drop_database(self, settings: Settings) -> None:

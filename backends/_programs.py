@@ -31,9 +31,10 @@ class Programs:
     def source(self) -> str:
         if own := self._machines_own():
             return own
-        if _debian.folder(self.suite, self.packages).exists():
-            return f"{self.packages[0]} of Debian {self.suite}, unpacked in {_debian.folder(self.suite, self.packages)}"
-        return f"{self.packages[0]} of Debian {self.suite}, fetched at the first start"
+        cached = _debian.folder(self.suite, self.packages).exists()
+        return (
+            f"{self.packages[0]} of Debian {self.suite}, {'from the cache' if cached else 'fetched at the first start'}"
+        )
 
     def command(self, program: str) -> list[str]:
         """Return what runs the server or the client. May fetch both."""

