@@ -36,7 +36,7 @@ class VectorField(Field[Any]):
         self.as_numpy = as_numpy
         super().__init__(**_plain_default(options))
         # A field in a migration belongs to no model, and djanorm's operations ask it for its column all the same.
-        self.column = self.db_column
+        self.column: Any = self.db_column
 
     @property
     def label(self) -> str:

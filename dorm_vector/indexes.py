@@ -74,7 +74,7 @@ class VectorIndex(Index):
             condition=f" WHERE {condition}" if condition else "",
         )
 
-    def create_sql(self, table: str, *, vendor: str = "sqlite") -> tuple[str, str]:
+    def create_sql(self, table: str, *, vendor: str = "") -> tuple[str, str]:
         # djanorm asks this way only when it rebuilds a table on SQLite, which has nothing to build.
         return "SELECT 1", "SELECT 1"
 

@@ -11,7 +11,9 @@ from .djanorm.querysets import VectorCombinedQuerySet, VectorQuerySet, VectorVal
 __all__ = ["VectorCombinedQuerySet", "VectorManager", "VectorQuerySet", "VectorValuesListQuerySet", "as_vector"]
 
 VectorManager: Any = Manager.from_queryset(VectorQuerySet, "VectorManager")
-"""The manager a VectorField puts on a model that declares none; ``objects = VectorManager()`` says the same."""
+VectorManager.__doc__ = "Manage a model with vectors: every method of VectorQuerySet. A VectorField adds one by itself."
+# Its path, for pickling and for the docs: the class is made by a call.
+VectorManager.__module__ = __name__
 
 
 def as_vector(queryset: Any) -> VectorQuerySet:

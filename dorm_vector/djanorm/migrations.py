@@ -206,7 +206,8 @@ def _require_no_vectors(
         return
     raise VectorsWouldBeLost(
         f"{operation.model_name}.{operation.name} holds vectors of {old.dimensions} dimensions; the migration wants"
-        f" {new.dimensions}. Nothing was changed. Either add a VectorField(dimensions={new.dimensions}, null=True) beside it,"
+        f" {new.dimensions}. Nothing was changed."
+        f" Either add a VectorField(dimensions={new.dimensions}, null=True) beside it,"
         " embed into it, and remove this one in a later migration; or let go of the vectors first:"
         f" {operation.model_name}.objects.update({operation.name}=None)."
     )

@@ -63,19 +63,21 @@ async def test_many_searches_at_once(documents: list[Document]) -> None:
     assert {row.title for row in found if row is not None} == {"1"}
 
 
+async def create_and_fail(title: str) -> None:
+    async with aatomic():
+        await Document.objects.acreate(title=title, embedding=QUERY)
+        raise RuntimeError(title)
+
+
 async def test_a_transaction_commits_and_rolls_back(db: Database) -> None:
     async with aatomic():
         await Document.objects.acreate(title="kept", embedding=QUERY)
-    with pytest.raises(RuntimeError):
-        async with aatomic():
-            await Document.objects.acreate(title="lost", embedding=QUERY)
-            raise RuntimeError
+    with pytest.raises(RuntimeError, match="lost"):
+        await create_and_fail("lost")
     async with aatomic():
         await Document.objects.acreate(title="outer", embedding=QUERY)
-        with pytest.raises(RuntimeError):
-            async with aatomic():
-                await Document.objects.acreate(title="inner", embedding=QUERY)
-                raise RuntimeError
+        with pytest.raises(RuntimeError, match="inner"):
+            await create_and_fail("inner")
     # The sync connection is another connection.
     assert sorted(Document.objects.values_list("title", flat=True)) == ["kept", "outer"]
 

@@ -301,7 +301,7 @@ def test_aggregate(documents: list[Document]) -> None:
         "least": 1,
         "most": 3,
     }
-    assert Document.objects.aggregate(nearest=Min(L2Distance("embedding", QUERY)))["nearest"] == 0  # type: ignore[arg-type]
+    assert Document.objects.aggregate(nearest=Min(L2Distance("embedding", QUERY)))["nearest"] == 0
     assert ranked().filter(author__name="Ada").aggregate(rows=Count("distance"))["rows"] == 2
     assert ranked().aggregate(rows=Count("*", filter=Q(pages__gt=1)))["rows"] == 3
 
