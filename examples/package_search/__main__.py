@@ -13,6 +13,7 @@ from dorm.db.connection import close_all, health_check
 from dorm.exceptions import ImproperlyConfigured
 
 from backends import BackendUnavailable, get
+from dorm_vector import VectorError
 from examples.package_search import settings
 from examples.package_search.embedding import ModelMissing
 from examples.package_search.loading import prepare
@@ -42,7 +43,7 @@ def main() -> None:
             prepare(console)
             for title, packages in asked(options):
                 show(console, title, packages)
-    except (BackendUnavailable, ImproperlyConfigured, ModelMissing, NoAnswer, UnknownPackage) as error:
+    except (BackendUnavailable, ImproperlyConfigured, ModelMissing, NoAnswer, UnknownPackage, VectorError) as error:
         sys.exit(str(error))
 
 
