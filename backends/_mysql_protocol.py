@@ -56,4 +56,6 @@ def _kill(settings: Settings, user: int) -> None:
 
 def client_arguments(settings: Settings) -> list[str]:
     address = ["--protocol=TCP", f"--host={settings['HOST']}", f"--port={settings['PORT']}"]
-    return [*address, f"--user={settings['USER']}", f"--password={settings['PASSWORD']}", settings["NAME"]]
+    # Both clients warn of a password in the arguments, even of an empty one.
+    password = [f"--password={settings['PASSWORD']}"] if settings["PASSWORD"] else []
+    return [*address, f"--user={settings['USER']}", *password, settings["NAME"]]

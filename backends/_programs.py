@@ -31,10 +31,10 @@ class Programs:
     def source(self) -> str:
         if own := self._machines_own():
             return own
-        cached = _debian.folder(self.suite, self.packages).exists()
-        return (
-            f"{self.packages[0]} of Debian {self.suite}, {'from the cache' if cached else 'fetched at the first start'}"
-        )
+        package = f"{self.packages[0]} of Debian {self.suite}"
+        if _debian.folder(self.suite, self.packages).exists():
+            return f"{package}, from the cache"
+        return f"{package}, fetched at the first start" if shutil.which("apt-get") else "not here: no apt-get"
 
     def command(self, program: str) -> list[str]:
         """Return what runs the server or the client. May fetch both."""

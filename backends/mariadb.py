@@ -34,16 +34,17 @@ SYSTEM_TABLES = ("mariadb_system_tables.sql", "mariadb_performance_tables.sql", 
 
 @contextmanager
 def launch(directory: Path) -> Iterator[Settings]:
-    command = with_flags(PROGRAMS.command(PROGRAMS.server), directory)
+    server = PROGRAMS.command(PROGRAMS.server)
+    command = with_flags(server, directory)
     if not (directory / "data" / "mysql").exists():
-        base = Path(PROGRAMS.command(PROGRAMS.server)[-1]).parent.parent
-        # What mariadb-install-db does; that script would start mariadbd without the loader it needs here.
-        run([*command, "--bootstrap"], directory / "log", _system_tables(base / "share" / "mariadb"))
+        # What mariadb-install-db does; that script would start mariadbd without the loader it may need here.
+        run([*command, "--bootstrap"], directory / "log", _system_tables(Path(server[-1]).parent.parent))
     with serving_on_a_free_port("mariadb", command, directory) as settings:
         yield settings
 
 
-def _system_tables(share: Path) -> str:
+def _system_tables(base: Path) -> str:
+    share = next(base.glob(f"share/*/{SYSTEM_TABLES[0]}")).parent
     statements = [(share / name).read_text() for name in SYSTEM_TABLES]
     return "\n".join(["CREATE DATABASE mysql;", "USE mysql;", *statements])
 

@@ -36,6 +36,13 @@ MYSQL = {
 }
 
 
+@pytest.fixture(autouse=True)
+def no_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the server that this run itself may have been given."""
+    for name in backends.names():
+        monkeypatch.delenv(f"DORM_VECTOR_{name.upper()}_URL", raising=False)
+
+
 def refuse() -> None:
     raise ConnectionRefusedError("nobody there")
 
@@ -94,6 +101,25 @@ def test_a_url_is_taken_before_anything_is_started(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("settings", [POSTGRESQL, MYSQL, {"ENGINE": "libsql", "NAME": "/a/b.turso"}])
 def test_settings_survive_the_way_through_a_url(settings: backends.Settings) -> None:
     assert {"OPTIONS": {}, **settings_from(url_from(settings))} == {"OPTIONS": {}, **settings}
+
+
+@pytest.mark.parametrize(
+    "name, program, version, is_taken",
+    [
+        ("mariadb", "mariadbd", "Ver 11.7.2-MariaDB for Linux", True),
+        ("mariadb", "mariadbd", "Ver 10.11.6-MariaDB-0+deb12u1 for debian-linux-gnu", False),
+        ("mysql", "mysqld", "Ver 9.0.1 for Linux on x86_64 (MySQL Community Server - GPL)", True),
+        ("mysql", "mysqld", "Ver 8.4.3 for Linux on x86_64 (MySQL Community Server - GPL)", False),
+        ("mysql", "mysqld", "Ver 11.8.16-MariaDB for debian-linux-gnu", False),
+    ],
+)
+def test_a_server_on_the_path_is_taken_if_it_knows_vectors(
+    name: str, program: str, version: str, is_taken: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / program).write_text(f"#!/bin/sh\necho '{program}  {version}'")
+    (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert (backends.get(name).how() == str(tmp_path / program)) is is_taken
 
 
 def test_a_server_that_ends_shows_the_end_of_its_log(tmp_path: Path) -> None:
