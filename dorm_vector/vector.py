@@ -76,9 +76,6 @@ class Vector(bytes):
 
     __str__ = __repr__
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        return self.to_numpy().astype(dtype or "f4", copy=bool(copy) or dtype is not None)
-
 
 def unpack(data: bytes) -> list[float]:
     """Return the float32 values of 4n little-endian bytes."""

@@ -50,7 +50,8 @@ class Operand:
     nullable: bool = True
 
 
-@dataclass(frozen=True)
+# A database is itself: comparing its facts one by one would only make the import slower.
+@dataclass(frozen=True, eq=False, repr=False)
 class Dialect:
     """The SQL that one database speaks for vectors. Holds no connection and runs nothing."""
 
@@ -89,6 +90,9 @@ class Dialect:
     """A vector inside DDL, where nothing can be bound, with ``{hex}`` and ``{text}``."""
     concurrently: str = ""
     """What stands behind INDEX in a build that does not block writers."""
+
+    def __repr__(self) -> str:
+        return f"<Dialect {self.name}>"
 
     def column_type(self, dimensions: int) -> str:
         return self.column.format(dimensions=dimensions)

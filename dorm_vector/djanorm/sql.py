@@ -254,6 +254,10 @@ class VectorSQLQuery(SQLQuery):
         # MySQL and MariaDB refuse LIMIT directly inside IN.
         return f'SELECT * FROM ({sql}) AS "chosen"', params
 
+    def _adapt_placeholders(self, sql: str, connection: Any) -> str:
+        # Every wrapper takes %s, and ORDER BY is added behind what djanorm would have numbered.
+        return sql
+
     # annotations
 
     def _alias(self) -> str:

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import warnings
 from enum import StrEnum
 from functools import cache
@@ -97,6 +96,7 @@ def _sqlite_vec() -> Any:
 def _register_auto_extension() -> bool:
     """Ask the SQLite library behind ``_sqlite3`` to load sqlite-vec into each new connection."""
     import _sqlite3
+    import ctypes
 
     try:
         # dlsym on the module finds the symbols of the library it links, and of no other copy of SQLite.
@@ -107,7 +107,9 @@ def _register_auto_extension() -> bool:
     return register(ctypes.cast(extension.sqlite3_vec_init, ctypes.c_void_p)) == 0 and _works_on_a_new_connection()
 
 
-def _shared_library() -> ctypes.CDLL:
+def _shared_library() -> Any:
+    import ctypes
+
     path = _sqlite_vec().loadable_path()
     for suffix in (".so", ".dylib", ".dll"):
         try:

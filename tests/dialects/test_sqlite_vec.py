@@ -1,0 +1,74 @@
+"""The three ways in which sqlite-vec reaches SQLite."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from dorm_vector import SqliteVecTier, Vector, VectorsUnavailable, load_sqlite_vec_extension, sqlite_vec_tier
+from dorm_vector.djanorm import sqlite_vec
+from tests.oracle import vectors
+
+ROOT = Path(__file__).parents[2]
+
+
+def distances(connection: sqlite3.Connection, left: list[float], right: list[float]) -> list[float]:
+    functions = ("vec_distance_l2", "vec_distance_cosine", "vec_distance_l1")
+    columns = ", ".join(f"{name}(?1, ?2)" for name in functions)
+    return list(connection.execute(f"SELECT {columns}", (Vector(left), Vector(right))).fetchone())
+
+
+def test_the_tier_can_be_asked() -> None:
+    assert sqlite_vec_tier() in SqliteVecTier
+    if hasattr(sqlite3.Connection, "enable_load_extension"):
+        assert sqlite_vec_tier() is SqliteVecTier.LOADABLE_EXTENSION
+    else:
+        assert sqlite_vec_tier() is not SqliteVecTier.LOADABLE_EXTENSION
+
+
+def test_an_auto_extension_is_there_on_every_new_connection() -> None:
+    """In a process of its own, because the registration is for good."""
+    program = (
+        "import sqlite3\n"
+        "from dorm_vector.djanorm import sqlite_vec\n"
+        "print(sqlite_vec._register_auto_extension())\n"
+        "print(sqlite3.connect(':memory:').execute('SELECT vec_version()').fetchone()[0][0])\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    if result.stdout.startswith("False"):
+        # This Python's SQLite is built into _sqlite3, where no symbol can be found.
+        assert sqlite_vec_tier() is not SqliteVecTier.AUTO_EXTENSION
+    else:
+        assert result.stdout.split() == ["True", "v"], result.stderr
+
+
+def test_the_last_resort_warns_once_and_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    left, right = vectors(2, 384)
+    native = sqlite3.connect(":memory:")
+    load_sqlite_vec_extension(native)
+    monkeypatch.setattr(sqlite_vec, "sqlite_vec_tier", lambda: SqliteVecTier.NUMPY_FUNCTIONS)
+    monkeypatch.setattr(sqlite_vec, "_is_loaded", lambda raw: False)
+    sqlite_vec._warn_once.cache_clear()
+    bare = sqlite3.connect(":memory:")
+    with pytest.warns(RuntimeWarning, match="numpy computes the distances, several times slower"):
+        load_sqlite_vec_extension(bare)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_sqlite_vec_extension(bare)
+    assert distances(bare, left, right) == pytest.approx(distances(native, left, right), rel=1e-5)
+    zeros = [0.0] * 384
+    assert distances(bare, left, zeros)[1] is None
+    assert distances(bare, zeros, zeros)[0] == 0
+    assert not math.isnan(distances(bare, left, zeros)[0])
+
+
+def test_without_the_package_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sqlite_vec", None)
+    with pytest.raises(VectorsUnavailable, match=r'pip install "dorm-vector\[sqlite\]"'):
+        sqlite_vec._sqlite_vec()

@@ -1,0 +1,112 @@
+-- create tables
+CREATE EXTENSION IF NOT EXISTS vector;
+CREATE TABLE IF NOT EXISTS "tests_author" ( "id" BIGSERIAL PRIMARY KEY, "name" VARCHAR(50) NOT NULL );
+CREATE TABLE IF NOT EXISTS "tests_document" ( "id" BIGSERIAL PRIMARY KEY, "title" VARCHAR(50) NOT NULL, "pages" INTEGER NOT NULL DEFAULT 1, "author_id" BIGINT REFERENCES "tests_author"("id") ON DELETE CASCADE, "embedding" vector(3), "other_vector" vector(3) );
+CREATE TABLE IF NOT EXISTS "tests_chunk" ( "id" BIGSERIAL PRIMARY KEY, "document_id" BIGINT NOT NULL REFERENCES "tests_document"("id") ON DELETE CASCADE, "embedding" vector(3) NOT NULL );
+CREATE TABLE IF NOT EXISTS "tests_package" ( "id" BIGSERIAL PRIMARY KEY, "section" VARCHAR(20) NOT NULL, "embedding" vector(16) NOT NULL );
+CREATE INDEX IF NOT EXISTS "package_embedding_hnsw" ON "tests_package" USING hnsw ("embedding" vector_cosine_ops) WITH (m = 16, ef_construction = 64);
+
+-- insert
+INSERT INTO "tests_document" ("title", "pages", "author_id", "embedding", "other_vector") VALUES ($1, $2, $3, $4, $5);
+
+-- bulk insert
+INSERT INTO "tests_document" ("title", "pages", "author_id", "embedding", "other_vector") VALUES (%s, %s, %s, %s, %s), (%s, %s, %s, %s, %s);
+
+-- read
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "title" = %s ORDER BY "tests_document"."id" ASC;
+
+-- update a row
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
+UPDATE "tests_document" SET "title" = $1, "pages" = $2, "author_id" = $3, "embedding" = $4, "other_vector" = $5 WHERE "id" = $6;
+
+-- update a row whose vector was deferred
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
+UPDATE "tests_document" SET "title" = $1, "pages" = $2, "author_id" = $3, "embedding" = "embedding", "other_vector" = $4 WHERE "id" = $5;
+
+-- update by filter
+UPDATE "tests_document" SET "embedding" = %s WHERE "title" = %s;
+
+-- bulk update
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
+UPDATE "tests_document" SET "embedding" = CASE "id" WHEN $1 THEN $2 ELSE "embedding" END WHERE "id" IN ($3);
+
+-- look up a vector
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE ("embedding" = %s::vector) ORDER BY "tests_document"."id" ASC;
+
+-- L2 distance
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" ORDER BY "distance" ASC LIMIT 2;
+
+-- cosine distance, on an indexed column
+SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", vector_send("tests_package"."embedding") AS "embedding", (NULLIF("tests_package"."embedding" <=> %s::vector, 'NaN')) AS "distance" FROM "tests_package" ORDER BY ("tests_package"."embedding" <=> %s::vector) ASC LIMIT 2;
+
+-- inner product
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <#> %s::vector) AS "distance" FROM "tests_document" ORDER BY "distance" ASC LIMIT 2;
+
+-- L1 distance
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <+> %s::vector) AS "distance" FROM "tests_document" ORDER BY "distance" ASC;
+
+-- descending
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" ORDER BY "distance" DESC NULLS LAST LIMIT 2;
+
+-- an expression in order_by
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" ORDER BY ("tests_document"."embedding" <-> %s::vector) ASC LIMIT 2;
+
+-- no query vector
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", CAST(NULL AS DOUBLE PRECISION) AS "distance" FROM "tests_document" ORDER BY "tests_document"."id" ASC;
+
+-- a threshold
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" WHERE ("tests_document"."embedding" <-> %s::vector) < %s AND "pages" >= %s ORDER BY "distance" ASC;
+
+-- a threshold in Q, negated
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" WHERE ((NOT (("tests_document"."embedding" <-> %s::vector) < %s)) OR (("title" = %s))) ORDER BY "tests_document"."id" ASC;
+
+-- count by a threshold
+SELECT COUNT(*) AS "count" FROM "tests_document" WHERE ("tests_document"."embedding" <-> %s::vector) < %s;
+
+-- count a slice
+SELECT COUNT(*) AS "count" FROM (SELECT "tests_document"."id" AS "pk" FROM "tests_document" AS "tests_document" ORDER BY ("tests_document"."embedding" <-> $1::vector) ASC LIMIT 2) AS "derived";
+
+-- exists
+SELECT 1 FROM "tests_document" WHERE ("tests_document"."embedding" <-> %s::vector) < %s LIMIT 1;
+
+-- values
+SELECT "tests_document"."title" AS "title", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" ORDER BY "distance" ASC LIMIT 2;
+
+-- values of an annotation alone
+SELECT 1 AS "_", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" LIMIT 2;
+
+-- aggregate
+SELECT MIN("derived"."distance") AS "nearest", MAX("derived"."pages") AS "pages" FROM (SELECT "tests_document"."pages" AS "pages", ("tests_document"."embedding" <-> $1::vector) AS "distance" FROM "tests_document" AS "tests_document") AS "derived";
+
+-- across a relation
+SELECT "tests_chunk"."id" AS "id", "tests_chunk"."document_id" AS "document_id", vector_send("tests_chunk"."embedding") AS "embedding", ("tests_chunk_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_chunk" INNER JOIN "tests_document" AS "tests_chunk_document" ON "tests_chunk_document"."id" = "tests_chunk"."document_id" ORDER BY "distance" ASC;
+
+-- with select_related
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance", "_sr_author"."id" AS "_sr_author_id", "_sr_author"."name" AS "_sr_author_name" FROM "tests_document" LEFT OUTER JOIN "tests_author" AS "_sr_author" ON "_sr_author"."id" = "tests_document"."author_id" ORDER BY "distance" ASC LIMIT 2;
+
+-- two columns
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> "tests_document"."other_vector") AS "distance" FROM "tests_document" ORDER BY "tests_document"."id" ASC;
+
+-- a subquery as the vector
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> (SELECT "tests_document_sub"."embedding" AS "embedding" FROM "tests_document" AS "tests_document_sub" WHERE "title" = %s LIMIT 1)) AS "distance" FROM "tests_document" ORDER BY "tests_document"."id" ASC;
+
+-- inside exists
+SELECT "tests_author"."id", "tests_author"."name" FROM "tests_author" WHERE EXISTS (SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" AS "tests_document" WHERE ("tests_document"."embedding" <-> $1::vector) < $2 AND "author_id" = "tests_author"."id");
+
+-- a slice inside in
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "id" IN (SELECT * FROM (SELECT "tests_document_sub"."id" AS "pk" FROM "tests_document" AS "tests_document_sub" ORDER BY ("tests_document_sub"."embedding" <-> %s::vector) ASC LIMIT 2) AS "chosen") ORDER BY "tests_document"."id" ASC;
+
+-- union of slices
+SELECT * FROM (SELECT * FROM (SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> $1::vector) AS "distance" FROM "tests_document" ORDER BY "distance" ASC LIMIT 1) AS "part" UNION SELECT * FROM (SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> $2::vector) AS "distance" FROM "tests_document" ORDER BY "distance" DESC NULLS LAST LIMIT 1) AS "part") AS "combined";
+
+-- arithmetic
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", (%s - (NULLIF("tests_document"."embedding" <=> %s::vector, 'NaN'))) AS "similarity" FROM "tests_document" ORDER BY "tests_document"."id" ASC;
+
+-- update by a threshold
+UPDATE "tests_document" SET "pages" = %s WHERE ("tests_document"."embedding" <-> %s::vector) < %s;
+
+-- delete by a threshold
+SELECT "tests_document"."id" AS "id" FROM "tests_document" WHERE ("tests_document"."embedding" <-> %s::vector) > %s;
+SELECT "tests_chunk"."id" AS "id" FROM "tests_chunk" WHERE "document_id" = ANY(%s);
+DELETE FROM "tests_document" WHERE ("tests_document"."embedding" <-> %s::vector) > %s;
+
