@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ from dorm_vector.djanorm import sqlite_vec
 from tests.oracle import vectors
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def connections() -> Iterator[list[sqlite3.Connection]]:
+    opened = [sqlite3.connect(":memory:") for _ in range(2)]
+    yield opened
+    for connection in opened:
+        connection.close()
 
 
 def distances(connection: sqlite3.Connection, left: list[float], right: list[float]) -> list[float]:
@@ -48,14 +57,15 @@ def test_an_auto_extension_is_there_on_every_new_connection() -> None:
         assert result.stdout.split() == ["True", "v"], result.stderr
 
 
-def test_the_last_resort_warns_once_and_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_resort_warns_once_and_gives_the_same_numbers(
+    monkeypatch: pytest.MonkeyPatch, connections: list[sqlite3.Connection]
+) -> None:
     left, right = vectors(2, 384)
-    native = sqlite3.connect(":memory:")
+    native, bare = connections
     load_sqlite_vec_extension(native)
     monkeypatch.setattr(sqlite_vec, "sqlite_vec_tier", lambda: SqliteVecTier.NUMPY_FUNCTIONS)
     monkeypatch.setattr(sqlite_vec, "_is_loaded", lambda raw: False)
     sqlite_vec._warn_once.cache_clear()
-    bare = sqlite3.connect(":memory:")
     with pytest.warns(RuntimeWarning, match="numpy computes the distances, several times slower"):
         load_sqlite_vec_extension(bare)
     with warnings.catch_warnings():
