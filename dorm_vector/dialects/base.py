@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from string import Formatter
 from typing import Any
 
@@ -31,23 +32,65 @@ class Unsupported:
 
 @dataclass(frozen=True)
 class Distance:
-    """The SQL of one metric, with ``{left}``, ``{right}`` and ``{zeros}``.
+    """The SQL of one metric, with ``{left}``, ``{right}``, ``{zeros}`` and ``{dimensions}``.
 
     ``value`` is what users read. ``rank`` sorts the same way and is what an index can serve; it is ``value`` unless
-    given.
+    given. ``constant`` stands in for ``value`` where the right side is one vector for all rows.
     """
 
     value: str
     rank: str = ""
+    constant: str = ""
+    indexed: str = ""
+    """What ORDER BY says in a search that an index serves, where the database wants such a search said differently."""
+    indexed_where: str = ""
+    """What keeps rows without a distance out of that search."""
+
+    def against(self, right: Operand) -> str:
+        return self.constant if self.constant and right.constant else self.value
 
 
 @dataclass(frozen=True)
 class Operand:
-    """One side of a distance: SQL, its parameters, and whether it can be NULL."""
+    """One side of a distance: SQL, its parameters, whether it can be NULL, and whether it is the same for all rows."""
 
     sql: str
     params: tuple[Any, ...] = ()
     nullable: bool = True
+    constant: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class IndexRules:
+    """What the database's own vector index demands. The defaults demand nothing."""
+
+    metrics: Mapping[Metric, str] | None = None
+    """The distances it can be built for, and their names in CREATE; None where the opclass says it."""
+    links: range = range(2, 101)
+    """What ``m`` may be."""
+    not_null: bool = False
+    """Whether the column has to be NOT NULL."""
+    whole_table: bool = False
+    """Whether it takes no condition."""
+    one_per_table: bool = False
+
+
+@dataclass(frozen=True)
+class SearchOption:
+    """A setting of the server that trades the speed of an index for its recall.
+
+    ``variables`` maps the server's names for it to the values that are spelled otherwise there; ``allowed`` is a range of
+    whole numbers or the words it takes; ``since`` is the version that brought it, as ``Dialect.minimum`` counts.
+    """
+
+    variables: Mapping[str, Mapping[str, str]]
+    allowed: range | tuple[str, ...]
+    default: int | str
+    since: str = ""
+
+    def spelled(self, value: int | str) -> dict[str, str]:
+        """Return the server's variables with the value as each spells it."""
+        return {name: spellings.get(str(value), str(value)) for name, spellings in self.variables.items()}
 
 
 # A database is itself: comparing its facts one by one would only make the import slower.
@@ -63,7 +106,11 @@ class Dialect:
     """Column type, with ``{dimensions}``."""
     distances: Mapping[Metric, Distance | Unsupported]
     indexes: Mapping[str, str | Unsupported]
-    """Index kind to its CREATE statement, with ``{name} {table} {column} {opclass} {options} {condition}``."""
+    """Index kind to its CREATE statement.
+
+    With ``{name} {table} {column} {opclass} {options} {condition}``, ``{metric}`` as IndexRules names it, and each of
+    the index's parameters by its own name.
+    """
     max_dimensions: int = 16_000
     placeholder: str = "%s"
     """How a bound vector is written."""
@@ -90,24 +137,78 @@ class Dialect:
     """A vector inside DDL, where nothing can be bound, with ``{hex}`` and ``{text}``."""
     concurrently: str = ""
     """What stands behind INDEX in a build that does not block writers."""
+    index_rules: IndexRules = IndexRules()
+    drop: str = 'DROP INDEX IF EXISTS "{name}"'
+    """Drops an index, with ``{name}`` and ``{table}``."""
+    sort_found: str = ""
+    """Sorts again what an index found, with ``{select}`` and ``{value}``; empty where ORDER BY is enough."""
+    alter_column: str = ""
+    """Changes a column, with ``{table}`` and its new ``{definition}``; empty where djanorm does."""
+    stored: str = "{column}"
+    """A vector column beside bound vectors in a CASE."""
+    longest: float = math.inf
+    """The length, as a distance from zero, that the database stores no vector of."""
+    inserted_row: str = ""
+    """Names the new row of an INSERT for what follows it."""
+    inserted_value: str = "EXCLUDED.{column}"
+    """A value of the new row, in what an INSERT does on a conflict."""
+    explain: str = ""
+    """What shows a plan, with ``{format}``; empty where djanorm knows."""
+    explain_analyze: str = ""
+    """What runs the statement, too."""
+    explain_format: str = ""
+    """The format where none is asked for."""
+
+    exact_rank: str = "{rank}"
+    """Sorts as ``{rank}`` does, and is what no index can serve."""
+    search_options: Mapping[str, SearchOption] = field(default_factory=dict)
+    width_option: str = ""
+    """The search option that bounds how many rows an index can find."""
+    filtered_options: Mapping[str, int | str] = field(default_factory=dict)
+    """Search options that let a filtered search go on until it has its rows."""
+    set_option: str = ""
+    """One assignment, with ``{variable}`` and ``{value}``."""
+    option_value: str = "{value}"
+    """How a value stands in an assignment."""
+    option_at_least: str = "{value}"
+    """The same where the assignment is only to raise ``{variable}``."""
+    options_of_transaction: str = ""
+    """Runs before a statement, with ``{assignments}``; ends with the transaction."""
+    options_of_statement: str = ""
+    """Wraps the one statement that the options are for, with ``{assignments}`` and ``{statement}``."""
+    option_now: str = ""
+    """Reads the value of ``{variable}`` inside a transaction; NULL where it is the default."""
+    option_back: str = ""
+    """Gives ``{variable}`` the bound value again; NULL is the default."""
 
     def __repr__(self) -> str:
         return f"<Dialect {self.name}>"
+
+    @property
+    def is_approximate(self) -> bool:
+        """Whether some index of this database answers searches, with some of the nearest rows."""
+        return not all(isinstance(template, Unsupported) for template in self.indexes.values())
 
     def column_type(self, dimensions: int) -> str:
         return self.column.format(dimensions=dimensions)
 
     def distance(self, metric: Metric, left: Operand, right: Operand, dimensions: int) -> SQL:
         """Return the distance as users read it: NULL where it has no answer."""
-        return self._measure(self._supported(metric).value, left, right, dimensions)
+        return self._measure(self._supported(metric).against(right), left, right, dimensions)
 
     def rank(self, metric: Metric, left: Operand, right: Operand, dimensions: int) -> SQL:
         """Return the distance as ORDER BY wants it, so that an index can serve it."""
         spelled = self._supported(metric)
-        return self._measure(spelled.rank or spelled.value, left, right, dimensions)
+        return self._measure(spelled.rank or spelled.against(right), left, right, dimensions)
+
+    def index_search(self, metric: Metric, left: Operand, right: Operand, dimensions: int) -> tuple[SQL, SQL]:
+        """Return what ORDER BY and WHERE say in a search that an index serves."""
+        spelled = self._supported(metric)
+        condition = self._measure(spelled.indexed_where, left, right, dimensions) if spelled.indexed_where else ("", [])
+        return self._measure(spelled.indexed, left, right, dimensions), condition
 
     def bound(self, vector: Vector) -> Operand:
-        return Operand(self.placeholder, (vector,), nullable=False)
+        return Operand(self.placeholder, (vector,), nullable=False, constant=True)
 
     def literal(self, vector: Vector) -> str:
         return self.literal_form.format(hex=vector.hex(), text=vector.to_text())
@@ -118,7 +219,7 @@ class Dialect:
         return [] if isinstance(template, Unsupported) else [template.format(**parts)]
 
     def drop_index(self, kind: str, name: str, table: str) -> list[str]:
-        return [] if isinstance(self.indexes[kind], Unsupported) else [f'DROP INDEX IF EXISTS "{name}"']
+        return [] if isinstance(self.indexes[kind], Unsupported) else [self.drop.format(name=name, table=table)]
 
     def uses_index(self, plan: str, name: str) -> bool:
         return self.index_in_plan.format(name=name) in plan
@@ -130,7 +231,8 @@ class Dialect:
         return spelled
 
     def _measure(self, template: str, left: Operand, right: Operand, dimensions: int) -> SQL:
-        operands = {"left": left, "right": right, "zeros": Operand(self.zeros.format(dimensions=dimensions))}
+        zeros = Operand(self.zeros.format(dimensions=dimensions))
+        operands = {"left": left, "right": right, "zeros": zeros, "dimensions": Operand(str(dimensions))}
         sql, params = compose(template, operands)
         maybe_null = [side for side in (left, right) if side.nullable]
         if not maybe_null or self.null_guard == "{distance}":
