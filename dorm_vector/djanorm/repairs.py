@@ -32,6 +32,8 @@ class Repair:
     attribute: str
     replacement: Callable[..., Any]
     mended: Callable[[], bool]
+    added: bool = False
+    """Whether djanorm lacks the attribute; where it has one, it is mended."""
 
     @property
     def documentation(self) -> str:
@@ -39,10 +41,10 @@ class Repair:
 
     def install(self) -> None:
         owner = _resolve(self.target)
-        original = getattr(owner, self.attribute)
-        if getattr(original, "dorm_vector_repair", None) == self.name or self.mended():
+        original = getattr(owner, self.attribute, None)
+        if self.name in _installed_on(original) or self.mended() or (self.added and original is not None):
             return
-        setattr(owner, self.attribute, self._wrapped(original))
+        setattr(owner, self.attribute, self._wrapped(original or _absent(owner, self.attribute)))
 
     def _wrapped(self, original: Callable[..., Any]) -> Callable[..., Any]:
         name, replacement = self.name, self.replacement
@@ -57,19 +59,34 @@ class Repair:
         return repaired
 
 
+def _absent(owner: Any, attribute: str) -> Callable[..., Any]:
+    def absent(*args: Any, **kwargs: Any) -> Any:
+        raise AttributeError(f"{owner.__name__!r} has no attribute {attribute!r}")
+
+    return absent
+
+
+def _installed_on(function: Any) -> Iterator[str]:
+    """Yield the names of the repairs that stand on the attribute already; several can."""
+    while function is not None:
+        yield getattr(function, "dorm_vector_repair", "")
+        function = getattr(function, "__wrapped__", None)
+
+
 REPAIRS: list[Repair] = []
 
 
 def repair(
-    target: str, attribute: str, *, name: str = "", mended: Callable[[], bool] = lambda: False
+    target: str, attribute: str, *, name: str = "", mended: Callable[[], bool] = lambda: False, added: bool = False
 ) -> Callable[[_Function], _Function]:
     """Register the decorated function as a repair of ``target``'s ``attribute``.
 
     ``target`` is ``package.module`` or ``package.module:Class``. ``name`` joins several functions into one repair.
+    ``added`` is for what djanorm does not have at all.
     """
 
     def register(replacement: _Function) -> _Function:
-        REPAIRS.append(Repair(name or replacement.__name__, target, attribute, replacement, mended))
+        REPAIRS.append(Repair(name or replacement.__name__, target, attribute, replacement, mended, added))
         return replacement
 
     return register
