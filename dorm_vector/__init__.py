@@ -4,36 +4,57 @@ Importing this package loads no database driver, and mends what djanorm gets wro
 """
 
 from . import djanorm
+from .bits import Bit
 from .djanorm.sqlite_vec import SqliteVecTier, load_sqlite_vec_extension, sqlite_vec_tier
+from .elements import Element
 from .exceptions import (
     DimensionMismatch,
     InvalidVector,
+    UnsuitableDistance,
     UnsupportedByDatabase,
     VectorError,
     VectorsUnavailable,
     VectorsWouldBeLost,
 )
-from .expressions import CosineDistance, L1Distance, L2Distance, MaxInnerProduct
-from .fields import VectorField
+from .expressions import (
+    CosineDistance,
+    HammingDistance,
+    JaccardDistance,
+    L1Distance,
+    L2Distance,
+    MaxInnerProduct,
+)
+from .fields import BitField, HalfVectorField, SparseVectorField, VectorField
 from .indexes import HnswIndex, IvfflatIndex
 from .metrics import Metric
 from .operations import VectorExtension
 from .query import VectorManager, VectorQuerySet, as_vector
-from .vector import Vector
+from .sparse import SparseVector
+from .vector import HalfVector, Vector
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bit",
+    "BitField",
     "CosineDistance",
     "DimensionMismatch",
+    "Element",
+    "HalfVector",
+    "HalfVectorField",
+    "HammingDistance",
     "HnswIndex",
     "InvalidVector",
     "IvfflatIndex",
+    "JaccardDistance",
     "L1Distance",
     "L2Distance",
     "MaxInnerProduct",
     "Metric",
+    "SparseVector",
+    "SparseVectorField",
     "SqliteVecTier",
+    "UnsuitableDistance",
     "UnsupportedByDatabase",
     "Vector",
     "VectorError",

@@ -17,6 +17,10 @@ class DimensionMismatch(InvalidVector):
     """A vector of the wrong length, in a write or in a query."""
 
 
+class UnsuitableDistance(VectorError, TypeError):
+    """A distance that the column's elements do not have, such as Hamming over numbers."""
+
+
 class UnsupportedByDatabase(VectorError, NotImplementedError):
     """Something this database cannot do; the message names what it can."""
 
@@ -27,3 +31,15 @@ class VectorsUnavailable(VectorError, ImproperlyConfigured):
 
 class VectorsWouldBeLost(VectorError, MigrationError):
     """A migration that would destroy stored vectors; nothing has been changed."""
+
+
+def at_row(error: Exception, row: int) -> Exception:
+    """Return the error of row number ``row``, from 0: of the same class, with ``row`` in its text and as an attribute."""
+    text = f"row {row}: {error}"
+    try:
+        located = type(error)(text)
+    except TypeError:
+        # UnicodeDecodeError and its like are made of five arguments.
+        located = VectorError(text)
+    vars(located)["row"] = row
+    return located

@@ -7,11 +7,14 @@ from typing import Any, ClassVar
 from dorm.expressions import CombinedExpression, F, OuterRef, Subquery
 from dorm.models import Model
 
+from .bits import Bit
 from .dialects.base import SQL, Operand
 from .djanorm.compiling import Scope, scope
-from .exceptions import DimensionMismatch
+from .elements import Element
+from .exceptions import DimensionMismatch, UnsuitableDistance
 from .fields import VectorField
 from .metrics import Metric
+from .sparse import SparseVector
 from .vector import Vector
 
 
@@ -75,7 +78,11 @@ class VectorDistance(Expression):
 
     def __init__(self, field_path: str, vector: Any) -> None:
         self.field_path = field_path
-        self.vector = vector if _is_reference(vector) else _packed(vector, field_path)
+        if isinstance(vector, Model):
+            vector = getattr(vector, field_path.rpartition("__")[2])
+        # A value of a class of its own keeps its precision; anything else takes that of the column.
+        self.is_typed = isinstance(vector, _VALUES)
+        self.vector = vector if self.is_typed or _is_reference(vector) else _value(vector, self.metric)
 
     def as_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
         """Return the distance as users read it."""
@@ -89,24 +96,44 @@ class VectorDistance(Expression):
         where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
         if self.vector is None:
             return where.dialect.null_distance, []
-        field = where.field(self.field_path)
-        right = self._right(where, field)
+        left, right, field = self._operands(where)
         write = where.dialect.rank if ranking else where.dialect.distance
-        return write(self.metric, where.column(self.field_path), right, getattr(field, "dimensions", 0))
+        return write(self.metric, left, right, getattr(field, "dimensions", 0))
 
-    def _right(self, where: Scope, field: Any) -> Operand:
-        if isinstance(self.vector, Vector):
-            _require_dimensions(field, self.vector.dimensions(), "this query vector")
-            return where.dialect.bound(self.vector)
+    def _operands(self, where: Scope) -> tuple[Operand, Operand, Any]:
+        field = where.field(self.field_path)
+        element = _element_of(field)
+        if element not in self.metric.elements:
+            raise UnsuitableDistance(
+                f"{type(self).__name__} does not measure the {element.value} of {field.label}."
+                f" {', '.join(sorted(metric.value for metric in Metric if element in metric.elements))} do."
+            )
+        right_element, right = self._right(where, field)
+        left = where.column(self.field_path)
+        if right_element is not element:
+            left, right = where.dialect.widened(element, left), where.dialect.widened(right_element, right)
+        return left, right, field
+
+    def _right(self, where: Scope, field: Any) -> tuple[Element, Operand]:
+        if isinstance(self.vector, _VALUES):
+            vector = self._as_the_column(field)
+            _require_dimensions(field, vector.dimensions(), "this query vector")
+            return vector.element, where.dialect.bound(vector)
         if isinstance(self.vector, OuterRef):
-            return where.outer(self.vector)
+            return _element_of(field), where.outer(self.vector)
         if isinstance(self.vector, Subquery):
-            return where.subquery(self.vector)
+            return _element_of(field), where.subquery(self.vector)
         path: str = getattr(self.vector, "name", "")
         other = where.field(path)
         if isinstance(other, VectorField):
             _require_dimensions(field, other.dimensions, other.label)
-        return where.column(path)
+        return _element_of(other), where.column(path)
+
+    def _as_the_column(self, field: Any) -> Any:
+        vector: Any = self.vector
+        if self.is_typed or not isinstance(field, VectorField) or vector.element is field.element:
+            return vector
+        return field.value_type(vector)
 
     def __repr__(self) -> str:
         # By value: djanorm's QuerySet.cache() makes its keys of it.
@@ -140,14 +167,73 @@ class L1Distance(VectorDistance):
     metric = Metric.L1
 
 
+class HammingDistance(VectorDistance):
+    """The number of bits that differ, 0 to the length."""
+
+    metric = Metric.HAMMING
+
+
+class JaccardDistance(VectorDistance):
+    """1 - the share of the set bits that both have, 0 to 1; 1 where neither has one.
+
+    On SQLite and MySQL it is composed of Hamming distances, and exact.
+    """
+
+    metric = Metric.JACCARD
+
+
+class VectorSimilarity(Combined):
+    """A similarity: larger is nearer. Sorting by it sorts by the distance behind it, so that an index can serve it."""
+
+    measured_by: ClassVar[type[VectorDistance]]
+    minuend: ClassVar[int]
+
+    def __init__(self, field_path: str, vector: Any) -> None:
+        self.distance = self.measured_by(field_path, vector)
+        super().__init__(self.minuend, "-", self.distance)
+
+    @classmethod
+    def distance_of(cls, similarity: float) -> float:
+        return cls.minuend - similarity
+
+
+class CosineSimilarity(VectorSimilarity):
+    """Cosine of the angle between two vectors, -1 to 1; NULL where either is all zeros."""
+
+    measured_by = CosineDistance
+    minuend = 1
+
+
+class InnerProduct(VectorSimilarity):
+    """The inner product of two vectors: the negative of MaxInnerProduct."""
+
+    measured_by = MaxInnerProduct
+    minuend = 0
+
+
+DISTANCES: dict[Metric, type[VectorDistance]] = {
+    distance.metric: distance for distance in (L2Distance, CosineDistance, MaxInnerProduct, L1Distance)
+}
+SIMILARITIES: dict[Metric, type[VectorSimilarity]] = {
+    similarity.measured_by.metric: similarity for similarity in (CosineSimilarity, InnerProduct)
+}
+
+
+_VALUES = (Vector, SparseVector, Bit)
+
+
 def _is_reference(vector: Any) -> bool:
     return vector is None or isinstance(vector, (F, OuterRef, Subquery))
 
 
-def _packed(vector: Any, field_path: str) -> Vector | None:
-    if isinstance(vector, Model):
-        vector = getattr(vector, field_path.rpartition("__")[2])
-    return None if vector is None else Vector(vector)
+def _value(vector: Any, metric: Metric) -> Any:
+    if Element.BIT in metric.elements:
+        return Bit(vector)
+    return SparseVector(vector) if hasattr(vector, "indices") or hasattr(vector, "tocoo") else Vector(vector)
+
+
+def _element_of(field: Any) -> Element:
+    return field.element if isinstance(field, VectorField) else Element.FLOAT32
 
 
 def _require_dimensions(field: Any, dimensions: int, what: str) -> None:

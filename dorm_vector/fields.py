@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, ClassVar
 
 from dorm.expressions import F
 from dorm.fields import Field
@@ -10,9 +11,11 @@ from dorm.fields import Field
 from .dialects import dialect_for
 from .djanorm.models import adopt_model
 from .exceptions import DimensionMismatch, InvalidVector
-from .vector import Vector, from_wire, unpack, unpack_numpy
-
-MAX_DIMENSIONS = 16_000
+from .bits import Bit
+from .elements import Element
+from .sparse import MAX_DIMENSIONS as MAX_SPARSE_DIMENSIONS
+from .sparse import SparseVector
+from .vector import HalfVector, Vector, unpack, unpack_numpy
 
 
 class VectorField(Field[Any]):
@@ -27,13 +30,16 @@ class VectorField(Field[Any]):
     # that only() or defer() left out is an absent attribute, not a None that save() would write.
     uses_class_descriptor = True
 
-    def __init__(self, dimensions: int, *, as_numpy: bool = False, **options: Any) -> None:
-        if isinstance(dimensions, bool) or not isinstance(dimensions, int) or not 1 <= dimensions <= MAX_DIMENSIONS:
-            raise ValueError(
-                f"VectorField(dimensions={dimensions!r}): want a whole number from 1 to {MAX_DIMENSIONS:,}."
-            )
+    element: ClassVar[Element] = Element.FLOAT32
+    value_type: ClassVar[Any] = Vector
+    max_dimensions: ClassVar[int] = 16_000
+    _length_name: ClassVar[str] = "dimensions"
+
+    def __init__(self, dimensions: int, *, as_numpy: bool = False, normalize: bool = False, **options: Any) -> None:
+        self._check_dimensions(dimensions)
         self.dimensions = dimensions
         self.as_numpy = as_numpy
+        self.normalize = normalize
         super().__init__(**_plain_default(options))
         # A field in a migration belongs to no model, and djanorm's operations ask it for its column all the same.
         self.column: Any = self.db_column
@@ -53,7 +59,7 @@ class VectorField(Field[Any]):
         if instance is None:
             return self
         value = instance.__dict__.get(self.attname)
-        if isinstance(value, Vector):
+        if isinstance(value, self.value_type):
             # Unpacked at the first look, so that writing many instances costs no per-float work.
             value = instance.__dict__[self.attname] = self._as_read(value)
         return value
@@ -67,13 +73,12 @@ class VectorField(Field[Any]):
 
     def deconstruct(self) -> tuple[str | None, str, list[Any], dict[str, Any]]:
         name, _path, args, options = super().deconstruct()
-        own: dict[str, Any] = {"dimensions": self.dimensions}
-        if self.as_numpy:
-            own["as_numpy"] = True
+        own: dict[str, Any] = {self._length_name: self.dimensions}
+        own |= {name: True for name in ("as_numpy", "normalize") if getattr(self, name)}
         return name, f"dorm_vector.{type(self).__name__}", args, own | options
 
     def db_type(self, connection: Any) -> str:
-        return dialect_for(connection).column_type(self.dimensions)
+        return dialect_for(connection).column_type(self.element, self.dimensions)
 
     def to_python(self, value: Any) -> Any:
         if value is None or _is_expression(value):
@@ -88,15 +93,15 @@ class VectorField(Field[Any]):
     def from_db_value(self, value: Any) -> Any:
         if value is None:
             return None
-        packed = from_wire(value, self.dimensions)
-        if len(packed) != 4 * self.dimensions:
+        stored = self.value_type.from_wire(value, self.dimensions)
+        if stored.dimensions() != self.dimensions:
             raise DimensionMismatch(
-                f"{self.label} holds {self.dimensions} dimensions; a stored value has {len(packed) / 4:g}."
+                f"{self.label} holds {self.dimensions} dimensions; a stored value has {stored.dimensions()}."
                 " It was written around this field: find it by its length, and rewrite or delete that row."
             )
-        return self._as_read(packed)
+        return self._as_read(stored)
 
-    def to_vector(self, value: Any) -> Vector:
+    def to_vector(self, value: Any) -> Any:
         """Return the bound value of ``value``; raises DimensionMismatch or InvalidVector."""
         vector = self._vector(value)
         if vector.dimensions() != self.dimensions:
@@ -116,14 +121,76 @@ class VectorField(Field[Any]):
             return F(str(self.column))
         return super().pre_save(model_instance, add)
 
-    def _vector(self, value: Any) -> Vector:
+    def _vector(self, value: Any) -> Any:
         try:
-            return Vector(value)
+            vector = self.value_type(value)
         except InvalidVector as error:
             raise InvalidVector(f"{self.label}: {error}") from None
+        return self._normalized(vector) if self.normalize else vector
 
-    def _as_read(self, packed: bytes) -> Any:
-        return unpack_numpy(packed) if self.as_numpy else unpack(packed)
+    def _normalized(self, vector: Any) -> Any:
+        """Scale to length 1; a zero vector stays what it is."""
+        values = vector.to_list()
+        norm = math.hypot(*values)
+        # Twice would round twice.
+        return vector if norm == 0 or abs(norm - 1) < 1e-6 else self.value_type([value / norm for value in values])
+
+    def _as_read(self, stored: Any) -> Any:
+        return unpack_numpy(stored) if self.as_numpy else unpack(stored)
+
+    def _check_dimensions(self, dimensions: Any) -> None:
+        if (
+            isinstance(dimensions, bool)
+            or not isinstance(dimensions, int)
+            or not 1 <= dimensions <= self.max_dimensions
+        ):
+            raise ValueError(
+                f"{type(self).__name__}({self._length_name}={dimensions!r}):"
+                f" want a whole number from 1 to {self.max_dimensions:,}."
+            )
+
+
+class HalfVectorField(VectorField):
+    """Store a vector of ``dimensions`` (1 to 16,000) 16-bit floats, -65504 to 65504; written values are rounded to half.
+
+    ``halfvec`` on PostgreSQL; elsewhere stored as float32 that are halves. Reads and takes what VectorField does.
+    """
+
+    element = Element.HALF
+    value_type = HalfVector
+
+
+class SparseVectorField(VectorField):
+    """Store a vector of ``dimensions`` (1 to 10^9) of which at most 16,000 are not zero; reads a SparseVector.
+
+    ``sparsevec`` on PostgreSQL; elsewhere stored as the dense vector, up to the dimensions that the database has there.
+    Takes SparseVector, scipy sparse arrays, pgvector's, and anything dense.
+    """
+
+    element = Element.SPARSE
+    value_type = SparseVector
+    max_dimensions = MAX_SPARSE_DIMENSIONS
+
+    def _as_read(self, stored: Any) -> Any:
+        return stored.to_numpy() if self.as_numpy else stored
+
+
+class BitField(VectorField):
+    """Store a string of ``length`` (1 to 83,886,080) bits; reads text of 0 and 1, or a boolean array with ``as_numpy=True``.
+
+    ``bit`` on PostgreSQL; elsewhere packed, eight to a byte. Takes text, booleans, and pgvector's Bit.
+    """
+
+    element = Element.BIT
+    value_type = Bit
+    max_dimensions = 83_886_080
+    _length_name = "length"
+
+    def __init__(self, length: int, *, as_numpy: bool = False, **options: Any) -> None:
+        super().__init__(length, as_numpy=as_numpy, **options)
+
+    def _as_read(self, stored: Any) -> Any:
+        return stored.to_numpy() if self.as_numpy else stored.to_text()
 
 
 def _is_expression(value: Any) -> bool:

@@ -8,8 +8,9 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from .elements import Element
 from .exceptions import InvalidVector
 
 if TYPE_CHECKING:
@@ -29,13 +30,18 @@ class Vector(bytes):
     """
 
     __slots__ = ()
+    element: ClassVar[Element] = Element.FLOAT32
 
     def __new__(cls, value: Any) -> Self:
-        if isinstance(value, cls):
+        if type(value) is cls:
             return value
-        packed = _pack(value)
+        packed = bytes(value) if isinstance(value, Vector) else _pack(value)
         _require_finite(packed, value)
-        return bytes.__new__(cls, packed)
+        return bytes.__new__(cls, cls._rounded(packed))
+
+    @classmethod
+    def _rounded(cls, packed: bytes) -> bytes:
+        return packed
 
     @classmethod
     def from_text(cls, text: str) -> Self:
@@ -52,6 +58,11 @@ class Vector(bytes):
     def from_binary(cls, data: bytes) -> Self:
         """Read what PostgreSQL's ``vector_send`` writes: uint16 length, uint16 zero, big-endian float32."""
         return cls(_swapped(data[4:]))
+
+    @classmethod
+    def from_wire(cls, data: Any, dimensions: int) -> Self:
+        """Read what a driver gave for a column of that many dimensions: packed bytes, pgvector's binary form or text."""
+        return bytes.__new__(cls, from_wire(data, dimensions))
 
     def dimensions(self) -> int:
         return len(self) // 4
@@ -72,9 +83,51 @@ class Vector(bytes):
 
     def __repr__(self) -> str:
         # Short and by value: it ends in query logs and in djanorm's cache keys.
-        return f"Vector({self.dimensions()} dimensions, sha1 {hashlib.sha1(self, usedforsecurity=False).hexdigest()})"
+        return f"{type(self).__name__}({self.dimensions()} dimensions, sha1 {hashlib.sha1(self, usedforsecurity=False).hexdigest()})"
 
     __str__ = __repr__
+
+
+class HalfVector(Vector):
+    """Hold n values that 16-bit floats can hold, -65504 to 65504, as 4n bytes of little-endian float32.
+
+    Takes what Vector takes and rounds each value to the nearest half. Raises InvalidVector past the range.
+    """
+
+    __slots__ = ()
+    element: ClassVar[Element] = Element.HALF
+
+    @classmethod
+    def _rounded(cls, packed: bytes) -> bytes:
+        values = _floats(packed)
+        try:
+            halves = struct.pack(f"<{len(values)}e", *values)
+        except OverflowError:
+            position = next(i for i, value in enumerate(values) if abs(value) >= 65520)
+            raise InvalidVector(
+                f"value {position} of {len(values)} is {values[position]:g}, past a half: -65504 to 65504."
+            ) from None
+        return _from_halves(halves, "<")
+
+    @classmethod
+    def from_binary(cls, data: bytes) -> Self:
+        """Read what PostgreSQL's ``halfvec_send`` writes: uint16 length, uint16 zero, big-endian float16."""
+        return bytes.__new__(cls, _from_halves(data[4:], ">"))
+
+    @classmethod
+    def from_wire(cls, data: Any, dimensions: int) -> Self:
+        # No half is as small as the header would be as a float32.
+        if len(data) == 2 * dimensions + 4 and data[:4] == _PG_HEADER.pack(dimensions, 0):
+            return cls.from_binary(bytes(data))
+        return bytes.__new__(cls, from_wire(data, dimensions))
+
+    def to_binary(self) -> bytes:
+        return _PG_HEADER.pack(self.dimensions(), 0) + struct.pack(f">{self.dimensions()}e", *_floats(self))
+
+
+def _from_halves(data: bytes, order: str) -> bytes:
+    values = struct.unpack(f"{order}{len(data) // 2}e", data)
+    return struct.pack(f"<{len(values)}f", *values)
 
 
 def unpack(data: bytes) -> list[float]:

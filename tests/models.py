@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dorm
 
-from dorm_vector import HnswIndex, VectorField
+from dorm_vector import BitField, HalfVectorField, HnswIndex, SparseVectorField, VectorField
 
 DIMENSIONS = 3
 
@@ -39,4 +39,15 @@ class Package(dorm.Model):
         indexes = [HnswIndex(fields=["embedding"], name="package_embedding_hnsw", distance="cosine")]
 
 
-MODELS = (Author, Document, Chunk, Package)
+class Sample(dorm.Model):
+    """A column of every element type."""
+
+    title = dorm.CharField(max_length=50)
+    full = VectorField(dimensions=DIMENSIONS, null=True)
+    half = HalfVectorField(dimensions=DIMENSIONS, null=True)
+    sparse = SparseVectorField(dimensions=DIMENSIONS, null=True)
+    bits = BitField(length=DIMENSIONS, null=True)
+    unit = VectorField(dimensions=DIMENSIONS, null=True, normalize=True)
+
+
+MODELS = (Author, Document, Chunk, Package, Sample)

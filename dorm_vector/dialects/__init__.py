@@ -11,8 +11,8 @@ from .base import Dialect, Distance, Operand, Unsupported
 
 __all__ = ["DIALECTS", "Dialect", "Distance", "Operand", "Unsupported", "dialect_for", "dialect_named"]
 
-DIALECTS = ("postgresql", "sqlite")
-_BY_VENDOR = {"postgresql": "postgresql", "sqlite": "sqlite"}
+DIALECTS = ("postgresql", "sqlite", "turso")
+_BY_VENDOR = {"postgresql": "postgresql", "sqlite": "sqlite", "libsql": "turso"}
 
 
 def dialect_for(connection: Any) -> Dialect:
@@ -20,7 +20,7 @@ def dialect_for(connection: Any) -> Dialect:
     vendor = getattr(connection, "dialect", None) or connection.vendor
     if vendor not in _BY_VENDOR:
         raise UnsupportedByDatabase(
-            f"dorm_vector does not know the database {vendor!r}. It knows {', '.join(sorted(_BY_VENDOR))}."
+            f"dorm_vector does not know the database {vendor!r}. It knows {', '.join(sorted(DIALECTS))}."
         )
     return dialect_named(_BY_VENDOR[vendor])
 

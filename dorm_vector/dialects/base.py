@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from string import Formatter
 from typing import Any
 
+from ..elements import Element
 from ..exceptions import UnsupportedByDatabase
 from ..metrics import Metric
-from ..vector import Vector
 
 SQL = tuple[str, list[Any]]
 
@@ -48,6 +48,22 @@ class Distance:
 
     def against(self, right: Operand) -> str:
         return self.constant if self.constant and right.constant else self.value
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the columns of one element type are declared, bound, read and widened."""
+
+    column: str
+    """Column type, with ``{dimensions}`` and ``{bytes}``, an eighth of them rounded up."""
+    placeholder: str = "%s"
+    read: str = "{column}"
+    """How the outermost SELECT reads the column."""
+    literal: str = "X'{hex}'"
+    """A value inside DDL, where nothing can be bound, with ``{hex}`` and ``{text}``."""
+    widened: str = "{operand}"
+    """The value as float32, for a distance to a float32 vector."""
+    max_dimensions: int = 16_000
 
 
 @dataclass(frozen=True)
@@ -111,6 +127,8 @@ class Dialect:
     With ``{name} {table} {column} {opclass} {options} {condition}``, ``{metric}`` as IndexRules names it, and each of
     the index's parameters by its own name.
     """
+    forms: Mapping[Element, Form | Unsupported] = field(default_factory=dict)
+    """Element types that are not stored as float32 vectors are."""
     max_dimensions: int = 16_000
     placeholder: str = "%s"
     """How a bound vector is written."""
@@ -189,8 +207,24 @@ class Dialect:
         """Whether some index of this database answers searches, with some of the nearest rows."""
         return not all(isinstance(template, Unsupported) for template in self.indexes.values())
 
-    def column_type(self, dimensions: int) -> str:
-        return self.column.format(dimensions=dimensions)
+    def form(self, element: Element) -> Form:
+        """Return how columns of the element type are treated; UnsupportedByDatabase where there are none."""
+        found = self.forms.get(element)
+        if isinstance(found, Unsupported):
+            raise self._refusal(found)
+        return found or Form(
+            self.column, self.placeholder, self.read, self.literal_form, max_dimensions=self.max_dimensions
+        )
+
+    def column_type(self, element: Element, dimensions: int) -> str:
+        """Return the column type; UnsupportedByDatabase past the dimensions that the database has."""
+        form = self.form(element)
+        if dimensions > form.max_dimensions:
+            raise UnsupportedByDatabase(
+                f"{self.title} holds up to {form.max_dimensions:,} dimensions in a {element.value} column;"
+                f" this one has {dimensions:,}."
+            )
+        return form.column.format(dimensions=dimensions, bytes=-(-dimensions // 8))
 
     def distance(self, metric: Metric, left: Operand, right: Operand, dimensions: int) -> SQL:
         """Return the distance as users read it: NULL where it has no answer."""
@@ -207,11 +241,15 @@ class Dialect:
         condition = self._measure(spelled.indexed_where, left, right, dimensions) if spelled.indexed_where else ("", [])
         return self._measure(spelled.indexed, left, right, dimensions), condition
 
-    def bound(self, vector: Vector) -> Operand:
-        return Operand(self.placeholder, (vector,), nullable=False, constant=True)
+    def bound(self, vector: Any) -> Operand:
+        return Operand(self.form(vector.element).placeholder, (vector,), nullable=False, constant=True)
 
-    def literal(self, vector: Vector) -> str:
-        return self.literal_form.format(hex=vector.hex(), text=vector.to_text())
+    def widened(self, element: Element, operand: Operand) -> Operand:
+        """Return the operand as float32, so that a mixed distance loses no precision."""
+        return replace(operand, sql=self.form(element).widened.format(operand=operand.sql))
+
+    def literal(self, vector: Any) -> str:
+        return self.form(vector.element).literal.format(hex=vector.hex(), text=vector.to_text())
 
     def create_index(self, kind: str, **parts: str) -> list[str]:
         """Return the statements that build the index; none where the database searches exactly without one."""
@@ -227,12 +265,16 @@ class Dialect:
     def _supported(self, metric: Metric) -> Distance:
         spelled = self.distances[metric]
         if isinstance(spelled, Unsupported):
-            raise UnsupportedByDatabase(f"{self.title}: {spelled.reason} {spelled.instead} See {spelled.see}.")
+            raise self._refusal(spelled)
         return spelled
+
+    def _refusal(self, lacking: Unsupported) -> UnsupportedByDatabase:
+        return UnsupportedByDatabase(f"{self.title}: {lacking.reason} {lacking.instead} See {lacking.see}.")
 
     def _measure(self, template: str, left: Operand, right: Operand, dimensions: int) -> SQL:
         zeros = Operand(self.zeros.format(dimensions=dimensions))
         operands = {"left": left, "right": right, "zeros": zeros, "dimensions": Operand(str(dimensions))}
+        operands["bytes"] = Operand(str(-(-dimensions // 8)))
         sql, params = compose(template, operands)
         maybe_null = [side for side in (left, right) if side.nullable]
         if not maybe_null or self.null_guard == "{distance}":
@@ -253,6 +295,11 @@ def compose(template: str, operands: Mapping[str, Operand]) -> SQL:
             sql += operands[name].sql
             params += operands[name].params
     return sql, params
+
+
+def version_numbers(version: str) -> tuple[int, ...]:
+    """Return what versions compare by: ``"0.8.1-dev"`` is (0, 8, 1)."""
+    return tuple(int(part) for part in version.partition("-")[0].split(".") if part.isdigit())
 
 
 @functools.cache

@@ -6,10 +6,43 @@ Source: https://github.com/pgvector/pgvector
 
 from __future__ import annotations
 
+from ..elements import Element
 from ..metrics import Metric
-from .base import Dialect, Distance
+from .base import Dialect, Distance, Form, SearchOption
 
 _INDEX = 'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" USING {method} ("{column}" {opclass}){options}{condition}'
+
+_FORMS = {
+    element: Form(
+        f"{element.value}({{dimensions}})",
+        placeholder=f"%s::{element.value}",
+        read=f"{element.value}_send({{column}})",
+        literal="'{text}'",
+        # Left to itself it narrows the vector beside it.
+        widened="{operand}::vector",
+        max_dimensions=limit,
+    )
+    for element, limit in ((Element.HALF, 16_000), (Element.SPARSE, 1_000_000_000))
+}
+_FORMS[Element.BIT] = Form(
+    "bit({dimensions})", "%s::bit varying", "bit_send({column})", "B'{text}'", max_dimensions=83_886_080
+)
+
+_SCAN = {"strict_order": "relaxed_order"}  # IVFFlat has the one; its rows are sorted on arrival
+
+_SEARCH_OPTIONS = {
+    "ef_search": SearchOption({"hnsw.ef_search": {}}, range(1, 1001), default=40),
+    "probes": SearchOption({"ivfflat.probes": {}}, range(1, 32769), default=1),
+    "iterative_scan": SearchOption(
+        {"hnsw.iterative_scan": {}, "ivfflat.iterative_scan": _SCAN},
+        ("off", "relaxed_order", "strict_order"),
+        default="off",
+        since="0.8.0",
+    ),
+    "max_scan_tuples": SearchOption({"hnsw.max_scan_tuples": {}}, range(1, 2**31), default=20_000, since="0.8.0"),
+    "scan_mem_multiplier": SearchOption({"hnsw.scan_mem_multiplier": {}}, range(1, 1001), default=1, since="0.8.0"),
+    "max_probes": SearchOption({"ivfflat.max_probes": {}}, range(1, 32769), default=32_768, since="0.8.0"),
+}
 
 DIALECT = Dialect(
     name="postgresql",
@@ -19,12 +52,16 @@ DIALECT = Dialect(
     placeholder="%s::vector",
     # bytea of the binary form: twelve times faster to read than text, on the same plan.
     read="vector_send({column})",
+    forms=_FORMS,
     distances={
         Metric.L2: Distance("{left} <-> {right}"),
         # <=> says NaN for a zero vector. The operator alone can be served by an index.
         Metric.COSINE: Distance("NULLIF({left} <=> {right}, 'NaN')", rank="{left} <=> {right}"),
         Metric.INNER_PRODUCT: Distance("{left} <#> {right}"),
         Metric.L1: Distance("{left} <+> {right}"),
+        Metric.HAMMING: Distance("{left} <~> {right}"),
+        # Doubled for psycopg.
+        Metric.JACCARD: Distance("{left} <%%> {right}"),
     },
     # NULLS LAST is the default here, and spelling NULLS FIRST would lose the index.
     ascending="{rank} ASC",
@@ -36,4 +73,16 @@ DIALECT = Dialect(
     literal_form="'{text}'",
     concurrently=" CONCURRENTLY",
     index_in_plan="Index Scan using {name} ",
+    exact_rank="{rank} + 0",
+    search_options=_SEARCH_OPTIONS,
+    width_option="ef_search",
+    # Rows in relaxed order are more and found sooner; they are sorted on arrival.
+    filtered_options={"iterative_scan": "relaxed_order"},
+    # Before pgvector is loaded into a session its settings read as NULL, and as '' once a transaction had set them.
+    set_option="set_config('{variable}', {value}, true)",
+    option_value="'{value}'",
+    option_at_least="greatest(nullif(current_setting('{variable}', true), '')::int, {value})::text",
+    options_of_transaction="SELECT {assignments}",
+    option_now="nullif(current_setting('{variable}', true), '')",
+    option_back="set_config('{variable}', %s, true)",
 )

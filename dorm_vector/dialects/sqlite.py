@@ -5,8 +5,9 @@ Source: https://alexgarcia.xyz/sqlite-vec/api-reference.html
 
 from __future__ import annotations
 
+from ..elements import Element
 from ..metrics import Metric
-from .base import Dialect, Distance, Unsupported
+from .base import Dialect, Distance, Form, Unsupported
 
 _NO_INDEX = Unsupported(
     reason="a plain table has no vector index, so every search is exact.",
@@ -15,11 +16,17 @@ _NO_INDEX = Unsupported(
     see="https://alexgarcia.xyz/sqlite-vec/",
 )
 
+_HAMMING = "vec_distance_hamming(vec_bit({left}), vec_bit({right}))"
+# With h bits that differ among a and b set ones, (a + b - h) / 2 are set in both and (a + b + h) / 2 in either.
+_ONES_LEFT = "vec_distance_hamming(vec_bit({left}), vec_bit(zeroblob({bytes})))"
+_ONES_RIGHT = "vec_distance_hamming(vec_bit({right}), vec_bit(zeroblob({bytes})))"
+
 DIALECT = Dialect(
     name="sqlite",
     title="SQLite",
     minimum="0.1.6",
     column="BLOB",
+    forms={Element.BIT: Form("BLOB", max_dimensions=83_886_080)},
     zeros="zeroblob(4 * {dimensions})",
     distances={
         Metric.L2: Distance("vec_distance_l2({left}, {right})"),
@@ -30,6 +37,10 @@ DIALECT = Dialect(
             " * vec_distance_l2({left}, {zeros}) * vec_distance_l2({right}, {zeros})"
         ),
         Metric.L1: Distance("vec_distance_l1({left}, {right})"),
+        Metric.HAMMING: Distance(_HAMMING),
+        Metric.JACCARD: Distance(
+            f"coalesce(2.0 * {_HAMMING} / nullif({_HAMMING} + {_ONES_LEFT} + {_ONES_RIGHT}, 0), 1.0)"
+        ),
     },
     # sqlite-vec raises on NULL; CASE is evaluated first, and costs nothing measurable.
     null_guard="CASE WHEN {condition} THEN {distance} END",

@@ -26,8 +26,24 @@ def vec_distance_cosine(left: bytes, right: bytes) -> float | None:
     return 1 - float(a @ b) / norms if norms else None
 
 
+def vec_bit(value: bytes) -> bytes:
+    return value
+
+
+def vec_distance_hamming(left: bytes, right: bytes) -> int:
+    return (int.from_bytes(left, "big") ^ int.from_bytes(right, "big")).bit_count()
+
+
 FUNCTIONS: dict[str, Any] = {
-    function.__name__: function for function in (vec_version, vec_distance_l2, vec_distance_l1, vec_distance_cosine)
+    function.__name__: function
+    for function in (
+        vec_version,
+        vec_distance_l2,
+        vec_distance_l1,
+        vec_distance_cosine,
+        vec_bit,
+        vec_distance_hamming,
+    )
 }
 
 

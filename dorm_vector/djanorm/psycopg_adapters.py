@@ -5,12 +5,14 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from ..vector import Vector
+from ..bits import Bit
+from ..sparse import SparseVector
+from ..vector import HalfVector, Vector
 
 
 @cache
 def register() -> None:
-    """Teach psycopg the Vector class, for every connection opened from now on."""
+    """Teach psycopg our value classes, for every connection opened from now on."""
     import psycopg
     from psycopg.adapt import Dumper
     from psycopg.pq import Format
@@ -26,6 +28,7 @@ def register() -> None:
         def dump(self, obj: Any) -> bytes:
             return bytes(obj.to_binary())
 
-    psycopg.adapters.register_dumper(Vector, VectorTextDumper)
-    # The last one registered is the one that %s takes.
-    psycopg.adapters.register_dumper(Vector, VectorBinaryDumper)
+    for value_type in (Vector, HalfVector, SparseVector, Bit):
+        psycopg.adapters.register_dumper(value_type, VectorTextDumper)
+        # The last one registered is the one that %s takes.
+        psycopg.adapters.register_dumper(value_type, VectorBinaryDumper)

@@ -5,6 +5,7 @@ Only what djanorm gets wrong is overridden; the rest of each statement is its ow
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from dorm.aggregates import Aggregate
@@ -16,6 +17,7 @@ from ..dialects import Dialect, dialect_for
 from ..dialects.base import SQL
 from ..exceptions import InvalidVector
 from .compiling import compiling, current_connection
+from .searching import NO_OPTIONS, Options, Search, SearchCondition, SearchConnection, Within, announce, fits_one_scan
 
 _COMPARISONS = {"exact": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "in": "IN"}
 # SQL wants a column where values() asks for annotations alone; a constant keeps DISTINCT what it is.
@@ -27,13 +29,15 @@ class VectorSQLQuery(SQLQuery):
     """SQLQuery for models with vector fields."""
 
     using: str | None = None
+    search: Search | None = None
+    options: Options = NO_OPTIONS
     _reader: Dialect | None = None
     """The dialect whose read form wraps vector columns: set in the outermost SELECT alone."""
 
     def clone(self) -> VectorSQLQuery:
         query: Any = super().clone()
         query.__class__ = type(self)
-        query.using = self.using
+        query.using, query.search, query.options = self.using, self.search, self.options
         cloned: VectorSQLQuery = query
         return cloned
 
@@ -70,7 +74,7 @@ class VectorSQLQuery(SQLQuery):
             )
         dialect = dialect_for(current_connection(self))
         vectors = [field.to_vector(item) for item in (value if lookup == "in" else [value])]
-        equal = dialect.equality.format(left=column, right=dialect.placeholder)
+        equal = dialect.equality.format(left=column, right=dialect.form(field.element).placeholder)
         return "(" + (" OR ".join([equal] * len(vectors)) or "1 = 0") + ")", vectors
 
     def _right_side(self, value: Any, connection: Any) -> SQL:
@@ -105,14 +109,27 @@ class VectorSQLQuery(SQLQuery):
     def _order_annotation(self, name: str, descending: bool) -> SQL:
         if isinstance(self.annotations[name], Aggregate):
             return f'"{name}" {"DESC" if descending else "ASC"}', []
-        dialect = dialect_for(current_connection(self))
-        value, params = self._annotation(name)
-        rank, rank_params = self._annotation(name, ranking=True)
-        if self._is_projected(name) and (rank == value or descending or self.distinct_flag):
-            value, params, rank, rank_params = f'"{name}"', [], f'"{name}"', []
+        dialect, expression = dialect_for(current_connection(self)), self.annotations[name]
+        if hasattr(expression, "distance"):
+            # Of a similarity: as the one goes down, the other goes up, and the distance is what an index can serve.
+            return self._order_expression(dialect, expression.distance, not descending)
+        if (self._is_projected(name) and not self._is_searched_exactly(name)) and (
+            descending or self.distinct_flag or self._annotation(name) == self._annotation(name, ranking=True)
+        ):
+            template = dialect.descending if descending else dialect.ascending
+            return template.format(value=f'"{name}"', rank=f'"{name}"'), []
+        return self._order_expression(dialect, expression, descending, exact=self._is_searched_exactly(name))
+
+    def _order_expression(self, dialect: Dialect, expression: Any, descending: bool, exact: bool = False) -> SQL:
         if descending:
+            value, params = self._compiled(expression)
             return dialect.descending.format(value=value), params * dialect.descending.count("{value}")
-        return dialect.ascending.format(rank=rank), rank_params * dialect.ascending.count("{rank}")
+        rank, params = self._compiled(expression, ranking=True)
+        rank = dialect.exact_rank.format(rank=rank) if exact else rank
+        return dialect.ascending.format(rank=rank), params * dialect.ascending.count("{rank}")
+
+    def _is_searched_exactly(self, name: str) -> bool:
+        return self.search is not None and self.search.exact and self.search.name == name
 
     def _order_column(self, name: str, connection: Any) -> str:
         if "__" in name:
@@ -130,8 +147,15 @@ class VectorSQLQuery(SQLQuery):
 
     def as_select(self, connection: Any) -> SQL:
         query = self._hiding_unselected()
+        if self.ranks() and dialect_for(connection).is_approximate:
+            # The rows are sorted, and those too far are left out, on arrival.
+            query.where_nodes = [node for node in self.where_nodes if not isinstance(node, Within)]
+            query.alias_only_names -= {self.order_by_fields[0]}
         with compiling(connection, query):
-            return query._select(connection)
+            sql, params = query._select(connection)
+        if self.limit_val is not None and self._is_by_distance():
+            announce(connection, self, sql)
+        return sql, params
 
     def _select(self, connection: Any) -> SQL:
         """Compile the outermost SELECT: djanorm's, with our columns before and our order behind."""
@@ -166,7 +190,7 @@ class VectorSQLQuery(SQLQuery):
                 self._output_name(name, column),
             )
         if self._reader is not None and hasattr(field, "to_vector"):
-            sql = self._reader.read.format(column=sql)
+            sql = self._reader.form(field.element).read.format(column=sql)
         return f'{sql} AS "{output}"'
 
     def _output_name(self, name: str, column: str) -> str:
@@ -197,6 +221,8 @@ class VectorSQLQuery(SQLQuery):
         query._outer_alias, query._outer_model = outer_alias, outer_model
         table = query.get_table()
         query._self_alias = f"{table}_sub" if outer_alias == table else table
+        if query.ranks() and dialect_for(connection).is_approximate:
+            query = query._inside(connection)
         with compiling(connection, query):
             return query._subselect(connection)
 
@@ -258,6 +284,47 @@ class VectorSQLQuery(SQLQuery):
         # Every wrapper takes %s, and ORDER BY is added behind what djanorm would have numbered.
         return sql
 
+    # searches
+
+    def ranks(self) -> bool:
+        """Tell whether this is a slice of a search, in the order of its distance."""
+        if self.search is None or self.search.exact or self.limit_val is None:
+            return False
+        return self.order_by_fields[:1] == [self.search.name] and not (self.distinct_flag or self.group_by_fields)
+
+    def is_filtered(self) -> bool:
+        """Tell whether rows that the search would find are left out."""
+        return bool(self.having_nodes) or any(not isinstance(node, SearchCondition) for node in self.where_nodes)
+
+    def candidates(self) -> int:
+        """Return how many rows the search has to find for its slice."""
+        excluded = self.search.excluded if self.search is not None else 0
+        return int((self.limit_val or 0) + (self.offset_val or 0) + excluded)
+
+    def greatest_distance(self) -> float | None:
+        bounds = [node.children[0][1] for node in self.where_nodes if isinstance(node, Within)]
+        return min(bounds, default=None)
+
+    def exactly(self) -> VectorSQLQuery:
+        """Return the same search as one that no index answers."""
+        query = self.clone()
+        query.search = replace(self.search, exact=True) if self.search is not None else None
+        return query
+
+    def _inside(self, connection: Any) -> VectorSQLQuery:
+        """Return the search for a place where its rows cannot be looked at on arrival."""
+        tuned = isinstance(connection, SearchConnection) and fits_one_scan(dialect_for(connection), self)
+        bounded = any(isinstance(node, Within) for node in self.where_nodes)
+        if not tuned or bounded or self.is_filtered():
+            self.search = replace(self.search, exact=True) if self.search is not None else None
+        else:
+            announce(connection, self)
+        return self
+
+    def _is_by_distance(self) -> bool:
+        first = self.annotations.get(self.order_by_fields[0]) if self.order_by_fields else None
+        return hasattr(first, "as_ranking_sql")
+
     # annotations
 
     def _alias(self) -> str:
@@ -276,7 +343,9 @@ class VectorSQLQuery(SQLQuery):
         return name in self.annotations and name not in self.alias_only_names
 
     def _annotation(self, name: str, *, ranking: bool = False) -> SQL:
-        expression = self.annotations[name]
+        return self._compiled(self.annotations[name], ranking=ranking)
+
+    def _compiled(self, expression: Any, *, ranking: bool = False) -> SQL:
         compile_sql = getattr(expression, "as_ranking_sql", expression.as_sql) if ranking else expression.as_sql
         sql, params = compile_sql(self._alias(), model=self.model, connection=current_connection(self), query=self)
         return sql, list(params)

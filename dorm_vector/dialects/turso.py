@@ -1,0 +1,63 @@
+"""Turso, which djanorm's engine ``libsql`` drives with pyturso: F32_BLOB columns of packed little-endian float32.
+
+A vector function that fails, even in a SELECT, rolls the open transaction back: nothing that can fail is sent.
+Source: https://docs.turso.tech/sql-reference/functions/vector
+"""
+
+from __future__ import annotations
+
+from ..elements import Element
+from ..metrics import Metric
+from .base import Dialect, Distance, Form, Unsupported
+
+_NO_INDEX = Unsupported(
+    reason="it has no nearest-neighbour index, so every search is exact.",
+    instead="Declare the index all the same: it is built where the database has one.",
+    probe="CREATE INDEX probe_index ON tests_package USING hnsw (embedding)",
+    see="https://docs.turso.tech/guides/vector-search",
+)
+
+# There is no L1, but a weighted Jaccard distance: j = 1 - m / M, of the sums m and M of the smaller and of the larger
+# of each pair. With s = m + M, the sum of both vectors, M = s / (2 - j) and L1 = M - m = 2M - s. One more dimension, k,
+# alike in both and past what either can sum to, keeps M from 0. It is a whole number, so that its text is exact; the
+# rest is float64. A product with its own signs sums a vector's sizes; those of zeros are all -1, and "dot" is negated.
+_A, _B = "vector64({left})", "vector64({right})"
+_SIGNS_A, _SIGNS_B = "vector64(vector1bit({left}))", "vector64(vector1bit({right}))"
+_MINUS = "vector64(vector1bit({zeros}))"
+_K = f"ceil(1 - vector_distance_dot({_A}, {_SIGNS_A}) - vector_distance_dot({_B}, {_SIGNS_B}))"
+_LAST = f"vector64('[' || {_K} || ']')"
+_J = f"vector_distance_jaccard(vector_concat({_A}, {_LAST}), vector_concat({_B}, {_LAST}))"
+_S = f"(2 * {_K} + vector_distance_dot({_A}, {_MINUS}) + vector_distance_dot({_B}, {_MINUS}))"
+
+_NO_BIT_COUNT = Unsupported(
+    reason="it has no function that counts the bits of a value.",
+    instead="Store the bits as a VectorField of 0 and 1: their L1 distance is the Hamming distance.",
+    probe="SELECT bit_count(1)",
+    see="https://docs.turso.tech/sql-reference/functions/scalar",
+)
+
+DIALECT = Dialect(
+    name="turso",
+    title="Turso",
+    minimum="0.8",
+    column="F32_BLOB({dimensions})",
+    forms={Element.BIT: Form("BLOB", max_dimensions=83_886_080)},
+    zeros="zeroblob(4 * {dimensions})",
+    distances={
+        Metric.L2: Distance("vector_distance_l2({left}, {right})"),
+        # To or from a zero vector it says 1, and 0 between two of them; x / 0 is NULL.
+        Metric.COSINE: Distance(
+            "vector_distance_cos({left}, {right})"
+            " + 0 / (vector_distance_dot({left}, {left}) * vector_distance_dot({right}, {right}))"
+        ),
+        # Negated already.
+        Metric.INNER_PRODUCT: Distance("vector_distance_dot({left}, {right})"),
+        Metric.L1: Distance(f"2 * {_S} / (2 - {_J}) - {_S}"),
+        Metric.HAMMING: _NO_BIT_COUNT,
+        Metric.JACCARD: _NO_BIT_COUNT,
+    },
+    null_guard="CASE WHEN {condition} THEN {distance} END",
+    null_distance="CAST(NULL AS REAL)",
+    indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX},
+    install_hint='Install pyturso 0.8 or newer: pip install "dorm-vector[turso]".',
+)

@@ -1,0 +1,253 @@
+"""What the documentation takes from the code: the support table, the SQL, and the list of repairs.
+
+A page holds each such block between ``<!-- name -->`` and ``<!-- /name -->``, and a run with ``--update-golden`` writes
+it anew. None of it depends on which databases a run has chosen.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from dorm_vector import Element, HnswIndex, IvfflatIndex, Metric, Vector, VectorField
+from dorm_vector.dialects import DIALECTS, Dialect, Unsupported, dialect_named
+from dorm_vector.dialects.base import Operand
+from dorm_vector.djanorm.repairs import REPAIRS, Repair
+
+ROOT = Path(__file__).parents[1]
+README, TABLE = ROOT / "README.md", ROOT / "docs/support.md"
+GOLDEN = ROOT / "tests/golden"
+
+BLOCK = re.compile(
+    r"^(?P<start><!-- (?P<name>[^/\n]+?) -->\n)(?P<text>.*?)(?P<end>^<!-- /(?P=name) -->)$", re.DOTALL | re.MULTILINE
+)
+EMBEDDING, QUERY, SIZE = Operand('"embedding"'), Vector([1, 2, 3]), 3
+INDEXES = (HnswIndex(["embedding"], "document_embedding"), IvfflatIndex(["embedding"], "document_embedding"))
+
+
+def pages(folder: str) -> list[Path]:
+    return [page for page in sorted((ROOT / "docs" / folder).glob("*.md")) if BLOCK.search(page.read_text())]
+
+
+def assert_fresh(page: Path, *, update: bool) -> None:
+    """Compare the generated blocks of a page with what the code says now; write them where ``update`` is set."""
+    text = page.read_text()
+    wanted = BLOCK.sub(lambda block: f"{block['start']}{written(block['name'], page)}\n{block['end']}", text)
+    if update:
+        page.write_text(wanted)
+    assert update or text == wanted, "run with --update-golden, and read the difference"
+
+
+def written(name: str, page: Path) -> str:
+    kind, _, argument = name.partition(": ")
+    return WRITERS[kind](argument, page).strip()
+
+
+def dialects() -> list[Dialect]:
+    return [dialect_named(name) for name in DIALECTS]
+
+
+# The support table
+
+
+def support_table(_argument: str, page: Path) -> str:
+    known = dialects()
+    rows = [
+        ["", *(f"[{dialect.title}]({link(page, dialect)})" for dialect in known)],
+        ["---"] * (len(known) + 1),
+        ["at least", *(dialect.minimum for dialect in known)],
+        ["column", *(f"`{dialect.column.format(dimensions='n')}`" for dialect in known)],
+        ["dimensions, at most", *(f"{min(dialect.max_dimensions, VectorField.max_dimensions):,}" for dialect in known)],
+        *([label_of(metric), *(measured(dialect, metric) for dialect in known)] for metric in metrics()),
+        ["exact search", *("yes" for _ in known)],
+        *([f"{label} index", *(indexed(dialect, kind) for dialect in known)] for kind, label in KINDS.items()),
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+KINDS = {"hnsw": "HNSW", "ivfflat": "IVFFlat"}
+# How databases call a distance that they compute themselves; one made of others has only their names in it.
+OWN_NAMES = {
+    "l2": r"l2|euclidean|<->",
+    "cosine": r"cos|<=>",
+    "inner_product": r"dot|inner|<#>",
+    "l1": r"l1|<\+>",
+    "hamming": r"hamming|<~>",
+    "jaccard": r"jaccard|<%>",
+}
+
+
+def metrics() -> list[Metric]:
+    return [metric for metric in Metric if any(metric in dialect.distances for dialect in dialects())]
+
+
+def label_of(metric: Metric) -> str:
+    return {Metric.L2: "L2", Metric.L1: "L1"}.get(metric, metric.value.replace("_", " "))
+
+
+def link(page: Path, dialect: Dialect) -> str:
+    return Path(os.path.relpath(ROOT / f"docs/databases/{dialect.name}.md", page.parent)).as_posix()
+
+
+def measured(dialect: Dialect, metric: Metric) -> str:
+    spelled = dialect.distances[metric]
+    if isinstance(spelled, Unsupported):
+        return "no"
+    return "native" if re.search(OWN_NAMES[metric.value], spelled.value, re.IGNORECASE) else "composed"
+
+
+def indexed(dialect: Dialect, kind: str) -> str:
+    return "no" if isinstance(dialect.indexes[kind], Unsupported) else "yes"
+
+
+def missing(_argument: str, _page: Path) -> str:
+    """Name everything that a database lacks: one paragraph each, with its reason."""
+    lines = []
+    for dialect in dialects():
+        for claim, names in lacking(dialect).items():
+            lines.append(f"- **{dialect.title}**, {' and '.join(names)}: {claim.reason} {claim.instead} {see(claim)}")
+    return "\n".join(lines)
+
+
+def lacking(dialect: Dialect) -> dict[Unsupported, list[str]]:
+    found: dict[Unsupported, list[str]] = {}
+    named: Iterable[tuple[str, Any]] = chain(
+        ((label_of(metric), dialect.distances[metric]) for metric in metrics()),
+        ((f"{label} index", dialect.indexes[kind]) for kind, label in KINDS.items()),
+    )
+    for name, claim in named:
+        if isinstance(claim, Unsupported):
+            found.setdefault(claim, []).append(name)
+    return found
+
+
+def see(claim: Unsupported) -> str:
+    return f"[Source]({claim.see})." if claim.see.startswith("http") else f"See {claim.see}."
+
+
+# SQL of the dialects
+
+
+def fenced(parts: Iterable[tuple[str, str]]) -> str:
+    """Put each database's SQL under its name; databases that say the same share it."""
+    titles: dict[str, list[str]] = {}
+    for title, sql in parts:
+        titles.setdefault(sql, []).append(title)
+    return "```sql\n" + "\n\n".join(f"-- {', '.join(names)}\n{sql}" for sql, names in titles.items()) + "\n```"
+
+
+def distance_sql(argument: str, _page: Path) -> str:
+    return fenced(chain.from_iterable(distances_of(dialect, Metric(argument)) for dialect in dialects()))
+
+
+def distances_of(dialect: Dialect, metric: Metric) -> Iterator[tuple[str, str]]:
+    claim = dialect.distances[metric]
+    if isinstance(claim, Unsupported):
+        yield dialect.title, f"-- UnsupportedByDatabase: {claim.reason}"
+        return
+    shown, _ = dialect.distance(metric, EMBEDDING, dialect.bound(QUERY), SIZE)
+    ranked, _ = dialect.rank(metric, EMBEDDING, dialect.bound(QUERY), SIZE)
+    yield dialect.title, bare(shown)
+    if ranked != shown:
+        yield f"{dialect.title}, in ORDER BY", bare(ranked)
+
+
+def bare(sql: str) -> str:
+    return sql[1:-1] if sql.startswith("(") and sql.endswith(")") else sql
+
+
+def columns(_argument: str, _page: Path) -> str:
+    rows = [f"| {d.title} | `{d.column_type(Element.FLOAT32, 384)}` | `{d.read.format(column='embedding')}` |" for d in dialects()]
+    return "\n".join(["| | column of 384 dimensions | read as |", "|---|---|---|", *rows])
+
+
+def index_sql(argument: str, _page: Path) -> str:
+    (index,) = (index for index in INDEXES if index.kind == argument)
+    return fenced((dialect.title, statements_of(dialect, index)) for dialect in dialects())
+
+
+def statements_of(dialect: Dialect, index: HnswIndex | IvfflatIndex) -> str:
+    claim = dialect.indexes[index.kind]
+    if isinstance(claim, Unsupported):
+        return "-- nothing: the search stays exact"
+    return joined(index.statements(dialect, index.name or "", "document", "embedding"))
+
+
+def extension(_argument: str, _page: Path) -> str:
+    return fenced((d.title, joined([*d.enable, d.version_query]) or "-- nothing") for d in dialects())
+
+
+def joined(statements: Sequence[str]) -> str:
+    return "\n".join(f"{statement};" for statement in statements if statement)
+
+
+# SQL that servers accepted
+
+
+def accepted(argument: str, _page: Path) -> str:
+    """Show a case of tests/golden, which a run writes after the server accepted it."""
+    return fenced((dialect.title, tidy(golden(dialect.name, argument))) for dialect in dialects() if has(dialect.name))
+
+
+def has(name: str) -> bool:
+    return (GOLDEN / f"{name}.sql").exists()
+
+
+def golden(name: str, case: str) -> str:
+    cases = (GOLDEN / f"{name}.sql").read_text().split("-- ")
+    (text,) = (text.partition("\n")[2] for text in cases if text.partition("\n")[0] == case)
+    return text.strip().splitlines()[-1]
+
+
+def tidy(sql: str) -> str:
+    """Show one clause a line, and every bound value as ``%s``, the suite's prefix of table names left out."""
+    plain = re.sub(r"\$\d+", "%s", sql).replace('"tests_', '"').replace("`tests_", "`")
+    return re.sub(r" (?=(?:FROM|WHERE|ORDER BY|LIMIT|SET) )", "\n", plain)
+
+
+# The repairs
+
+
+def repairs(_argument: str, _page: Path) -> str:
+    """Write an entry for each repair, from its docstring: what it does, symptom, cause and versions."""
+    by_name: dict[str, list[Repair]] = {}
+    for entry in REPAIRS:
+        by_name.setdefault(entry.name, []).append(entry)
+    return "\n\n".join(entry_of(name, by_name[name]) for name in sorted(by_name))
+
+
+def entry_of(name: str, parts: list[Repair]) -> str:
+    documented = [part.documentation for part in parts if "Symptom:" in part.documentation]
+    assert documented, f"the repair {name} has no docstring with its symptom, its cause and the versions"
+    title, _, rest = " ".join(documented[0].split()).replace("``", "`").partition(" Symptom: ")
+    symptom, _, rest = rest.partition(" Cause: ")
+    cause, _, versions = rest.removesuffix(".").rpartition(". ")
+    assert cause, f"the docstring of the repair {name} wants `Symptom: … Cause: … djanorm 4.4 to 4.5.`"
+    assert re.search(r"\d", versions), f"the docstring of the repair {name} ends without the versions that need it"
+    targets = dict.fromkeys(f"`{part.target.replace(':', '.')}.{part.attribute}`" for part in parts)
+    return "\n".join(
+        [
+            f"## {name}\n",
+            f"{title}\n",
+            f"- Symptom: {symptom}",
+            f"- Cause: {cause}.",
+            f"- Versions: {versions}.",
+            f"- Stands in for: {', '.join(targets)}.",
+        ]
+    )
+
+
+WRITERS: dict[str, Callable[[str, Path], str]] = {
+    "support": support_table,
+    "missing": missing,
+    "distance": distance_sql,
+    "columns": columns,
+    "index": index_sql,
+    "extension": extension,
+    "sql": accepted,
+    "repairs": repairs,
+}
