@@ -18,7 +18,9 @@ from .exceptions import (
 )
 from .expressions import (
     CosineDistance,
+    CosineSimilarity,
     HammingDistance,
+    InnerProduct,
     JaccardDistance,
     L1Distance,
     L2Distance,
@@ -30,6 +32,7 @@ from .metrics import Metric
 from .operations import VectorExtension
 from .query import VectorManager, VectorQuerySet, as_vector
 from .sparse import SparseVector
+from .search import search_options
 from .vector import HalfVector, Vector
 
 __version__ = "0.1.0"
@@ -38,12 +41,14 @@ __all__ = [
     "Bit",
     "BitField",
     "CosineDistance",
+    "CosineSimilarity",
     "DimensionMismatch",
     "Element",
     "HalfVector",
     "HalfVectorField",
     "HammingDistance",
     "HnswIndex",
+    "InnerProduct",
     "InvalidVector",
     "IvfflatIndex",
     "JaccardDistance",
@@ -66,6 +71,7 @@ __all__ = [
     "VectorsWouldBeLost",
     "as_vector",
     "load_sqlite_vec_extension",
+    "search_options",
     "sqlite_vec_tier",
 ]
 

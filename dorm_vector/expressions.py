@@ -212,7 +212,7 @@ class InnerProduct(VectorSimilarity):
 
 
 DISTANCES: dict[Metric, type[VectorDistance]] = {
-    distance.metric: distance for distance in (L2Distance, CosineDistance, MaxInnerProduct, L1Distance)
+    distance.metric: distance for distance in VectorDistance.__subclasses__()
 }
 SIMILARITIES: dict[Metric, type[VectorSimilarity]] = {
     similarity.measured_by.metric: similarity for similarity in (CosineSimilarity, InnerProduct)

@@ -8,6 +8,7 @@ from dorm.exceptions import DatabaseError
 from dorm.migrations.operations import Operation
 
 from .dialects import Dialect, dialect_for
+from .dialects.base import version_numbers
 from .exceptions import VectorsUnavailable
 
 
@@ -56,12 +57,8 @@ def _require_version(dialect: Dialect, connection: Any) -> None:
     except DatabaseError as error:
         raise VectorsUnavailable(f"{dialect.title} here has no vectors. {dialect.install_hint}") from error
     version = str(rows[0]["version"]) if rows else ""
-    if _numbers(version) < _numbers(dialect.minimum):
+    if version_numbers(version) < version_numbers(dialect.minimum):
         found = f"this one has {version}" if version else "this one has none"
         raise VectorsUnavailable(
             f"{dialect.title} needs vectors {dialect.minimum} or newer; {found}. {dialect.install_hint}"
         )
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.partition("-")[0].split(".") if part.isdigit())

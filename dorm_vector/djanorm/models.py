@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dorm.exceptions import FieldDoesNotExist
 from dorm.manager import Manager
 from dorm.queryset import QuerySet
 
@@ -60,6 +61,37 @@ def vector_fields(model: Any) -> list[Any]:
     from ..fields import VectorField
 
     return [field for field in model._meta.concrete_fields if isinstance(field, VectorField)]
+
+
+def vector_field(model: Any, path: str) -> Any:
+    """Return the vector field at the end of ``path``; raises FieldDoesNotExist, with those that there are."""
+    from ..fields import VectorField
+    from .sql import VectorSQLQuery
+
+    try:
+        field = VectorSQLQuery(model)._resolve_field(path.split("__"))
+    except FieldDoesNotExist:
+        field = None
+    if not isinstance(field, VectorField):
+        names = ", ".join(field.name for field in vector_fields(model)) or "none of its own"
+        raise FieldDoesNotExist(f"{model.__name__} has no vector field {path!r}. It has {names}.")
+    return field
+
+
+def field_names(model: Any) -> list[str]:
+    return [field.name for field in model._meta.get_fields()]
+
+
+def primary_key(model: Any) -> str:
+    return str(model._meta.pk.name)
+
+
+def indexes_of(field: Any) -> list[Any]:
+    """Return the vector indexes that the field's model declares for it."""
+    from ..indexes import VectorIndex
+
+    declared = field.model._meta.indexes if field.model is not None else ()
+    return [index for index in declared if isinstance(index, VectorIndex) and index.fields == [field.name]]
 
 
 def _plain_new(cls: Any, *args: Any, **kwargs: Any) -> Any:

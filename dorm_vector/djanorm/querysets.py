@@ -7,7 +7,9 @@ from typing import Any, Self
 
 from dorm.queryset import CombinedQuerySet, QuerySet, ValuesListQuerySet
 
+from ..search import SearchMethods
 from .derived import DerivedQuery
+from .searching import searching
 from .sql import VectorSQLQuery, by_output
 
 
@@ -31,6 +33,12 @@ class VectorRows(QuerySet[Any]):
         queryset: Any = super().using(alias)
         queryset._query.using = alias
         return queryset
+
+    def _get_connection(self) -> Any:
+        return searching(super()._get_connection(), self._query.options)
+
+    def _get_async_connection(self) -> Any:
+        return searching(super()._get_async_connection(), self._query.options)
 
     # rows
 
@@ -107,7 +115,7 @@ class VectorRows(QuerySet[Any]):
         }
 
 
-class VectorQuerySet(VectorRows, QuerySet[Any]):
+class VectorQuerySet(SearchMethods, VectorRows, QuerySet[Any]):
     """QuerySet of a model with vector fields: distances annotate, filter, order, count and project."""
 
     def order_by(self, *fields: Any) -> Any:

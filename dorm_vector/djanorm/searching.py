@@ -1,0 +1,284 @@
+"""A search on its way to the server: the options it runs under, and what its rows still need on arrival.
+
+An index gives some of the nearest rows: no more than it has candidates that pass the filter, and not always in order.
+So a slice of ``nearest()`` has enough candidates, is sorted on arrival, and is searched exactly where rows are missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from dorm.db.utils import awith_transient_retry, with_transient_retry
+from dorm.expressions import Q
+
+from ..dialects import Dialect, dialect_for
+from ..dialects.base import SearchOption, version_numbers
+from ..exceptions import UnsupportedByDatabase
+
+Options = Mapping[str, Any]
+Steps = Generator[tuple[str, str, Any], Any, Any]
+
+NO_OPTIONS: Options = {}
+block_options: ContextVar[Options] = ContextVar("dorm_vector_search_options", default=NO_OPTIONS)
+_versions: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Search:
+    """What ``nearest()`` asked for; ``name`` is the annotation that ranks, ``excluded`` the rows that it leaves out."""
+
+    name: str
+    field_path: str
+    excluded: int = 0
+    exact: bool = False
+
+
+class SearchCondition(Q):
+    """A condition that belongs to the search: it does not make it a filtered one."""
+
+
+class Within(SearchCondition):
+    """The greatest distance of a search; on a slice it is applied on arrival, so that it cannot starve an index."""
+
+
+def as_search(queryset: Any, search: Search, conditions: list[SearchCondition]) -> Any:
+    """Return the queryset as that search."""
+    found = queryset._clone()
+    found._query.search = search
+    found._query.where_nodes += conditions
+    return found
+
+
+def with_options(queryset: Any, options: Options) -> Any:
+    found = queryset._clone()
+    found._query.options = {**found._query.options, **options}
+    return found
+
+
+def searching(connection: Any, options: Options) -> Any:
+    """Return the connection for one statement of a queryset that may hold searches."""
+    if not (options or block_options.get() or dialect_for(connection).is_approximate):
+        return connection
+    is_async = hasattr(connection, "aatomic")
+    return (AsyncSearchConnection if is_async else SearchConnection)(connection, options)
+
+
+def announce(connection: Any, query: Any, sql: str = "") -> None:
+    """Tell the connection of a search in the statement being compiled; ``sql`` where it is the whole statement."""
+    if isinstance(connection, SearchConnection):
+        connection.announce(query, sql)
+
+
+class SearchConnection:
+    """A djanorm connection for one statement, told by its compilation which searches are in it."""
+
+    def __init__(self, connection: Any, options: Options) -> None:
+        self._connection = connection
+        self._dialect = dialect_for(connection)
+        self._asked: Options = {**block_options.get(), **options}
+        self._is_ranked = bool(options)
+        self._width = 0
+        self._goes_on = False
+        self._result: tuple[str, Any] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def announce(self, query: Any, sql: str) -> None:
+        self._is_ranked = True
+        if not query.ranks():
+            return
+        self._width = max(self._width, query.candidates())
+        self._goes_on = self._goes_on or query.is_filtered() or not fits_one_scan(self._dialect, query)
+        if sql:
+            self._result = (sql, query)
+
+    def execute(self, sql: str, params: Any = None) -> Any:
+        return self._run("execute", sql, params)
+
+    def execute_write(self, sql: str, params: Any = None) -> Any:
+        return self._run("execute_write", sql, params)
+
+    def execute_streaming(self, sql: str, params: Any = None, chunk_size: int = 1000) -> Iterator[Any]:
+        if self._is_ranked:
+            # A slice is as long as its reader said; and a cursor would leave the options behind.
+            return iter(self.execute(sql, params))
+        streamed: Iterator[Any] = self._connection.execute_streaming(sql, params, chunk_size)
+        return streamed
+
+    def _run(self, method: str, sql: str, params: Any) -> Any:
+        _drive(self._connection, self._learn_version())
+        assignments, nested = self._assignments(), _in_transaction(self._connection)
+        alone = not (assignments and self._dialect.options_of_transaction) or nested
+
+        def run() -> Any:
+            with nullcontext() if alone else self._connection.atomic():
+                return _drive(self._connection, self._steps(method, sql, params, assignments, nested))
+
+        return run() if alone else with_transient_retry(run)
+
+    # what is sent, one step at a time, so that sync and async are one
+
+    def _learn_version(self) -> Steps:
+        names = {*self._asked, *(self._dialect.filtered_options if self._goes_on else ())}
+        options = [self._dialect.search_options[name] for name in names if name in self._dialect.search_options]
+        if self._is_ranked and self._connection not in _versions and any(option.since for option in options):
+            rows = yield "execute", self._dialect.version_query, []
+            if rows:
+                _versions[self._connection] = str(rows[0]["version"])
+
+    def _steps(self, method: str, sql: str, params: Any, assignments: dict[str, str], nested: bool) -> Steps:
+        dialect, sent, before = self._dialect, sql, None
+        written = ", ".join(
+            dialect.set_option.format(variable=name, value=value) for name, value in assignments.items()
+        )
+        if assignments and dialect.options_of_statement:
+            sent = dialect.options_of_statement.format(assignments=written, statement=sql)
+        elif assignments:
+            if nested:
+                before = (yield "execute", self._select_each(dialect.option_now, assignments), [])[0]
+            yield "execute", dialect.options_of_transaction.format(assignments=written), []
+        answer = yield method, sent, params
+        if self._result is not None and (method, sql) == ("execute", self._result[0]):
+            answer = yield from self._arrived(answer, self._result[1])
+        if before is not None:
+            yield "execute", self._select_each(dialect.option_back, assignments), [before[name] for name in assignments]
+        return answer
+
+    def _arrived(self, rows: list[Any], query: Any) -> Steps:
+        if len(rows) < query.limit_val:
+            # The index ran out of candidates, or there are no more rows: only an exact search can tell.
+            sql, params = query.exactly().as_select(self._connection)
+            rows = yield "execute", sql, params
+            return rows
+        name, limit = query.search.name, query.greatest_distance()
+        rows = sorted(rows, key=lambda row: (row[name] is None, row[name]))
+        return [row for row in rows if row[name] is not None and row[name] <= limit] if limit is not None else rows
+
+    def _select_each(self, template: str, assignments: dict[str, str]) -> str:
+        parts = [f'{template.format(variable=name)} AS "{name}"' for name in assignments]
+        return self._dialect.options_of_transaction.format(assignments=", ".join(parts))
+
+    # the options
+
+    def _assignments(self) -> dict[str, str]:
+        """Return the server's variables and what they are to be, in SQL."""
+        if not self._is_ranked:
+            return {}
+        dialect, assignments = self._dialect, {}
+        wanted = {name: checked(dialect, name, value) for name, value in self._asked.items()}
+        for name in wanted:
+            self._require_version(name)
+        if self._goes_on:
+            spare = {name: value for name, value in dialect.filtered_options.items() if self._has(name)}
+            wanted = {**spare, **wanted}
+        for name, value in wanted.items():
+            for variable, spelled in dialect.search_options[name].spelled(value).items():
+                assignments[variable] = dialect.option_value.format(value=spelled)
+        return assignments | self._wide_enough(wanted)
+
+    def _wide_enough(self, wanted: Mapping[str, Any]) -> dict[str, str]:
+        """Return the assignment that lets the index find as many rows as are asked for."""
+        dialect, name = self._dialect, self._dialect.width_option
+        if not name:
+            return {}
+        option = dialect.search_options[name]
+        width = min(self._width, _greatest(option))
+        if width <= int(wanted.get(name, option.default)):
+            return {}
+        template = dialect.option_value if name in wanted else dialect.option_at_least
+        return {variable: template.format(variable=variable, value=width) for variable in option.variables}
+
+    def _has(self, name: str) -> bool:
+        since = self._dialect.search_options[name].since
+        return not since or version_numbers(_versions.get(self._connection, "")) >= version_numbers(since)
+
+    def _require_version(self, name: str) -> None:
+        if not self._has(name):
+            since = self._dialect.search_options[name].since
+            raise UnsupportedByDatabase(
+                f"{self._dialect.title}: the search option {name} needs {since};"
+                f" this server has {_versions.get(self._connection, 'none')}. Leave it out, or upgrade the server."
+            )
+
+
+class AsyncSearchConnection(SearchConnection):
+    """The same for djanorm's async connections."""
+
+    async def execute_streaming(self, sql: str, params: Any = None, chunk_size: int = 1000) -> Any:  # type: ignore[override]
+        if self._is_ranked:
+            for row in await self.execute(sql, params):
+                yield row
+            return
+        async for row in self._connection.execute_streaming(sql, params, chunk_size):
+            yield row
+
+    async def _run(self, method: str, sql: str, params: Any) -> Any:
+        await _adrive(self._connection, self._learn_version())
+        assignments, nested = self._assignments(), _in_transaction(self._connection)
+        alone = not (assignments and self._dialect.options_of_transaction) or nested
+
+        async def run() -> Any:
+            async with nullcontext() if alone else self._connection.aatomic():
+                return await _adrive(self._connection, self._steps(method, sql, params, assignments, nested))
+
+        return await run() if alone else await awith_transient_retry(run)
+
+
+def checked(dialect: Dialect, name: str, value: Any) -> Any:
+    """Return a search option's value; raises UnsupportedByDatabase for its name and ValueError for its range."""
+    options = dialect.search_options
+    if name not in options:
+        has = f"It has {', '.join(options)}." if options else "It has none: every search is exact."
+        raise UnsupportedByDatabase(f"{dialect.title} has no search option {name!r}. {has}")
+    allowed = options[name].allowed
+    if isinstance(value, bool) or value not in allowed:
+        wanted = (
+            f"a whole number from {allowed[0]} to {allowed[-1]}"
+            if isinstance(allowed, range)
+            else "one of " + ", ".join(allowed)
+        )
+        raise ValueError(f"search option {name}={value!r}: {dialect.title} wants {wanted}.")
+    return value
+
+
+def fits_one_scan(dialect: Dialect, query: Any) -> bool:
+    """Tell whether the index can have as many candidates at once as the query asks for."""
+    option = dialect.search_options.get(dialect.width_option)
+    return option is None or query.candidates() <= _greatest(option)
+
+
+def _greatest(option: SearchOption) -> int:
+    return int(option.allowed[-1])
+
+
+def _in_transaction(connection: Any) -> bool:
+    if hasattr(connection, "_in_async_atomic"):
+        return bool(connection._in_async_atomic())
+    return getattr(connection, "_atomic_conn", None) is not None
+
+
+def _drive(connection: Any, steps: Steps) -> Any:
+    """Send what the steps ask for, and return their result."""
+    answer: Any = None
+    while True:
+        try:
+            method, sql, params = steps.send(answer)
+        except StopIteration as end:
+            return end.value
+        answer = getattr(connection, method)(sql, params)
+
+
+async def _adrive(connection: Any, steps: Steps) -> Any:
+    answer: Any = None
+    while True:
+        try:
+            method, sql, params = steps.send(answer)
+        except StopIteration as end:
+            return end.value
+        answer = await getattr(connection, method)(sql, params)

@@ -1,0 +1,150 @@
+"""Search by meaning: the nearest rows, and the options of the index that finds them."""
+
+from __future__ import annotations
+
+from contextvars import Token
+from types import TracebackType
+from typing import Any, Self
+
+from dorm.models import Model
+
+from .djanorm.models import field_names, indexes_of, primary_key, vector_field
+from .djanorm.searching import (
+    Options,
+    Search,
+    SearchCondition,
+    Within,
+    as_search,
+    block_options,
+    with_options,
+)
+from .exceptions import InvalidVector
+from .expressions import DISTANCES, SIMILARITIES
+from .metrics import Metric
+
+
+class SearchMethods:
+    """What a VectorQuerySet offers for searching."""
+
+    model: Any
+
+    def nearest(
+        self,
+        field: str,
+        to: Any,
+        *,
+        distance: str | Metric | None = None,
+        max_distance: float | None = None,
+        min_similarity: float | None = None,
+        exact: bool = False,
+        as_: str = "distance",
+    ) -> Any:
+        """Return the rows by their distance from ``to``, nearest first; slice it as any queryset.
+
+        ``field`` may cross relations (``"document__embedding"``). ``to`` is a vector, ``F("other_field")``, a Subquery
+        of one vector, or an instance, which is itself left out. The metric is that of the field's index, or L2.
+        ``min_similarity`` is in the units of CosineSimilarity or InnerProduct. Rows without a vector are left out; each
+        row found has its distance under the name ``as_``. A slice has as many rows as it asks for, if so many pass the
+        filters: where the index finds fewer, the search is repeated without it. ``exact=True`` never uses an index.
+        """
+        require_free_name(self.model, as_)
+        metric = chosen_metric(vector_field(self.model, field), distance)
+        bound = greatest_distance(metric, max_distance, min_similarity)
+        ranked: Any = self
+        ranked = ranked.annotate(**{as_: DISTANCES[metric](field, require_vector(to, field))}).order_by(as_)
+        conditions = [SearchCondition(**{f"{field}__isnull": False})]
+        if bound is not None:
+            conditions.append(Within(**{f"{as_}__lte": bound}))
+        itself = left_out(self.model, to)
+        return as_search(ranked, Search(as_, field, excluded=len(itself), exact=exact), conditions + itself)
+
+    def search_options(self, **options: int | str) -> Any:
+        """Return the queryset with the index's options for it alone, such as ``ef_search=200``; none outlasts it.
+
+        PostgreSQL has ef_search, probes, iterative_scan, max_scan_tuples, scan_mem_multiplier and max_probes; MariaDB
+        has ef_search. Running it raises UnsupportedByDatabase for an option that the database does not have, and
+        ValueError for a value outside its range.
+        """
+        return with_options(self, options)
+
+
+class search_options:  # noqa: N801  # a context manager, called as a function is
+    """Set the index's options for every search in a block: ``with search_options(ef_search=200):``, or ``async with``.
+
+    Holds for the searches that querysets make in this thread or task; an inner block, or the queryset's own
+    ``search_options()``, goes before an outer one. Names and errors are those of ``VectorQuerySet.search_options``.
+    """
+
+    def __init__(self, **options: int | str) -> None:
+        self.options = options
+        self._tokens: list[Token[Options]] = []
+
+    def __enter__(self) -> Self:
+        self._tokens.append(block_options.set({**block_options.get(), **self.options}))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        block_options.reset(self._tokens.pop())
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+
+def chosen_metric(field: Any, distance: str | Metric | None) -> Metric:
+    """Return the metric that is asked for, else that of the field's index, else L2."""
+    if distance is not None:
+        if distance not in DISTANCES:
+            raise ValueError(f"nearest(distance={distance!r}): want one of {', '.join(DISTANCES)}.")
+        return Metric(distance)
+    metrics = sorted({index.metric for index in indexes_of(field)})
+    if len(metrics) > 1:
+        raise ValueError(
+            f"{field.label} has indexes for {' and '.join(metrics)}."
+            f" Choose one: nearest(..., distance={metrics[0].value!r})."
+        )
+    return metrics[0] if metrics else Metric.L2
+
+
+def greatest_distance(metric: Metric, max_distance: float | None, min_similarity: float | None) -> float | None:
+    """Return the bound as a distance; raises ValueError where the metric has no similarity."""
+    if min_similarity is None:
+        return max_distance
+    if max_distance is not None:
+        raise ValueError("nearest() takes max_distance or min_similarity, not both.")
+    if metric not in SIMILARITIES:
+        raise ValueError(
+            f"{metric.value} has no similarity, so min_similarity={min_similarity!r} says nothing. Use max_distance."
+        )
+    return SIMILARITIES[metric].distance_of(min_similarity)
+
+
+def require_free_name(model: Any, name: str) -> None:
+    if name in field_names(model):
+        raise ValueError(
+            f"{model.__name__} has a field {name!r}, where nearest() would put the distance."
+            f' Name it otherwise: nearest(..., as_="distance_to").'
+        )
+
+
+def require_vector(to: Any, field_path: str) -> Any:
+    name = field_path.rpartition("__")[2]
+    if to is None or (isinstance(to, Model) and getattr(to, name, None) is None):
+        what = "None" if to is None else f"{to!r}, which has no {name}"
+        raise InvalidVector(f"nearest({field_path!r}, ...) needs a vector to search by; got {what}.")
+    return to
+
+
+def left_out(model: Any, to: Any) -> list[SearchCondition]:
+    """Return the condition that leaves out the instance that the search is by."""
+    if not isinstance(to, model) or to.pk is None:
+        return []
+    condition = SearchCondition(**{primary_key(model): to.pk})
+    condition.negated = True
+    return [condition]
