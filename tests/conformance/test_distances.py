@@ -19,7 +19,7 @@ DISTANCES = {
     Metric.INNER_PRODUCT: dorm_vector.MaxInnerProduct,
     Metric.L1: dorm_vector.L1Distance,
 }
-METRICS = pytest.mark.parametrize("metric", Metric, ids=lambda metric: metric.value)
+METRICS = pytest.mark.parametrize("metric", DISTANCES, ids=lambda metric: metric.value)
 
 
 def assert_unsupported(db: Database, metric: Metric, claim: Unsupported) -> None:

@@ -5,6 +5,7 @@ CREATE TABLE IF NOT EXISTS "tests_document" ( "id" BIGSERIAL PRIMARY KEY, "title
 CREATE TABLE IF NOT EXISTS "tests_chunk" ( "id" BIGSERIAL PRIMARY KEY, "document_id" BIGINT NOT NULL REFERENCES "tests_document"("id") ON DELETE CASCADE, "embedding" vector(3) NOT NULL );
 CREATE TABLE IF NOT EXISTS "tests_package" ( "id" BIGSERIAL PRIMARY KEY, "section" VARCHAR(20) NOT NULL, "embedding" vector(16) NOT NULL );
 CREATE INDEX IF NOT EXISTS "package_embedding_hnsw" ON "tests_package" USING hnsw ("embedding" vector_cosine_ops) WITH (m = 16, ef_construction = 64);
+CREATE TABLE IF NOT EXISTS "tests_sample" ( "id" BIGSERIAL PRIMARY KEY, "title" VARCHAR(50) NOT NULL, "full" vector(3), "half" halfvec(3), "sparse" sparsevec(3), "bits" bit(3), "unit" vector(3) );
 
 -- insert
 INSERT INTO "tests_document" ("title", "pages", "author_id", "embedding", "other_vector") VALUES ($1, $2, $3, $4, $5);

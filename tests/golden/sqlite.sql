@@ -3,6 +3,7 @@ CREATE TABLE IF NOT EXISTS "tests_author" ( "id" INTEGER PRIMARY KEY AUTOINCREME
 CREATE TABLE IF NOT EXISTS "tests_document" ( "id" INTEGER PRIMARY KEY AUTOINCREMENT, "title" VARCHAR(50) NOT NULL, "pages" INTEGER NOT NULL DEFAULT 1, "author_id" INTEGER REFERENCES "tests_author"("id") ON DELETE CASCADE, "embedding" BLOB, "other_vector" BLOB );
 CREATE TABLE IF NOT EXISTS "tests_chunk" ( "id" INTEGER PRIMARY KEY AUTOINCREMENT, "document_id" INTEGER NOT NULL REFERENCES "tests_document"("id") ON DELETE CASCADE, "embedding" BLOB NOT NULL );
 CREATE TABLE IF NOT EXISTS "tests_package" ( "id" INTEGER PRIMARY KEY AUTOINCREMENT, "section" VARCHAR(20) NOT NULL, "embedding" BLOB NOT NULL );
+CREATE TABLE IF NOT EXISTS "tests_sample" ( "id" INTEGER PRIMARY KEY AUTOINCREMENT, "title" VARCHAR(50) NOT NULL, "full" BLOB, "half" BLOB, "sparse" BLOB, "bits" BLOB, "unit" BLOB );
 
 -- insert
 INSERT INTO "tests_document" ("title", "pages", "author_id", "embedding", "other_vector") VALUES (%s, %s, %s, %s, %s);
