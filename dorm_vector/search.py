@@ -48,11 +48,13 @@ class SearchMethods:
         filters: where the index finds fewer, the search is repeated without it. ``exact=True`` never uses an index.
         """
         require_free_name(self.model, as_)
-        metric = chosen_metric(vector_field(self.model, field), distance)
+        target = vector_field(self.model, field)
+        metric = chosen_metric(target, distance)
         bound = greatest_distance(metric, max_distance, min_similarity)
         ranked: Any = self
         ranked = ranked.annotate(**{as_: DISTANCES[metric](field, require_vector(to, field))}).order_by(as_)
-        conditions = [SearchCondition(**{f"{field}__isnull": False})]
+        may_be_null = target.null or "__" in field
+        conditions = [SearchCondition(**{f"{field}__isnull": False})] if may_be_null else []
         if bound is not None:
             conditions.append(Within(**{f"{as_}__lte": bound}))
         itself = left_out(self.model, to)

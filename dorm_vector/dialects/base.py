@@ -95,8 +95,8 @@ class IndexRules:
 class SearchOption:
     """A setting of the server that trades the speed of an index for its recall.
 
-    ``variables`` maps the server's names for it to the values that are spelled otherwise there; ``allowed`` is a range of
-    whole numbers or the words it takes; ``since`` is the version that brought it, as ``Dialect.minimum`` counts.
+    ``variables`` maps the server's names for it to the values that are spelled otherwise there; ``allowed`` is a range
+    of whole numbers or the words it takes; ``since`` is the version that brought it, as ``Dialect.minimum`` counts.
     """
 
     variables: Mapping[str, Mapping[str, str]]
@@ -194,6 +194,8 @@ class Dialect:
     """Runs before a statement, with ``{assignments}``; ends with the transaction."""
     options_of_statement: str = ""
     """Wraps the one statement that the options are for, with ``{assignments}`` and ``{statement}``."""
+    option_setting: str = ""
+    """Shows what ``{variable}`` is in this session."""
     option_now: str = ""
     """Reads the value of ``{variable}`` inside a transaction; NULL where it is the default."""
     option_back: str = ""

@@ -83,6 +83,7 @@ DIALECT = Dialect(
     option_value="'{value}'",
     option_at_least="greatest(nullif(current_setting('{variable}', true), '')::int, {value})::text",
     options_of_transaction="SELECT {assignments}",
+    option_setting="SHOW {variable}",
     option_now="nullif(current_setting('{variable}', true), '')",
     option_back="set_config('{variable}', %s, true)",
 )

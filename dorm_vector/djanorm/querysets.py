@@ -195,7 +195,10 @@ class VectorCombinedQuerySet(VectorRows, CombinedQuerySet[Any]):
         result._query.deferred_loading = base._query.deferred_loading
         connection = base._get_connection()
         for queryset in (base, *others):
-            sql, params = queryset._iter_setup()[0].as_select(connection)
+            query = queryset._iter_setup()[0]
+            # Rows of one part cannot be told from those of another on arrival.
+            query = query.exactly() if isinstance(query, VectorSQLQuery) and query.ranks() else query
+            sql, params = query.as_select(connection)
             # Not every database takes ORDER BY or LIMIT inside a combined SELECT.
             result._combined_queries.append((f'SELECT * FROM ({sql}) AS "part"', params))
         return result

@@ -130,7 +130,7 @@ class SearchConnection:
         if self._is_ranked and self._connection not in _versions and any(option.since for option in options):
             rows = yield "execute", self._dialect.version_query, []
             if rows:
-                _versions[self._connection] = str(rows[0]["version"])
+                remember_version(self._connection, str(rows[0]["version"]))
 
     def _steps(self, method: str, sql: str, params: Any, assignments: dict[str, str], nested: bool) -> Steps:
         dialect, sent, before = self._dialect, sql, None
@@ -210,7 +210,7 @@ class SearchConnection:
 class AsyncSearchConnection(SearchConnection):
     """The same for djanorm's async connections."""
 
-    async def execute_streaming(self, sql: str, params: Any = None, chunk_size: int = 1000) -> Any:  # type: ignore[override]
+    async def execute_streaming(self, sql: str, params: Any = None, chunk_size: int = 1000) -> Any:
         if self._is_ranked:
             for row in await self.execute(sql, params):
                 yield row
@@ -230,6 +230,14 @@ class AsyncSearchConnection(SearchConnection):
         return await run() if alone else await awith_transient_retry(run)
 
 
+def remember_version(connection: Any, version: str) -> None:
+    _versions[connection] = version
+
+
+def forget_versions() -> None:
+    _versions.clear()
+
+
 def checked(dialect: Dialect, name: str, value: Any) -> Any:
     """Return a search option's value; raises UnsupportedByDatabase for its name and ValueError for its range."""
     options = dialect.search_options
@@ -237,14 +245,16 @@ def checked(dialect: Dialect, name: str, value: Any) -> Any:
         has = f"It has {', '.join(options)}." if options else "It has none: every search is exact."
         raise UnsupportedByDatabase(f"{dialect.title} has no search option {name!r}. {has}")
     allowed = options[name].allowed
-    if isinstance(value, bool) or value not in allowed:
-        wanted = (
-            f"a whole number from {allowed[0]} to {allowed[-1]}"
-            if isinstance(allowed, range)
-            else "one of " + ", ".join(allowed)
-        )
-        raise ValueError(f"search option {name}={value!r}: {dialect.title} wants {wanted}.")
+    # In a range a word would be looked for one number after the other.
+    if type(value) is not (int if isinstance(allowed, range) else str) or value not in allowed:
+        raise ValueError(f"search option {name}={value!r}: {dialect.title} wants {_wording(allowed)}.")
     return value
+
+
+def _wording(allowed: range | tuple[str, ...]) -> str:
+    if isinstance(allowed, range):
+        return f"a whole number from {allowed[0]} to {allowed[-1]}"
+    return f"one of {', '.join(allowed)}"
 
 
 def fits_one_scan(dialect: Dialect, query: Any) -> bool:

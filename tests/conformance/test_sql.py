@@ -15,7 +15,7 @@ from dorm import Exists, F, Max, Min, OuterRef, Q, Subquery
 from dorm.signals import post_query
 
 import backends
-from dorm_vector import CosineDistance, L1Distance, L2Distance, MaxInnerProduct
+from dorm_vector import CosineDistance, CosineSimilarity, L1Distance, L2Distance, MaxInnerProduct
 from tests.databases import Database, create_tables
 from tests.models import Author, Chunk, Document, Package
 
@@ -61,6 +61,23 @@ CASES: dict[str, Callable[[], Any]] = {
     ),
     "descending": lambda: list(ranked().order_by("-distance")[:2]),
     "an expression in order_by": lambda: list(Document.objects.order_by(L2Distance("embedding", QUERY))[:2]),
+    "nearest": lambda: list(Document.objects.nearest("embedding", QUERY)[:2]),
+    "nearest, on an indexed column": lambda: list(Package.objects.nearest("embedding", LONG_QUERY)[:0]),
+    "nearest, filtered": lambda: list(Package.objects.filter(section="s").nearest("embedding", LONG_QUERY)[:0]),
+    "nearest, more rows than an index finds by itself": lambda: list(
+        Package.objects.nearest("embedding", LONG_QUERY)[100:100]
+    ),
+    "nearest, where the index finds fewer rows than it should": lambda: list(
+        Package.objects.nearest("embedding", LONG_QUERY)[:2]
+    ),
+    "nearest, within a distance": lambda: list(Document.objects.nearest("embedding", QUERY, max_distance=1)),
+    "nearest to a row": lambda: list(Document.objects.nearest("embedding", document(), exact=True)[:2]),
+    "nearest, inside another query": lambda: list(
+        Document.objects.filter(pk__in=Document.objects.filter(pages=1).nearest("embedding", QUERY)[:2])
+    ),
+    "a similarity": lambda: list(
+        Document.objects.annotate(similarity=CosineSimilarity("embedding", QUERY)).order_by("-similarity")[:2]
+    ),
     "no query vector": lambda: list(Document.objects.annotate(distance=L2Distance("embedding", None))),
     "a threshold": lambda: list(ranked().filter(distance__lt=1.5, pages__gte=1).order_by("distance")),
     "a threshold in Q, negated": lambda: list(ranked().filter(~Q(distance__lt=1.5) | Q(title="near"))),

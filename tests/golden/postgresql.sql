@@ -52,6 +52,38 @@ SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "test
 -- an expression in order_by
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" ORDER BY ("tests_document"."embedding" <-> %s::vector) ASC LIMIT 2;
 
+-- nearest
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" WHERE ("embedding" IS NOT NULL) ORDER BY "distance" ASC LIMIT 2;
+
+-- nearest, on an indexed column
+SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", vector_send("tests_package"."embedding") AS "embedding", (NULLIF("tests_package"."embedding" <=> %s::vector, 'NaN')) AS "distance" FROM "tests_package" ORDER BY ("tests_package"."embedding" <=> %s::vector) ASC LIMIT 0;
+
+-- nearest, filtered
+SELECT extversion AS version FROM pg_extension WHERE extname = 'vector';
+SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('ivfflat.iterative_scan', 'relaxed_order', true);
+SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", vector_send("tests_package"."embedding") AS "embedding", (NULLIF("tests_package"."embedding" <=> %s::vector, 'NaN')) AS "distance" FROM "tests_package" WHERE "section" = %s ORDER BY ("tests_package"."embedding" <=> %s::vector) ASC LIMIT 0;
+
+-- nearest, more rows than an index finds by itself
+SELECT set_config('hnsw.ef_search', greatest(nullif(current_setting('hnsw.ef_search', true), '')::int, 100)::text, true);
+SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", vector_send("tests_package"."embedding") AS "embedding", (NULLIF("tests_package"."embedding" <=> %s::vector, 'NaN')) AS "distance" FROM "tests_package" ORDER BY ("tests_package"."embedding" <=> %s::vector) ASC LIMIT 0 OFFSET 100;
+
+-- nearest, where the index finds fewer rows than it should
+SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", vector_send("tests_package"."embedding") AS "embedding", (NULLIF("tests_package"."embedding" <=> %s::vector, 'NaN')) AS "distance" FROM "tests_package" ORDER BY ("tests_package"."embedding" <=> %s::vector) ASC LIMIT 2;
+SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", vector_send("tests_package"."embedding") AS "embedding", (NULLIF("tests_package"."embedding" <=> %s::vector, 'NaN')) AS "distance" FROM "tests_package" ORDER BY ("tests_package"."embedding" <=> %s::vector) + 0 ASC LIMIT 2;
+
+-- nearest, within a distance
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" WHERE ("embedding" IS NOT NULL) AND (("tests_document"."embedding" <-> %s::vector) <= %s) ORDER BY "distance" ASC;
+
+-- nearest to a row
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" WHERE ("embedding" IS NOT NULL) AND NOT ("id" = %s) ORDER BY ("tests_document"."embedding" <-> %s::vector) + 0 ASC LIMIT 2;
+
+-- nearest, inside another query
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "id" IN (SELECT * FROM (SELECT "tests_document_sub"."id" AS "pk" FROM "tests_document" AS "tests_document_sub" WHERE "pages" = %s AND ("embedding" IS NOT NULL) ORDER BY ("tests_document_sub"."embedding" <-> %s::vector) + 0 ASC LIMIT 2) AS "chosen") ORDER BY "tests_document"."id" ASC;
+
+-- a similarity
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", (%s - (NULLIF("tests_document"."embedding" <=> %s::vector, 'NaN'))) AS "similarity" FROM "tests_document" ORDER BY ("tests_document"."embedding" <=> %s::vector) ASC LIMIT 2;
+
 -- no query vector
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", CAST(NULL AS DOUBLE PRECISION) AS "distance" FROM "tests_document" ORDER BY "tests_document"."id" ASC;
 
