@@ -10,8 +10,8 @@ from dorm.db.connection import reset_connections
 import backends
 from tests.databases import Database, create_tables
 
-WITHOUT_DOWNLOAD = ("sqlite", "postgresql")
-IMPLEMENTED = ("sqlite", "postgresql")
+WITHOUT_DOWNLOAD = ("sqlite", "postgresql", "turso")
+IMPLEMENTED = ("sqlite", "postgresql", "turso")
 _running: dict[str, backends.Running] = {}
 
 

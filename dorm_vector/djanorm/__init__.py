@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from . import connections, migrations, models, repairs, writer  # noqa: F401  # imported for the repairs they register
+from . import (  # noqa: F401  # imported for the repairs they register
+    async_transactions,
+    connections,
+    migrations,
+    models,
+    rebuilding,
+    repairs,
+    turso,
+    writer,
+)
 
 
 def install() -> None:

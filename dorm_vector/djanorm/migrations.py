@@ -12,6 +12,7 @@ from ..dialects import dialect_for
 from ..exceptions import VectorsWouldBeLost
 from ..fields import VectorField
 from ..indexes import VectorIndex
+from .rebuilding import standing_state
 from .repairs import repair
 
 _OPERATIONS = "dorm.migrations.operations"
@@ -81,7 +82,10 @@ def alter_vector_field_back(
         original(operation, app_label, connection, from_state, to_state)
         return
     back = operations.AlterField(operation.model_name, operation.name, old)
-    back.database_forwards(app_label, connection, from_state, to_state)
+    before = standing_state(back, app_label, connection, from_state, to_state)
+    after = before.clone()
+    back.state_forwards(app_label, after)
+    back.database_forwards(app_label, connection, before, after)
 
 
 @repair(f"{_OPERATIONS}:RemoveField", "database_forwards")

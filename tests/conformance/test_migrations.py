@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +43,19 @@ def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
 
 
 class Catalogue:
-    """What the database itself says it holds."""
+    """What the database itself says it holds. Hangs up after each question: Turso lets in one process at a time."""
 
     def __init__(self, project: Project) -> None:
         self.connection: Any = _create_sync_connection("catalogue", project.database)
         self.dialect = dialect_for(self.connection)
 
     def has_table(self) -> bool:
-        return bool(self.connection.table_exists("shop_product"))
+        with closing(self.connection):
+            return bool(self.connection.table_exists("shop_product"))
 
     def columns(self) -> set[str]:
-        return {column["name"] for column in self.connection.get_table_columns("shop_product")}
+        with closing(self.connection):
+            return {column["name"] for column in self.connection.get_table_columns("shop_product")}
 
     def indexes(self) -> dict[str, str]:
         """Return the definition of each index of the table, by name."""
@@ -60,7 +63,8 @@ class Catalogue:
             query = "SELECT indexname AS name, indexdef AS sql FROM pg_indexes WHERE tablename = 'shop_product'"
         else:
             query = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'shop_product'"
-        return {row["name"]: row["sql"] or "" for row in self.connection.execute(query)}
+        with closing(self.connection):
+            return {row["name"]: row["sql"] or "" for row in self.connection.execute(query)}
 
     def close(self) -> None:
         self.connection.close()
