@@ -58,12 +58,30 @@ def pytest_runtest_makereport(
     return report
 
 
+def started(name: str) -> backends.Running:
+    """Return the server, started once for the whole run."""
+    if name not in _running:
+        _running[name] = backends.get(name).start()
+    return _running[name]
+
+
 @pytest.fixture(scope="session")
 def running(backend_name: str) -> backends.Running:
-    """The server, started once for the whole run."""
-    if backend_name not in _running:
-        _running[backend_name] = backends.get(backend_name).start()
-    return _running[backend_name]
+    return started(backend_name)
+
+
+@pytest.fixture(scope="session")
+def several(pytestconfig: pytest.Config) -> Iterator[dict[str, Database]]:
+    """A database of each chosen server, and of each that needs no download, by the server's name."""
+    names = dict.fromkeys([*WITHOUT_DOWNLOAD, *chosen_backends(pytestconfig)])
+    made = {name: Database(started(name), started(name).new_database()) for name in names}
+    for database in made.values():
+        database.use()
+        create_tables(database.connection)
+    yield made
+    reset_connections()
+    for database in made.values():
+        database.running.drop_database(database.settings)
 
 
 @pytest.fixture(scope="session")
