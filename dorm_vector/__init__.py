@@ -4,13 +4,16 @@ Importing this package loads no database driver, and mends what djanorm gets wro
 """
 
 from . import djanorm
+from .aggregates import VectorAvg, VectorSum
 from .bits import Bit
+from .columns import GeneratedVectorField, InDatabaseEmbedding
 from .djanorm.sqlite_vec import SqliteVecTier, load_sqlite_vec_extension, sqlite_vec_tier
 from .elements import Element
 from .exceptions import (
     DimensionMismatch,
     InvalidVector,
     UnsuitableDistance,
+    UnsuitableFunction,
     UnsupportedByDatabase,
     VectorError,
     VectorsUnavailable,
@@ -27,46 +30,73 @@ from .expressions import (
     MaxInnerProduct,
 )
 from .fields import BitField, HalfVectorField, SparseVectorField, VectorField
+from .functions import (
+    BinaryQuantize,
+    CastVector,
+    L2Normalize,
+    SubVector,
+    VectorAdd,
+    VectorConcat,
+    VectorDims,
+    VectorMul,
+    VectorNorm,
+    VectorSub,
+)
 from .indexes import HnswIndex, IvfflatIndex
 from .metrics import Metric
 from .operations import VectorExtension
 from .query import VectorManager, VectorQuerySet, as_vector
-from .sparse import SparseVector
 from .search import search_options
+from .sparse import SparseVector
 from .vector import HalfVector, Vector
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BinaryQuantize",
     "Bit",
     "BitField",
+    "CastVector",
     "CosineDistance",
     "CosineSimilarity",
     "DimensionMismatch",
     "Element",
+    "GeneratedVectorField",
     "HalfVector",
     "HalfVectorField",
     "HammingDistance",
     "HnswIndex",
+    "InDatabaseEmbedding",
     "InnerProduct",
     "InvalidVector",
     "IvfflatIndex",
     "JaccardDistance",
     "L1Distance",
     "L2Distance",
+    "L2Normalize",
     "MaxInnerProduct",
     "Metric",
     "SparseVector",
     "SparseVectorField",
     "SqliteVecTier",
+    "SubVector",
     "UnsuitableDistance",
+    "UnsuitableFunction",
     "UnsupportedByDatabase",
     "Vector",
+    "VectorAdd",
+    "VectorAvg",
+    "VectorConcat",
+    "VectorDims",
     "VectorError",
     "VectorExtension",
     "VectorField",
     "VectorManager",
+    "VectorMul",
+    "VectorNorm",
     "VectorQuerySet",
+    "VectorSub",
+    "VectorSum",
     "VectorsUnavailable",
     "VectorsWouldBeLost",
     "as_vector",

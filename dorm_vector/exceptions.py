@@ -21,6 +21,10 @@ class UnsuitableDistance(VectorError, TypeError):
     """A distance that the column's elements do not have, such as Hamming over numbers."""
 
 
+class UnsuitableFunction(VectorError, TypeError):
+    """A function or an aggregate that the elements do not have, such as the norm of bits."""
+
+
 class UnsupportedByDatabase(VectorError, NotImplementedError):
     """Something this database cannot do; the message names what it can."""
 

@@ -11,9 +11,9 @@ from .bits import Bit
 from .dialects.base import SQL, Operand
 from .djanorm.compiling import Scope, scope
 from .elements import Element
-from .exceptions import DimensionMismatch, UnsuitableDistance
-from .fields import VectorField
+from .exceptions import UnsuitableDistance
 from .metrics import Metric
+from .operands import VALUE_TYPES, VALUES, Shape, compiled, path_of, require_dimensions, shape_of, widened
 from .sparse import SparseVector
 from .vector import Vector
 
@@ -69,19 +69,20 @@ class OrderBy:
 class VectorDistance(Expression):
     """Measure how far a vector column is from a vector; smaller is nearer, and NULL where either side is NULL.
 
-    ``field_path`` may cross relations (``"document__embedding"``). ``vector`` is anything a VectorField takes,
-    ``F("other_field")``, ``OuterRef``, a ``Subquery`` of one vector, a model instance (its own value of the field),
-    or None (every distance is NULL). Raises DimensionMismatch before anything is sent.
+    ``field_path`` may cross relations (``"document__embedding"``), and may be a function of a column. ``vector`` is
+    anything a VectorField takes, ``F("other_field")``, a function, ``OuterRef``, a ``Subquery`` of one vector, a model
+    instance (its own value of the field), or None (every distance is NULL). Raises DimensionMismatch before anything
+    is sent.
     """
 
     metric: ClassVar[Metric]
 
-    def __init__(self, field_path: str, vector: Any) -> None:
+    def __init__(self, field_path: Any, vector: Any) -> None:
         self.field_path = field_path
         if isinstance(vector, Model):
-            vector = getattr(vector, field_path.rpartition("__")[2])
+            vector = getattr(vector, path_of(field_path).rpartition("__")[2])
         # A value of a class of its own keeps its precision; anything else takes that of the column.
-        self.is_typed = isinstance(vector, _VALUES)
+        self.is_typed = isinstance(vector, VALUES)
         self.vector = vector if self.is_typed or _is_reference(vector) else _value(vector, self.metric)
 
     def as_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
@@ -96,44 +97,34 @@ class VectorDistance(Expression):
         where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
         if self.vector is None:
             return where.dialect.null_distance, []
-        left, right, field = self._operands(where)
+        left, right, dimensions = self._operands(where)
         write = where.dialect.rank if ranking else where.dialect.distance
-        return write(self.metric, left, right, getattr(field, "dimensions", 0))
+        return write(self.metric, left, right, dimensions)
 
-    def _operands(self, where: Scope) -> tuple[Operand, Operand, Any]:
-        field = where.field(self.field_path)
-        element = _element_of(field)
-        if element not in self.metric.elements:
+    def _operands(self, where: Scope) -> tuple[Operand, Operand, int]:
+        shape = shape_of(self.field_path, where) or Shape(Element.FLOAT32, None, path_of(self.field_path))
+        if shape.element not in self.metric.elements:
             raise UnsuitableDistance(
-                f"{type(self).__name__} does not measure the {element.value} of {field.label}."
-                f" {', '.join(sorted(metric.value for metric in Metric if element in metric.elements))} do."
+                f"{type(self).__name__} does not measure the {shape.element.value} of {shape.label}."
+                f" {', '.join(sorted(metric.value for metric in Metric if shape.element in metric.elements))} do."
             )
-        right_element, right = self._right(where, field)
-        left = where.column(self.field_path)
-        if right_element is not element:
-            left, right = where.dialect.widened(element, left), where.dialect.widened(right_element, right)
-        return left, right, field
+        vector = self._as_the_column(shape)
+        other = self._shape_of_vector(vector, shape, where)
+        require_dimensions(shape, other)
+        left, right = compiled(self.field_path, where), compiled(vector, where)
+        if other.element is not shape.element:
+            left, right = widened(left, shape.element, where), widened(right, other.element, where)
+        return left, right, shape.dimensions or other.dimensions or 0
 
-    def _right(self, where: Scope, field: Any) -> tuple[Element, Operand]:
-        if isinstance(self.vector, _VALUES):
-            vector = self._as_the_column(field)
-            _require_dimensions(field, vector.dimensions(), "this query vector")
-            return vector.element, where.dialect.bound(vector)
-        if isinstance(self.vector, OuterRef):
-            return _element_of(field), where.outer(self.vector)
-        if isinstance(self.vector, Subquery):
-            return _element_of(field), where.subquery(self.vector)
-        path: str = getattr(self.vector, "name", "")
-        other = where.field(path)
-        if isinstance(other, VectorField):
-            _require_dimensions(field, other.dimensions, other.label)
-        return _element_of(other), where.column(path)
+    def _shape_of_vector(self, vector: Any, shape: Shape, where: Scope) -> Shape:
+        unknown = Element.FLOAT32 if path_of(vector) else shape.element
+        return shape_of(vector, where) or Shape(unknown, None, "")
 
-    def _as_the_column(self, field: Any) -> Any:
+    def _as_the_column(self, shape: Shape) -> Any:
         vector: Any = self.vector
-        if self.is_typed or not isinstance(field, VectorField) or vector.element is field.element:
+        if self.is_typed or not isinstance(vector, VALUES) or vector.element is shape.element:
             return vector
-        return field.value_type(vector)
+        return VALUE_TYPES[shape.element](vector)
 
     def __repr__(self) -> str:
         # By value: djanorm's QuerySet.cache() makes its keys of it.
@@ -219,23 +210,11 @@ SIMILARITIES: dict[Metric, type[VectorSimilarity]] = {
 }
 
 
-_VALUES = (Vector, SparseVector, Bit)
-
-
 def _is_reference(vector: Any) -> bool:
-    return vector is None or isinstance(vector, (F, OuterRef, Subquery))
+    return vector is None or isinstance(vector, (F, OuterRef, Subquery)) or hasattr(vector, "as_sql")
 
 
 def _value(vector: Any, metric: Metric) -> Any:
     if Element.BIT in metric.elements:
         return Bit(vector)
     return SparseVector(vector) if hasattr(vector, "indices") or hasattr(vector, "tocoo") else Vector(vector)
-
-
-def _element_of(field: Any) -> Element:
-    return field.element if isinstance(field, VectorField) else Element.FLOAT32
-
-
-def _require_dimensions(field: Any, dimensions: int, what: str) -> None:
-    if isinstance(field, VectorField) and dimensions != field.dimensions:
-        raise DimensionMismatch(f"{field.label} holds {field.dimensions} dimensions; {what} has {dimensions}.")

@@ -12,8 +12,10 @@ from typing import Any
 from ..elements import Element
 from ..exceptions import UnsupportedByDatabase
 from ..metrics import Metric
+from ..routines import Routine
 
 SQL = tuple[str, list[Any]]
+RoutineKey = Routine | tuple[Routine, Element]
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,13 @@ class Dialect:
     """
     forms: Mapping[Element, Form | Unsupported] = field(default_factory=dict)
     """Element types that are not stored as float32 vectors are."""
+    routines: Mapping[RoutineKey, str | Unsupported] = field(default_factory=dict)
+    """The SQL of each function, with ``{left} {right} {dimensions}``, and of a part ``{start}`` from 1, ``{offset}``
+    from 0, ``{count}`` and ``{end}``; that of an aggregate is its name. A pair with an element holds for that one."""
+    computed: str = "{operand}"
+    """What a function of the database returned, as a vector."""
+    generated: str | Unsupported = "{type} GENERATED ALWAYS AS ({expression}) {kind}"
+    """A column that the database computes."""
     max_dimensions: int = 16_000
     placeholder: str = "%s"
     """How a bound vector is written."""
@@ -250,6 +259,26 @@ class Dialect:
         """Return the operand as float32, so that a mixed distance loses no precision."""
         return replace(operand, sql=self.form(element).widened.format(operand=operand.sql))
 
+    def routine(self, routine: Routine, element: Element) -> str:
+        """Return the template of a function, or the name of an aggregate; UnsupportedByDatabase where there is none."""
+        spelled = self.routines.get((routine, element)) or self.routines.get(routine) or _unknown(routine)
+        if isinstance(spelled, Unsupported):
+            raise self._refusal(spelled)
+        return spelled
+
+    def call(self, routine: Routine, element: Element, operands: Mapping[str, Operand]) -> Operand:
+        """Return what the function makes of its operands: NULL where one of them is."""
+        sql, params = self._guarded(self.routine(routine, element), operands)
+        sides = [operand for operand in operands.values() if operand.nullable]
+        return Operand(sql, tuple(params), bool(sides), all(operand.constant for operand in operands.values()))
+
+    def generated_column(self, column_type: str, expression: str, *, stored: bool) -> str:
+        if isinstance(self.generated, Unsupported):
+            raise self._refusal(self.generated)
+        return self.generated.format(
+            type=column_type, expression=expression, kind="STORED" if stored else "VIRTUAL"
+        )
+
     def literal(self, vector: Any) -> str:
         return self.form(vector.element).literal.format(hex=vector.hex(), text=vector.to_text())
 
@@ -277,14 +306,21 @@ class Dialect:
         zeros = Operand(self.zeros.format(dimensions=dimensions))
         operands = {"left": left, "right": right, "zeros": zeros, "dimensions": Operand(str(dimensions))}
         operands["bytes"] = Operand(str(-(-dimensions // 8)))
+        return self._guarded(template, operands)
+
+    def _guarded(self, template: str, operands: Mapping[str, Operand]) -> SQL:
         sql, params = compose(template, operands)
-        maybe_null = [side for side in (left, right) if side.nullable]
-        if not maybe_null or self.null_guard == "{distance}":
+        sides = [operands[name] for name in ("left", "right") if name in operands and operands[name].nullable]
+        if not sides or self.null_guard == "{distance}":
             return f"({sql})", params
-        condition = " AND ".join(f"{side.sql} IS NOT NULL" for side in maybe_null)
+        condition = " AND ".join(f"{side.sql} IS NOT NULL" for side in sides)
         guarded = Operand(sql, tuple(params))
-        guard = Operand(condition, tuple(value for side in maybe_null for value in side.params))
+        guard = Operand(condition, tuple(value for side in sides for value in side.params))
         return compose(f"({self.null_guard})", {"condition": guard, "distance": guarded})
+
+
+def _unknown(routine: Routine) -> Unsupported:
+    return Unsupported(f"it has no function to {routine.value}.", "Compute it in Python.", "", "its documentation")
 
 
 def compose(template: str, operands: Mapping[str, Operand]) -> SQL:

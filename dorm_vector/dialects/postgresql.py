@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..elements import Element
 from ..metrics import Metric
+from ._postgresql import ROUTINES
 from .base import Dialect, Distance, Form, SearchOption
 
 _INDEX = 'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" USING {method} ("{column}" {opclass}){options}{condition}'
@@ -53,6 +54,8 @@ DIALECT = Dialect(
     # bytea of the binary form: twelve times faster to read than text, on the same plan.
     read="vector_send({column})",
     forms=_FORMS,
+    routines=ROUTINES,
+    computed="{operand}::vector",
     distances={
         Metric.L2: Distance("{left} <-> {right}"),
         # <=> says NaN for a zero vector. The operator alone can be served by an index.

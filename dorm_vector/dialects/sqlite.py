@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..elements import Element
 from ..metrics import Metric
+from ._sqlite import ROUTINES
 from .base import Dialect, Distance, Form, Unsupported
 
 _NO_INDEX = Unsupported(
@@ -28,6 +29,7 @@ DIALECT = Dialect(
     column="BLOB",
     forms={Element.BIT: Form("BLOB", max_dimensions=83_886_080)},
     zeros="zeroblob(4 * {dimensions})",
+    routines=ROUTINES,
     distances={
         Metric.L2: Distance("vec_distance_l2({left}, {right})"),
         Metric.COSINE: Distance("vec_distance_cosine({left}, {right})"),

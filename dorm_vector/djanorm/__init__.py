@@ -5,8 +5,11 @@ from __future__ import annotations
 import sys
 
 from . import (  # noqa: F401  # imported for the repairs they register
+    aggregating,
+    arrays,
     async_transactions,
     connections,
+    generated,
     migrations,
     models,
     rebuilding,

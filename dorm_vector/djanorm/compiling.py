@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dorm.db.connection import get_connection
-from dorm.expressions import OuterRef, Subquery
+from dorm.expressions import F, OuterRef, Subquery
+from dorm.functions import _compile_condition
 
 from ..dialects import Dialect, dialect_for
 from ..dialects.base import SQL, Operand
@@ -53,20 +54,52 @@ for _method in ("as_select", "as_count", "as_exists", "as_update", "as_delete"):
 
 
 @dataclass(frozen=True)
-class Scope:
+class Names:
+    """What field paths mean: the fields of a model, and the annotations of a query."""
+
+    query: Any
+    model: Any
+
+    def field(self, path: str) -> Any:
+        """Return the field at the end of ``path``, or None."""
+        parts = path.split("__")
+        if self.query is not None:
+            return self.query._resolve_field(parts) or _field_across(self.model, parts)
+        return self.model._meta.get_field(path) if self.model is not None else None
+
+    def annotation(self, path: str) -> Any:
+        """Return the annotation that goes by this name, or None."""
+        annotations = getattr(self.query, "annotations", {})
+        if path not in annotations or (path in self.model._meta._field_cache and not self._is_alias(path)):
+            return None
+        return getattr(annotations[path], "unread", annotations[path])
+
+    def _is_alias(self, name: str) -> bool:
+        return name in self.query.alias_only_names
+
+    def source(self, operand: Any) -> Any:
+        """Return the field of an operand, or an expression with what its names mean, or None."""
+        if isinstance(operand, OuterRef):
+            model = getattr(self.query, "_outer_model", None)
+            return Names(None, model).field(operand.name) if model is not None else None
+        if isinstance(operand, Subquery):
+            inner = operand.queryset._query
+            chosen = [*(inner.selected_fields or ()), *inner.annotations]
+            return Names(inner, inner.model).source(chosen[0]) if chosen else None
+        path = operand if isinstance(operand, str) else operand.name if isinstance(operand, F) else ""
+        annotation = self.annotation(path)
+        if annotation is not None:
+            return annotation, self
+        return self.field(path) if path else None
+
+
+@dataclass(frozen=True)
+class Scope(Names):
     """Where an expression stands: its dialect, and what its field paths resolve against."""
 
     dialect: Dialect
     connection: Any
-    query: Any
-    model: Any
     table_alias: str | None
-
-    def field(self, path: str) -> Any:
-        """Return the field at the end of ``path``, or None."""
-        if self.query is not None:
-            return self.query._resolve_field(path.split("__"))
-        return self.model._meta.get_field(path) if self.model is not None else None
 
     def column(self, path: str) -> Operand:
         """Return the qualified column at the end of ``path``, joining the relations on the way."""
@@ -80,6 +113,11 @@ class Scope:
             sql = f'"{self._alias()}".{sql}'
         return Operand(sql, nullable=_nullable(self.field(path), path))
 
+    def condition(self, condition: Any, table_alias: str | None) -> SQL:
+        """Return the SQL of a Q over the columns of a table."""
+        sql, params = _compile_condition(condition, table_alias=table_alias, connection=self.connection)
+        return sql, list(params)
+
     def outer(self, reference: OuterRef) -> Operand:
         return Operand(self.query._resolve_outer_ref(reference))
 
@@ -92,6 +130,18 @@ class Scope:
         return str(own or self.table_alias or self.model._meta.db_table)
 
 
+def _field_across(model: Any, parts: list[str]) -> Any:
+    """Return the field at the end of a path that goes back along relations, which djanorm does not look up."""
+    for name in parts[:-1]:
+        relation: Any = model._meta._field_cache.get(name) or getattr(model, name, None)
+        related = getattr(relation, "field", relation)
+        model = related._resolve_related_model() if hasattr(related, "_resolve_related_model") else None
+        model = getattr(relation, "source_model", model)
+        if model is None:
+            return None
+    return model._meta._field_cache.get(parts[-1]) if len(parts) > 1 else None
+
+
 def scope(table_alias: str | None, *, model: Any = None, connection: Any = None, query: Any = None) -> Scope:
     """Return the scope of an expression from what its caller passed and the compile in progress."""
     current = _current.get()
@@ -102,7 +152,7 @@ def scope(table_alias: str | None, *, model: Any = None, connection: Any = None,
     elif connection is None:
         connection = get_connection(getattr(query, "using", None) or "default")
     model = model or (query.model if query is not None else None)
-    return Scope(dialect_for(connection), connection, query, model, table_alias)
+    return Scope(query, model, dialect_for(connection), connection, table_alias)
 
 
 def current_connection(query: Any) -> Any:
@@ -120,4 +170,4 @@ def _nullable(field: Any, path: str) -> bool:
     return field is None or field.null or "__" in path
 
 
-__all__ = ["SQL", "Scope", "compiling", "current_connection", "scope"]
+__all__ = ["SQL", "Names", "Scope", "compiling", "current_connection", "scope"]

@@ -10,8 +10,10 @@ from dorm.expressions import F, Q
 from dorm.lookups import parse_lookup_key
 from dorm.query import SQLQuery, _validate_identifier
 
+from ..dialects import dialect_for
 from ..dialects.base import SQL
 from .compiling import compiling
+from .reading import as_read
 from .sql import VectorSQLQuery
 
 _TABLE = "derived"
@@ -35,7 +37,8 @@ class DerivedQuery(SQLQuery):
         for alias, aggregate in aggregates.items():
             _validate_identifier(alias, "aggregate alias")
             named = self._named(alias, aggregate)
-            sql, more = named.as_sql(_TABLE, model=self.model, connection=connection)
+            with compiling(connection, self.inner):
+                sql, more = self._read(named, connection).as_sql(_TABLE, model=self.model, connection=connection)
             columns.append(f'{sql} AS "{alias}"')
             params += more
             names += self._names_in(named)
@@ -53,6 +56,9 @@ class DerivedQuery(SQLQuery):
             named.expression = f"_{alias}"
             self.inner.annotations[named.expression] = aggregate.expression
         return named
+
+    def _read(self, aggregate: Any, connection: Any) -> Any:
+        return as_read(self.inner, {"": aggregate}, dialect_for(connection))[""]
 
     def _names_in(self, aggregate: Any) -> Iterator[str]:
         names = [aggregate.expression, *_names_of(getattr(aggregate, "filter", None))]

@@ -34,6 +34,27 @@ def vec_distance_hamming(left: bytes, right: bytes) -> int:
     return (int.from_bytes(left, "big") ^ int.from_bytes(right, "big")).bit_count()
 
 
+def vec_length(value: bytes) -> int:
+    return len(value) // 4
+
+
+def vec_normalize(value: bytes) -> bytes:
+    values = _floats(value)
+    return _packed(values / np.linalg.norm(values))
+
+
+def vec_slice(value: bytes, start: int, end: int) -> bytes:
+    return value[4 * start : 4 * end]
+
+
+def vec_add(left: bytes, right: bytes) -> bytes:
+    return _packed(_floats(left) + _floats(right))
+
+
+def vec_sub(left: bytes, right: bytes) -> bytes:
+    return _packed(_floats(left) - _floats(right))
+
+
 FUNCTIONS: dict[str, Any] = {
     function.__name__: function
     for function in (
@@ -43,9 +64,18 @@ FUNCTIONS: dict[str, Any] = {
         vec_distance_cosine,
         vec_bit,
         vec_distance_hamming,
+        vec_length,
+        vec_normalize,
+        vec_slice,
+        vec_add,
+        vec_sub,
     )
 }
 
 
 def _floats(data: bytes) -> npt.NDArray[np.float64]:
     return np.frombuffer(data, dtype="<f4").astype("f8")
+
+
+def _packed(values: npt.NDArray[np.float64]) -> bytes:
+    return values.astype("<f4").tobytes()

@@ -8,7 +8,9 @@ from typing import Any, Self
 from dorm.queryset import CombinedQuerySet, QuerySet, ValuesListQuerySet
 
 from ..search import SearchMethods
+from .aggregating import over_vectors
 from .derived import DerivedQuery
+from .reading import decoded, decoders
 from .searching import searching
 from .sql import VectorSQLQuery, by_output
 
@@ -49,7 +51,9 @@ class VectorRows(QuerySet[Any]):
     def _decode(self, name: str, value: Any) -> Any:
         if self._decoders is None:
             self._decoders = {}
-        if name not in self._decoders:
+        if name not in self._decoders and self._query._is_annotation(name):
+            self._decoders |= {name: None, **decoders(self._query)}
+        elif name not in self._decoders:
             field = self._query._resolve_field(name.split("__"))
             self._decoders[name] = getattr(field, "from_db_value", None) if hasattr(field, "to_vector") else None
         decode = self._decoders[name]
@@ -60,8 +64,18 @@ class VectorRows(QuerySet[Any]):
         available = row.keys()
         for name in self._query.annotations:
             if name in available:
-                instance.__dict__[name] = row[name]
+                instance.__dict__[name] = self._decode(name, row[name])
         return instance
+
+    def _iterator(self) -> Iterator[Any]:
+        found = {} if self._query.is_values() else decoders(self._query)
+        rows = super()._iterator()
+        return _decoded(rows, found) if found else rows
+
+    def _aiterator(self) -> AsyncIterator[Any]:
+        found = {} if self._query.is_values() else decoders(self._query)
+        rows = super()._aiterator()
+        return _adecoded(rows, found) if found else rows
 
     def _iterator_streaming(self, chunk_size: int) -> Iterator[Any]:
         connection = self._get_connection()
@@ -98,6 +112,20 @@ class VectorRows(QuerySet[Any]):
         sql, params = DerivedQuery(self._query).as_aggregate(aggregates, connection)
         return sql, params, list(aggregates)
 
+    def annotate(self, **expressions: Any) -> Any:
+        return super().annotate(**over_vectors(self, expressions))
+
+    def alias(self, **expressions: Any) -> Any:
+        return super().alias(**over_vectors(self, expressions))
+
+    def aggregate(self, **aggregates: Any) -> dict[str, Any]:
+        aggregates = over_vectors(self, aggregates)
+        return decoded(super().aggregate(**aggregates), decoders(self._query, aggregates))
+
+    async def aaggregate(self, **aggregates: Any) -> dict[str, Any]:
+        aggregates = over_vectors(self, aggregates)
+        return decoded(await super().aaggregate(**aggregates), decoders(self._query, aggregates))
+
     # writes
 
     def update(self, **values: Any) -> int:
@@ -113,6 +141,18 @@ class VectorRows(QuerySet[Any]):
             name: fields[name].get_db_prep_value(value) if hasattr(fields.get(name), "to_vector") else value
             for name, value in values.items()
         }
+
+
+async def _adecoded(rows: AsyncIterator[Any], found: dict[str, Any]) -> AsyncIterator[Any]:
+    async for instance in rows:
+        decoded(instance.__dict__, found)
+        yield instance
+
+
+def _decoded(rows: Iterator[Any], found: dict[str, Any]) -> Iterator[Any]:
+    for instance in rows:
+        decoded(instance.__dict__, found)
+        yield instance
 
 
 class VectorQuerySet(SearchMethods, VectorRows, QuerySet[Any]):
@@ -166,7 +206,7 @@ class VectorQuerySet(SearchMethods, VectorRows, QuerySet[Any]):
         return VectorCombinedQuerySet._combine(self, list(others), "EXCEPT", False)
 
 
-class VectorValuesListQuerySet(VectorRows, ValuesListQuerySet):
+class VectorValuesListQuerySet(SearchMethods, VectorRows, ValuesListQuerySet):
     """What ``values_list()`` of a VectorQuerySet returns."""
 
     def _clone(self) -> Self:

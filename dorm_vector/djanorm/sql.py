@@ -17,6 +17,7 @@ from ..dialects import Dialect, dialect_for
 from ..dialects.base import SQL
 from ..exceptions import InvalidVector
 from .compiling import compiling, current_connection
+from .reading import annotation_field, as_read
 from .searching import NO_OPTIONS, Options, Search, SearchCondition, SearchConnection, Within, announce, fits_one_scan
 
 _COMPARISONS = {"exact": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "in": "IN"}
@@ -45,17 +46,23 @@ class VectorSQLQuery(SQLQuery):
 
     def _compile_leaf(self, field_parts: list[str], lookup: str, value: Any, connection: Any) -> SQL:
         if len(field_parts) == 1 and self._is_comparable(field_parts[0]):
-            return self._compare(self._annotation(field_parts[0]), lookup, value, connection)
+            return self._compare_annotation(field_parts[0], lookup, value, connection)
         if isinstance(value, OuterRef) or (isinstance(value, F) and self._is_comparable(value.name)):
             # djanorm reads every lookup of an OuterRef as "equal".
             return self._compare((self._resolve_column(field_parts, connection), []), lookup, value, connection)
         field = self._resolve_field(field_parts)
         if hasattr(field, "to_vector") and lookup != "isnull" and value is not None and not _is_expression(value):
-            return self._compare_vector(self._resolve_column(field_parts, connection), field, lookup, value)
+            return self._compare_vector((self._resolve_column(field_parts, connection), []), field, lookup, value)
         # djanorm keeps the field of the leaf before when this one resolves to none, and binds through it.
         self._last_resolved_leaf_field = None
         sql, params = super()._compile_leaf(field_parts, lookup, value, connection)
         return sql, params
+
+    def _compare_annotation(self, name: str, lookup: str, value: Any, connection: Any) -> SQL:
+        left, field = self._annotation(name), annotation_field(self, name)
+        if field is None or lookup == "isnull" or value is None or _is_expression(value):
+            return self._compare(left, lookup, value, connection)
+        return self._compare_vector(left, field, lookup, value)
 
     def _compare(self, left: SQL, lookup: str, value: Any, connection: Any) -> SQL:
         sql, params = left
@@ -67,15 +74,16 @@ class VectorSQLQuery(SQLQuery):
         compared, right_params = build_lookup_sql(sql, lookup, value, vendor=connection.vendor)
         return compared, params + right_params
 
-    def _compare_vector(self, column: str, field: Any, lookup: str, value: Any) -> SQL:
+    def _compare_vector(self, left: SQL, field: Any, lookup: str, value: Any) -> SQL:
         if lookup not in ("exact", "in"):
             raise InvalidVector(
                 f"{field.label} has no lookup {lookup!r}. It has exact, in and isnull; a distance has more."
             )
         dialect = dialect_for(current_connection(self))
         vectors = [field.to_vector(item) for item in (value if lookup == "in" else [value])]
-        equal = dialect.equality.format(left=column, right=dialect.form(field.element).placeholder)
-        return "(" + (" OR ".join([equal] * len(vectors)) or "1 = 0") + ")", vectors
+        equal = dialect.equality.format(left=left[0], right=dialect.form(field.element).placeholder)
+        params = [part for vector in vectors for part in (*left[1], vector)]
+        return "(" + (" OR ".join([equal] * len(vectors)) or "1 = 0") + ")", params
 
     def _right_side(self, value: Any, connection: Any) -> SQL:
         if hasattr(value, "_query"):
@@ -163,6 +171,7 @@ class VectorSQLQuery(SQLQuery):
         order, order_params = self._ordering(connection)
         head = self.clone()
         head.joins, head._reader = self.joins, dialect_for(connection)
+        head.annotations = as_read(self, self.annotations, head._reader)
         head.order_by_fields, head.limit_val, head.offset_val, head.for_update_flag = [], None, None, False
         sql, params = SQLQuery.as_select(head, connection)
         lock = self._compile_for_update(connection) if self.for_update_flag else ""
@@ -343,7 +352,8 @@ class VectorSQLQuery(SQLQuery):
         return name in self.annotations and name not in self.alias_only_names
 
     def _annotation(self, name: str, *, ranking: bool = False) -> SQL:
-        return self._compiled(self.annotations[name], ranking=ranking)
+        expression = self.annotations[name]
+        return self._compiled(getattr(expression, "unread", expression), ranking=ranking)
 
     def _compiled(self, expression: Any, *, ranking: bool = False) -> SQL:
         compile_sql = getattr(expression, "as_ranking_sql", expression.as_sql) if ranking else expression.as_sql

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from ..exceptions import VectorsUnavailable
+from . import sqlite_functions
 
 
 class SqliteVecTier(StrEnum):
@@ -35,12 +36,16 @@ def sqlite_vec_tier() -> SqliteVecTier:
 
 
 def load_sqlite_vec_extension(raw_connection: Any) -> None:
-    """Make sqlite-vec's functions available on a raw ``sqlite3.Connection``; safe to call again.
+    """Make sqlite-vec's functions, and those it lacks, available on a raw ``sqlite3.Connection``; safe to call again.
 
     Raises VectorsUnavailable where sqlite-vec is not installed.
     """
-    if _is_loaded(raw_connection):
-        return
+    if not _is_loaded(raw_connection):
+        _load_best(raw_connection)
+    sqlite_functions.create(raw_connection)
+
+
+def _load_best(raw_connection: Any) -> None:
     tier = sqlite_vec_tier()
     if tier is SqliteVecTier.LOADABLE_EXTENSION:
         _load(raw_connection)

@@ -13,6 +13,7 @@ from dorm.indexes import Index
 from dorm.migrations import writer
 from dorm.migrations.operations import CreateModel, Operation
 
+from ..expressions import Expression
 from .repairs import repair
 
 _WRITER = "dorm.migrations.writer"
@@ -125,6 +126,8 @@ def _call(item: Any) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, (Field, Index, Operation)):
         return _part(value)
+    if isinstance(value, Expression) and hasattr(value, "deconstruct"):
+        return _call(value)
     if isinstance(value, Q):
         return _condition(value)
     if isinstance(value, RawSQL):

@@ -1,0 +1,90 @@
+"""Columns whose vectors the database computes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from dorm.expressions import Value
+from dorm.fields import GeneratedField
+
+from .dialects import dialect_for
+from .dialects.base import Operand
+from .djanorm.compiling import Names, Scope
+from .elements import Element
+from .fields import VectorField
+from .functions import VectorExpression
+from .operands import Shape
+
+_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_MODEL = re.compile(r"[\w./:@+ -]+")
+
+
+class InDatabaseEmbedding(VectorExpression):
+    """Embed text by a function of the database, such as PostgresML's ``pgml.embed(model, text)``.
+
+    ``source`` is the field with the text, or ``Value("text")``. An expression of queries, and of
+    a GeneratedVectorField, where ``source`` names a column. ``dimensions`` lets a distance check its other side. Raises ValueError for a
+    function or a model that is no plain name: they become part of the statement.
+    """
+
+    def __init__(self, function: str, model: str, source: Any, dimensions: int | None = None) -> None:
+        for name, allowed in ((function, _FUNCTION), (model, _MODEL)):
+            if not allowed.fullmatch(name):
+                raise ValueError(f"InDatabaseEmbedding: {name!r} is not a plain name.")
+        self.function, self.model, self.source, self.dimensions = function, model, source, dimensions
+
+    def shape(self, names: Names) -> Shape:
+        return Shape(Element.FLOAT32, self.dimensions, repr(self))
+
+    def operand(self, where: Scope) -> Operand:
+        text = Operand("%s", (self.source.value,)) if isinstance(self.source, Value) else where.column(self.source)
+        call = f"{self.function}('{self.model}', {text.sql})"
+        return Operand(f"({where.dialect.computed.format(operand=call)})", text.params)
+
+    def _arguments(self) -> list[Any]:
+        return [self.function, self.model, self.source, *([self.dimensions] if self.dimensions else [])]
+
+
+class GeneratedVectorField(VectorField, GeneratedField):
+    """A column that the database computes from others whenever the row is written.
+
+    ``expression`` is a function of columns, such as ``L2Normalize("embedding")``, which each database says in its own
+    words, or SQL as a string. ``output_field`` says what it holds. Reads, indexes and measures like any vector column;
+    assigning to it raises AttributeError. The instance that was saved has its value after ``refresh_from_db()``.
+    """
+
+    def __init__(self, *, expression: Any, output_field: VectorField, stored: bool = True, **options: Any) -> None:
+        self.element, self.value_type = output_field.element, output_field.value_type  # type: ignore[misc]  # ours here
+        self.max_dimensions = output_field.max_dimensions  # type: ignore[misc]  # as above
+        checked = expression if isinstance(expression, str) else "computed"
+        options |= {"expression": checked, "output_field": output_field, "stored": stored}
+        super().__init__(output_field.dimensions, as_numpy=output_field.as_numpy, **options)
+        self.expression = expression
+
+    def db_type(self, connection: Any) -> str:
+        dialect = dialect_for(connection)
+        column_type = dialect.column_type(self.element, self.dimensions)
+        return dialect.generated_column(column_type, self._sql(connection), stored=self.stored)
+
+    def _sql(self, connection: Any) -> str:
+        if isinstance(self.expression, str):
+            return self.expression
+        # In DDL a column goes by its own name, and nothing can be bound.
+        operand = self.expression.operand(Scope(None, None, dialect_for(connection), connection, None))
+        if operand.params:
+            raise ValueError(f"{self.label} is computed from {self.expression!r}: a column takes columns and numbers.")
+        return str(operand.sql)
+
+    def deconstruct(self) -> tuple[str | None, str, list[Any], dict[str, Any]]:
+        name, path, args, options = super().deconstruct()
+        for implied in ("dimensions", "as_numpy", "editable", "null"):
+            options.pop(implied, None)
+        own = {"expression": self.expression, "output_field": self.output_field}
+        return name, path, args, options | own | ({} if self.stored else {"stored": False})
+
+    def pre_save(self, model_instance: Any, add: bool) -> Any:
+        return None
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        raise AttributeError(f"{self.label} is computed by the database. Write the columns it is computed from.")

@@ -1,0 +1,35 @@
+"""PostgreSQL's functions of vectors.
+
+Source: https://github.com/pgvector/pgvector#vector-functions
+"""
+
+from __future__ import annotations
+
+from ..elements import Element
+from ..routines import Routine
+from .base import RoutineKey, Unsupported
+
+# What an index can be over has to be said with the dimensions.
+ROUTINES: dict[RoutineKey, str | Unsupported] = {
+    Routine.DIMENSIONS: "vector_dims({left})",
+    # There is none; a column holds what it says.
+    (Routine.DIMENSIONS, Element.SPARSE): "CASE WHEN {left} IS NOT NULL THEN {dimensions} END",
+    (Routine.DIMENSIONS, Element.BIT): "length({left})",
+    Routine.NORM: "vector_norm({left})",
+    (Routine.NORM, Element.SPARSE): "l2_norm({left})",
+    Routine.NORMALIZE: "l2_normalize({left})",
+    Routine.SUBVECTOR: "subvector({left}, {start}, {count})::vector({count})",
+    Routine.CONCATENATE: "{left} || {right}",
+    Routine.ADD: "{left} + {right}",
+    Routine.SUBTRACT: "{left} - {right}",
+    Routine.MULTIPLY: "{left} * {right}",
+    Routine.BINARY_QUANTIZE: "binary_quantize({left})::bit({dimensions})",
+    Routine.TO_VECTOR: "{left}::vector({dimensions})",
+    Routine.TO_HALFVEC: "{left}::halfvec({dimensions})",
+    Routine.TO_SPARSEVEC: "{left}::sparsevec({dimensions})",
+    Routine.AVERAGE: "AVG",
+    Routine.SUM: "SUM",
+    # Those of a sparse column are taken over dense vectors.
+    (Routine.AVERAGE, Element.SPARSE): "{left}::sparsevec({dimensions})",
+    (Routine.SUM, Element.SPARSE): "{left}::sparsevec({dimensions})",
+}

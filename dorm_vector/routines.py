@@ -1,0 +1,24 @@
+"""What a database computes from vectors, other than how far apart they are."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Routine(StrEnum):
+    """A function or an aggregate of vectors, under the name that errors and tables give it."""
+
+    DIMENSIONS = "dimensions"
+    NORM = "norm"
+    NORMALIZE = "normalize"
+    SUBVECTOR = "subvector"
+    CONCATENATE = "concatenate"
+    ADD = "add"
+    SUBTRACT = "subtract"
+    MULTIPLY = "multiply"
+    BINARY_QUANTIZE = "binary quantize"
+    TO_VECTOR = "cast to vector"
+    TO_HALFVEC = "cast to halfvec"
+    TO_SPARSEVEC = "cast to sparsevec"
+    AVERAGE = "average"
+    SUM = "sum"
