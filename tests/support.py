@@ -13,9 +13,20 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from dorm_vector import Element, HnswIndex, IvfflatIndex, Metric, Vector, VectorField
+from dorm_vector import (
+    Bit,
+    BitField,
+    Element,
+    HalfVectorField,
+    HnswIndex,
+    IvfflatIndex,
+    Metric,
+    SparseVectorField,
+    Vector,
+    VectorField,
+)
 from dorm_vector.dialects import DIALECTS, Dialect, Unsupported, dialect_named
-from dorm_vector.dialects.base import Operand
+from dorm_vector.dialects.base import Operand, SearchOption
 from dorm_vector.djanorm.repairs import REPAIRS, Repair
 
 ROOT = Path(__file__).parents[1]
@@ -25,7 +36,8 @@ GOLDEN = ROOT / "tests/golden"
 BLOCK = re.compile(
     r"^(?P<start><!-- (?P<name>[^/\n]+?) -->\n)(?P<text>.*?)(?P<end>^<!-- /(?P=name) -->)$", re.DOTALL | re.MULTILINE
 )
-EMBEDDING, QUERY, SIZE = Operand('"embedding"'), Vector([1, 2, 3]), 3
+EMBEDDING, QUERY, BITS, SIZE = Operand('"embedding"'), Vector([1, 2, 3]), Bit("101"), 3
+FIELDS = {field.element: field for field in (VectorField, HalfVectorField, SparseVectorField, BitField)}
 INDEXES = (HnswIndex(["embedding"], "document_embedding"), IvfflatIndex(["embedding"], "document_embedding"))
 
 
@@ -57,18 +69,20 @@ def dialects() -> list[Dialect]:
 def support_table(_argument: str, page: Path) -> str:
     known = dialects()
     rows = [
-        ["", *(f"[{dialect.title}]({link(page, dialect)})" for dialect in known)],
-        ["---"] * (len(known) + 1),
         ["at least", *(dialect.minimum for dialect in known)],
-        ["column", *(f"`{dialect.column.format(dimensions='n')}`" for dialect in known)],
-        ["dimensions, at most", *(f"{min(dialect.max_dimensions, VectorField.max_dimensions):,}" for dialect in known)],
+        *([f"{name} column", *(declared(dialect, element) for dialect in known)] for element, name in ELEMENTS.items()),
         *([label_of(metric), *(measured(dialect, metric) for dialect in known)] for metric in metrics()),
         ["exact search", *("yes" for _ in known)],
         *([f"{label} index", *(indexed(dialect, kind) for dialect in known)] for kind, label in KINDS.items()),
     ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return table(["", *(link(page, dialect) for dialect in known)], rows)
 
 
+def table(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
+
+
+ELEMENTS = {Element.FLOAT32: "float32", Element.HALF: "half", Element.SPARSE: "sparse", Element.BIT: "bit"}
 KINDS = {"hnsw": "HNSW", "ivfflat": "IVFFlat"}
 # How databases call a distance that they compute themselves; one made of others has only their names in it.
 OWN_NAMES = {
@@ -77,7 +91,7 @@ OWN_NAMES = {
     "inner_product": r"dot|inner|<#>",
     "l1": r"l1|<\+>",
     "hamming": r"hamming|<~>",
-    "jaccard": r"jaccard|<%>",
+    "jaccard": r"jaccard|<%%?>",
 }
 
 
@@ -86,11 +100,24 @@ def metrics() -> list[Metric]:
 
 
 def label_of(metric: Metric) -> str:
-    return {Metric.L2: "L2", Metric.L1: "L1"}.get(metric, metric.value.replace("_", " "))
+    spelled = metric.value.upper() if len(metric.value) == len("l2") else metric.value.replace("_", " ")
+    return f"{spelled} distance"
 
 
 def link(page: Path, dialect: Dialect) -> str:
-    return Path(os.path.relpath(ROOT / f"docs/databases/{dialect.name}.md", page.parent)).as_posix()
+    path = ROOT / f"docs/databases/{dialect.name}.md"
+    if not path.exists():
+        return dialect.title
+    return f"[{dialect.title}]({Path(os.path.relpath(path, page.parent)).as_posix()})"
+
+
+def declared(dialect: Dialect, element: Element) -> str:
+    claim = dialect.forms.get(element)
+    if isinstance(claim, Unsupported):
+        return "no"
+    form = dialect.form(element)
+    limit = min(form.max_dimensions, FIELDS[element].max_dimensions)
+    return f"`{form.column.format(dimensions='n', bytes='n/8')}`, n ≤ {limit:,}"
 
 
 def measured(dialect: Dialect, metric: Metric) -> str:
@@ -116,6 +143,7 @@ def missing(_argument: str, _page: Path) -> str:
 def lacking(dialect: Dialect) -> dict[Unsupported, list[str]]:
     found: dict[Unsupported, list[str]] = {}
     named: Iterable[tuple[str, Any]] = chain(
+        ((f"{name} column", dialect.forms.get(element)) for element, name in ELEMENTS.items()),
         ((label_of(metric), dialect.distances[metric]) for metric in metrics()),
         ((f"{label} index", dialect.indexes[kind]) for kind, label in KINDS.items()),
     )
@@ -149,20 +177,27 @@ def distances_of(dialect: Dialect, metric: Metric) -> Iterator[tuple[str, str]]:
     if isinstance(claim, Unsupported):
         yield dialect.title, f"-- UnsupportedByDatabase: {claim.reason}"
         return
-    shown, _ = dialect.distance(metric, EMBEDDING, dialect.bound(QUERY), SIZE)
-    ranked, _ = dialect.rank(metric, EMBEDDING, dialect.bound(QUERY), SIZE)
+    vector = dialect.bound(BITS if Element.BIT in metric.elements else QUERY)
+    shown, _ = dialect.distance(metric, EMBEDDING, vector, SIZE)
+    ranked, _ = dialect.rank(metric, EMBEDDING, vector, SIZE)
     yield dialect.title, bare(shown)
     if ranked != shown:
         yield f"{dialect.title}, in ORDER BY", bare(ranked)
 
 
 def bare(sql: str) -> str:
-    return sql[1:-1] if sql.startswith("(") and sql.endswith(")") else sql
+    """Show the SQL as the server reads it: without parentheses around it, or what psycopg needs doubled."""
+    return sql.removeprefix("(").removesuffix(")").replace("%%", "%")
 
 
-def columns(_argument: str, _page: Path) -> str:
-    rows = [f"| {d.title} | `{d.column_type(Element.FLOAT32, 384)}` | `{d.read.format(column='embedding')}` |" for d in dialects()]
-    return "\n".join(["| | column of 384 dimensions | read as |", "|---|---|---|", *rows])
+def columns(argument: str, _page: Path) -> str:
+    element = Element(argument)
+    rows = [
+        [dialect.title, f"`{dialect.column_type(element, 384)}`", f"`{dialect.form(element).read.format(column='c')}`"]
+        for dialect in dialects()
+        if not isinstance(dialect.forms.get(element), Unsupported)
+    ]
+    return table(["", "column of 384", "read as"], rows)
 
 
 def index_sql(argument: str, _page: Path) -> str:
@@ -179,6 +214,30 @@ def statements_of(dialect: Dialect, index: HnswIndex | IvfflatIndex) -> str:
 
 def extension(_argument: str, _page: Path) -> str:
     return fenced((d.title, joined([*d.enable, d.version_query]) or "-- nothing") for d in dialects())
+
+
+def options(_argument: str, _page: Path) -> str:
+    """List the search options of each database: its own names for each, what it may be, and what it is otherwise."""
+    rows = [
+        [
+            dialect.title,
+            f"`{name}`",
+            ", ".join(f"`{variable}`" for variable in option.variables),
+            allowed(option),
+            f"`{option.default}`",
+            option.since,
+        ]
+        for dialect in dialects()
+        for name, option in dialect.search_options.items()
+    ]
+    return table(["", "option", "sets", "values", "default", "since"], rows)
+
+
+def allowed(option: SearchOption) -> str:
+    values = option.allowed
+    if isinstance(values, range):
+        return f"{values[0]:,} to {values[-1]:,}"
+    return ", ".join(f"`{value}`" for value in values)
 
 
 def joined(statements: Sequence[str]) -> str:
@@ -248,6 +307,7 @@ WRITERS: dict[str, Callable[[str, Path], str]] = {
     "columns": columns,
     "index": index_sql,
     "extension": extension,
+    "options": options,
     "sql": accepted,
     "repairs": repairs,
 }

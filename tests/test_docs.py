@@ -3,7 +3,8 @@
 The blocks of a page run in its order, in a process and a folder of their own, and its Python blocks share one
 namespace. A block with `title="path"` is written there instead, as a reader would do; of a console block, the `$ `
 lines that begin with `dorm ` or `python -m examples` are run. What a page needs and its reader does not can stand in
-an HTML comment. A block that cannot run says why, directly above: `<!-- not run: reason -->`.
+an HTML comment. A block that cannot run says why, directly above: `<!-- not run: reason -->`. DATABASE_URL names an
+empty SQLite database; a page with `<!-- database: postgresql -->` finds that one there, and runs where it is chosen.
 """
 
 from __future__ import annotations
@@ -17,11 +18,16 @@ import subprocess
 import sys
 import textwrap
 import types
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+import backends
 import dorm_vector
+from backends._url import url_from
+from tests import support
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -35,6 +41,7 @@ BLOCK = re.compile(
 )
 TITLE = re.compile(r'title="([^"]+)"')
 COMMAND = re.compile(r"(?:^\$ |&& )(?P<command>(?:dorm |python -m examples)[^\n&]*)", re.MULTILINE)
+DATABASE = re.compile(r"^<!-- database: (\w+) -->$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!\w+:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
@@ -84,14 +91,48 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[\s]+", "-", heading) for heading in plain}
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)], ids=name_of)
-def test_the_examples_of_a_page_run(page: Path, tmp_path: Path) -> None:
+def database_of(page: Path) -> str:
+    asked = DATABASE.search(page.read_text())
+    return asked[1] if asked else "sqlite"
+
+
+@cache
+def server(name: str) -> backends.Running:
+    return backends.get(name).start()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "runnable_page" in metafunc.fixturenames:
+        from tests.conftest import chosen_backends
+
+        chosen = {"sqlite", *chosen_backends(metafunc.config)}
+        pages = [page for page in PAGES if runnable(page) and database_of(page) in chosen]
+        metafunc.parametrize("runnable_page", pages, ids=name_of)
+
+
+@pytest.fixture
+def database_url(runnable_page: Path, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database of the kind that the page asks for."""
+    name = database_of(runnable_page)
+    if name == "sqlite":
+        yield f"sqlite:///{tmp_path / 'default.sqlite3'}"
+        return
+    settings = server(name).new_database()
+    yield url_from(settings)
+    server(name).drop_database(settings)
+
+
+def test_the_examples_of_a_page_run(runnable_page: Path, database_url: str, tmp_path: Path) -> None:
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    database = f"sqlite:///{tmp_path / 'default.sqlite3'}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "DATABASE_URL": database}
-    command = [sys.executable, __file__, str(page)]
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "DATABASE_URL": database_url}
+    command = [sys.executable, __file__, str(runnable_page)]
     run = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert run.returncode == 0, f"{run.stdout}\n{run.stderr}"
+
+
+@pytest.mark.parametrize("page", support.pages("reference"), ids=name_of)
+def test_what_the_code_writes_of_a_page_is_what_it_says_now(page: Path, pytestconfig: pytest.Config) -> None:
+    support.assert_fresh(page, update=pytestconfig.getoption("--update-golden"))
 
 
 @pytest.mark.parametrize("name", dorm_vector.__all__)
