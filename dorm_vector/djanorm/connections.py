@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 from dorm.db import connection as dorm_connections
@@ -48,11 +49,10 @@ def _sqlite_connection(original: Any, wrapper: Any) -> Any:
     # First: the connection about to be opened is to have an auto extension already.
     sqlite_vec.sqlite_vec_tier()
     raw = original(wrapper)
-    try:
+    with ExitStack() as on_failure:
+        on_failure.callback(raw.close)
         sqlite_vec.load_sqlite_vec_extension(raw)
-    except Exception:
-        raw.close()
-        raise
+        on_failure.pop_all()
     return raw
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backends import BackendUnavailable, get
+from backends import get
 from backends._url import url_from
 from examples.package_search.build_data import nearest
 from examples.package_search.corpus import DATA, corpus, questions
@@ -98,11 +98,7 @@ def first_run(sqlite_url: str) -> str:
 
 @pytest.fixture(scope="module")
 def postgresql_url() -> Iterator[str]:
-    try:
-        running = get("postgresql").start()
-    except BackendUnavailable as missing:
-        pytest.skip(str(missing))
-    with running:
+    with get("postgresql").start() as running:
         database = running.new_database()
         yield url_from(database)
         running.drop_database(database)
