@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..elements import Element
 from ..metrics import Metric
+from ._turso import GENERATED, ROUTINES
 from .base import Dialect, Distance, Form, Unsupported
 
 _NO_INDEX = Unsupported(
@@ -43,6 +44,8 @@ DIALECT = Dialect(
     column="F32_BLOB({dimensions})",
     forms={Element.BIT: Form("BLOB", max_dimensions=83_886_080)},
     zeros="zeroblob(4 * {dimensions})",
+    routines=ROUTINES,
+    generated=GENERATED,
     distances={
         Metric.L2: Distance("vector_distance_l2({left}, {right})"),
         # To or from a zero vector it says 1, and 0 between two of them; x / 0 is NULL.

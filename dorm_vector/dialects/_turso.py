@@ -1,0 +1,45 @@
+"""Turso's functions of vectors.
+
+Source: https://docs.turso.tech/sql-reference/functions/vector
+"""
+
+from __future__ import annotations
+
+from ..elements import Element
+from ..routines import Routine
+from .base import RoutineKey, Unsupported
+
+_SEE = "https://docs.turso.tech/sql-reference/functions/vector"
+
+
+def _none(what: str, probe: str) -> Unsupported:
+    return Unsupported(f"it has no function that {what}.", "Read the vectors and compute it in Python.", probe, _SEE)
+
+
+_ARITHMETIC = _none("adds or multiplies vectors", "SELECT vector_add(vector32('[1]'), vector32('[1]'))")
+_AGGREGATE = _none("aggregates vectors, and avg() of one is 0.0", "SELECT vector_avg(vector32('[1]'))")
+
+ROUTINES: dict[RoutineKey, str | Unsupported] = {
+    Routine.DIMENSIONS: "length({left}) / 4",
+    # Bits are stored by the eight.
+    (Routine.DIMENSIONS, Element.BIT): "{dimensions} + 0 * length({left})",
+    Routine.NORM: "vector_distance_l2({left}, zeroblob(length({left})))",
+    Routine.NORMALIZE: _none("normalizes a vector", "SELECT vector_normalize(vector32('[1]'))"),
+    Routine.SUBVECTOR: "vector_slice({left}, {offset}, {end})",
+    Routine.CONCATENATE: "vector_concat({left}, {right})",
+    Routine.ADD: _ARITHMETIC,
+    Routine.SUBTRACT: _ARITHMETIC,
+    Routine.MULTIPLY: _ARITHMETIC,
+    Routine.BINARY_QUANTIZE: _none("makes plain bits of a vector", "SELECT vector_binary_quantize(vector32('[1]'))"),
+    Routine.TO_VECTOR: "{left}",
+    Routine.TO_HALFVEC: _none("rounds to half", "SELECT vector16('[1]')"),
+    Routine.TO_SPARSEVEC: "{left}",
+    Routine.AVERAGE: _AGGREGATE,
+    Routine.SUM: _AGGREGATE,
+}
+GENERATED = Unsupported(
+    "generated columns want a flag that djanorm does not pass.",
+    "Compute the vector in Python, and save it.",
+    "CREATE TABLE probe (a BLOB, b BLOB GENERATED ALWAYS AS (a) STORED)",
+    "https://docs.turso.tech/sql-reference/experimental-features",
+)
