@@ -162,6 +162,8 @@ class Dialect:
     """What the database's plan says where the index ``{name}`` is used."""
     literal_form: str = "X'{hex}'"
     """A vector inside DDL, where nothing can be bound, with ``{hex}`` and ``{text}``."""
+    declarations: str = ""
+    """Returns, as ``declaration``, how the columns of the bound table are declared; empty where no length is in it."""
     concurrently: str = ""
     """What stands behind INDEX in a build that does not block writers."""
     index_rules: IndexRules = IndexRules()

@@ -62,5 +62,6 @@ DIALECT = Dialect(
     null_guard="CASE WHEN {condition} THEN {distance} END",
     null_distance="CAST(NULL AS REAL)",
     indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX},
+    declarations="SELECT sql AS declaration FROM sqlite_master WHERE type = 'table' AND name = %s",
     install_hint='Install pyturso 0.8 or newer: pip install "dorm-vector[turso]".',
 )

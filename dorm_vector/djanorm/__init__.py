@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import sys
-
 from . import (  # noqa: F401  # imported for the repairs they register
     aggregating,
     arrays,
     async_transactions,
     connections,
     generated,
+    inspecting,
     migrations,
     models,
     rebuilding,
     repairs,
+    serializing,
     turso,
     writer,
 )
+from .importing import install_when_imported
 
 
 def install() -> None:
-    """Put the repairs in place; those of a database backend follow when a connection of it is made."""
+    """Put the repairs in place: now, or when somebody imports what they repair."""
     for module in sorted(repairs.modules()):
-        if not module.startswith("dorm.db.backends.") or module in sys.modules:
-            repairs.install(module)
+        install_when_imported(module)
     connections.prepare_open_connections()

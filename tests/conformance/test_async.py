@@ -82,6 +82,50 @@ async def test_a_transaction_commits_and_rolls_back(db: Database) -> None:
     assert sorted(Document.objects.values_list("title", flat=True)) == ["kept", "outer"]
 
 
+async def test_an_inner_transaction_ends_with_the_outer_one(db: Database) -> None:
+    """Also where the outer one has written nothing itself."""
+    with pytest.raises(RuntimeError, match="outer"):
+        await fail_around("inner")
+    assert await Document.objects.acount() == 0
+    assert not Document.objects.exists()
+
+
+async def fail_around(title: str) -> None:
+    async with aatomic():
+        async with aatomic():
+            await Document.objects.acreate(title=title, embedding=QUERY)
+        raise RuntimeError("outer")
+
+
+async def test_a_cancelled_transaction_rolls_back(db: Database) -> None:
+    started = asyncio.Event()
+
+    async def write_and_wait() -> None:
+        async with aatomic():
+            await Document.objects.acreate(title="cancelled", embedding=QUERY)
+            started.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(write_and_wait())
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await Document.objects.acreate(title="kept", embedding=QUERY)
+    assert list(Document.objects.values_list("title", flat=True)) == ["kept"]
+
+
+async def test_writes_and_searches_at_once(db: Database) -> None:
+    async def work(number: int) -> None:
+        await Document.objects.acreate(title=str(number), embedding=[number, 0, 1])
+        nearest = await Document.objects.order_by(L2Distance("embedding", [number, 0, 1])).afirst()
+        assert nearest is not None
+        assert nearest.embedding == [number, 0, 1]
+
+    await asyncio.gather(*(work(number) for number in range(50)))
+    assert await Document.objects.acount() == 50
+
+
 def test_a_second_event_loop(documents: list[Document]) -> None:
     async def search() -> list[str]:
         rows = [row.title async for row in ranked()[:2]]

@@ -17,3 +17,18 @@ def test_every_thread_can_search(db: Database) -> None:
 
     with ThreadPoolExecutor(max_workers=8) as pool:
         assert set(pool.map(search, range(40))) == {5.0}
+
+
+def test_threads_write_and_search_at_once(db: Database) -> None:
+    """No row is lost, and every search sees whole vectors."""
+
+    def work(number: int) -> None:
+        for step in range(10):
+            Document.objects.create(title=f"{number} {step}", embedding=[number, step, 1])
+            nearest = Document.objects.order_by(L2Distance("embedding", [number, step, 1]))[:1]
+            assert nearest[0].embedding == [number, step, 1]
+
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        for done in [pool.submit(work, number) for number in range(16)]:
+            done.result()
+    assert len(set(Document.objects.values_list("title", flat=True))) == 160

@@ -50,6 +50,34 @@ SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "test
 -- an expression in order_by
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" ORDER BY (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) ASC NULLS LAST LIMIT 2;
 
+-- nearest
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) AS "distance" FROM "tests_document" WHERE ("embedding" IS NOT NULL) ORDER BY "distance" ASC NULLS LAST LIMIT 2;
+
+-- nearest, on an indexed column
+SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (vector_distance_cos("tests_package"."embedding", %s) + 0 / (vector_distance_dot("tests_package"."embedding", "tests_package"."embedding") * vector_distance_dot(%s, %s))) AS "distance" FROM "tests_package" ORDER BY "distance" ASC NULLS LAST LIMIT 0;
+
+-- nearest, filtered
+SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (vector_distance_cos("tests_package"."embedding", %s) + 0 / (vector_distance_dot("tests_package"."embedding", "tests_package"."embedding") * vector_distance_dot(%s, %s))) AS "distance" FROM "tests_package" WHERE "section" = %s ORDER BY "distance" ASC NULLS LAST LIMIT 0;
+
+-- nearest, more rows than an index finds by itself
+SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (vector_distance_cos("tests_package"."embedding", %s) + 0 / (vector_distance_dot("tests_package"."embedding", "tests_package"."embedding") * vector_distance_dot(%s, %s))) AS "distance" FROM "tests_package" ORDER BY "distance" ASC NULLS LAST LIMIT 0 OFFSET 100;
+
+-- nearest, where the index finds fewer rows than it should
+SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (vector_distance_cos("tests_package"."embedding", %s) + 0 / (vector_distance_dot("tests_package"."embedding", "tests_package"."embedding") * vector_distance_dot(%s, %s))) AS "distance" FROM "tests_package" ORDER BY "distance" ASC NULLS LAST LIMIT 2;
+
+-- nearest, within a distance
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) AS "distance" FROM "tests_document" WHERE ("embedding" IS NOT NULL) AND ((CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) <= %s) ORDER BY "distance" ASC NULLS LAST;
+
+-- nearest to a row
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) AS "distance" FROM "tests_document" WHERE ("embedding" IS NOT NULL) AND NOT ("id" = %s) ORDER BY (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) ASC NULLS LAST LIMIT 2;
+
+-- nearest, inside another query
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "id" IN (SELECT * FROM (SELECT "tests_document_sub"."id" AS "pk" FROM "tests_document" AS "tests_document_sub" WHERE "pages" = %s AND ("embedding" IS NOT NULL) ORDER BY (CASE WHEN "tests_document_sub"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document_sub"."embedding", %s) END) ASC NULLS LAST LIMIT 2) AS "chosen") ORDER BY "tests_document"."id" ASC;
+
+-- a similarity
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (%s - (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_cos("tests_document"."embedding", %s) + 0 / (vector_distance_dot("tests_document"."embedding", "tests_document"."embedding") * vector_distance_dot(%s, %s)) END)) AS "similarity" FROM "tests_document" ORDER BY (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_cos("tests_document"."embedding", %s) + 0 / (vector_distance_dot("tests_document"."embedding", "tests_document"."embedding") * vector_distance_dot(%s, %s)) END) ASC NULLS LAST LIMIT 2;
+
 -- no query vector
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", CAST(NULL AS REAL) AS "distance" FROM "tests_document" ORDER BY "tests_document"."id" ASC;
 

@@ -1,0 +1,64 @@
+"""Repairs of modules that nobody has imported yet, put in place when somebody does."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+from . import repairs
+
+
+def install_when_imported(module: str) -> None:
+    """Repair the module now if it is imported, else as soon as it is."""
+    if module in sys.modules:
+        repairs.install(module)
+    else:
+        _finder().awaited.add(module)
+
+
+class _Finder(MetaPathFinder):
+    """Finds the awaited modules as others would, and repairs them once they ran."""
+
+    def __init__(self) -> None:
+        self.awaited: set[str] = set()
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in self.awaited:
+            return None
+        self.awaited.remove(fullname)
+        spec = find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _RepairingLoader(spec.loader)
+        return spec
+
+
+class _RepairingLoader(Loader):
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        made: ModuleType | None = self._loader.create_module(spec)
+        return made
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._loader.exec_module(module)
+        repairs.install(module.__name__)
+
+    def __getattr__(self, name: str) -> Any:
+        # get_source, get_data and the rest, for tracebacks and importlib.resources.
+        return getattr(self._loader, name)
+
+
+def _finder() -> _Finder:
+    for finder in sys.meta_path:
+        if isinstance(finder, _Finder):
+            return finder
+    sys.meta_path.insert(0, _Finder())
+    return _finder()

@@ -1,0 +1,82 @@
+"""Vector columns that ``dorm inspectdb`` reads out of a database."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..dialects import Dialect, dialect_for
+from ..dialects.base import Form
+from ..elements import Element
+from ..fields import BitField, HalfVectorField, SparseVectorField, VectorField
+from .repairs import repair
+
+_FIELDS = {field.element: field for field in (VectorField, HalfVectorField, SparseVectorField, BitField)}
+_MARK = "dorm_vector "
+# Turso's own bookkeeping.
+_INTERNAL = "__turso_internal_"
+
+
+@repair("dorm.inspect", "introspect_tables")
+def inspect_vectors(original: Any, connection: Any) -> list[dict[str, Any]]:
+    """Let ``dorm inspectdb`` write the VectorField of a vector column, where ``settings.py`` imports dorm_vector.
+
+    Symptom: ``TextField``, with a note about an unrecognised type. Cause: the type map is closed, and the catalogue
+    query leaves the dimensions out. djanorm 4.3 to 4.5.
+    """
+    tables = [table for table in original(connection) if not table["name"].startswith(_INTERNAL)]
+    for table in tables:
+        fields = _vector_fields(table["name"], connection)
+        for column in table["columns"]:
+            if column["name"] in fields:
+                column["data_type"] = _MARK + fields[column["name"]]
+    return tables
+
+
+@repair("dorm.inspect", "_map_type", name="inspect_vectors")
+def _map_type(original: Any, data_type: str, vendor: str) -> Any:
+    if not (data_type or "").startswith(_MARK):
+        return original(data_type, vendor)
+    name, option, length = data_type.removeprefix(_MARK).split()
+    return name, {option: int(length)}
+
+
+@repair("dorm.inspect", "render_models", name="inspect_vectors")
+def _render_models(original: Any, tables: list[dict[str, Any]]) -> str:
+    source: str = original(tables)
+    for field in _FIELDS.values():
+        source = source.replace(f" = dorm.{field.__name__}(", f" = dorm_vector.{field.__name__}(")
+    return (
+        source.replace("import dorm\n", "import dorm\nimport dorm_vector\n", 1) if "dorm_vector." in source else source
+    )
+
+
+def _vector_fields(table: str, connection: Any) -> dict[str, str]:
+    """Return the field class, its length option and its length, by column."""
+    dialect = dialect_for(connection)
+    found: dict[str, str] = {}
+    if not dialect.declarations:
+        return {}
+    for row in connection.execute(dialect.declarations, [table]):
+        for element, pattern in _patterns(dialect).items():
+            for column, length in pattern.findall(row["declaration"]):
+                field = _FIELDS[element]
+                found.setdefault(column, f"{field.__name__} {field._length_name} {length}")
+    return found
+
+
+def _patterns(dialect: Dialect) -> dict[Element, re.Pattern[str]]:
+    """Return what the definition of a column of each element type looks like, where its length stands in it."""
+    patterns = {}
+    for element in Element:
+        kind, length, _rest = _declared(dialect, element).partition("({dimensions})")
+        if length:
+            patterns[element] = re.compile(rf'"?(\w+)"? {kind} ?\((\d+)\)', re.IGNORECASE)
+    return patterns
+
+
+def _declared(dialect: Dialect, element: Element) -> str:
+    if element is Element.FLOAT32:
+        return dialect.column
+    form = dialect.forms.get(element)
+    return form.column if isinstance(form, Form) else ""
