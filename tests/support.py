@@ -75,7 +75,11 @@ def support_table(_argument: str, page: Path) -> str:
         ["exact search", *("yes" for _ in known)],
         *([f"{label} index", *(indexed(dialect, kind) for dialect in known)] for kind, label in KINDS.items()),
     ]
-    return table(["", *(link(page, dialect) for dialect in known)], rows)
+    written_out = table(["", *(link(page, dialect) for dialect in known)], rows)
+    meaning = (
+        "" if page == TABLE else f"\n\n[What the cells mean, and why something is missing]({relative(TABLE, page)})."
+    )
+    return written_out + meaning
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -108,7 +112,11 @@ def link(page: Path, dialect: Dialect) -> str:
     path = ROOT / f"docs/databases/{dialect.name}.md"
     if not path.exists():
         return dialect.title
-    return f"[{dialect.title}]({Path(os.path.relpath(path, page.parent)).as_posix()})"
+    return f"[{dialect.title}]({relative(path, page)})"
+
+
+def relative(path: Path, page: Path) -> str:
+    return Path(os.path.relpath(path, page.parent)).as_posix()
 
 
 def declared(dialect: Dialect, element: Element) -> str:
