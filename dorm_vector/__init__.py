@@ -6,6 +6,7 @@ Importing this package loads no database driver, and mends what djanorm gets wro
 from . import djanorm
 from .aggregates import VectorAvg, VectorSum
 from .bits import Bit
+from .bulk import abulk_load, bulk_load
 from .columns import GeneratedVectorField, InDatabaseEmbedding
 from .djanorm.sqlite_vec import SqliteVecTier, load_sqlite_vec_extension, sqlite_vec_tier
 from .elements import Element
@@ -43,8 +44,10 @@ from .functions import (
     VectorSub,
 )
 from .indexes import HnswIndex, IvfflatIndex
+from .matrix import ato_matrix, to_matrix
 from .metrics import Metric
 from .operations import VectorExtension
+from .progress import rich_progress, tqdm_progress
 from .query import VectorManager, VectorQuerySet, as_vector
 from .search import search_options
 from .sparse import SparseVector
@@ -99,10 +102,16 @@ __all__ = [
     "VectorSum",
     "VectorsUnavailable",
     "VectorsWouldBeLost",
+    "abulk_load",
     "as_vector",
+    "ato_matrix",
+    "bulk_load",
     "load_sqlite_vec_extension",
+    "rich_progress",
     "search_options",
     "sqlite_vec_tier",
+    "to_matrix",
+    "tqdm_progress",
 ]
 
 djanorm.install()

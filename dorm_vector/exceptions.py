@@ -37,8 +37,10 @@ class VectorsWouldBeLost(VectorError, MigrationError):
     """A migration that would destroy stored vectors; nothing has been changed."""
 
 
-def at_row(error: Exception, row: int) -> Exception:
-    """Return the error of row number ``row``, from 0: of the same class, with ``row`` in its text and as an attribute."""
+def at_row(error: Exception, row: int | None) -> Exception:
+    """Return the error of row number ``row``, from 0: of the same class, with the row in its text and as ``row``."""
+    if row is None:
+        return error
     text = f"row {row}: {error}"
     try:
         located = type(error)(text)

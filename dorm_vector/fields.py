@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 from dorm.expressions import F
 from dorm.fields import Field
 
+from .bits import Bit
 from .dialects import dialect_for
 from .djanorm.models import adopt_model
-from .exceptions import DimensionMismatch, InvalidVector
-from .bits import Bit
 from .elements import Element
+from .exceptions import DimensionMismatch, InvalidVector
 from .sparse import MAX_DIMENSIONS as MAX_SPARSE_DIMENSIONS
 from .sparse import SparseVector
 from .vector import HalfVector, Vector, unpack, unpack_numpy

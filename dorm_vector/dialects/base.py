@@ -177,6 +177,16 @@ class Dialect:
     """A vector column beside bound vectors in a CASE."""
     longest: float = math.inf
     """The length, as a distance from zero, that the database stores no vector of."""
+    load: str = "executemany"
+    """How ``bulk_load`` writes: a binary ``copy``, ``executemany``, or ``values``, many rows in one INSERT."""
+    binary_rows: bool = False
+    """Whether ``to_matrix`` asks the driver for rows in the server's binary form."""
+    keep_existing: str = "ON CONFLICT DO NOTHING"
+    """What an INSERT does to keep the row that is there, with the primary ``{key}`` and its ``{first}`` column."""
+    overwrite_existing: str = "ON CONFLICT ({key}) DO UPDATE SET {assignments}"
+    """What it does to overwrite it."""
+    ddl_commits: bool = False
+    """Whether creating or dropping an index ends the transaction."""
     inserted_row: str = ""
     """Names the new row of an INSERT for what follows it."""
     inserted_value: str = "EXCLUDED.{column}"

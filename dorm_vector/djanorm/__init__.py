@@ -15,6 +15,7 @@ from . import (  # noqa: F401  # imported for the repairs they register
     repairs,
     serializing,
     turso,
+    turso_errors,
     writer,
 )
 from .importing import install_when_imported

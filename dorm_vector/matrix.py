@@ -1,0 +1,56 @@
+"""Read the vectors of a queryset as one matrix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .djanorm import matrix as seam
+from .djanorm.steps import arun, run
+from .fields import VectorField
+from .vector import Vector
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Matrix = tuple[list[Any], npt.NDArray[np.float32]]
+
+
+def to_matrix(queryset: Any, field: str) -> Matrix:
+    """Return the primary keys and the vectors of the queryset: a list, and an (n, d) float32 array of the same order.
+
+    ``field`` may cross relations. Rows whose vector is NULL are left out. Everything is held in memory at once.
+    """
+    reading = seam.Reading(queryset, field)
+    return _assembled(reading, run(reading.connection, reading.rows()))
+
+
+async def ato_matrix(queryset: Any, field: str) -> Matrix:
+    """Do what ``to_matrix`` does, on an async connection."""
+    reading = seam.Reading(queryset, field, is_async=True)
+    return _assembled(reading, await arun(reading.connection, reading.rows()))
+
+
+def _assembled(reading: seam.Reading, rows: list[tuple[Any, Any]]) -> Matrix:
+    rows = [row for row in rows if row[1] is not None]
+    decode = reading.key.from_db_value
+    return [decode(row[0]) for row in rows], _stacked(reading.field, [row[1] for row in rows])
+
+
+def _stacked(field: VectorField, stored: list[Any]) -> npt.NDArray[np.float32]:
+    import numpy as np
+
+    if field.value_type is Vector:
+        for form in (np.dtype(("<f4", field.dimensions)), _with_header(field.dimensions)):
+            if all(len(value) == form.itemsize for value in stored):
+                values = np.frombuffer(bytearray().join(stored), form)
+                return values if form.fields is None else values["values"].astype("<f4")
+    # Of another type, or not of one length: the field knows what to do, or to say.
+    return np.array([field.from_db_value(value) for value in stored], np.float32).reshape(-1, field.dimensions)
+
+
+def _with_header(dimensions: int) -> Any:
+    """Return the type of what ``vector_send`` writes."""
+    import numpy as np
+
+    return np.dtype([("header", "V4"), ("values", ">f4", (dimensions,))])

@@ -1,0 +1,72 @@
+"""Ready-made callbacks for the ``progress`` of a load."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from dorm.exceptions import ImproperlyConfigured
+
+
+class ProgressBar:
+    """Show a load as a bar: ``with tqdm_progress() as progress: bulk_load(..., progress=progress)``."""
+
+    def __call__(self, done: int, total: int | None) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class _Tqdm(ProgressBar):
+    def __init__(self, description: str) -> None:
+        from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]  # its types are a package of their own
+
+        self._bar: Any = tqdm(desc=description, unit=" rows")
+
+    def __call__(self, done: int, total: int | None) -> None:
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class _Rich(ProgressBar):
+    def __init__(self, description: str) -> None:
+        from rich.progress import Progress
+
+        self._progress = Progress()
+        self._task = self._progress.add_task(description, total=None)
+        self._progress.start()
+
+    def __call__(self, done: int, total: int | None) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+def tqdm_progress(description: str = "Loading") -> ProgressBar:
+    """Return a callback that draws a bar of tqdm; ImproperlyConfigured where tqdm is not installed."""
+    return _installed("tqdm", _Tqdm, description)
+
+
+def rich_progress(description: str = "Loading") -> ProgressBar:
+    """Return a callback that draws a bar of rich; ImproperlyConfigured where rich is not installed."""
+    return _installed("rich", _Rich, description)
+
+
+def _installed(package: str, bar: Any, description: str) -> ProgressBar:
+    try:
+        made: ProgressBar = bar(description)
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            f"This progress bar is that of {package}. Install it: pip install {package}"
+        ) from error
+    return made
