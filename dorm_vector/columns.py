@@ -23,8 +23,8 @@ _MODEL = re.compile(r"[\w./:@+ -]+")
 class InDatabaseEmbedding(VectorExpression):
     """Embed text by a function of the database, such as PostgresML's ``pgml.embed(model, text)``.
 
-    ``source`` is the field with the text, or ``Value("text")``. An expression of queries, and of
-    a GeneratedVectorField, where ``source`` names a column. ``dimensions`` lets a distance check its other side. Raises ValueError for a
+    ``source`` is the field with the text, or ``Value("text")``. It stands in queries, and in a GeneratedVectorField,
+    where ``source`` names a column. ``dimensions`` lets a distance check its other side. Raises ValueError for a
     function or a model that is no plain name: they become part of the statement.
     """
 

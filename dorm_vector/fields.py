@@ -69,7 +69,7 @@ class VectorField(Field[Any]):
 
     def get_default(self) -> Any:
         default = super().get_default()
-        return list(default) if isinstance(default, list) else default
+        return self.to_python(default) if isinstance(default, (list, str)) else default
 
     def deconstruct(self) -> tuple[str | None, str, list[Any], dict[str, Any]]:
         name, _path, args, options = super().deconstruct()
@@ -198,6 +198,11 @@ def _is_expression(value: Any) -> bool:
 
 
 def _plain_default(options: dict[str, Any]) -> dict[str, Any]:
-    # An array has no truth value, and djanorm compares defaults with !=.
+    # A migration writes lists and text; and an array has no truth value, where djanorm compares defaults with !=.
     default: Any = options.get("default")
-    return options | {"default": default.tolist()} if hasattr(default, "tolist") else options
+    if isinstance(default, Bit):
+        return options | {"default": default.to_text()}
+    if hasattr(default, "indices") or hasattr(default, "tocoo"):
+        return options | {"default": SparseVector(default).to_text()}
+    names = [name for name in ("to_list", "tolist") if hasattr(default, name)]
+    return options | {"default": getattr(default, names[0])()} if names else options

@@ -123,7 +123,7 @@ def vector_default(original: Any, name: str, field: Any, connection: Any) -> str
     Symptom: ``VectorField(default=[…])`` is a syntax error in CREATE TABLE. Cause: djanorm formats the bound value into
     the statement. djanorm 4.3 to 4.5.
     """
-    if not isinstance(field, VectorField) or not isinstance(field.default, list):
+    if not isinstance(field, VectorField) or not isinstance(field.default, (list, str)):
         return str(original(name, field, connection))
     bare = copy.copy(field)
     bare.default = bare.get_default

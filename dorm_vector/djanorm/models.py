@@ -63,6 +63,11 @@ def vector_fields(model: Any) -> list[Any]:
     return [field for field in model._meta.concrete_fields if isinstance(field, VectorField)]
 
 
+def reads_vectors(field: Any) -> bool:
+    """Tell whether the values of a column are vectors, or arrays of them."""
+    return hasattr(getattr(field, "base_field", field), "to_vector")
+
+
 def vector_field(model: Any, path: str) -> Any:
     """Return the vector field at the end of ``path``; raises FieldDoesNotExist, with those that there are."""
     from ..fields import VectorField
@@ -110,7 +115,7 @@ def vector_querysets(original: Any, cls: Any, model: Any = None, *args: Any, **k
     Symptom: ``author.documents.annotate(distance=…).filter(distance__lt=…)`` fails, or compares with a string literal
     on SQLite. Cause: djanorm builds a plain ``QuerySet`` in thirteen places. djanorm 4.3 to 4.5.
     """
-    if cls is QuerySet and model is not None and vector_fields(model):
+    if cls is QuerySet and model is not None and any(map(reads_vectors, model._meta.concrete_fields)):
         from ..query import VectorQuerySet
 
         return original(VectorQuerySet)

@@ -10,6 +10,7 @@ from dorm.queryset import CombinedQuerySet, QuerySet, ValuesListQuerySet
 from ..search import SearchMethods
 from .aggregating import over_vectors
 from .derived import DerivedQuery
+from .models import reads_vectors
 from .reading import decoded, decoders
 from .searching import searching
 from .sql import VectorSQLQuery, by_output
@@ -55,7 +56,7 @@ class VectorRows(QuerySet[Any]):
             self._decoders |= {name: None, **decoders(self._query)}
         elif name not in self._decoders:
             field = self._query._resolve_field(name.split("__"))
-            self._decoders[name] = getattr(field, "from_db_value", None) if hasattr(field, "to_vector") else None
+            self._decoders[name] = field.from_db_value if field is not None and reads_vectors(field) else None
         decode = self._decoders[name]
         return value if decode is None else decode(value)
 

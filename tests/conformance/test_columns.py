@@ -1,0 +1,301 @@
+"""Columns that the database computes, arrays of vectors, and every option of a column, through real migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dorm
+import pytest
+from dorm import Value
+from dorm.db.connection import get_connection, reset_connections
+
+import backends
+from dorm_vector import (
+    BitField,
+    GeneratedVectorField,
+    HalfVectorField,
+    InDatabaseEmbedding,
+    L2Distance,
+    L2Normalize,
+    SparseVectorField,
+    SubVector,
+    UnsupportedByDatabase,
+    VectorField,
+)
+from dorm_vector.dialects import Unsupported
+from dorm_vector.routines import Routine
+from tests.conformance.test_functions import claim_of, possible
+from tests.databases import Database, create_tables
+from tests.project import Project
+
+
+class Profile(dorm.Model):
+    name = dorm.CharField(max_length=20)
+    embedding = VectorField(dimensions=3, null=True)
+    head = GeneratedVectorField(expression=SubVector("embedding", 1, 2), output_field=VectorField(dimensions=2))
+
+    class Meta:
+        db_table = "tests_profile"
+
+
+class Normed(dorm.Model):
+    embedding = VectorField(dimensions=3, null=True)
+    unit = GeneratedVectorField(expression=L2Normalize("embedding"), output_field=VectorField(3, as_numpy=True))
+
+    class Meta:
+        db_table = "tests_normed"
+
+
+class Gallery(dorm.Model):
+    full = dorm.ArrayField(VectorField(dimensions=2), null=True)
+    half = dorm.ArrayField(HalfVectorField(dimensions=2), null=True)
+    sparse = dorm.ArrayField(SparseVectorField(dimensions=2), null=True)
+    bits = dorm.ArrayField(BitField(length=2), null=True)
+
+    class Meta:
+        db_table = "tests_gallery"
+
+
+@pytest.fixture
+def scratch(running: backends.Running) -> Iterator[Database]:
+    """An empty database of this server."""
+    made = Database(running, running.new_database())
+    made.use()
+    yield made
+    reset_connections()
+    running.drop_database(made.settings)
+
+
+def generated(db: Database, *claims: Any) -> Any:
+    return possible(db, db.dialect.generated, *claims)
+
+
+def test_the_database_computes_a_column(scratch: Database) -> None:
+    with generated(scratch, claim_of(scratch, Routine.SUBVECTOR)):
+        create_tables(scratch.connection, (Profile,))
+        profile = Profile.objects.create(name="a", embedding=[3, 4, 0])
+        profile.refresh_from_db()
+        assert profile.head == [3, 4]
+        profile.name = "b"
+        profile.save()
+        profile.embedding = [5, 6, 7]
+        profile.save(update_fields=["embedding"])
+        assert Profile.objects.get(pk=profile.pk).head == [5, 6]
+        Profile.objects.bulk_create([Profile(name="c", embedding=[1, 2, 3]), Profile(name="d")])
+        Profile.objects.filter(name="c").update(embedding=[2, 2, 2])
+        rows = list(Profile.objects.order_by("name"))
+        Profile.objects.bulk_update(rows, ["embedding", "name"])
+        assert list(Profile.objects.order_by("name").values_list("head", flat=True)) == [[5, 6], [2, 2], None]
+        assert Profile.objects.filter(head=[2, 2]).get().name == "c"
+        nearest = Profile.objects.annotate(distance=L2Distance("head", [2, 2])).order_by("distance")
+        assert (nearest[0].name, nearest[0].distance) == ("c", 0)
+        with pytest.raises(AttributeError, match=r"Profile\.head is computed by the database"):
+            rows[0].head = [1, 2]
+
+
+async def test_async_leaves_it_to_the_database(scratch: Database) -> None:
+    with generated(scratch, claim_of(scratch, Routine.SUBVECTOR)):
+        create_tables(scratch.connection, (Profile,))
+        profile = await Profile.objects.acreate(name="a", embedding=[3, 4, 0])
+        profile.embedding = [1, 1, 0]
+        await profile.asave()
+        assert (await Profile.objects.aget(pk=profile.pk)).head == [1, 1]
+
+
+def test_a_normalized_copy(scratch: Database) -> None:
+    with generated(scratch, claim_of(scratch, Routine.NORMALIZE)):
+        create_tables(scratch.connection, (Normed,))
+        Normed.objects.bulk_create([Normed(embedding=[3, 4, 0]), Normed(embedding=[0, 0, 0])])
+        units = [row.unit.tolist() for row in Normed.objects.order_by("pk")]
+        assert units == [pytest.approx([0.6, 0.8, 0]), [0, 0, 0]]
+
+
+MODEL = """
+from dorm_vector import GeneratedVectorField, L2Normalize, SubVector
+
+class Item(dorm.Model):
+    embedding = VectorField(dimensions=3, null=True)
+    {more}
+"""
+COMPUTED = 'head = GeneratedVectorField(expression=SubVector("embedding", 1, 2), output_field=VectorField(2))'
+SAVED = """
+from dorm.db.connection import get_connection
+item = Item.objects.create(embedding=[1, 2, 3])
+item.save()
+Item.objects.bulk_create([Item(embedding=[4, 5, 6])])
+Item.objects.update(embedding=[7, 8, 9])
+print([row.head for row in Item.objects.all()])
+"""
+
+
+def test_a_computed_column_through_migrations(scratch: Database, tmp_path: Path) -> None:
+    claims = [scratch.dialect.generated, claim_of(scratch, Routine.SUBVECTOR)]
+    project = Project(tmp_path, scratch.settings)
+    project.models(MODEL.format(more=COMPUTED))
+    project.dorm("makemigrations", "--enable-pgvector", "shop")
+    project.dorm("makemigrations", "shop")
+    source = "GeneratedVectorField(expression=dorm_vector.SubVector('embedding', 1, 2),"
+    assert f"{source} output_field=dorm_vector.VectorField(dimensions=2))" in project.source(2)
+    assert "No changes detected" in project.dorm("makemigrations", "shop")
+    lacking = [claim for claim in claims if isinstance(claim, Unsupported)]
+    if lacking:
+        result = project.try_dorm("migrate")
+        assert lacking[0].reason in result.stdout + result.stderr
+        return
+    project.dorm("migrate")
+    assert project.python(SAVED) == "[[7.0, 8.0], [7.0, 8.0]]"
+    project.dorm("migrate", "shop", "zero")
+
+
+EMBEDDERS = {
+    "postgresql": """CREATE FUNCTION demo_embed(model text, source text) RETURNS real[] LANGUAGE sql IMMUTABLE AS
+        $$ SELECT ARRAY[length(source), ascii(source), length(model)]::real[] $$""",
+}
+
+
+class Article(dorm.Model):
+    body = dorm.CharField(max_length=50)
+    embedding = GeneratedVectorField(
+        expression=InDatabaseEmbedding("demo_embed", "small", "body"), output_field=VectorField(dimensions=3)
+    )
+
+    class Meta:
+        db_table = "tests_article"
+
+
+def install_embedder(db: Database) -> None:
+    """Give the database a function such as PostgresML's; SQLite takes one from its connection."""
+    if db.name in EMBEDDERS:
+        db.connection.execute_script(EMBEDDERS[db.name])
+    else:
+        from dorm_vector import Vector
+
+        def demo_embed(model: str, source: str) -> bytes:
+            return bytes(Vector([len(source), ord(source[0]), len(model)]))
+
+        db.connection.get_connection().create_function("demo_embed", 2, demo_embed, deterministic=True)
+
+
+def test_the_database_embeds(scratch: Database) -> None:
+    """The PostgresML pattern, with a stand-in for ``pgml.embed``."""
+    if isinstance(scratch.dialect.generated, Unsupported) or scratch.name not in ("postgresql", "sqlite"):
+        with pytest.raises((UnsupportedByDatabase, dorm.DatabaseError)):
+            create_tables(scratch.connection, (Article,))
+        return
+    create_tables(scratch.connection, ())
+    install_embedder(scratch)
+    create_tables(scratch.connection, (Article,))
+    Article.objects.create(body="abc")
+    assert Article.objects.get().embedding == [3, 97, 5]
+    asked = InDatabaseEmbedding("demo_embed", "small", Value("abd"))
+    rows = Article.objects.annotate(distance=L2Distance("embedding", asked), asked=asked)
+    assert (rows.get().distance, rows.get().asked) == (0, [3, 97, 5])
+    assert rows.values("asked").order_by("distance")[0] == {"asked": [3, 97, 5]}
+    again = Article.objects.annotate(value=InDatabaseEmbedding("demo_embed", "s", "body", dimensions=3))
+    assert again.get().value == [3, 97, 1]
+
+
+@pytest.mark.parametrize("function, model", [("f(); --", "m"), ("pgml.embed", "m'); --"), ("1f", "m")])
+def test_what_is_no_name_stays_out_of_the_statement(function: str, model: str) -> None:
+    with pytest.raises(ValueError, match="is not a plain name"):
+        InDatabaseEmbedding(function, model, "body")
+
+
+ARRAYS = {"full": [[1, 2], [3, 4]], "half": [[0.5, 2]], "sparse": [[0, 2], [0, 0]], "bits": ["10", "01"]}
+
+
+def test_arrays_of_vectors(scratch: Database) -> None:
+    if scratch.name != "postgresql":
+        with pytest.raises(NotImplementedError, match="ArrayField is only supported on PostgreSQL"):
+            create_tables(scratch.connection, (Gallery,))
+        return
+    create_tables(scratch.connection, (Gallery,))
+    Gallery.objects.create(**ARRAYS)
+    Gallery.objects.bulk_create([Gallery(full=[[5, 6], None]), Gallery(full=[]), Gallery()])
+    row = Gallery.objects.order_by("pk")[0]
+    assert (row.full, row.half, row.bits) == (ARRAYS["full"], ARRAYS["half"], ARRAYS["bits"])
+    assert [vector.to_list() for vector in row.sparse] == ARRAYS["sparse"]
+    row.full = [*row.full, [9, 9]]
+    row.save()
+    expected = [[[1, 2], [3, 4], [9, 9]], [[5, 6], None], [], None]
+    assert [row.full for row in Gallery.objects.order_by("pk")] == expected
+    assert list(Gallery.objects.order_by("pk").values_list("full", flat=True)) == expected
+    assert Gallery.objects.filter(full__array_contains=[[9, 9]]).count() == 1
+    assert Gallery.objects.filter(full__overlap=[[5, 6], [0, 0]]).count() == 1
+    assert Gallery.objects.filter(full=[[5, 6], None]).count() == 1
+    assert Gallery.objects.filter(full__len=3).count() == 1
+    row.refresh_from_db()
+    assert get_connection().execute("SELECT 1 AS one")[0]["one"] == 1
+
+
+OPTIONS = """
+from dorm_vector import BitField, HalfVectorField, SparseVector, SparseVectorField
+
+class Item(dorm.Model):
+    full = VectorField(3, {options}, default=[1, 2, 3])
+    half = HalfVectorField(3, {options}, default=[1, 2, 3])
+    sparse = SparseVectorField(3, {options}, default={sparse})
+    bits = BitField(3, {options}, default="101")
+"""
+READ = """
+from dorm.db.connection import get_connection
+Item.objects.create()
+item = Item.objects.get()
+print(item.full, item.half, item.sparse.to_list(), item.bits)
+"""
+
+
+@pytest.mark.parametrize("sparse", ["[0, 2, 0]", "SparseVector({1: 2}, 3)"])
+def test_defaults_of_every_element_type(scratch: Database, tmp_path: Path, sparse: str) -> None:
+    project = Project(tmp_path, scratch.settings)
+    project.models(OPTIONS.format(options="null=True", sparse=sparse))
+    project.dorm("makemigrations", "--enable-pgvector", "shop")
+    project.dorm("makemigrations", "shop")
+    project.dorm("migrate")
+    assert "No changes detected" in project.dorm("makemigrations", "shop")
+    expected = "[1.0, 2.0, 3.0] [1.0, 2.0, 3.0] [0.0, 2.0, 0.0] 101"
+    assert project.python(READ) == expected
+    raw = READ.replace(
+        "Item.objects.create()", "get_connection().execute_write('INSERT INTO shop_item DEFAULT VALUES')"
+    )
+    filled = raw.replace("Item.objects.get()", "Item.objects.order_by('pk')[1]")
+    assert project.python(filled) == expected, "a row written around djanorm has the column's own default"
+
+
+UNIQUE = """
+from dorm_vector import BitField, HalfVectorField, SparseVectorField
+
+class Item(dorm.Model):
+    full = VectorField(3, db_column="v1", unique=True, null=True)
+    half = HalfVectorField(3, db_column="v2", unique=True, null=True)
+    sparse = SparseVectorField(3, db_column="v3", unique=True, null=True)
+    bits = BitField(3, db_column="v4", unique=True, null=True)
+    note = dorm.CharField(max_length=9, default="")
+"""
+TWICE = """
+for name, value in {"full": [1, 2, 3], "half": [1, 2, 3], "sparse": [0, 2, 0], "bits": "101"}.items():
+    Item.objects.create(**{name: value})
+    try:
+        Item.objects.create(**{name: value})
+    except dorm.IntegrityError:
+        print(name, Item.objects.filter(**{name: value}).count())
+    item, made = Item.objects.get_or_create(**{name: value})
+    assert not made
+    Item.objects.filter(pk=item.pk).update(note=name)
+    item = Item.objects.get(pk=item.pk)
+    item.save()
+print(Item.objects.count(), Item.objects.filter(full__isnull=True).count())
+"""
+
+
+def test_unique_columns_under_other_names(scratch: Database, tmp_path: Path) -> None:
+    project = Project(tmp_path, scratch.settings)
+    project.models(UNIQUE)
+    project.dorm("makemigrations", "--enable-pgvector", "shop")
+    project.dorm("makemigrations", "shop")
+    project.dorm("migrate")
+    assert "No changes detected" in project.dorm("makemigrations", "shop")
+    assert project.python(TWICE).splitlines() == ["full 1", "half 1", "sparse 1", "bits 1", "4 3"]
+    project.dorm("migrate", "shop", "zero")
