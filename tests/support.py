@@ -28,6 +28,7 @@ from dorm_vector import (
 from dorm_vector.dialects import DIALECTS, Dialect, Unsupported, dialect_named
 from dorm_vector.dialects.base import Operand, SearchOption
 from dorm_vector.djanorm.repairs import REPAIRS, Repair
+from dorm_vector.routines import Routine
 
 ROOT = Path(__file__).parents[1]
 README, TABLE = ROOT / "README.md", ROOT / "docs/support.md"
@@ -144,8 +145,13 @@ def missing(_argument: str, _page: Path) -> str:
     lines = []
     for dialect in dialects():
         for claim, names in lacking(dialect).items():
-            lines.append(f"- **{dialect.title}**, {' and '.join(names)}: {claim.reason} {claim.instead} {see(claim)}")
+            lines.append(f"- **{dialect.title}**, {enumerated(names)}: {claim.reason} {claim.instead} {see(claim)}")
     return "\n".join(lines)
+
+
+def enumerated(names: list[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def lacking(dialect: Dialect) -> dict[Unsupported, list[str]]:
@@ -154,6 +160,7 @@ def lacking(dialect: Dialect) -> dict[Unsupported, list[str]]:
         ((f"{name} column", dialect.forms.get(element)) for element, name in ELEMENTS.items()),
         ((label_of(metric), dialect.distances[metric]) for metric in metrics()),
         ((f"{label} index", dialect.indexes[kind]) for kind, label in KINDS.items()),
+        ((f"the function {routine.value}", dialect.routines.get(routine)) for routine in Routine),
     )
     for name, claim in named:
         if isinstance(claim, Unsupported):
@@ -222,6 +229,18 @@ def statements_of(dialect: Dialect, index: HnswIndex | IvfflatIndex) -> str:
 
 def extension(_argument: str, _page: Path) -> str:
     return fenced((d.title, joined([*d.enable, d.version_query]) or "-- nothing") for d in dialects())
+
+
+def routines(_argument: str, _page: Path) -> str:
+    known = dialects()
+    rows = [[routine.value, *(spelled(dialect, routine) for dialect in known)] for routine in Routine]
+    return table(["", *(dialect.title for dialect in known)], rows)
+
+
+def spelled(dialect: Dialect, routine: Routine) -> str:
+    template = dialect.routines.get(routine)
+    # A pipe ends a cell.
+    return f"`{template}`".replace("|", "\\|") if isinstance(template, str) else "no"
 
 
 def options(_argument: str, _page: Path) -> str:
@@ -316,6 +335,7 @@ WRITERS: dict[str, Callable[[str, Path], str]] = {
     "index": index_sql,
     "extension": extension,
     "options": options,
+    "routines": routines,
     "sql": accepted,
     "repairs": repairs,
 }
