@@ -13,7 +13,7 @@ from .djanorm.compiling import Scope, scope
 from .elements import Element
 from .exceptions import UnsuitableDistance
 from .metrics import Metric
-from .operands import VALUE_TYPES, VALUES, Shape, compiled, path_of, require_dimensions, shape_of, widened
+from .operands import VALUE_TYPES, VALUES, Shape, compiled, path_of, require_dimensions, vector_shape_of, widened
 from .sparse import SparseVector
 from .vector import Vector
 
@@ -102,7 +102,7 @@ class VectorDistance(Expression):
         return write(self.metric, left, right, dimensions)
 
     def _operands(self, where: Scope) -> tuple[Operand, Operand, int]:
-        shape = shape_of(self.field_path, where) or Shape(Element.FLOAT32, None, path_of(self.field_path))
+        shape = vector_shape_of(self.field_path, where) or Shape(Element.FLOAT32, None, path_of(self.field_path))
         if shape.element not in self.metric.elements:
             raise UnsuitableDistance(
                 f"{type(self).__name__} does not measure the {shape.element.value} of {shape.label}."
@@ -118,7 +118,7 @@ class VectorDistance(Expression):
 
     def _shape_of_vector(self, vector: Any, shape: Shape, where: Scope) -> Shape:
         unknown = Element.FLOAT32 if path_of(vector) else shape.element
-        return shape_of(vector, where) or Shape(unknown, None, "")
+        return vector_shape_of(vector, where) or Shape(unknown, None, "")
 
     def _as_the_column(self, shape: Shape) -> Any:
         vector: Any = self.vector

@@ -11,7 +11,7 @@ from .djanorm.compiling import Names, Scope, scope
 from .elements import Element
 from .exceptions import DimensionMismatch, UnsuitableFunction
 from .expressions import Expression
-from .operands import Shape, as_operand, compiled, number, path_of, require_dimensions, shape_of, widened
+from .operands import Shape, as_operand, compiled, number, path_of, require_dimensions, vector_shape_of, widened
 from .routines import Routine
 from .vector import Vector
 
@@ -48,7 +48,7 @@ class VectorFunction(Expression):
 
     def _input(self, names: Names) -> Shape:
         """Return the shape of the operand; UnsuitableFunction for bits."""
-        shape = shape_of(self.expression, names) or Shape(Element.FLOAT32, None, path_of(self.expression))
+        shape = vector_shape_of(self.expression, names) or Shape(Element.FLOAT32, None, path_of(self.expression))
         if shape.element is Element.BIT and Element.BIT not in self.native:
             raise UnsuitableFunction(f"{type(self).__name__} takes numbers; {shape.label} holds bits.")
         return shape
@@ -234,7 +234,7 @@ class VectorArithmetic(VectorExpression):
         return left, right
 
     def _side_shape(self, side: Any, names: Names) -> Shape:
-        shape = shape_of(side, names) if not isinstance(side, (int, float)) else None
+        shape = vector_shape_of(side, names) if not isinstance(side, (int, float)) else None
         if shape is not None and shape.element is Element.BIT:
             raise UnsuitableFunction(f"{type(self).__name__} takes numbers; {shape.label} holds bits.")
         return shape or Shape(Element.FLOAT32, None, "")

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from dorm.expressions import F, OuterRef, Subquery
+from dorm.fields import BinaryField, Field
 
 from .bits import Bit
 from .dialects.base import Operand
 from .djanorm.compiling import Names, Scope
 from .elements import Element
-from .exceptions import DimensionMismatch
+from .exceptions import DimensionMismatch, InvalidVector
 from .sparse import SparseVector
 from .vector import HalfVector, Vector
 
@@ -61,6 +62,14 @@ def shape_of(operand: Any, names: Names) -> Shape | None:
     if isinstance(found, tuple):
         return shape_of(*found)
     return _of_field(found) if hasattr(found, "to_vector") else None
+
+
+def vector_shape_of(operand: Any, names: Names) -> Shape | None:
+    """Return the shape of what has to be a vector; InvalidVector for a field that holds none, before it is sent."""
+    found = None if isinstance(operand, VALUES) or hasattr(operand, "shape") else names.source(operand)
+    if isinstance(found, Field) and not (isinstance(found, BinaryField) or hasattr(found, "dimensions")):
+        raise InvalidVector(f"{found.model.__name__}.{found.name} holds no vectors: it is a {type(found).__name__}.")
+    return shape_of(operand, names)
 
 
 def _of_field(field: Any) -> Shape:

@@ -10,10 +10,19 @@ import pytest
 from dorm import Count, Exists, F, Max, Min, OuterRef, Q, Subquery
 from dorm.functions import Coalesce
 from dorm.queryset import Prefetch
+from dorm.transaction import atomic
 
-from dorm_vector import CosineDistance, DimensionMismatch, L1Distance, L2Distance, MaxInnerProduct, as_vector
+from dorm_vector import (
+    CosineDistance,
+    DimensionMismatch,
+    InvalidVector,
+    L1Distance,
+    L2Distance,
+    MaxInnerProduct,
+    as_vector,
+)
 from tests.databases import Database
-from tests.models import Author, Chunk, Document
+from tests.models import Author, Chunk, Document, Package
 
 QUERY = [1.0, 0.0, 0.0]
 NEAR, MIDDLE, FAR = [1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [-1.0, 0.0, 5.0]
@@ -386,3 +395,29 @@ def test_max_inner_product_is_negative(documents: list[Document]) -> None:
         ("near", pytest.approx(-2)),
         ("far", pytest.approx(2)),
     ]
+
+
+def not_vectors() -> dict[str, Any]:
+    titles, shorter = Document.objects.values("title")[:1], Package.objects.values("embedding")[:1]
+    by_title = Document.objects.order_by(L2Distance("embedding", OuterRef("title"))).values("pk")[:1]
+    by_package = Document.objects.order_by(L2Distance("embedding", OuterRef("embedding"))).values("pk")[:1]
+    return {
+        "left": (Document, L2Distance("title", QUERY), r"Document\.title holds no vectors: it is a CharField\."),
+        "right": (Document, L2Distance("embedding", F("title")), r"Document\.title holds no vectors"),
+        "subquery": (Document, L2Distance("embedding", Subquery(titles)), r"Document\.title holds no vectors"),
+        "outer": (Document, Subquery(by_title), r"Document\.title holds no vectors"),
+        "longer": (Document, L2Distance("embedding", Subquery(shorter)), "3 dimensions; Package.embedding has 16"),
+        "longer outer": (Package, Subquery(by_package), "3 dimensions; Package.embedding has 16"),
+    }
+
+
+@pytest.mark.parametrize("case", not_vectors())
+def test_what_has_no_distance_is_refused_before_it_is_sent(documents: list[Document], case: str) -> None:
+    """The transaction goes on: some databases end it where a distance fails."""
+    model, expression, message = not_vectors()[case]
+    with atomic():
+        Author.objects.create(name="Bob")
+        with pytest.raises(InvalidVector, match=message):
+            list(model.objects.annotate(value=expression))
+        Author.objects.create(name="Eve")
+    assert Author.objects.count() == 3
