@@ -37,7 +37,10 @@ class Bit(bytes):
     @classmethod
     def from_binary(cls, data: bytes) -> Self:
         """Read what PostgreSQL's ``bit_send`` writes: int32 length, then the bits."""
-        return cls(bytes(data[4:]), _HEADER.unpack_from(data)[0])
+        length = _HEADER.unpack_from(data)[0] if len(data) > _HEADER.size else 0
+        if length < 1 or len(data) != _HEADER.size + (length + 7) // 8:
+            raise InvalidVector(f"{len(data)} bytes are not the binary form of bits: its header says otherwise.")
+        return cls(bytes(data[4:]), length)
 
     @classmethod
     def from_wire(cls, data: Any, dimensions: int) -> Self:
@@ -68,6 +71,17 @@ class Bit(bytes):
         """Return PostgreSQL's binary form."""
         return _HEADER.pack(self._length) + bytes(self)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Bit):
+            return NotImplemented
+        return self._length == other._length and bytes(self) == bytes(other)
+
+    def __ne__(self, other: object) -> bool:
+        # bytes has one of its own.
+        return not self == other
+
+    __hash__ = bytes.__hash__
+
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.to_text(),)
 
@@ -94,4 +108,4 @@ def _text(value: Any) -> str:
             break
     if not isinstance(value, Iterable):
         raise InvalidVector(f"{value!r} is not a bit string. Write it as '10110', or give booleans.")
-    return "".join({True: "1", False: "0"}.get(bit, "?") for bit in value)
+    return "".join("1" if bit == 1 else "0" if bit == 0 else "?" for bit in value)

@@ -23,8 +23,8 @@ class SparseVector(bytes):
     """Hold the non-zero values of a vector of up to 10^9 dimensions, at most 16,000 of them.
 
     ``SparseVector({0: 1.5, 7: -2.0}, 1000)`` takes 0-based positions and the dimensions; one argument takes anything
-    dense that a Vector takes, a scipy sparse array of one row, pgvector's SparseVector, or its text ``{1:1.5,8:-2}/1000``
-    (1-based). Up to 16,000 dimensions its bytes are those of the dense vector, so that every database can store it.
+    dense that a Vector takes, a scipy sparse array of one row, pgvector's SparseVector, or its text,
+    ``{1:1.5,8:-2}/1000`` (1-based). Up to 16,000 dimensions its bytes are those of the dense vector, so that every database can store it.
     """
 
     element: ClassVar[Element] = Element.SPARSE
@@ -55,7 +55,9 @@ class SparseVector(bytes):
     @classmethod
     def from_binary(cls, data: bytes) -> Self:
         """Read what PostgreSQL's ``sparsevec_send`` writes."""
-        dimensions, count, _unused = _HEADER.unpack_from(data)
+        dimensions, count, unused = _HEADER.unpack_from(data) if len(data) >= _HEADER.size else (0, 0, 1)
+        if unused or len(data) != _HEADER.size + 8 * count:
+            raise InvalidVector(f"{len(data)} bytes are not pgvector's binary form: its header says otherwise.")
         indices = struct.unpack_from(f">{count}i", data, _HEADER.size)
         values = struct.unpack_from(f">{count}f", data, _HEADER.size + 4 * count)
         return cls(dict(zip(indices, values, strict=True)), dimensions)
@@ -96,10 +98,11 @@ class SparseVector(bytes):
         return Vector(self.to_list())
 
     def to_coo(self) -> Any:
-        """Return a scipy ``coo_array`` of one axis; needs scipy."""
+        """Return a scipy ``coo_array`` of one row, as pgvector does; needs scipy."""
         from scipy.sparse import coo_array
 
-        return coo_array((self.values(), (self.indices(),)), shape=(self._dimensions,))
+        row = [0] * len(self._elements)
+        return coo_array((self.values(), (row, self.indices())), shape=(1, self._dimensions))
 
     def to_text(self) -> str:
         pairs = ",".join(f"{index + 1}:{value!r}" for index, value in self._elements.items())
@@ -111,6 +114,17 @@ class SparseVector(bytes):
         body = struct.pack(f">{count}i{count}f", *self._elements, *self._elements.values())
         return _HEADER.pack(self._dimensions, count, 0) + body
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SparseVector):
+            return NotImplemented
+        return self._dimensions == other._dimensions and bytes(self) == bytes(other)
+
+    def __ne__(self, other: object) -> bool:
+        # bytes has one of its own.
+        return not self == other
+
+    __hash__ = bytes.__hash__
+
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._elements, self._dimensions)
 
@@ -121,6 +135,9 @@ class SparseVector(bytes):
 
 
 def _elements_of(value: Any, dimensions: int | None) -> tuple[dict[int, float], int]:
+    # First: one of scipy's is a mapping, too.
+    if hasattr(value, "tocoo"):
+        return _scipy(value)
     if isinstance(value, Mapping):
         if dimensions is None:
             raise InvalidVector("a sparse vector of positions needs its dimensions: SparseVector({0: 1.0}, 3).")
@@ -130,17 +147,19 @@ def _elements_of(value: Any, dimensions: int | None) -> tuple[dict[int, float], 
         return text.to_dict(), text.dimensions()
     if hasattr(value, "indices") and hasattr(value, "values") and hasattr(value, "dimensions"):
         return _nonzero(zip(value.indices(), value.values(), strict=True)), int(value.dimensions())
-    if hasattr(value, "tocoo"):
-        return _scipy(value)
     dense = Vector(value).to_list()
     return _nonzero(enumerate(dense)), len(dense)
 
 
 def _scipy(value: Any) -> tuple[dict[int, float], int]:
-    coo = value.tocoo()
+    coo = value.tocoo().copy()
+    # Two values at one place are their sum.
+    coo.sum_duplicates()
     if coo.ndim == 2 and coo.shape[0] != 1:
         raise InvalidVector(f"a sparse array of shape {coo.shape} is not a vector. Give one row.")
-    pairs = sorted(zip(coo.coords[-1].tolist(), coo.data.tolist(), strict=True))
+    # Older than scipy 1.13, it has no coords.
+    positions = coo.coords[-1] if hasattr(coo, "coords") else coo.col
+    pairs = sorted(zip(positions.tolist(), coo.data.tolist(), strict=True))
     return _nonzero(pairs), int(coo.shape[-1])
 
 

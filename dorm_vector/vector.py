@@ -57,11 +57,11 @@ class Vector(bytes):
     @classmethod
     def from_binary(cls, data: bytes) -> Self:
         """Read what PostgreSQL's ``vector_send`` writes: uint16 length, uint16 zero, big-endian float32."""
-        return cls(_swapped(data[4:]))
+        return cls(_swapped(_body(data, 4)))
 
     @classmethod
     def from_wire(cls, data: Any, dimensions: int) -> Self:
-        """Read what a driver gave for a column of that many dimensions: packed bytes, pgvector's binary form or text."""
+        """Read what a driver gave for a column of that many dimensions: packed bytes, binary form or text."""
         return bytes.__new__(cls, from_wire(data, dimensions))
 
     def dimensions(self) -> int:
@@ -83,7 +83,8 @@ class Vector(bytes):
 
     def __repr__(self) -> str:
         # Short and by value: it ends in query logs and in djanorm's cache keys.
-        return f"{type(self).__name__}({self.dimensions()} dimensions, sha1 {hashlib.sha1(self, usedforsecurity=False).hexdigest()})"
+        digest = hashlib.sha1(self, usedforsecurity=False).hexdigest()
+        return f"{type(self).__name__}({self.dimensions()} dimensions, sha1 {digest})"
 
     __str__ = __repr__
 
@@ -112,17 +113,24 @@ class HalfVector(Vector):
     @classmethod
     def from_binary(cls, data: bytes) -> Self:
         """Read what PostgreSQL's ``halfvec_send`` writes: uint16 length, uint16 zero, big-endian float16."""
-        return bytes.__new__(cls, _from_halves(data[4:], ">"))
+        return cls(_from_halves(_body(data, 2), ">"))
 
     @classmethod
     def from_wire(cls, data: Any, dimensions: int) -> Self:
         # No half is as small as the header would be as a float32.
         if len(data) == 2 * dimensions + 4 and data[:4] == _PG_HEADER.pack(dimensions, 0):
-            return cls.from_binary(bytes(data))
+            return bytes.__new__(cls, _from_halves(data[4:], ">"))
         return bytes.__new__(cls, from_wire(data, dimensions))
 
     def to_binary(self) -> bytes:
         return _PG_HEADER.pack(self.dimensions(), 0) + struct.pack(f">{self.dimensions()}e", *_floats(self))
+
+
+def _body(data: bytes, size: int) -> bytes:
+    """Return what follows the header of a binary form; raises InvalidVector where the header says otherwise."""
+    if len(data) < 4 or bytes(data[:4]) != _PG_HEADER.pack((len(data) - 4) // size, 0) or len(data) % size:
+        raise InvalidVector(f"{len(data)} bytes are not pgvector's binary form: its header says otherwise.")
+    return bytes(data[4:])
 
 
 def _from_halves(data: bytes, order: str) -> bytes:
