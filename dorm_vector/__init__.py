@@ -12,6 +12,8 @@ from .djanorm.sqlite_vec import SqliteVecTier, load_sqlite_vec_extension, sqlite
 from .elements import Element
 from .exceptions import (
     DimensionMismatch,
+    HalfPrecisionWarning,
+    IndexWouldWait,
     InvalidVector,
     UnsuitableDistance,
     UnsuitableFunction,
@@ -65,11 +67,13 @@ __all__ = [
     "DimensionMismatch",
     "Element",
     "GeneratedVectorField",
+    "HalfPrecisionWarning",
     "HalfVector",
     "HalfVectorField",
     "HammingDistance",
     "HnswIndex",
     "InDatabaseEmbedding",
+    "IndexWouldWait",
     "InnerProduct",
     "InvalidVector",
     "IvfflatIndex",

@@ -37,6 +37,14 @@ class VectorsWouldBeLost(VectorError, MigrationError):
     """A migration that would destroy stored vectors; nothing has been changed."""
 
 
+class IndexWouldWait(VectorError, MigrationError):
+    """A concurrent build that would wait for its own migration; nothing has been built."""
+
+
+class HalfPrecisionWarning(UserWarning):
+    """An index is in half precision, because its vectors have more dimensions than fit in full."""
+
+
 def at_row(error: Exception, row: int | None) -> Exception:
     """Return the error of row number ``row``, from 0: of the same class, with the row in its text and as ``row``."""
     if row is None:

@@ -10,6 +10,7 @@ from dorm.models import Model
 from .bits import Bit
 from .dialects.base import SQL, Operand
 from .djanorm.compiling import Scope, scope
+from .djanorm.index_use import as_indexed
 from .elements import Element
 from .exceptions import UnsuitableDistance
 from .metrics import Metric
@@ -98,6 +99,8 @@ class VectorDistance(Expression):
         if self.vector is None:
             return where.dialect.null_distance, []
         left, right, dimensions = self._operands(where)
+        if ranking and isinstance(self.field_path, str):
+            left, right = as_indexed(self.metric, where.field(self.field_path), where, left, right)
         write = where.dialect.rank if ranking else where.dialect.distance
         return write(self.metric, left, right, dimensions)
 

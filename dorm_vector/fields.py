@@ -10,7 +10,7 @@ from dorm.fields import Field
 
 from .bits import Bit
 from .dialects import dialect_for
-from .djanorm.models import adopt_model
+from .djanorm.models import adopt_model, check_indexes
 from .elements import Element
 from .exceptions import DimensionMismatch, InvalidVector
 from .sparse import MAX_DIMENSIONS as MAX_SPARSE_DIMENSIONS
@@ -54,6 +54,7 @@ class VectorField(Field[Any]):
         super().contribute_to_class(cls, name)
         setattr(cls, name, self)
         adopt_model(cls)
+        check_indexes(self)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:

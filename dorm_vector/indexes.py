@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 from dorm.expressions import Q
 from dorm.indexes import Index
 
-from .dialects import Dialect
+from .build_options import BuildOptions, checked_build_options
+from .dialects import Dialect, Unsupported
+from .elements import Element
+from .index_forms import PRECISIONS, indexed, require_fitting
 from .metrics import Metric
 
-OPCLASSES: Mapping[str, Metric] = {
-    "vector_l2_ops": Metric.L2,
-    "vector_cosine_ops": Metric.COSINE,
-    "vector_ip_ops": Metric.INNER_PRODUCT,
-    "vector_l1_ops": Metric.L1,
+_SHORT = {
+    Metric.L2: "l2",
+    Metric.COSINE: "cosine",
+    Metric.INNER_PRODUCT: "ip",
+    Metric.L1: "l1",
+    Metric.HAMMING: "hamming",
+    Metric.JACCARD: "jaccard",
 }
+OPCLASSES: Mapping[str, tuple[Element, Metric]] = {
+    f"{element.value}_{short}_ops": (element, metric)
+    for element in Element
+    for metric, short in _SHORT.items()
+    if element in metric.elements
+}
+_NUMBERS = tuple(metric for metric in Metric if Element.FLOAT32 in metric.elements)
+
+
+@dataclass(frozen=True)
+class _Column:
+    element: Element
+    dimensions: int = 1
+    label: str = "a column"
 
 
 class VectorIndex(Index):
     """An index on one vector field. Use HnswIndex or IvfflatIndex."""
 
     kind: ClassVar[str]
-    metrics: ClassVar[frozenset[Metric]]
+    metrics: ClassVar[tuple[Metric, ...]]
+    elements: ClassVar[frozenset[Element]]
     ranges: ClassVar[Mapping[str, range]]
 
     def __init__(
@@ -33,76 +55,177 @@ class VectorIndex(Index):
         opclass: str | None = None,
         *,
         distance: str | None = None,
+        precision: str | None = None,
+        dimensions: int | None = None,
         condition: Q | None = None,
-        **parameters: int,
+        build_options: BuildOptions | None = None,
+        **parameters: Any,
     ) -> None:
         if len(fields) != 1:
-            raise ValueError(
-                f"{type(self).__name__} indexes one vector field; got {list(fields)}. Declare one index each."
-            )
-        self.opclass = self._chosen_opclass(opclass, distance)
-        self._check(parameters)
+            raise self._error(f" indexes one vector field; got {list(fields)}. Declare one index each.")
+        if precision not in (None, *PRECISIONS):
+            raise self._error(f"(precision={precision!r}): want one of {', '.join(PRECISIONS)}, or leave it out.")
+        if dimensions is not None:
+            self._check("dimensions", dimensions, range(1, 64_001))
+        for parameter, value in parameters.items():
+            self._check(parameter, value, self.ranges[parameter])
+        self.precision, self.dimensions = precision, dimensions
+        self.metric, self.measure = self._metrics(opclass, distance)
+        self._asked_opclass = opclass
         super().__init__(list(fields), name, method=self.kind, opclasses=[self.opclass], condition=condition)
         self.with_options = dict(parameters)
+        self.build_options = checked_build_options(type(self).__name__, build_options)
 
     @property
-    def metric(self) -> Metric:
-        return OPCLASSES[self.opclass]
+    def opclass(self) -> str:
+        """The opclass that was asked for; else that of a VectorField, or of a BitField for a distance between bits."""
+        numbers = PRECISIONS.get(self.precision or "", Element.FLOAT32)
+        return self._asked_opclass or self.opclass_of(
+            numbers if Element.FLOAT32 in self.measure.elements else Element.BIT
+        )
+
+    def opclass_of(self, element: Element) -> str:
+        return f"{element.value}_{_SHORT[self.measure]}_ops"
+
+    def check(self, field: Any) -> None:
+        """Raise ValueError where the index is not one for such a field."""
+        held = PRECISIONS.get(self.precision or "", field.element)
+        if self.metric not in self.metrics_of(field.element):
+            wanted = " or ".join(f"distance={metric.value!r}" for metric in self.metrics_of(field.element)) or "none"
+            raise self._error(
+                f" on {field.label}: {field.element.value} has no {self.metric.value} index. Use {wanted}."
+            )
+        if self.precision and (held is field.element or field.element not in (Element.FLOAT32, Element.HALF)):
+            raise self._error(f"(precision={self.precision!r}) on {field.label}: {field.element.value} needs none.")
+        if self.dimensions and (
+            field.element not in (Element.FLOAT32, Element.HALF) or self.dimensions >= field.dimensions
+        ):
+            raise self._error(
+                f"(dimensions={self.dimensions}) on {field.label}: want fewer than the {field.dimensions} of a"
+                " VectorField or HalfVectorField."
+            )
+        if self._asked_opclass not in (None, self.opclass_of(held)):
+            raise self._error(
+                f"(opclass={self._asked_opclass!r}) on {field.label}: it holds {held.value}."
+                f" Use {self.opclass_of(held)!r}, or distance={self.metric.value!r}."
+            )
+
+    def metrics_of(self, element: Element) -> list[Metric]:
+        """Return the distances that the index can serve on a column of that type."""
+        known = _NUMBERS if self.precision == "bit" else self.metrics
+        return [metric for metric in known if element in metric.elements and element in self.elements]
 
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         """Return the path, arguments and keywords that make this index again."""
-        options: dict[str, Any] = {
-            "fields": list(self.fields),
-            "name": self.name or None,
-            "opclass": self.opclass,
-            **self.with_options,
-        }
-        if self.condition is not None:
-            options["condition"] = self.condition
-        return f"dorm_vector.{type(self).__name__}", (), options
+        options: dict[str, Any] = {"fields": list(self.fields), "name": self.name or None}
+        if self._asked_opclass is not None:
+            options["opclass"] = self._asked_opclass
+        if self._asked_opclass is None or self.precision == "bit":
+            options["distance"] = self.metric.value
+        options |= {"precision": self.precision, "dimensions": self.dimensions, **self.with_options}
+        options |= {"condition": self.condition, "build_options": self.build_options or None}
+        given = {key: value for key, value in options.items() if value is not None or key == "name"}
+        return f"dorm_vector.{type(self).__name__}", (), given
 
-    def statements(self, dialect: Dialect, name: str, table: str, column: str, condition: str = "") -> list[str]:
-        """Return the SQL that builds the index; none where the database searches exactly without one."""
-        options = ", ".join(f"{key} = {value}" for key, value in self.with_options.items())
+    def statements(
+        self,
+        dialect: Dialect,
+        name: str,
+        table: str,
+        column: str,
+        condition: str = "",
+        *,
+        field: Any = None,
+        rows: int = 0,
+    ) -> list[str]:
+        """Return the SQL that builds the index over that many rows; none where searches are exact without one.
+
+        Without ``field``, of a column of the type that the opclass is for.
+        """
+        field = field or _Column(OPCLASSES[self.opclass][0])
+        self.check(field)
+        held = indexed(self, field, dialect)
+        if held is None or isinstance(dialect.indexes[self.kind], Unsupported):
+            return []
+        require_fitting(held, field, self.kind, dialect)
+        expression = f'"{column}"'
+        if held.is_reduced:
+            expression = f"({held.template.format(operand=expression)})"
+        parameters = self.parameters(rows)
         return dialect.create_index(
             self.kind,
             name=name,
             table=table,
             column=column,
-            opclass=self.opclass,
-            options=f" WITH ({options})",
+            expression=expression,
+            opclass=self.opclass_of(held.element),
+            options=f" WITH ({', '.join(f'{key} = {value}' for key, value in parameters.items())})",
             condition=f" WHERE {condition}" if condition else "",
+            metric=(dialect.index_rules.metrics or {}).get(self.metric, ""),
+            # On the lowest layer of such a graph, where all rows are.
+            links=str(2 * parameters.get("m", 0)),
+            **{key: str(value) for key, value in parameters.items()},
         )
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether a parameter depends on how many rows there are."""
+        return False
+
+    def parameters(self, rows: int) -> dict[str, int]:
+        """Return the parameters of a build over that many rows."""
+        return dict(self.with_options)
+
+    def serves(self, field: Any, metric: Metric, dialect: Dialect) -> bool:
+        """Tell whether the database has this index for searches of the field by the metric."""
+        built = not isinstance(dialect.indexes[self.kind], Unsupported)
+        return built and self.metric is metric and list(self.fields) == [field.name]
 
     def create_sql(self, table: str, *, vendor: str = "") -> tuple[str, str]:
         # djanorm asks this way only when it rebuilds a table on SQLite, which has nothing to build.
         return "SELECT 1", "SELECT 1"
 
-    def _chosen_opclass(self, opclass: str | None, distance: str | None) -> str:
-        if opclass is not None and distance is not None:
-            raise ValueError(f"{type(self).__name__} takes opclass or distance, not both.")
-        by_distance = {metric.value: name for name, metric in OPCLASSES.items() if metric in self.metrics}
-        if distance is not None and distance not in by_distance:
-            raise ValueError(f"{type(self).__name__}(distance={distance!r}): want one of {', '.join(by_distance)}.")
-        chosen = by_distance[distance] if distance else opclass or "vector_l2_ops"
-        if chosen not in by_distance.values():
-            wanted = ", ".join(by_distance.values())
-            raise ValueError(f"{type(self).__name__}(opclass={chosen!r}): want one of {wanted}.")
-        return chosen
+    def _metrics(self, opclass: str | None, distance: str | None) -> tuple[Metric, Metric]:
+        """Return the distance of the queries, and the one that the index itself measures."""
+        is_bits = self.precision == "bit"
+        if opclass is not None and distance is not None and not is_bits:
+            raise self._error(" takes opclass or distance, not both.")
+        known = _NUMBERS if self.precision else self.metrics
+        if distance is not None and distance not in known:
+            raise self._error(f"(distance={distance!r}): want one of {', '.join(known)}.")
+        if opclass is not None and opclass not in self._opclasses():
+            raise self._error(f"(opclass={opclass!r}): want one of {', '.join(self._opclasses())}.")
+        asked = OPCLASSES[opclass][1] if opclass else None
+        if is_bits:
+            return Metric(distance or Metric.L2), asked or Metric.HAMMING
+        metric = asked or Metric(distance or Metric.L2)
+        return metric, metric
 
-    def _check(self, parameters: Mapping[str, Any]) -> None:
-        for name, value in parameters.items():
-            allowed = self.ranges[name]
-            if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
-                raise ValueError(
-                    f"{type(self).__name__}({name}={value!r}): want a whole number from {allowed[0]} to {allowed[-1]}."
-                )
+    def _opclasses(self) -> list[str]:
+        held = PRECISIONS.get(self.precision or "")
+        return [
+            name
+            for name, (element, metric) in OPCLASSES.items()
+            if metric in self.metrics and element in self.elements and held in (None, element)
+        ]
+
+    def _check(self, name: str, value: Any, allowed: range) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
+            raise self._error(f"({name}={value!r}): want a whole number from {allowed[0]} to {allowed[-1]}.")
+
+    def _error(self, text: str) -> ValueError:
+        return ValueError(f"{type(self).__name__}{text}")
+
+    def meaning(self) -> tuple[Any, ...]:
+        """Return what two spellings of one index have in common; how it is built makes no other index."""
+        parts = (self.metric, self.measure, self.precision, self.dimensions, tuple(self.with_options.items()))
+        return (type(self), self.name, tuple(self.fields), *parts, repr(self.condition))
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and repr(self) == repr(other)
+        return isinstance(other, VectorIndex) and self.meaning() == other.meaning()
 
     def __hash__(self) -> int:
-        return hash(repr(self))
+        return hash(self.meaning())
 
     def __repr__(self) -> str:
         options = ", ".join(f"{key}={value!r}" for key, value in self.deconstruct()[2].items())
@@ -112,13 +235,16 @@ class VectorIndex(Index):
 class HnswIndex(VectorIndex):
     """A graph index: the best recall for its speed, slower to build.
 
-    ``distance`` ("l2", "cosine", "inner_product", "l1") or ``opclass`` must be that of the queries it serves.
-    ``m`` (2 to 100) links each vector to that many others; ``ef_construction`` (4 to 1000, at least 2·m) is the search
-    width of the build. On a database without such an index it builds nothing, and searches stay exact.
+    ``distance`` ("l2", "cosine", "inner_product", "l1"; "hamming", "jaccard" on a BitField) or ``opclass`` must be that
+    of the queries it serves. ``precision="half"`` holds 16-bit numbers; ``precision="bit"`` and ``dimensions`` one bit
+    of each, and the first ones, for ``rerank()``. ``m`` (2 to 100) links each vector to that many others;
+    ``ef_construction`` (4 to 1000, at least 2·m) is the search width of the build. On a database without such an index
+    it builds nothing, and searches stay exact.
     """
 
     kind = "hnsw"
-    metrics = frozenset({Metric.L2, Metric.COSINE, Metric.INNER_PRODUCT, Metric.L1})
+    metrics = tuple(Metric)
+    elements = frozenset(Element)
     ranges: ClassVar[Mapping[str, range]] = {"m": range(2, 101), "ef_construction": range(4, 1001)}
 
     def __init__(
@@ -128,27 +254,39 @@ class HnswIndex(VectorIndex):
         opclass: str | None = None,
         *,
         distance: str | None = None,
+        precision: str | None = None,
+        dimensions: int | None = None,
         m: int = 16,
         ef_construction: int = 64,
         condition: Q | None = None,
+        build_options: BuildOptions | None = None,
     ) -> None:
         super().__init__(
-            fields, name, opclass, distance=distance, condition=condition, m=m, ef_construction=ef_construction
+            fields,
+            name,
+            opclass,
+            distance=distance,
+            precision=precision,
+            dimensions=dimensions,
+            condition=condition,
+            build_options=build_options,
+            m=m,
+            ef_construction=ef_construction,
         )
         if ef_construction < 2 * m:
-            raise ValueError(
-                f"HnswIndex(m={m}, ef_construction={ef_construction}): ef_construction must be at least {2 * m}."
-            )
+            raise self._error(f"(m={m}, ef_construction={ef_construction}): ef_construction must be at least {2 * m}.")
 
 
 class IvfflatIndex(VectorIndex):
     """An index of ``lists`` (1 to 32768) clusters: quick to build on a filled table, lower recall than HNSW.
 
-    Build it after loading: its clusters come from the rows that are there.
+    Build it after loading: its clusters come from the rows that are there. ``lists="auto"`` counts them: a thousandth
+    up to a million rows, the square root beyond. The other arguments are those of HnswIndex.
     """
 
     kind = "ivfflat"
-    metrics = frozenset({Metric.L2, Metric.COSINE, Metric.INNER_PRODUCT})
+    metrics = (Metric.L2, Metric.COSINE, Metric.INNER_PRODUCT, Metric.HAMMING)
+    elements = frozenset({Element.FLOAT32, Element.HALF, Element.BIT})
     ranges: ClassVar[Mapping[str, range]] = {"lists": range(1, 32769)}
 
     def __init__(
@@ -158,7 +296,38 @@ class IvfflatIndex(VectorIndex):
         opclass: str | None = None,
         *,
         distance: str | None = None,
-        lists: int = 100,
+        precision: str | None = None,
+        dimensions: int | None = None,
+        lists: int | Literal["auto"] = 100,
         condition: Q | None = None,
+        build_options: BuildOptions | None = None,
     ) -> None:
-        super().__init__(fields, name, opclass, distance=distance, condition=condition, lists=lists)
+        super().__init__(
+            fields,
+            name,
+            opclass,
+            distance=distance,
+            precision=precision,
+            dimensions=dimensions,
+            condition=condition,
+            build_options=build_options,
+            lists=lists,
+        )
+
+    @property
+    def counts_rows(self) -> bool:
+        return bool(self.with_options["lists"] == "auto")
+
+    def parameters(self, rows: int) -> dict[str, int]:
+        """Return the lists for that many rows, as pgvector's manual advises."""
+        if not self.counts_rows:
+            return super().parameters(rows)
+        lists = rows // 1000 if rows <= 1_000_000 else math.isqrt(rows)
+        return {"lists": min(max(lists, 1), self.ranges["lists"][-1])}
+
+    def _check(self, name: str, value: Any, allowed: range) -> None:
+        if (name, value) == ("lists", "auto"):
+            return
+        if name == "lists" and isinstance(value, str):
+            raise self._error(f'(lists={value!r}): want a whole number from 1 to {allowed[-1]}, or "auto".')
+        super()._check(name, value, allowed)

@@ -17,6 +17,7 @@ from .djanorm.searching import (
     as_search,
     block_options,
     with_options,
+    with_shortlist,
 )
 from .exceptions import InvalidVector
 from .expressions import DISTANCES, SIMILARITIES
@@ -68,6 +69,16 @@ class SearchMethods:
         ValueError for a value outside its range.
         """
         return with_options(self, options)
+
+    def rerank(self, shortlist: int, *, index: str | None = None) -> Any:
+        """Let ``nearest()`` measure only a shortlist of so many rows, found by a small index; one statement.
+
+        The index is the field's one with ``precision`` or ``dimensions`` for the distance asked for, or that of this
+        name; ValueError where there is none. The rows have their exact distances, in their order. A shortlist too short
+        for the slice, or past the filters, is made up for by an exact search. Where the database has no such index the
+        search is exact.
+        """
+        return with_shortlist(self, shortlist, index)
 
 
 class search_options:  # noqa: N801  # a context manager, called as a function is

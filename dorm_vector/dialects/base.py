@@ -91,6 +91,36 @@ class IndexRules:
     whole_table: bool = False
     """Whether it takes no condition."""
     one_per_table: bool = False
+    max_dimensions: Mapping[Element, int] = field(default_factory=dict)
+    """The most dimensions that it takes of an element type."""
+    casts: Mapping[Element, str] = field(default_factory=dict)
+    """How ``{operand}`` stands in it as ``{dimensions}`` of another type; empty where it takes only columns."""
+    prefix: str = ""
+    """The first ``{dimensions}`` of ``{operand}``."""
+    build_option: str = ""
+    """Sets ``{name}`` to ``{value}`` inside a transaction, for a build."""
+    build_option_now: str = ""
+    """Reads ``{name}`` as ``value``."""
+    concurrent: ConcurrentBuild | None = None
+
+
+@dataclass(frozen=True)
+class ConcurrentBuild:
+    """What the database demands of a build, and of a removal, that does not stop writers."""
+
+    set_option: str
+    """Sets ``{name}`` to ``{value}`` for the session."""
+    inherited: tuple[str, ...]
+    """The settings of the migration's session that this one needs."""
+    own_locks: str
+    """Finds, as ``mode``, how the migration's transaction has locked ``{table}``."""
+    exclusive: str
+    """The lock under which nobody else can use the table."""
+    waits_not_for: frozenset[str]
+    """The locks that a build does not wait for; a removal waits for all."""
+    invalid: str
+    """Finds the index ``{name}`` that a failed build left behind."""
+    drop_invalid: str
 
 
 @dataclass(frozen=True)
@@ -126,8 +156,8 @@ class Dialect:
     indexes: Mapping[str, str | Unsupported]
     """Index kind to its CREATE statement.
 
-    With ``{name} {table} {column} {opclass} {options} {condition}``, ``{metric}`` as IndexRules names it, and each of
-    the index's parameters by its own name.
+    With ``{name} {table} {column} {opclass} {options} {condition}``, ``{expression}`` (the quoted column, or what is
+    indexed of it), ``{metric}`` as IndexRules names it, and each of the index's parameters by its own name.
     """
     forms: Mapping[Element, Form | Unsupported] = field(default_factory=dict)
     """Element types that are not stored as float32 vectors are."""
@@ -287,9 +317,7 @@ class Dialect:
     def generated_column(self, column_type: str, expression: str, *, stored: bool) -> str:
         if isinstance(self.generated, Unsupported):
             raise self._refusal(self.generated)
-        return self.generated.format(
-            type=column_type, expression=expression, kind="STORED" if stored else "VIRTUAL"
-        )
+        return self.generated.format(type=column_type, expression=expression, kind="STORED" if stored else "VIRTUAL")
 
     def literal(self, vector: Any) -> str:
         return self.form(vector.element).literal.format(hex=vector.hex(), text=vector.to_text())

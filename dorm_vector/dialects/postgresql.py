@@ -9,9 +9,9 @@ from __future__ import annotations
 from ..elements import Element
 from ..metrics import Metric
 from ._postgresql import ROUTINES
-from .base import Dialect, Distance, Form, SearchOption
+from .base import ConcurrentBuild, Dialect, Distance, Form, IndexRules, SearchOption
 
-_INDEX = 'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" USING {method} ("{column}" {opclass}){options}{condition}'
+_INDEX = 'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" USING {method} ({expression} {opclass}){options}{condition}'
 
 _FORMS = {
     element: Form(
@@ -27,6 +27,30 @@ _FORMS = {
 }
 _FORMS[Element.BIT] = Form(
     "bit({dimensions})", "%s::bit varying", "bit_send({column})", "B'{text}'", max_dimensions=83_886_080
+)
+
+_INDEX_RULES = IndexRules(
+    # HNSW and IVFFlat alike. sparsevec has no limit of dimensions, and one of 1,000 non-zero elements.
+    max_dimensions={Element.FLOAT32: 2_000, Element.HALF: 4_000, Element.BIT: 64_000},
+    casts={
+        Element.FLOAT32: "({operand})::vector({dimensions})",
+        Element.HALF: "({operand})::halfvec({dimensions})",
+        Element.BIT: "binary_quantize({operand})::bit({dimensions})",
+    },
+    prefix="subvector({operand}, 1, {dimensions})",
+    build_option="SET LOCAL {name} = '{value}'",
+    build_option_now="SELECT current_setting('{name}') AS value",
+    # https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY
+    concurrent=ConcurrentBuild(
+        set_option="SELECT set_config('{name}', '{value}', false)",
+        inherited=("search_path", "role"),
+        own_locks="SELECT mode FROM pg_locks WHERE pid = pg_backend_pid() AND granted"
+        " AND relation = to_regclass('\"{table}\"')",
+        exclusive="AccessExclusiveLock",
+        waits_not_for=frozenset({"AccessShareLock", "RowShareLock", "ShareLock"}),
+        invalid="SELECT 1 AS found FROM pg_index WHERE indexrelid = to_regclass('\"{name}\"') AND NOT indisvalid",
+        drop_invalid='DROP INDEX CONCURRENTLY IF EXISTS "{name}"',
+    ),
 )
 
 _SCAN = {"strict_order": "relaxed_order"}  # IVFFlat has the one; its rows are sorted on arrival
@@ -79,6 +103,7 @@ DIALECT = Dialect(
     " WHERE attrelid = to_regclass(quote_ident(%s)) AND attnum > 0 AND NOT attisdropped",
     load="copy",
     binary_rows=True,
+    index_rules=_INDEX_RULES,
     index_in_plan="Index Scan using {name} ",
     exact_rank="{rank} + 0",
     search_options=_SEARCH_OPTIONS,

@@ -21,7 +21,7 @@ from ..dialects import Dialect
 from ..exceptions import UnsupportedByDatabase
 from ..indexes import VectorIndex
 from . import copying
-from .migrations import _condition
+from .building import condition_of, rows_query
 from .steps import Copy, Execute, Many, RawConnection, Script, Steps, Write, arun, run
 
 _STAGING = "dorm_vector_load"
@@ -233,8 +233,10 @@ def _drop(load: Load) -> Steps[None]:
 
 def _create(load: Load, connection: Any) -> Steps[None]:
     for index, column in _indexes(load):
-        name, condition = index.get_name(load.model.__name__), _condition(index, connection)
-        for statement in index.statements(load.dialect, name, load.table, column, condition):
+        name, condition = index.get_name(load.model.__name__), condition_of(index, connection)
+        counted = (yield Execute(rows_query(load.table, condition))) if index.counts_rows else [{"rows": 0}]
+        field, rows = load.model._meta.get_field(index.fields[0]), int(counted[0]["rows"])
+        for statement in index.statements(load.dialect, name, load.table, column, condition, field=field, rows=rows):
             yield Script(statement)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from dorm.migrations import operations
@@ -11,7 +12,9 @@ from dorm.migrations import operations
 from ..dialects import dialect_for
 from ..exceptions import VectorsWouldBeLost
 from ..fields import VectorField
+from ..index_forms import indexed
 from ..indexes import VectorIndex
+from .building import Place, build, said_concurrently
 from .rebuilding import standing_state
 from .repairs import repair
 
@@ -32,9 +35,7 @@ def vector_index_ddl(
     if not isinstance(operation.index, VectorIndex):
         original(operation, app_label, connection, from_state, to_state)
         return
-    index, (table, column, name) = operation.index, _place(operation, app_label, to_state)
-    for statement in index.statements(dialect_for(connection), name, table, column, _condition(index, connection)):
-        connection.execute_script(_concurrently(operation, connection, statement))
+    build(operation.index, _place(operation, app_label, to_state), connection, operation.concurrently)
 
 
 @repair(f"{_OPERATIONS}:RemoveIndex", "database_forwards", name="vector_index_ddl")
@@ -45,9 +46,7 @@ def _drop_vector_index(
     if not isinstance(operation.index, VectorIndex):
         original(operation, app_label, connection, from_state, to_state)
         return
-    table, _column, name = _place(operation, app_label, from_state)
-    for statement in dialect_for(connection).drop_index(operation.index.kind, name, table):
-        connection.execute_script(_concurrently(operation, connection, statement))
+    _drop(operation.index, _place(operation, app_label, from_state), connection, operation.concurrently)
 
 
 @repair(f"{_OPERATIONS}:AlterField", "database_forwards")
@@ -65,7 +64,29 @@ def alter_vector_field(
             _require_no_vectors(operation, app_label, connection, from_state, old, new)
         if _column_sql(operation.name, old, connection) == _column_sql(operation.name, new, connection):
             return
+        with _indexes_fitted(operation, app_label, connection, from_state, to_state, old, new):
+            original(operation, app_label, connection, from_state, to_state)
+        return
     original(operation, app_label, connection, from_state, to_state)
+
+
+@contextmanager
+def _indexes_fitted(
+    operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any, old: VectorField, new: VectorField
+) -> Iterator[None]:
+    """Take away the indexes that say something else about the new column, and build them anew."""
+    dialect, kept = dialect_for(connection), _vector_indexes(operation, app_label, to_state)
+    fitted = [
+        index
+        for index in _vector_indexes(operation, app_label, from_state)
+        if index.fields == [operation.name] and index in kept
+        if indexed(index, old, dialect) != indexed(index, new, dialect)
+    ]
+    for index in fitted:
+        _drop(index, _placed(operation, index, app_label, from_state), connection)
+    yield
+    for index in fitted:
+        build(index, _placed(operation, index, app_label, to_state), connection)
 
 
 @repair(f"{_OPERATIONS}:AlterField", "database_backwards")
@@ -174,28 +195,31 @@ def _field(operation: Any, app_label: str, state: Any) -> Any:
     return _model(operation, app_label, state).get("fields", {}).get(operation.name)
 
 
-def _place(operation: Any, app_label: str, state: Any) -> tuple[str, str, str]:
-    """Return the table, the column and the name of the operation's index."""
-    (name,) = operation.index.fields
+def _place(operation: Any, app_label: str, state: Any) -> Place:
+    return _placed(operation, operation.index, app_label, state)
+
+
+def _placed(operation: Any, index: VectorIndex, app_label: str, state: Any) -> Place:
+    """Return where the index of the operation's model stands."""
+    (name,) = index.fields
     field = _model(operation, app_label, state).get("fields", {}).get(name)
     column = getattr(field, "column", None) or getattr(field, "db_column", None) or name
-    return _table(operation, app_label, state), column, operation.index.get_name(operation.model_name)
+    if field is not None:
+        # In a migration it belongs to no model, and errors are to name it.
+        field = copy.copy(field)
+        field.model, field.name = None, f"{operation.model_name}.{name}"
+    return Place(index.get_name(operation.model_name), _table(operation, app_label, state), column, field)
 
 
-def _condition(index: VectorIndex, connection: Any) -> str:
-    from dorm.fields import _inline_literal
-    from dorm.functions import _compile_condition
-
-    if index.condition is None:
-        return ""
-    sql, params = _compile_condition(index.condition, connection=connection)
-    return str(_inline_literal(sql, params) if params else sql)
+def _vector_indexes(operation: Any, app_label: str, state: Any) -> list[VectorIndex]:
+    declared = _model(operation, app_label, state).get("options", {}).get("indexes") or []
+    return [index for index in declared if isinstance(index, VectorIndex)]
 
 
-def _concurrently(operation: Any, connection: Any, statement: str) -> str:
-    if not operation.concurrently:
-        return statement
-    return statement.replace(" INDEX ", f" INDEX{dialect_for(connection).concurrently} ", 1)
+def _drop(index: VectorIndex, place: Place, connection: Any, concurrently: bool = False) -> None:
+    dialect = dialect_for(connection)
+    for statement in dialect.drop_index(index.kind, place.name, place.table):
+        connection.execute_script(said_concurrently(statement, dialect) if concurrently else statement)
 
 
 def _column_sql(name: str, field: Any, connection: Any) -> str:

@@ -99,6 +99,12 @@ def indexes_of(field: Any) -> list[Any]:
     return [index for index in declared if isinstance(index, VectorIndex) and index.fields == [field.name]]
 
 
+def check_indexes(field: Any) -> None:
+    """Raise ValueError where an index that the model declares is not one for this field."""
+    for index in indexes_of(field):
+        index.check(field)
+
+
 def _plain_new(cls: Any, *args: Any, **kwargs: Any) -> Any:
     return object.__new__(cls)
 

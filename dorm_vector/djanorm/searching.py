@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,6 +19,7 @@ from dorm.expressions import Q
 from ..dialects import Dialect, dialect_for
 from ..dialects.base import SearchOption, version_numbers
 from ..exceptions import UnsupportedByDatabase
+from .models import indexes_of, vector_field
 
 Options = Mapping[str, Any]
 Steps = Generator[tuple[str, str, Any], Any, Any]
@@ -36,6 +37,15 @@ class Search:
     field_path: str
     excluded: int = 0
     exact: bool = False
+    shortlist: Shortlist | None = None
+
+
+@dataclass(frozen=True)
+class Shortlist:
+    """How many rows are found by which index, before they are ranked exactly."""
+
+    size: int
+    index: Any
 
 
 class SearchCondition(Q):
@@ -58,6 +68,33 @@ def with_options(queryset: Any, options: Options) -> Any:
     found = queryset._clone()
     found._query.options = {**found._query.options, **options}
     return found
+
+
+def with_shortlist(queryset: Any, size: int, name: str | None) -> Any:
+    found = queryset._clone()
+    search = found._query.search
+    if search is None:
+        raise ValueError(f'rerank() ranks what nearest() finds: nearest("embedding", vector).rerank({size!r})[:10].')
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError(f"rerank(shortlist={size!r}): want a whole number of rows, at least 1.")
+    index = _small_index(vector_field(queryset.model, search.field_path), found._query.annotations[search.name], name)
+    found._query.search = replace(search, shortlist=Shortlist(size, index))
+    return found
+
+
+def _small_index(field: Any, distance: Any, name: str | None) -> Any:
+    small = [index for index in indexes_of(field) if index.precision or index.dimensions]
+    found = [index for index in small if index.metric is distance.metric and name in (None, index.name)]
+    if len(found) == 1:
+        return found[0]
+    metric = distance.metric.value
+    if found:
+        raise ValueError(f'rerank() finds {" and ".join(index.name for index in found)}: choose, index="…".')
+    raise ValueError(
+        f"{field.label} has no small index{f' {name!r}' if name else ''} for the distance {metric}. It has"
+        f" {', '.join(f'{index.name} ({index.metric.value})' for index in small) or 'none'}. Declare"
+        f' HnswIndex(fields=[{field.name!r}], name="…", distance={metric!r}, precision="bit").'
+    )
 
 
 def searching(connection: Any, options: Options) -> Any:

@@ -17,6 +17,7 @@ from ..dialects import Dialect, dialect_for
 from ..dialects.base import SQL
 from ..exceptions import InvalidVector
 from .compiling import compiling, current_connection
+from .index_use import shortlisted
 from .reading import annotation_field, as_read
 from .searching import NO_OPTIONS, Options, Search, SearchCondition, SearchConnection, Within, announce, fits_one_scan
 
@@ -159,6 +160,8 @@ class VectorSQLQuery(SQLQuery):
             # The rows are sorted, and those too far are left out, on arrival.
             query.where_nodes = [node for node in self.where_nodes if not isinstance(node, Within)]
             query.alias_only_names -= {self.order_by_fields[0]}
+            if self.search is not None and self.search.shortlist is not None:
+                query = shortlisted(query, connection)
         with compiling(connection, query):
             sql, params = query._select(connection)
         if self.limit_val is not None and self._is_by_distance():
@@ -308,7 +311,12 @@ class VectorSQLQuery(SQLQuery):
     def candidates(self) -> int:
         """Return how many rows the search has to find for its slice."""
         excluded = self.search.excluded if self.search is not None else 0
-        return int((self.limit_val or 0) + (self.offset_val or 0) + excluded)
+        shortlist = self.search.shortlist if self.search is not None else None
+        return max((self.limit_val or 0) + (self.offset_val or 0) + excluded, shortlist.size if shortlist else 0)
+
+    def takes_an_index(self) -> bool:
+        """Tell whether the order of this query is one that an index may decide."""
+        return self.limit_val is not None and not (self.search is not None and self.search.exact)
 
     def greatest_distance(self) -> float | None:
         bounds = [node.children[0][1] for node in self.where_nodes if isinstance(node, Within)]
@@ -324,7 +332,8 @@ class VectorSQLQuery(SQLQuery):
         """Return the search for a place where its rows cannot be looked at on arrival."""
         tuned = isinstance(connection, SearchConnection) and fits_one_scan(dialect_for(connection), self)
         bounded = any(isinstance(node, Within) for node in self.where_nodes)
-        if not tuned or bounded or self.is_filtered():
+        listed = self.search is not None and self.search.shortlist is not None
+        if not tuned or bounded or listed or self.is_filtered():
             self.search = replace(self.search, exact=True) if self.search is not None else None
         else:
             announce(connection, self)

@@ -96,7 +96,7 @@ def test_the_whole_way_and_back(project: Project, catalogue: Catalogue) -> None:
     source = project.source(2)
     assert "embedding', dorm_vector.VectorField(dimensions=4, null=True)" in source
     assert "opclass='vector_cosine_ops', m=12, ef_construction=80" in source
-    assert "opclass='vector_l2_ops', lists=7, condition=(dorm.Q(active=True))" in source
+    assert "distance='l2', lists=7, condition=(dorm.Q(active=True))" in source
     project.dorm("migrate")
     assert_vector_index(
         catalogue, "product_hnsw", "hnsw", "embedding vector_cosine_ops", "m='12'", "ef_construction='80'"

@@ -1,0 +1,119 @@
+"""Which declared index serves a query, where the query has to be said in the index's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+from dorm.expressions import Q
+from dorm.lookups import parse_lookup_key
+
+from ..dialects import Dialect, Operand, dialect_for
+from ..dialects.base import SQL
+from ..elements import Element
+from ..index_forms import Indexed, indexed
+from ..metrics import Metric
+from .compiling import Scope, scope
+from .models import indexes_of
+
+_SHORTLIST = "_shortlist"
+_WHOLE = Indexed(Element.FLOAT32, 0)
+
+
+def as_indexed(metric: Metric, field: Any, where: Scope, left: Operand, right: Operand) -> tuple[Operand, Operand]:
+    """Return both sides in half precision where only such an index serves the query; else as they are."""
+    query = where.query
+    if getattr(field, "element", None) is not Element.FLOAT32 or not getattr(query, "takes_an_index", bool)():
+        return left, right
+    found = list(_serving(metric, field, query, where.dialect))
+    if not found or any(not held.is_reduced for held in found):
+        return left, right
+    return found[0].of(left), found[0].of(right)
+
+
+def _serving(metric: Metric, field: Any, query: Any, dialect: Dialect) -> Iterator[Indexed]:
+    for index in indexes_of(field):
+        if not index.serves(field, metric, dialect) or index.dimensions or index.precision == "bit":
+            continue
+        held = indexed(index, field, dialect)
+        if held is not None and (index.condition is None or implies(query, index.condition)):
+            yield held
+
+
+def implies(query: Any, condition: Q) -> bool:
+    """Tell whether the query's filter says all that the condition of a partial index does, in the same words."""
+    said = set(_claims(Q(*_as_q(query.where_nodes))))
+    return said >= set(_claims(condition))
+
+
+def _as_q(nodes: list[Any]) -> Iterator[Q]:
+    for node in nodes:
+        if isinstance(node, Q):
+            yield node
+        elif isinstance(node, tuple):
+            parts, lookup, value = node
+            yield Q(**{"__".join([*parts, lookup]): value})
+
+
+def _claims(condition: Q) -> Iterator[str]:
+    """Yield what is true where the condition is: its parts, where all of them are."""
+    if condition.negated or condition.connector != "AND":
+        yield _spelled(condition)
+        return
+    for child in condition.children:
+        if isinstance(child, Q):
+            yield from _claims(child)
+        else:
+            yield _spelled(child)
+
+
+def _spelled(node: Any) -> str:
+    if isinstance(node, Q):
+        return f"{node.negated} {node.connector} {sorted(_spelled(child) for child in node.children)}"
+    if not isinstance(node, tuple):
+        return repr(node)
+    parts, lookup = parse_lookup_key(node[0])
+    return f"{parts} {lookup} {node[1]!r}"
+
+
+class ShortlistRank:
+    """What sorts the rows of a shortlist: a distance as its index measures it."""
+
+    def __init__(self, distance: Any, index: Any) -> None:
+        # Not called distance: what has one is a similarity, and sorts the other way.
+        self.measured, self.index = distance, index
+
+    def as_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
+        where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
+        left, right, _dimensions = self.measured._operands(where)
+        held = indexed(self.index, where.field(self.measured.field_path), where.dialect) or _WHOLE
+        return where.dialect.rank(self.index.measure, held.of(left), held.of(right), held.dimensions)
+
+
+def shortlisted(query: Any, connection: Any) -> Any:
+    """Return the search over the rows of its shortlist alone; as it is where the database has no such index."""
+    search, dialect = query.search, dialect_for(connection)
+    distance = query.annotations[search.name]
+    field = query._resolve_field(search.field_path.split("__"))
+    index = search.shortlist.index
+    if query.having_nodes or not index.serves(field, distance.metric, dialect) or not indexed(index, field, dialect):
+        return query
+    inner = query.clone()
+    inner.search, inner.offset_val, inner.limit_val = None, None, query.candidates()
+    inner.annotations = {**inner.annotations, _SHORTLIST: ShortlistRank(distance, index)}
+    inner.alias_only_names = {*inner.annotations}
+    inner.ctes, inner.for_update_flag = [], False
+    inner.order_by_fields, inner.selected_fields, inner.deferred_loading = [_SHORTLIST], ["pk"], False
+    outer = query.clone()
+    outer._outer_alias, outer._outer_model, outer._self_alias = (
+        query._outer_alias,
+        query._outer_model,
+        query._self_alias,
+    )
+    # What djanorm asks of a queryset behind "in".
+    outer.where_nodes = [(["pk"], "in", SimpleNamespace(_query=inner, model=query.model))]
+    # The order of the few rows found is no index's business.
+    outer.search = replace(search, exact=True)
+    return outer
