@@ -8,6 +8,7 @@ from .aggregates import VectorAvg, VectorSum
 from .bits import Bit
 from .bulk import abulk_load, bulk_load
 from .columns import GeneratedVectorField, InDatabaseEmbedding
+from .diagnostics import Reason, SearchPlan
 from .djanorm.sqlite_vec import SqliteVecTier, load_sqlite_vec_extension, sqlite_vec_tier
 from .elements import Element
 from .exceptions import (
@@ -51,6 +52,14 @@ from .metrics import Metric
 from .operations import VectorExtension
 from .progress import rich_progress, tqdm_progress
 from .query import VectorManager, VectorQuerySet, as_vector
+from .recall import (
+    Recall,
+    Recommendation,
+    ameasure_recall,
+    arecommend_search_options,
+    measure_recall,
+    recommend_search_options,
+)
 from .search import search_options
 from .sparse import SparseVector
 from .vector import HalfVector, Vector
@@ -83,6 +92,10 @@ __all__ = [
     "L2Normalize",
     "MaxInnerProduct",
     "Metric",
+    "Reason",
+    "Recall",
+    "Recommendation",
+    "SearchPlan",
     "SparseVector",
     "SparseVectorField",
     "SqliteVecTier",
@@ -106,11 +119,15 @@ __all__ = [
     "VectorSum",
     "VectorsUnavailable",
     "VectorsWouldBeLost",
+    "ameasure_recall",
+    "arecommend_search_options",
     "abulk_load",
     "as_vector",
     "ato_matrix",
     "bulk_load",
     "load_sqlite_vec_extension",
+    "measure_recall",
+    "recommend_search_options",
     "rich_progress",
     "search_options",
     "sqlite_vec_tier",

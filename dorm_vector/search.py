@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from dorm.models import Model
 
+from .diagnostics import SearchPlan, aexplained, explained
 from .djanorm.models import field_names, indexes_of, primary_key, vector_field
 from .djanorm.searching import (
     Options,
@@ -69,6 +70,14 @@ class SearchMethods:
         ValueError for a value outside its range.
         """
         return with_options(self, options)
+
+    def explain_search(self) -> SearchPlan:
+        """Return which index serves this queryset, or each reason why none does; asks for its plan, and for no row."""
+        return explained(self)
+
+    async def aexplain_search(self) -> SearchPlan:
+        """Return what ``explain_search()`` does."""
+        return await aexplained(self)
 
     def rerank(self, shortlist: int, *, index: str | None = None) -> Any:
         """Let ``nearest()`` measure only a shortlist of so many rows, found by a small index; one statement.

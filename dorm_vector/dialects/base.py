@@ -228,6 +228,10 @@ class Dialect:
     explain_format: str = ""
     """The format where none is asked for."""
 
+    probe: str = ""
+    """Whether ``{row}`` is among the ``{count}`` that ``{index}`` finds for ``{vector}``, where an index has to be asked."""
+    probe_width: int = 0
+    """The most rows that an index finds then."""
     exact_rank: str = "{rank}"
     """Sorts as ``{rank}`` does, and is what no index can serve."""
     search_options: Mapping[str, SearchOption] = field(default_factory=dict)
@@ -235,6 +239,8 @@ class Dialect:
     """The search option that bounds how many rows an index can find."""
     filtered_options: Mapping[str, int | str] = field(default_factory=dict)
     """Search options that let a filtered search go on until it has its rows."""
+    filtered_settings: Mapping[str, str] = field(default_factory=dict)
+    """Other variables of the server that a filtered search wants, and their values."""
     set_option: str = ""
     """One assignment, with ``{variable}`` and ``{value}``."""
     option_value: str = "{value}"
@@ -245,8 +251,18 @@ class Dialect:
     """Runs before a statement, with ``{assignments}``; ends with the transaction."""
     options_of_statement: str = ""
     """Wraps the one statement that the options are for, with ``{assignments}`` and ``{statement}``."""
+    tuned_by: Mapping[str, str] = field(default_factory=dict)
+    """Index kind to the search option that trades its speed for recall."""
     option_setting: str = ""
     """Shows what ``{variable}`` is in this session."""
+    analyze: str = ""
+    """Counts the rows of ``{table}`` for the planner."""
+    planner_switch: str = ""
+    """A variable of the planner; where it is off, an index that can serve a query does."""
+    built_indexes: str = ""
+    """Returns name and validity of the vector indexes of a bound table and column."""
+    second_sort_key: bool = True
+    """Whether an index still serves a search with a second sort key."""
     option_now: str = ""
     """Reads the value of ``{variable}`` inside a transaction; NULL where it is the default."""
     option_back: str = ""
@@ -257,8 +273,8 @@ class Dialect:
 
     @property
     def is_approximate(self) -> bool:
-        """Whether some index of this database answers searches, with some of the nearest rows."""
-        return not all(isinstance(template, Unsupported) for template in self.indexes.values())
+        """Whether some index of this database answers searches, unasked, with some of the nearest rows."""
+        return not self.probe and not all(isinstance(template, Unsupported) for template in self.indexes.values())
 
     def form(self, element: Element) -> Form:
         """Return how columns of the element type are treated; UnsupportedByDatabase where there are none."""

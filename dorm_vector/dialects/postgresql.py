@@ -110,11 +110,22 @@ DIALECT = Dialect(
     width_option="ef_search",
     # Rows in relaxed order are more and found sooner; they are sorted on arrival.
     filtered_options={"iterative_scan": "relaxed_order"},
+    # A generic plan takes every filter for one that a third of the rows pass, and goes through the index for a few.
+    filtered_settings={"plan_cache_mode": "force_custom_plan"},
     # Before pgvector is loaded into a session its settings read as NULL, and as '' once a transaction had set them.
     set_option="set_config('{variable}', {value}, true)",
     option_value="'{value}'",
     option_at_least="greatest(nullif(current_setting('{variable}', true), '')::int, {value})::text",
     options_of_transaction="SELECT {assignments}",
+    tuned_by={"hnsw": "ef_search", "ivfflat": "probes"},
+    analyze='ANALYZE "{table}"',
+    planner_switch="enable_seqscan",
+    # An index on an expression has no column: it counts for each.
+    built_indexes="SELECT i.relname AS name, x.indisvalid AS valid"
+    " FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am m ON m.oid = i.relam"
+    " LEFT JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]"
+    " WHERE x.indrelid = to_regclass(quote_ident(%s)) AND (a.attname = %s OR x.indkey[0] = 0)"
+    " AND m.amname IN ('hnsw', 'ivfflat')",
     option_setting="SHOW {variable}",
     option_now="nullif(current_setting('{variable}', true), '')",
     option_back="set_config('{variable}', %s, true)",

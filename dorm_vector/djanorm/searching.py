@@ -149,13 +149,13 @@ class SearchConnection:
         return streamed
 
     def _run(self, method: str, sql: str, params: Any) -> Any:
-        _drive(self._connection, self._learn_version())
-        assignments, nested = self._assignments(), _in_transaction(self._connection)
+        drive(self._connection, self._learn_version())
+        assignments, nested = self._assignments(), in_transaction(self._connection)
         alone = not (assignments and self._dialect.options_of_transaction) or nested
 
         def run() -> Any:
             with nullcontext() if alone else self._connection.atomic():
-                return _drive(self._connection, self._steps(method, sql, params, assignments, nested))
+                return drive(self._connection, self._steps(method, sql, params, assignments, nested))
 
         return run() if alone else with_transient_retry(run)
 
@@ -214,6 +214,8 @@ class SearchConnection:
         if self._goes_on:
             spare = {name: value for name, value in dialect.filtered_options.items() if self._has(name)}
             wanted = {**spare, **wanted}
+            for name, setting in dialect.filtered_settings.items():
+                assignments[name] = dialect.option_value.format(value=setting)
         for name, value in wanted.items():
             for variable, spelled in dialect.search_options[name].spelled(value).items():
                 assignments[variable] = dialect.option_value.format(value=spelled)
@@ -256,13 +258,13 @@ class AsyncSearchConnection(SearchConnection):
             yield row
 
     async def _run(self, method: str, sql: str, params: Any) -> Any:
-        await _adrive(self._connection, self._learn_version())
-        assignments, nested = self._assignments(), _in_transaction(self._connection)
+        await adrive(self._connection, self._learn_version())
+        assignments, nested = self._assignments(), in_transaction(self._connection)
         alone = not (assignments and self._dialect.options_of_transaction) or nested
 
         async def run() -> Any:
             async with nullcontext() if alone else self._connection.aatomic():
-                return await _adrive(self._connection, self._steps(method, sql, params, assignments, nested))
+                return await adrive(self._connection, self._steps(method, sql, params, assignments, nested))
 
         return await run() if alone else await awith_transient_retry(run)
 
@@ -304,13 +306,13 @@ def _greatest(option: SearchOption) -> int:
     return int(option.allowed[-1])
 
 
-def _in_transaction(connection: Any) -> bool:
+def in_transaction(connection: Any) -> bool:
     if hasattr(connection, "_in_async_atomic"):
         return bool(connection._in_async_atomic())
     return getattr(connection, "_atomic_conn", None) is not None
 
 
-def _drive(connection: Any, steps: Steps) -> Any:
+def drive(connection: Any, steps: Steps) -> Any:
     """Send what the steps ask for, and return their result."""
     answer: Any = None
     while True:
@@ -321,7 +323,7 @@ def _drive(connection: Any, steps: Steps) -> Any:
         answer = getattr(connection, method)(sql, params)
 
 
-async def _adrive(connection: Any, steps: Steps) -> Any:
+async def adrive(connection: Any, steps: Steps) -> Any:
     answer: Any = None
     while True:
         try:

@@ -60,7 +60,7 @@ SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", vec
 
 -- nearest, filtered
 SELECT extversion AS version FROM pg_extension WHERE extname = 'vector';
-SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('ivfflat.iterative_scan', 'relaxed_order', true);
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('ivfflat.iterative_scan', 'relaxed_order', true);
 SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", vector_send("tests_package"."embedding") AS "embedding", (NULLIF("tests_package"."embedding" <=> %s::vector, 'NaN')) AS "distance" FROM "tests_package" WHERE "section" = %s ORDER BY ("tests_package"."embedding" <=> %s::vector) ASC LIMIT 0;
 
 -- nearest, more rows than an index finds by itself
