@@ -143,3 +143,42 @@ SELECT "tests_document"."id" AS "id" FROM "tests_document" WHERE ("tests_documen
 SELECT "tests_chunk"."id" AS "id" FROM "tests_chunk" WHERE "document_id" = ANY(%s);
 DELETE FROM "tests_document" WHERE ("tests_document"."embedding" <-> %s::vector) > %s;
 
+-- function dimensions
+SELECT 1 AS "_", (vector_dims("tests_sample"."full")) AS "value" FROM "tests_sample";
+
+-- function norm
+SELECT 1 AS "_", (vector_norm("tests_sample"."half"::vector)) AS "value" FROM "tests_sample";
+
+-- function normalize
+SELECT 1 AS "_", vector_send((l2_normalize("tests_sample"."full"))) AS "value" FROM "tests_sample";
+
+-- function subvector
+SELECT 1 AS "_", vector_send((subvector("tests_sample"."full", 2, 2)::vector(2))) AS "value" FROM "tests_sample";
+
+-- function concatenate
+SELECT 1 AS "_", vector_send(("tests_sample"."full" || %s::vector)) AS "value" FROM "tests_sample";
+
+-- function add
+SELECT 1 AS "_", vector_send(("tests_sample"."full" + "tests_sample"."half"::vector)) AS "value" FROM "tests_sample";
+
+-- function subtract
+SELECT 1 AS "_", vector_send(("tests_sample"."full" - %s::vector)) AS "value" FROM "tests_sample";
+
+-- function multiply
+SELECT 1 AS "_", vector_send(("tests_sample"."full" * %s::vector)) AS "value" FROM "tests_sample";
+
+-- function binary quantize
+SELECT 1 AS "_", bit_send((binary_quantize("tests_sample"."full")::bit(3))) AS "value" FROM "tests_sample";
+
+-- function cast
+SELECT 1 AS "_", halfvec_send(("tests_sample"."full"::halfvec(3))) AS "value" FROM "tests_sample";
+
+-- function inside a distance
+SELECT 1 AS "_", ((subvector("tests_sample"."full", 1, 2)::vector(2)) <-> %s::vector) AS "value" FROM "tests_sample";
+
+-- average
+SELECT vector_send(AVG("derived"."embedding")) AS "mean", vector_send(SUM(CASE WHEN ("derived"."pages" = $1) THEN "derived"."other" END)) AS "few" FROM (SELECT "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other", "tests_document"."pages" AS "pages" FROM "tests_document" AS "tests_document") AS "derived";
+
+-- average over a relation
+SELECT "tests_author"."id" AS "id", "tests_author"."name" AS "name", vector_send(AVG("tests_author_documents"."embedding")) AS "mean" FROM "tests_author" LEFT OUTER JOIN "tests_document" AS "tests_author_documents" ON "tests_author_documents"."author_id" = "tests_author"."id" GROUP BY "tests_author"."id", "tests_author"."name";
+

@@ -137,3 +137,42 @@ SELECT "tests_document"."id" AS "id" FROM "tests_document" WHERE (CASE WHEN "tes
 SELECT "tests_chunk"."id" AS "id" FROM "tests_chunk" WHERE "document_id" IN (%s, %s);
 DELETE FROM "tests_document" WHERE (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vec_distance_l2("tests_document"."embedding", %s) END) > %s;
 
+-- function dimensions
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN vec_length("tests_sample"."full") END) AS "value" FROM "tests_sample";
+
+-- function norm
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."half" IS NOT NULL THEN vec_distance_l2("tests_sample"."half", zeroblob(length("tests_sample"."half"))) END) AS "value" FROM "tests_sample";
+
+-- function normalize
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN iif(vec_distance_l2("tests_sample"."full", zeroblob(length("tests_sample"."full"))) = 0, "tests_sample"."full", vec_normalize("tests_sample"."full")) END) AS "value" FROM "tests_sample";
+
+-- function subvector
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN vec_slice("tests_sample"."full", 1, 3) END) AS "value" FROM "tests_sample";
+
+-- function concatenate
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN CAST("tests_sample"."full" || %s AS BLOB) END) AS "value" FROM "tests_sample";
+
+-- function add
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL AND "tests_sample"."half" IS NOT NULL THEN vec_add("tests_sample"."full", "tests_sample"."half") END) AS "value" FROM "tests_sample";
+
+-- function subtract
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN vec_sub("tests_sample"."full", %s) END) AS "value" FROM "tests_sample";
+
+-- function multiply
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN dorm_vector_multiply("tests_sample"."full", %s) END) AS "value" FROM "tests_sample";
+
+-- function binary quantize
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN dorm_vector_binary_quantize("tests_sample"."full") END) AS "value" FROM "tests_sample";
+
+-- function cast
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN dorm_vector_halves("tests_sample"."full") END) AS "value" FROM "tests_sample";
+
+-- function inside a distance
+SELECT 1 AS "_", (CASE WHEN (CASE WHEN "tests_sample"."full" IS NOT NULL THEN vec_slice("tests_sample"."full", 0, 2) END) IS NOT NULL THEN vec_distance_l2((CASE WHEN "tests_sample"."full" IS NOT NULL THEN vec_slice("tests_sample"."full", 0, 2) END), %s) END) AS "value" FROM "tests_sample";
+
+-- average
+SELECT dorm_vector_avg("derived"."embedding") AS "mean", dorm_vector_sum(CASE WHEN ("derived"."pages" = %s) THEN "derived"."other" END) AS "few" FROM (SELECT "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other", "tests_document"."pages" AS "pages" FROM "tests_document" AS "tests_document") AS "derived";
+
+-- average over a relation
+SELECT "tests_author"."id" AS "id", "tests_author"."name" AS "name", dorm_vector_avg("tests_author_documents"."embedding") AS "mean" FROM "tests_author" LEFT OUTER JOIN "tests_document" AS "tests_author_documents" ON "tests_author_documents"."author_id" = "tests_author"."id" GROUP BY "tests_author"."id", "tests_author"."name";
+

@@ -137,3 +137,34 @@ SELECT "tests_document"."id" AS "id" FROM "tests_document" WHERE (CASE WHEN "tes
 SELECT "tests_chunk"."id" AS "id" FROM "tests_chunk" WHERE "document_id" IN (%s, %s);
 DELETE FROM "tests_document" WHERE (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) > %s;
 
+-- function dimensions
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN length("tests_sample"."full") / 4 END) AS "value" FROM "tests_sample";
+
+-- function norm
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."half" IS NOT NULL THEN vector_distance_l2("tests_sample"."half", zeroblob(length("tests_sample"."half"))) END) AS "value" FROM "tests_sample";
+
+-- function normalize
+
+-- function subvector
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN vector_slice("tests_sample"."full", 1, 3) END) AS "value" FROM "tests_sample";
+
+-- function concatenate
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN vector_concat("tests_sample"."full", %s) END) AS "value" FROM "tests_sample";
+
+-- function add
+
+-- function subtract
+
+-- function multiply
+
+-- function binary quantize
+
+-- function cast
+
+-- function inside a distance
+SELECT 1 AS "_", (CASE WHEN (CASE WHEN "tests_sample"."full" IS NOT NULL THEN vector_slice("tests_sample"."full", 0, 2) END) IS NOT NULL THEN vector_distance_l2((CASE WHEN "tests_sample"."full" IS NOT NULL THEN vector_slice("tests_sample"."full", 0, 2) END), %s) END) AS "value" FROM "tests_sample";
+
+-- average
+
+-- average over a relation
+
