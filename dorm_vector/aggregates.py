@@ -12,7 +12,7 @@ from .dialects.base import SQL
 from .djanorm.compiling import Names, Scope, scope
 from .elements import Element
 from .exceptions import UnsuitableFunction
-from .operands import Shape, as_operand, compiled, path_of, shape_of, widened
+from .operands import Shape, as_operand, compiled, path_of, shape_of, vector_shape_of, widened
 from .routines import Routine
 
 
@@ -50,7 +50,7 @@ class VectorAggregate(Aggregate):
         return operand.sql, list(operand.params)
 
     def _input(self, names: Names) -> Shape:
-        shape = shape_of(self.source, names) or Shape(Element.FLOAT32, None, path_of(self.source))
+        shape = vector_shape_of(self.source, names) or Shape(Element.FLOAT32, None, path_of(self.source))
         if shape.element is Element.BIT:
             raise UnsuitableFunction(f"{type(self).__name__} takes numbers; {shape.label} holds bits.")
         return shape

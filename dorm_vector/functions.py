@@ -11,7 +11,17 @@ from .djanorm.compiling import Names, Scope, scope
 from .elements import Element
 from .exceptions import DimensionMismatch, UnsuitableFunction
 from .expressions import Expression
-from .operands import Shape, as_operand, compiled, number, path_of, require_dimensions, vector_shape_of, widened
+from .operands import (
+    Shape,
+    as_operand,
+    compiled,
+    number,
+    path_of,
+    require_dimensions,
+    shape_of,
+    vector_shape_of,
+    widened,
+)
 from .routines import Routine
 from .vector import Vector
 
@@ -48,10 +58,13 @@ class VectorFunction(Expression):
 
     def _input(self, names: Names) -> Shape:
         """Return the shape of the operand; UnsuitableFunction for bits."""
-        shape = vector_shape_of(self.expression, names) or Shape(Element.FLOAT32, None, path_of(self.expression))
+        shape = self._given(names) or Shape(Element.FLOAT32, None, path_of(self.expression))
         if shape.element is Element.BIT and Element.BIT not in self.native:
             raise UnsuitableFunction(f"{type(self).__name__} takes numbers; {shape.label} holds bits.")
         return shape
+
+    def _given(self, names: Names) -> Shape | None:
+        return vector_shape_of(self.expression, names)
 
     def _kept(self, shape: Shape) -> Element:
         return shape.element if shape.element in self.native else Element.FLOAT32
@@ -190,6 +203,10 @@ class CastVector(VectorExpression):
     def operand(self, where: Scope) -> Operand:
         self.shape(where)
         return super().operand(where)
+
+    def _given(self, names: Names) -> Shape | None:
+        # An array of numbers is no vector yet.
+        return shape_of(self.expression, names)
 
     def _target(self) -> Shape:
         return Shape(self.output_field.element, self.output_field.dimensions, repr(self))

@@ -14,6 +14,7 @@ from dorm.db.connection import get_connection, reset_connections
 import backends
 from dorm_vector import (
     BitField,
+    CastVector,
     GeneratedVectorField,
     HalfVectorField,
     InDatabaseEmbedding,
@@ -49,6 +50,7 @@ class Normed(dorm.Model):
 
 
 class Gallery(dorm.Model):
+    numbers = dorm.ArrayField(dorm.FloatField(), null=True)
     full = dorm.ArrayField(VectorField(dimensions=2), null=True)
     half = dorm.ArrayField(HalfVectorField(dimensions=2), null=True)
     sparse = dorm.ArrayField(SparseVectorField(dimensions=2), null=True)
@@ -204,6 +206,22 @@ def test_what_is_no_name_stays_out_of_the_statement(function: str, model: str) -
 
 
 ARRAYS = {"full": [[1, 2], [3, 4]], "half": [[0.5, 2]], "sparse": [[0, 2], [0, 0]], "bits": ["10", "01"]}
+
+
+def test_an_array_of_numbers_is_a_vector_under_a_cast(scratch: Database) -> None:
+    if scratch.name != "postgresql":
+        with pytest.raises(NotImplementedError, match="ArrayField is only supported on PostgreSQL"):
+            create_tables(scratch.connection, (Gallery,))
+        return
+    create_tables(scratch.connection, (Gallery,))
+    for numbers in ([1, 1, 1], [2, 2, 2], [1, 1, 2]):
+        Gallery.objects.create(numbers=numbers)
+    cast = CastVector("numbers", VectorField(dimensions=3))
+    rows = Gallery.objects.annotate(distance=L2Distance(cast, [1, 1, 1]), vector=cast).order_by("distance")
+    assert [row.distance for row in rows] == pytest.approx([0, 1, 3**0.5])
+    assert [row.vector for row in rows] == [[1, 1, 1], [1, 1, 2], [2, 2, 2]]
+    halves = CastVector("numbers", HalfVectorField(dimensions=3))
+    assert Gallery.objects.annotate(distance=L2Distance(halves, [1, 1, 1])).order_by("distance")[1].distance == 1
 
 
 def test_arrays_of_vectors(scratch: Database) -> None:
