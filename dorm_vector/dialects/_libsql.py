@@ -1,0 +1,40 @@
+"""libSQL's functions of vectors: those of BLOBs do for most of them.
+
+Source: https://docs.turso.tech/features/ai-and-embeddings
+"""
+
+from __future__ import annotations
+
+from ..elements import Element
+from ..routines import Routine
+from .base import RoutineKey, Unsupported
+
+
+def _none(what: str, probe: str) -> Unsupported:
+    see = "https://docs.turso.tech/features/ai-and-embeddings#functions"
+    return Unsupported(f"it has no function that {what}.", "Read the vectors and compute it in Python.", probe, see)
+
+
+_ARITHMETIC = _none("adds or multiplies vectors", "SELECT vector_add(vector32('[1]'), vector32('[1]'))")
+_AGGREGATE = _none("aggregates vectors, and avg() of one is 0.0", "SELECT vector_avg(vector32('[1]'))")
+
+ROUTINES: dict[RoutineKey, str | Unsupported] = {
+    Routine.DIMENSIONS: "length({left}) / 4",
+    # Bits are stored by the eight.
+    (Routine.DIMENSIONS, Element.BIT): "{dimensions} + 0 * length({left})",
+    Routine.NORM: "vector_distance_l2({left}, zeroblob(length({left})))",
+    Routine.NORMALIZE: _none("normalizes a vector", "SELECT vector_normalize(vector32('[1]'))"),
+    Routine.SUBVECTOR: "substr({left}, 4 * {offset} + 1, 4 * {count})",
+    Routine.CONCATENATE: "CAST({left} || {right} AS BLOB)",
+    Routine.ADD: _ARITHMETIC,
+    Routine.SUBTRACT: _ARITHMETIC,
+    Routine.MULTIPLY: _ARITHMETIC,
+    Routine.BINARY_QUANTIZE: _none(
+        "makes bits of a vector, the first one highest", "SELECT vector_binary_quantize(vector32('[1]'))"
+    ),
+    Routine.TO_VECTOR: "{left}",
+    Routine.TO_HALFVEC: "vector32(vector16({left}))",
+    Routine.TO_SPARSEVEC: "{left}",
+    Routine.AVERAGE: _AGGREGATE,
+    Routine.SUM: _AGGREGATE,
+}
