@@ -74,7 +74,7 @@ class Bit(bytes):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Bit):
             return NotImplemented
-        return self._length == other._length and bytes(self) == bytes(other)
+        return self._length == other.dimensions() and bytes(self) == bytes(other)
 
     def __ne__(self, other: object) -> bool:
         # bytes has one of its own.

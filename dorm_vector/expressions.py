@@ -12,7 +12,7 @@ from .dialects.base import SQL, Operand
 from .djanorm.compiling import Scope, scope
 from .djanorm.index_use import as_indexed
 from .elements import Element
-from .exceptions import UnsuitableDistance
+from .exceptions import InvalidVector, UnsuitableDistance
 from .metrics import Metric
 from .operands import VALUE_TYPES, VALUES, Shape, compiled, path_of, require_dimensions, vector_shape_of, widened
 from .sparse import SparseVector
@@ -81,7 +81,7 @@ class VectorDistance(Expression):
     def __init__(self, field_path: Any, vector: Any) -> None:
         self.field_path = field_path
         if isinstance(vector, Model):
-            vector = getattr(vector, path_of(field_path).rpartition("__")[2])
+            vector = _vector_of(vector, path_of(field_path).rpartition("__")[2])
         # A value of a class of its own keeps its precision; anything else takes that of the column.
         self.is_typed = isinstance(vector, VALUES)
         self.vector = vector if self.is_typed or _is_reference(vector) else _value(vector, self.metric)
@@ -211,6 +211,15 @@ DISTANCES: dict[Metric, type[VectorDistance]] = {
 SIMILARITIES: dict[Metric, type[VectorSimilarity]] = {
     similarity.measured_by.metric: similarity for similarity in (CosineSimilarity, InnerProduct)
 }
+
+
+def _vector_of(instance: Model, name: str) -> Any:
+    if name not in vars(instance):
+        raise InvalidVector(
+            f"{type(instance).__name__}.{name} was left out by only() or defer()."
+            " Load the row with it, or give a vector."
+        )
+    return getattr(instance, name)
 
 
 def _is_reference(vector: Any) -> bool:

@@ -24,7 +24,8 @@ class SparseVector(bytes):
 
     ``SparseVector({0: 1.5, 7: -2.0}, 1000)`` takes 0-based positions and the dimensions; one argument takes anything
     dense that a Vector takes, a scipy sparse array of one row, pgvector's SparseVector, or its text,
-    ``{1:1.5,8:-2}/1000`` (1-based). Up to 16,000 dimensions its bytes are those of the dense vector, so that every database can store it.
+    ``{1:1.5,8:-2}/1000`` (1-based). Up to 16,000 dimensions its bytes are those of the dense vector, so that every
+    database can store it.
     """
 
     element: ClassVar[Element] = Element.SPARSE
@@ -117,7 +118,7 @@ class SparseVector(bytes):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SparseVector):
             return NotImplemented
-        return self._dimensions == other._dimensions and bytes(self) == bytes(other)
+        return self.dimensions() == other.dimensions() and bytes(self) == bytes(other)
 
     def __ne__(self, other: object) -> bool:
         # bytes has one of its own.

@@ -7,7 +7,8 @@ import math
 import struct
 import sys
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .elements import Element
@@ -188,7 +189,8 @@ def _pack(value: Any) -> bytes:
     for convert in ("to_list", "tolist"):
         if hasattr(value, convert):
             return _pack_sequence(getattr(value, convert)())
-    if isinstance(value, Iterable):
+    if isinstance(value, Iterable) and not isinstance(value, (Mapping, AbstractSet)):
+        # A set has no order, and the keys of a mapping are no values.
         return _pack_sequence(list(value))
     raise InvalidVector(f"{_short(value)} is not a vector. Give a sequence of numbers.")
 

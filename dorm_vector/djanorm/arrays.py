@@ -21,4 +21,3 @@ def vector_arrays(original: Any, field: Any, value: Any) -> Any:
         return original(field, value)
     elements = value if isinstance(value, list) else [quoted or plain for quoted, plain in _ELEMENT.findall(value)]
     return [field.base_field.from_db_value(None if element == "NULL" else element) for element in elements]
-

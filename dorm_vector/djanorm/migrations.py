@@ -172,9 +172,14 @@ def _rebuilt(detector: Any, key: str) -> Iterator[Any]:
     old = {index.get_name(before["name"]): index for index in before["options"].get("indexes") or []}
     for index in after["options"].get("indexes") or []:
         known = old.get(index.get_name(after["name"]))
-        if known is not None and known != index:
+        if known is not None and not _is_same_index(known, index):
             yield operations.RemoveIndex(after["name"], known)
             yield operations.AddIndex(after["name"], index)
+
+
+def _is_same_index(known: Any, index: Any) -> bool:
+    # djanorm's own comparison, which a contrib.pgvector index has, passes over the parameters.
+    return bool(known == index) and getattr(known, "with_options", None) == getattr(index, "with_options", None)
 
 
 def _indexes_first(found: list[Any]) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Self
 
+from dorm.expressions import F
 from dorm.queryset import CombinedQuerySet, QuerySet, ValuesListQuerySet
 
 from ..search import SearchMethods
@@ -114,7 +115,15 @@ class VectorRows(QuerySet[Any]):
         return sql, params, list(aggregates)
 
     def annotate(self, **expressions: Any) -> Any:
-        return super().annotate(**over_vectors(self, expressions))
+        """Add named expressions to every row; behind values() they are among what it returns."""
+        queryset: Any = super().annotate(**over_vectors(self, expressions))
+        if queryset._query.is_values():
+            queryset._show([name for name in expressions if name in queryset._query.annotations])
+        return queryset
+
+    def _show(self, names: list[str]) -> None:
+        chosen = self._query.selected_fields or []
+        self._query.selected_fields = chosen + [name for name in names if name not in chosen]
 
     def alias(self, **expressions: Any) -> Any:
         return super().alias(**over_vectors(self, expressions))
@@ -139,9 +148,15 @@ class VectorRows(QuerySet[Any]):
         # djanorm swallows what get_db_prep_value raises and sends the raw value.
         fields = self.model._meta._field_cache
         return {
-            name: fields[name].get_db_prep_value(value) if hasattr(fields.get(name), "to_vector") else value
+            name: self._bound_vector(fields[name], value) if hasattr(fields.get(name), "to_vector") else value
             for name, value in values.items()
         }
+
+    def _bound_vector(self, field: Any, value: Any) -> Any:
+        if type(value) is F and value.name in self.model._meta._field_cache:
+            # djanorm takes the name for the column, and SQLite an unknown column for a text.
+            return F(self.model._meta.get_field(value.name).column)
+        return field.get_db_prep_value(value)
 
 
 async def _adecoded(rows: AsyncIterator[Any], found: dict[str, Any]) -> AsyncIterator[Any]:
@@ -216,6 +231,10 @@ class VectorValuesListQuerySet(SearchMethods, VectorRows, ValuesListQuerySet):
         queryset.__dict__.update(plain.__dict__)
         queryset._query = adopt(plain._query, self)
         return queryset
+
+    def _show(self, names: list[str]) -> None:
+        super()._show(names)
+        self._fields = list(self._query.selected_fields or [])
 
     def _resolve_fields(self) -> list[str]:
         return self._fields

@@ -59,6 +59,12 @@ class VectorSQLQuery(SQLQuery):
         sql, params = super()._compile_leaf(field_parts, lookup, value, connection)
         return sql, params
 
+    def _resolve_column(self, field_parts: list[str], connection: Any = None) -> str:
+        """Qualify every column: a relation that is joined later may have one of the same name."""
+        sql = str(super()._resolve_column(field_parts, connection))
+        is_bare = sql.startswith('"') and sql.endswith('"') and "." not in sql
+        return f'"{self._alias()}".{sql}' if is_bare and self._resolve_field(field_parts) is not None else sql
+
     def _compare_annotation(self, name: str, lookup: str, value: Any, connection: Any) -> SQL:
         left, field = self._annotation(name), annotation_field(self, name)
         if field is None or lookup == "isnull" or value is None or _is_expression(value):

@@ -144,6 +144,27 @@ def test_values_list(documents: list[Document]) -> None:
     assert list(queryset.values_list("title", flat=True).filter(distance__gt=0)[:1]) == ["middle"]
 
 
+def test_annotating_behind_values(documents: list[Document]) -> None:
+    distance = L2Distance("embedding", QUERY)
+    assert Document.objects.values("title").annotate(distance=distance).get(title="near") == {
+        "title": "near",
+        "distance": 0,
+    }
+    assert Document.objects.values_list("title").annotate(distance=distance).get(title="near") == ("near", 0)
+
+
+def test_a_column_that_a_joined_table_has_too(documents: list[Document]) -> None:
+    Chunk.objects.create(document=Document.objects.get(title="near"), embedding=FAR)
+    assert Chunk.objects.filter(embedding=FAR, document__title="near").count() == 1
+    assert Chunk.objects.filter(document__title="near", id__gt=0).count() == 1
+
+
+def test_a_row_without_its_vector_cannot_be_measured_from(documents: list[Document]) -> None:
+    deferred = Document.objects.defer("embedding").get(title="near")
+    with pytest.raises(InvalidVector, match=r"Document\.embedding was left out by only\(\) or defer\(\)"):
+        L2Distance("embedding", deferred)
+
+
 def test_values_across_a_relation(documents: list[Document]) -> None:
     Chunk.objects.create(document=Document.objects.get(title="near"), embedding=FAR)
     assert list(Chunk.objects.values("document__embedding", "document__title")) == [

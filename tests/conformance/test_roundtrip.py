@@ -98,7 +98,7 @@ def test_a_vector_can_be_looked_up(db: Database) -> None:
 
 def test_one_vector_is_copied_from_another_column(db: Database) -> None:
     Document.objects.create(title="a", other=[1, 2, 3])
-    Document.objects.update(embedding=dorm.F("other_vector"))
+    Document.objects.update(embedding=dorm.F("other"))
     assert Document.objects.get().embedding == [1, 2, 3]
 
 

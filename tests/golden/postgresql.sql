@@ -14,25 +14,25 @@ INSERT INTO "tests_document" ("title", "pages", "author_id", "embedding", "other
 INSERT INTO "tests_document" ("title", "pages", "author_id", "embedding", "other_vector") VALUES (%s, %s, %s, %s, %s), (%s, %s, %s, %s, %s);
 
 -- read
-SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "title" = %s ORDER BY "tests_document"."id" ASC;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC;
 
 -- update a row
-SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
 UPDATE "tests_document" SET "title" = $1, "pages" = $2, "author_id" = $3, "embedding" = $4, "other_vector" = $5 WHERE "id" = $6;
 
 -- update a row whose vector was deferred
-SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
 UPDATE "tests_document" SET "title" = $1, "pages" = $2, "author_id" = $3, "embedding" = "embedding", "other_vector" = $4 WHERE "id" = $5;
 
 -- update by filter
-UPDATE "tests_document" SET "embedding" = %s WHERE "title" = %s;
+UPDATE "tests_document" SET "embedding" = %s WHERE "tests_document"."title" = %s;
 
 -- bulk update
-SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
 UPDATE "tests_document" SET "embedding" = CASE "id" WHEN $1 THEN $2 ELSE "embedding" END WHERE "id" IN ($3);
 
 -- look up a vector
-SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE ("embedding" = %s::vector) ORDER BY "tests_document"."id" ASC;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE ("tests_document"."embedding" = %s::vector) ORDER BY "tests_document"."id" ASC;
 
 -- L2 distance
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" ORDER BY "distance" ASC LIMIT 2;
@@ -53,7 +53,7 @@ SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "test
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" ORDER BY ("tests_document"."embedding" <-> %s::vector) ASC LIMIT 2;
 
 -- nearest
-SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" WHERE ("embedding" IS NOT NULL) ORDER BY "distance" ASC LIMIT 2;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" WHERE ("tests_document"."embedding" IS NOT NULL) ORDER BY "distance" ASC LIMIT 2;
 
 -- nearest, on an indexed column
 SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", vector_send("tests_package"."embedding") AS "embedding", (NULLIF("tests_package"."embedding" <=> %s::vector, 'NaN')) AS "distance" FROM "tests_package" ORDER BY ("tests_package"."embedding" <=> %s::vector) ASC LIMIT 0;
@@ -61,7 +61,7 @@ SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", vec
 -- nearest, filtered
 SELECT extversion AS version FROM pg_extension WHERE extname = 'vector';
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('ivfflat.iterative_scan', 'relaxed_order', true);
-SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", vector_send("tests_package"."embedding") AS "embedding", (NULLIF("tests_package"."embedding" <=> %s::vector, 'NaN')) AS "distance" FROM "tests_package" WHERE "section" = %s ORDER BY ("tests_package"."embedding" <=> %s::vector) ASC LIMIT 0;
+SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", vector_send("tests_package"."embedding") AS "embedding", (NULLIF("tests_package"."embedding" <=> %s::vector, 'NaN')) AS "distance" FROM "tests_package" WHERE "tests_package"."section" = %s ORDER BY ("tests_package"."embedding" <=> %s::vector) ASC LIMIT 0;
 
 -- nearest, more rows than an index finds by itself
 SELECT set_config('hnsw.ef_search', greatest(nullif(current_setting('hnsw.ef_search', true), '')::int, 100)::text, true);
@@ -72,14 +72,14 @@ SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", vec
 SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", vector_send("tests_package"."embedding") AS "embedding", (NULLIF("tests_package"."embedding" <=> %s::vector, 'NaN')) AS "distance" FROM "tests_package" ORDER BY ("tests_package"."embedding" <=> %s::vector) + 0 ASC LIMIT 2;
 
 -- nearest, within a distance
-SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" WHERE ("embedding" IS NOT NULL) AND (("tests_document"."embedding" <-> %s::vector) <= %s) ORDER BY "distance" ASC;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" WHERE ("tests_document"."embedding" IS NOT NULL) AND (("tests_document"."embedding" <-> %s::vector) <= %s) ORDER BY "distance" ASC;
 
 -- nearest to a row
-SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
-SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" WHERE ("embedding" IS NOT NULL) AND NOT ("id" = %s) ORDER BY ("tests_document"."embedding" <-> %s::vector) + 0 ASC LIMIT 2;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" WHERE ("tests_document"."embedding" IS NOT NULL) AND NOT ("tests_document"."id" = %s) ORDER BY ("tests_document"."embedding" <-> %s::vector) + 0 ASC LIMIT 2;
 
 -- nearest, inside another query
-SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "id" IN (SELECT * FROM (SELECT "tests_document_sub"."id" AS "pk" FROM "tests_document" AS "tests_document_sub" WHERE "pages" = %s AND ("embedding" IS NOT NULL) ORDER BY ("tests_document_sub"."embedding" <-> %s::vector) + 0 ASC LIMIT 2) AS "chosen") ORDER BY "tests_document"."id" ASC;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "tests_document"."id" IN (SELECT * FROM (SELECT "tests_document_sub"."id" AS "pk" FROM "tests_document" AS "tests_document_sub" WHERE "tests_document_sub"."pages" = %s AND ("tests_document_sub"."embedding" IS NOT NULL) ORDER BY ("tests_document_sub"."embedding" <-> %s::vector) + 0 ASC LIMIT 2) AS "chosen") ORDER BY "tests_document"."id" ASC;
 
 -- a similarity
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", (%s - (NULLIF("tests_document"."embedding" <=> %s::vector, 'NaN'))) AS "similarity" FROM "tests_document" ORDER BY ("tests_document"."embedding" <=> %s::vector) ASC LIMIT 2;
@@ -88,10 +88,10 @@ SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "test
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", CAST(NULL AS DOUBLE PRECISION) AS "distance" FROM "tests_document" ORDER BY "tests_document"."id" ASC;
 
 -- a threshold
-SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" WHERE ("tests_document"."embedding" <-> %s::vector) < %s AND "pages" >= %s ORDER BY "distance" ASC;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" WHERE ("tests_document"."embedding" <-> %s::vector) < %s AND "tests_document"."pages" >= %s ORDER BY "distance" ASC;
 
 -- a threshold in Q, negated
-SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" WHERE ((NOT (("tests_document"."embedding" <-> %s::vector) < %s)) OR (("title" = %s))) ORDER BY "tests_document"."id" ASC;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" WHERE ((NOT (("tests_document"."embedding" <-> %s::vector) < %s)) OR (("tests_document"."title" = %s))) ORDER BY "tests_document"."id" ASC;
 
 -- count by a threshold
 SELECT COUNT(*) AS "count" FROM "tests_document" WHERE ("tests_document"."embedding" <-> %s::vector) < %s;
@@ -121,13 +121,13 @@ SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "test
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> "tests_document"."other_vector") AS "distance" FROM "tests_document" ORDER BY "tests_document"."id" ASC;
 
 -- a subquery as the vector
-SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> (SELECT "tests_document_sub"."embedding" AS "embedding" FROM "tests_document" AS "tests_document_sub" WHERE "title" = %s LIMIT 1)) AS "distance" FROM "tests_document" ORDER BY "tests_document"."id" ASC;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> (SELECT "tests_document_sub"."embedding" AS "embedding" FROM "tests_document" AS "tests_document_sub" WHERE "tests_document_sub"."title" = %s LIMIT 1)) AS "distance" FROM "tests_document" ORDER BY "tests_document"."id" ASC;
 
 -- inside exists
-SELECT "tests_author"."id", "tests_author"."name" FROM "tests_author" WHERE EXISTS (SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" AS "tests_document" WHERE ("tests_document"."embedding" <-> $1::vector) < $2 AND "author_id" = "tests_author"."id");
+SELECT "tests_author"."id", "tests_author"."name" FROM "tests_author" WHERE EXISTS (SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" AS "tests_document" WHERE ("tests_document"."embedding" <-> $1::vector) < $2 AND "tests_document"."author_id" = "tests_author"."id");
 
 -- a slice inside in
-SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "id" IN (SELECT * FROM (SELECT "tests_document_sub"."id" AS "pk" FROM "tests_document" AS "tests_document_sub" ORDER BY ("tests_document_sub"."embedding" <-> %s::vector) ASC LIMIT 2) AS "chosen") ORDER BY "tests_document"."id" ASC;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "tests_document"."id" IN (SELECT * FROM (SELECT "tests_document_sub"."id" AS "pk" FROM "tests_document" AS "tests_document_sub" ORDER BY ("tests_document_sub"."embedding" <-> %s::vector) ASC LIMIT 2) AS "chosen") ORDER BY "tests_document"."id" ASC;
 
 -- union of slices
 SELECT * FROM (SELECT * FROM (SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> $1::vector) AS "distance" FROM "tests_document" ORDER BY "distance" ASC LIMIT 1) AS "part" UNION SELECT * FROM (SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> $2::vector) AS "distance" FROM "tests_document" ORDER BY "distance" DESC NULLS LAST LIMIT 1) AS "part") AS "combined";
@@ -140,7 +140,7 @@ UPDATE "tests_document" SET "pages" = %s WHERE ("tests_document"."embedding" <->
 
 -- delete by a threshold
 SELECT "tests_document"."id" AS "id" FROM "tests_document" WHERE ("tests_document"."embedding" <-> %s::vector) > %s;
-SELECT "tests_chunk"."id" AS "id" FROM "tests_chunk" WHERE "document_id" = ANY(%s);
+SELECT "tests_chunk"."id" AS "id" FROM "tests_chunk" WHERE "tests_chunk"."document_id" = ANY(%s);
 DELETE FROM "tests_document" WHERE ("tests_document"."embedding" <-> %s::vector) > %s;
 
 -- function dimensions
