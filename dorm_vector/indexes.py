@@ -142,8 +142,10 @@ class VectorIndex(Index):
 
         Without ``field``, of a column of the type that the opclass is for.
         """
-        field = field or _Column(OPCLASSES[self.opclass][0])
-        self.check(field)
+        if field is None:
+            field = _Column(Element.FLOAT32 if self.precision else OPCLASSES[self.opclass][0])
+        else:
+            self.check(field)
         held = indexed(self, field, dialect)
         if held is None or isinstance(dialect.indexes[self.kind], Unsupported):
             return []

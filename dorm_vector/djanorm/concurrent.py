@@ -88,6 +88,8 @@ class _Beside:
         return getattr(self._connection, name)
 
     def execute_script(self, sql: str) -> None:
+        # The transaction's last query with parameters keeps its snapshot until the next one, and builds wait for it.
+        self._connection.execute_script("SELECT 1")
         self._raw.execute(sql)
 
     def execute(self, sql: str, params: Any = None) -> list[Any]:

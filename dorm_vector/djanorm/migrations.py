@@ -35,7 +35,11 @@ def vector_index_ddl(
     if not isinstance(operation.index, VectorIndex):
         original(operation, app_label, connection, from_state, to_state)
         return
-    build(operation.index, _place(operation, app_label, to_state), connection, operation.concurrently)
+    place = _place(operation, app_label, to_state)
+    if place.field is None:
+        # Taken back from a squashed migration that creates the model, too: the state before knows no such model.
+        place = _place(operation, app_label, from_state)
+    build(operation.index, place, connection, operation.concurrently)
 
 
 @repair(f"{_OPERATIONS}:RemoveIndex", "database_forwards", name="vector_index_ddl")
