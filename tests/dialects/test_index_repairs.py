@@ -65,7 +65,7 @@ def test_a_concurrent_build_never_waits_for_its_own_transaction(postgresql: Data
             add.database_forwards("tests", connection, state, state)
     with connection.atomic():
         # It waits for writers; and a query with parameters leaves a snapshot behind, for which it would wait, too.
-        assert Chunk.objects.filter(pk__gt=0).count() == 0
+        assert Chunk.objects.filter(pk__gt=0).count() == 1
         add.database_forwards("tests", connection, state, state)
     with connection.atomic():
         assert Chunk.objects.count() == 1
