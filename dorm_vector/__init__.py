@@ -11,8 +11,11 @@ from .columns import GeneratedVectorField, InDatabaseEmbedding
 from .diagnostics import Reason, SearchPlan
 from .djanorm.sqlite_vec import SqliteVecTier, load_sqlite_vec_extension, sqlite_vec_tier
 from .elements import Element
+from .embedders import Embedder, as_embedder
+from .embeddings import EmbeddingField, areembed, reembed
 from .exceptions import (
     DimensionMismatch,
+    EmbeddingError,
     HalfPrecisionWarning,
     IndexWouldWait,
     InvalidVector,
@@ -75,6 +78,9 @@ __all__ = [
     "CosineSimilarity",
     "DimensionMismatch",
     "Element",
+    "Embedder",
+    "EmbeddingError",
+    "EmbeddingField",
     "GeneratedVectorField",
     "HalfPrecisionWarning",
     "HalfVector",
@@ -119,15 +125,18 @@ __all__ = [
     "VectorSum",
     "VectorsUnavailable",
     "VectorsWouldBeLost",
+    "abulk_load",
     "ameasure_recall",
     "arecommend_search_options",
-    "abulk_load",
+    "areembed",
+    "as_embedder",
     "as_vector",
     "ato_matrix",
     "bulk_load",
     "load_sqlite_vec_extension",
     "measure_recall",
     "recommend_search_options",
+    "reembed",
     "rich_progress",
     "search_options",
     "sqlite_vec_tier",

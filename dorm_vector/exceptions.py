@@ -57,3 +57,7 @@ def at_row(error: Exception, row: int | None) -> Exception:
         located = VectorError(text)
     vars(located)["row"] = row
     return located
+
+
+class EmbeddingError(VectorError, ValueError):
+    """Text that cannot become a vector: no embedder, one that cannot be used, or one that gave something else."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextvars import Token
+from functools import cache
 from types import TracebackType
 from typing import Any, Self
 
 from dorm.models import Model
 
 from .diagnostics import SearchPlan, aexplained, explained
+from .djanorm.embedding import EmbeddingQueries
 from .djanorm.models import field_names, indexes_of, primary_key, vector_field
 from .djanorm.searching import (
     Options,
@@ -21,11 +23,11 @@ from .djanorm.searching import (
     with_shortlist,
 )
 from .exceptions import InvalidVector
-from .expressions import DISTANCES, SIMILARITIES
+from .expressions import DISTANCES, SIMILARITIES, VectorDistance
 from .metrics import Metric
 
 
-class SearchMethods:
+class SearchMethods(EmbeddingQueries):
     """What a VectorQuerySet offers for searching."""
 
     model: Any
@@ -54,7 +56,7 @@ class SearchMethods:
         metric = chosen_metric(target, distance)
         bound = greatest_distance(metric, max_distance, min_similarity)
         ranked: Any = self
-        ranked = ranked.annotate(**{as_: DISTANCES[metric](field, require_vector(to, field))}).order_by(as_)
+        ranked = ranked.annotate(**{as_: distance_to(metric, target, field, to)}).order_by(as_)
         may_be_null = target.null or "__" in field
         conditions = [SearchCondition(**{f"{field}__isnull": False})] if may_be_null else []
         if bound is not None:
@@ -145,6 +147,49 @@ def greatest_distance(metric: Metric, max_distance: float | None, min_similarity
             f"{metric.value} has no similarity, so min_similarity={min_similarity!r} says nothing. Use max_distance."
         )
     return SIMILARITIES[metric].distance_of(min_similarity)
+
+
+class QueryText:
+    """The text that a search is by, embedded once, when the search first needs its vector."""
+
+    def __init__(self, field: Any, text: str) -> None:
+        self.field, self.text = field, text
+        self._vector: Any = None
+
+    def vector(self) -> Any:
+        if self._vector is None:
+            self._vector = self.field.to_vector(self.field.embedder.embed_query(self.text))
+        return self._vector
+
+    async def aembed(self) -> None:
+        if self._vector is None:
+            self._vector = self.field.to_vector(await self.field.embedder.aembed_query(self.text))
+
+
+class _OfText:
+    """A distance whose right side is text until somebody asks."""
+
+    text: QueryText
+
+    @property
+    def vector(self) -> Any:
+        return self.text.vector()
+
+
+def distance_to(metric: Metric, target: Any, field: str, to: Any) -> VectorDistance:
+    """Return the distance of a field from what ``nearest()`` takes."""
+    kind = DISTANCES[metric]
+    if not isinstance(to, str) or not getattr(target, "fills", False):
+        return kind(field, require_vector(to, field))
+    distance: VectorDistance = kind(field, None)
+    distance.__class__ = _of_text(kind)
+    vars(distance)["text"] = QueryText(target, to)
+    return distance
+
+
+@cache
+def _of_text(kind: type[VectorDistance]) -> Any:
+    return type(kind.__name__, (_OfText, kind), {"__module__": kind.__module__})
 
 
 def require_free_name(model: Any, name: str) -> None:

@@ -51,9 +51,15 @@ def _leave_out_deferred_columns(cls: Any) -> None:
 
 
 def forget_missing(model: Any, attributes: dict[str, Any], row: Any) -> None:
-    for field in vector_fields(model):
+    for field in _kept_fields(model):
         if attributes.get(field.attname) is None and hasattr(row, "keys") and field.column not in row.keys():  # noqa: SIM118  # sqlite3.Row is no mapping: `in` would search its values
             attributes.pop(field.attname, None)
+
+
+def _kept_fields(model: Any) -> list[Any]:
+    """Return the fields that save() leaves as they are where only() or defer() left them out."""
+    hashes = [f"{field.name}_hash" for field in vector_fields(model) if hasattr(field, "fills")]
+    return [*vector_fields(model), *(model._meta._field_cache[name] for name in hashes)]
 
 
 def vector_fields(model: Any) -> list[Any]:

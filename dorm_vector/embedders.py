@@ -1,0 +1,154 @@
+"""What turns text into vectors: one protocol, and everything that is already one under other names."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from .exceptions import EmbeddingError
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turn texts into vectors: documents to be stored, and queries to find them by.
+
+    ``name`` is recorded with each stored vector, so that those of another model are known; ``dimensions`` is their
+    length, or None where it is not known beforehand.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimensions(self) -> int | None: ...
+
+    def embed_documents(self, texts: Sequence[str]) -> Sequence[Any]: ...
+
+    def embed_query(self, text: str) -> Any: ...
+
+    async def aembed_documents(self, texts: Sequence[str]) -> Sequence[Any]: ...
+
+    async def aembed_query(self, text: str) -> Any: ...
+
+
+Documents = Callable[[Sequence[str]], Any]
+Query = Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class _Adapted:
+    """An embedder made of functions, some of which may be missing."""
+
+    name: str
+    dimensions: int | None
+    documents: Documents
+    query: Query | None = None
+    adocuments: Callable[[Sequence[str]], Awaitable[Any]] | None = None
+    aquery: Callable[[str], Awaitable[Any]] | None = None
+
+    def embed_documents(self, texts: Sequence[str]) -> Sequence[Any]:
+        found: Sequence[Any] = _finished(self.documents(list(texts)))
+        return found
+
+    def embed_query(self, text: str) -> Any:
+        return _finished(self.query(text)) if self.query is not None else self.embed_documents([text])[0]
+
+    async def aembed_documents(self, texts: Sequence[str]) -> Sequence[Any]:
+        # A model computes for long; a thread of its own keeps the event loop free.
+        if self.adocuments is None:
+            return await asyncio.to_thread(self.embed_documents, texts)
+        found: Sequence[Any] = await self.adocuments(list(texts))
+        return found
+
+    async def aembed_query(self, text: str) -> Any:
+        if self.aquery is not None:
+            return await self.aquery(text)
+        if self.query is not None or self.adocuments is None:
+            return await asyncio.to_thread(self.embed_query, text)
+        return (await self.aembed_documents([text]))[0]
+
+
+def as_embedder(source: Any, *, name: str | None = None, dimensions: int | None = None) -> Embedder:
+    """Return ``source`` as an Embedder.
+
+    Takes an Embedder; a function, sync or async, of a list of texts; a LangChain or LlamaIndex embedding object; a
+    SentenceTransformer; or the dotted path of one of these, imported now. Raises EmbeddingError for anything else.
+    """
+    if isinstance(source, str):
+        source = _imported(source)
+    if isinstance(source, Embedder) and name is None and dimensions is None:
+        return source
+    known = name or _name_of(source), dimensions or _dimensions_of(source)
+    if hasattr(source, "get_text_embedding_batch"):
+        return _llama_index(source, *known)
+    if hasattr(source, "embed_documents"):
+        return _Adapted(
+            *known,
+            source.embed_documents,
+            getattr(source, "embed_query", None),
+            getattr(source, "aembed_documents", None),
+            getattr(source, "aembed_query", None),
+        )
+    if hasattr(source, "encode"):
+        return _sentence_transformer(source, *known)
+    if callable(source):
+        return _Adapted(*known, source, adocuments=source if inspect.iscoroutinefunction(source) else None)
+    raise EmbeddingError(
+        f"{source!r} is no embedder. Give a function of a list of texts, a LangChain or LlamaIndex embedding object,"
+        " a SentenceTransformer, or the dotted path of one."
+    )
+
+
+def _llama_index(source: Any, name: str, dimensions: int | None) -> Embedder:
+    return _Adapted(
+        name,
+        dimensions,
+        source.get_text_embedding_batch,
+        source.get_query_embedding,
+        getattr(source, "aget_text_embedding_batch", None),
+        getattr(source, "aget_query_embedding", None),
+    )
+
+
+def _sentence_transformer(source: Any, name: str, dimensions: int | None) -> Embedder:
+    def documents(texts: Sequence[str]) -> Any:
+        return source.encode(list(texts), show_progress_bar=False)
+
+    return _Adapted(name, dimensions, documents)
+
+
+def _imported(path: str) -> Any:
+    module, _, attribute = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (AttributeError, ImportError, ValueError) as error:
+        raise EmbeddingError(f"The embedder {path!r} cannot be imported: {error}.") from error
+
+
+def _name_of(source: Any) -> str:
+    for attribute in ("name", "model_name", "model"):
+        value = getattr(source, attribute, None)
+        if isinstance(value, str) and value:
+            return value
+    named = source if hasattr(source, "__qualname__") else type(source)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def _dimensions_of(source: Any) -> int | None:
+    value = getattr(source, "dimensions", None)
+    if callable(getattr(source, "get_sentence_embedding_dimension", None)):
+        value = source.get_sentence_embedding_dimension()
+    return value if isinstance(value, int) else None
+
+
+def _finished(result: Any) -> Any:
+    """Return the result of an async function to code that is not: run in a thread, where no loop is."""
+    if not inspect.iscoroutine(result):
+        return result
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, result).result()
