@@ -40,7 +40,7 @@ _NO_BIT_COUNT = Unsupported(
 DIALECT = Dialect(
     name="turso",
     title="Turso",
-    minimum="0.8",
+    minimum="0.7",
     column="F32_BLOB({dimensions})",
     forms={Element.BIT: Form("BLOB", max_dimensions=83_886_080)},
     zeros="zeroblob(4 * {dimensions})",
@@ -63,5 +63,5 @@ DIALECT = Dialect(
     null_distance="CAST(NULL AS REAL)",
     indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX},
     declarations="SELECT sql AS declaration FROM sqlite_master WHERE type = 'table' AND name = %s",
-    install_hint='Install pyturso 0.8 or newer: pip install "dorm-vector[turso]".',
+    install_hint='Install pyturso 0.7 or newer: pip install "dorm-vector[turso]".',
 )

@@ -22,7 +22,7 @@ def turso_patience(original: Any, wrapper: Any) -> Any:
     """Wait for the lock of another writer, as the sqlite3 module does.
 
     Symptom: with several threads most writes fail at once: ``database is locked``. Cause: pyturso waits for nothing
-    unless told to. djanorm 4.3 to 4.5, pyturso 0.8.
+    unless told to. djanorm 4.3 to 4.5, pyturso 0.6 to 0.8.
     """
     connection = original(wrapper)
     connection.execute(PATIENCE)
