@@ -7,8 +7,13 @@ from urllib.parse import quote, urlencode
 
 from dorm.conf import parse_database_url
 
+# Before a URL that djanorm would read otherwise, or not at all.
+_OF_HRANA = "hrana+"
+
 
 def settings_from(url: str) -> dict[str, Any]:
+    if url.startswith((_OF_HRANA, "file:", "ws://", "wss://")):
+        return {"ENGINE": "hrana", "URL": url.removeprefix(_OF_HRANA)}
     settings = parse_database_url(url)
     # djanorm leaves libpq's `?host=/folder` (a Unix socket) in OPTIONS, beside an empty HOST.
     if folder := settings.get("OPTIONS", {}).pop("host", None):
@@ -18,6 +23,8 @@ def settings_from(url: str) -> dict[str, Any]:
 
 def url_from(settings: dict[str, Any]) -> str:
     engine, options = settings["ENGINE"], dict(settings.get("OPTIONS", {}))
+    if engine == "hrana":
+        return f"{_OF_HRANA}{settings['URL']}"
     if engine in ("sqlite", "libsql"):
         return f"{engine}:///{settings['NAME']}{_query(options)}"
     host = settings["HOST"]

@@ -163,7 +163,7 @@ class VectorIndex(Index):
             opclass=self.opclass_of(held.element),
             options=f" WITH ({', '.join(f'{key} = {value}' for key, value in parameters.items())})",
             condition=f" WHERE {condition}" if condition else "",
-            metric=(dialect.index_rules.metrics or {}).get(self.metric, ""),
+            metric=_metric_name(self.metric, held.dimensions, dialect),
             # On the lowest layer of such a graph, where all rows are.
             links=str(2 * parameters.get("m", 0)),
             **{key: str(value) for key, value in parameters.items()},
@@ -232,6 +232,12 @@ class VectorIndex(Index):
     def __repr__(self) -> str:
         options = ", ".join(f"{key}={value!r}" for key, value in self.deconstruct()[2].items())
         return f"{type(self).__name__}({options})"
+
+
+def _metric_name(metric: Metric, dimensions: int, dialect: Dialect) -> str:
+    names = dialect.index_rules.metrics or {}
+    by_size = [key for key in names if isinstance(key, tuple) and key[0] is metric and key[1] <= dimensions]
+    return names.get(max(by_size, key=lambda key: key[1], default=metric), "")
 
 
 class HnswIndex(VectorIndex):

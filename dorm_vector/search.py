@@ -40,7 +40,7 @@ class SearchMethods(EmbeddingQueries):
         distance: str | Metric | None = None,
         max_distance: float | None = None,
         min_similarity: float | None = None,
-        exact: bool = False,
+        exact: bool | None = None,
         as_: str = "distance",
     ) -> Any:
         """Return the rows by their distance from ``to``, nearest first; slice it as any queryset.
@@ -50,6 +50,7 @@ class SearchMethods(EmbeddingQueries):
         ``min_similarity`` is in the units of CosineSimilarity or InnerProduct. Rows without a vector are left out; each
         row found has its distance under the name ``as_``. A slice has as many rows as it asks for, if so many pass the
         filters: where the index finds fewer, the search is repeated without it. ``exact=True`` never uses an index.
+        Left out, the database decides; libSQL uses one only with ``exact=False``, for its index can lose rows.
         """
         require_free_name(self.model, as_)
         target = vector_field(self.model, field)
@@ -62,7 +63,8 @@ class SearchMethods(EmbeddingQueries):
         if bound is not None:
             conditions.append(Within(**{f"{as_}__lte": bound}))
         itself = left_out(self.model, to)
-        return as_search(ranked, Search(as_, field, excluded=len(itself), exact=exact), conditions + itself)
+        search = Search(as_, field, excluded=len(itself), exact=bool(exact), approximate=exact is False)
+        return as_search(ranked, search, conditions + itself)
 
     def search_options(self, **options: int | str) -> Any:
         """Return the queryset with the index's options for it alone, such as ``ef_search=200``; none outlasts it.

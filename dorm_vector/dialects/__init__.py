@@ -12,7 +12,7 @@ from .base import Dialect, Distance, Operand, Unsupported
 __all__ = ["DIALECTS", "Dialect", "Distance", "Operand", "Unsupported", "dialect_for", "dialect_named"]
 
 DIALECTS = ("postgresql", "sqlite", "turso")
-_BY_VENDOR = {"postgresql": "postgresql", "sqlite": "sqlite", "libsql": "turso"}
+_BY_VENDOR = {"postgresql": "postgresql", "sqlite": "sqlite", "libsql": "turso", "hrana": "libsql"}
 
 
 def dialect_for(connection: Any) -> Dialect:

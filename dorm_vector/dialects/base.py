@@ -82,8 +82,8 @@ class Operand:
 class IndexRules:
     """What the database's own vector index demands. The defaults demand nothing."""
 
-    metrics: Mapping[Metric, str] | None = None
-    """The distances it can be built for, and their names in CREATE; None where the opclass says it."""
+    metrics: Mapping[Metric | tuple[Metric, int], str] | None = None
+    """The distances it can be built for, some from so many dimensions on, as CREATE says them; None: the opclass."""
     links: range = range(2, 101)
     """What ``m`` may be."""
     not_null: bool = False

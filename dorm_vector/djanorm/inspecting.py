@@ -13,8 +13,9 @@ from .repairs import repair
 
 _FIELDS = {field.element: field for field in (VectorField, HalfVectorField, SparseVectorField, BitField)}
 _MARK = "dorm_vector "
-# Turso's own bookkeeping.
-_INTERNAL = "__turso_internal_"
+# Turso's own bookkeeping, and libSQL's, which has a shadow for each vector index.
+_INTERNAL = ("__turso_internal_", "libsql_vector_meta_shadow")
+_SHADOW = "_shadow"
 
 
 @repair("dorm.inspect", "introspect_tables")
@@ -24,7 +25,9 @@ def inspect_vectors(original: Any, connection: Any) -> list[dict[str, Any]]:
     Symptom: ``TextField``, with a note about an unrecognised type. Cause: the type map is closed, and the catalogue
     query leaves the dimensions out. djanorm 4.3 to 4.5.
     """
-    tables = [table for table in original(connection) if not table["name"].startswith(_INTERNAL)]
+    found = original(connection)
+    hidden = (_SHADOW,) if any(table["name"] in _INTERNAL for table in found) else ()
+    tables = [table for table in found if not (table["name"].startswith(_INTERNAL) or table["name"].endswith(hidden))]
     for table in tables:
         fields = _vector_fields(table["name"], connection)
         for column in table["columns"]:

@@ -37,6 +37,8 @@ class Search:
     field_path: str
     excluded: int = 0
     exact: bool = False
+    approximate: bool = False
+    """Whether an index was asked for, on a database that uses none by itself."""
     shortlist: Shortlist | None = None
 
 
@@ -99,7 +101,8 @@ def _small_index(field: Any, distance: Any, name: str | None) -> Any:
 
 def searching(connection: Any, options: Options) -> Any:
     """Return the connection for one statement of a queryset that may hold searches."""
-    if not (options or block_options.get() or dialect_for(connection).is_approximate):
+    dialect = dialect_for(connection)
+    if not (options or block_options.get() or dialect.is_approximate or dialect.probe):
         return connection
     is_async = hasattr(connection, "aatomic")
     return (AsyncSearchConnection if is_async else SearchConnection)(connection, options)
@@ -128,7 +131,7 @@ class SearchConnection:
 
     def announce(self, query: Any, sql: str) -> None:
         self._is_ranked = True
-        if not query.ranks():
+        if not query.ranks() or (self._dialect.probe and not query.search.approximate):
             return
         self._width = max(self._width, query.candidates())
         self._goes_on = self._goes_on or query.is_filtered() or not fits_one_scan(self._dialect, query)

@@ -17,7 +17,7 @@ from ..dialects import Dialect, dialect_for
 from ..dialects.base import SQL
 from ..exceptions import InvalidVector
 from .compiling import compiling, current_connection
-from .index_use import shortlisted
+from .probing import through_an_index
 from .reading import annotation_field, as_read
 from .searching import NO_OPTIONS, Options, Search, SearchCondition, SearchConnection, Within, announce, fits_one_scan
 
@@ -162,12 +162,8 @@ class VectorSQLQuery(SQLQuery):
 
     def as_select(self, connection: Any) -> SQL:
         query = self._hiding_unselected()
-        if self.ranks() and dialect_for(connection).is_approximate:
-            # The rows are sorted, and those too far are left out, on arrival.
-            query.where_nodes = [node for node in self.where_nodes if not isinstance(node, Within)]
-            query.alias_only_names -= {self.order_by_fields[0]}
-            if self.search is not None and self.search.shortlist is not None:
-                query = shortlisted(query, connection)
+        if self.ranks():
+            query = through_an_index(query, connection)
         with compiling(connection, query):
             sql, params = query._select(connection)
         if self.limit_val is not None and self._is_by_distance():

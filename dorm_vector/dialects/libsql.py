@@ -1,0 +1,84 @@
+"""libSQL itself, embedded or behind a server: F32_BLOB columns of packed little-endian float32, and a DiskANN index.
+
+Source: https://docs.turso.tech/features/ai-and-embeddings
+"""
+
+from __future__ import annotations
+
+from ..elements import Element
+from ..metrics import Metric
+from ._libsql import ROUTINES
+from .base import Dialect, Distance, Form, IndexRules, Unsupported
+
+_NO_IVFFLAT = Unsupported(
+    reason="its one vector index is a graph, so with an IvfflatIndex every search is exact.",
+    instead="Declare an HnswIndex for its DiskANN index.",
+    probe="CREATE INDEX probe_index ON tests_package USING ivfflat (embedding)",
+    see="https://docs.turso.tech/features/ai-and-embeddings",
+)
+
+# A vector of one bit a number ends with how many bits of its bytes, whose number is made odd, are not its own, and its
+# type. As a cosine the engine then returns how many bits differ.
+_BITS = "CAST({{{side}}} || CASE {{bytes}} % 2 WHEN 1 THEN X'0803' ELSE X'001003' END AS BLOB)"
+_LEFT, _RIGHT = _BITS.format(side="left"), _BITS.format(side="right")
+_NO_BITS = _LEFT.replace("{left}", "zeroblob({bytes})")
+_HAMMING = f"vector_distance_cos({_LEFT}, {_RIGHT})"
+# With h bits that differ among a and b set ones, (a + b - h) / 2 are set in both and (a + b + h) / 2 in either.
+_EITHER_TWICE = f"{_HAMMING} + vector_distance_cos({_LEFT}, {_NO_BITS}) + vector_distance_cos({_RIGHT}, {_NO_BITS})"
+
+# No such function: the L2 distance of two numbers is how far they are apart, and a slice of four bytes is one number.
+_L1 = (
+    "(WITH RECURSIVE numbers(at) AS (SELECT 1 UNION ALL SELECT at + 4 FROM numbers WHERE at + 4 < 4 * {dimensions})"
+    " SELECT sum(vector_distance_l2(substr({left}, at, 4), substr({right}, at, 4))) FROM numbers)"
+)
+
+DIALECT = Dialect(
+    name="libsql",
+    title="libSQL",
+    minimum="3.45",
+    column="F32_BLOB({dimensions})",
+    forms={Element.BIT: Form("BLOB", max_dimensions=83_886_080)},
+    zeros="zeroblob(4 * {dimensions})",
+    routines=ROUTINES,
+    distances={
+        Metric.L2: Distance("vector_distance_l2({left}, {right})"),
+        Metric.COSINE: Distance("vector_distance_cos({left}, {right})"),
+        # a.b = cos * |a| * |b|; a zero vector has no cosine, and its product is 0.
+        Metric.INNER_PRODUCT: Distance(
+            "(coalesce(vector_distance_cos({left}, {right}), 1) - 1)"
+            " * vector_distance_l2({left}, {zeros}) * vector_distance_l2({right}, {zeros})"
+        ),
+        Metric.L1: Distance(_L1),
+        Metric.HAMMING: Distance(_HAMMING),
+        Metric.JACCARD: Distance(f"coalesce(2.0 * {_HAMMING} / nullif({_EITHER_TWICE}, 0), 1.0)"),
+    },
+    # Its functions raise on NULL.
+    null_guard="CASE WHEN {condition} THEN {distance} END",
+    orders_by_outer=False,
+    null_distance="CAST(NULL AS REAL)",
+    indexes={
+        "hnsw": (
+            'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" (libsql_vector_idx("{column}", {metric},'
+            " 'max_neighbors={links}', 'insert_l={ef_construction}', 'search_l=200')){condition}"
+        ),
+        "ivfflat": _NO_IVFFLAT,
+    },
+    index_rules=IndexRules(
+        # Not compressed, a row of 384 dimensions takes 82 KB of it, with one byte a number 16 KB, with one bit 4 KB.
+        # Of few dimensions one bit each says too little, and of lengths it says nothing.
+        metrics={
+            Metric.L2: "'metric=l2', 'compress_neighbors=float8'",
+            Metric.COSINE: "'metric=cosine', 'compress_neighbors=float8'",
+            (Metric.COSINE, 256): "'metric=cosine', 'compress_neighbors=float1bit'",
+        },
+    ),
+    declarations="SELECT sql AS declaration FROM sqlite_master WHERE name = %s",
+    # Fails where the vector functions are missing.
+    version_query="SELECT sqlite_version() AS version, vector_distance_l2(zeroblob(4), zeroblob(4)) AS works",
+    install_hint='Install libsql 0.1.11 or newer: pip install "dorm-vector[libsql-native]"; or use a current server.',
+    # Only its table function uses the index. It finds no more than the index's search_l, however many it is asked for;
+    # asked for none, or for billions, it aborts the process.
+    probe="{row}.rowid IN (SELECT id FROM vector_top_k('{index}', {vector}, {count}))",
+    probe_width=200,
+    index_in_plan="SCAN vector_top_k VIRTUAL TABLE INDEX",
+)

@@ -1,0 +1,185 @@
+"""djanorm's engine ``hrana``: its SQLite wrappers, over connections of real libSQL.
+
+What djanorm generates for vendor ``sqlite`` is what libSQL speaks: tables are rebuilt to alter a column, checks stand
+in CREATE TABLE, and so on. As ``libsql`` it would leave out the rebuild. Only ``dialect`` tells the two apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from threading import get_ident
+from typing import Any
+
+from dorm.db.backends.sqlite import (
+    _JOURNAL_MODE_SQL,
+    SQLiteAsyncDatabaseWrapper,
+    SQLiteDatabaseWrapper,
+    _validate_journal_mode,
+)
+from dorm.db.utils import log_query, normalize_db_exception
+
+from ..hrana.address import Address, address_of
+from ..hrana.asynchronous import AsyncConnection
+from ..hrana.connection import Connection, Transport
+from . import repairs
+from .async_transactions import async_transactions
+
+DIALECT = "hrana"
+
+repairs.install(SQLiteDatabaseWrapper.__module__)
+
+
+class HranaDatabaseWrapper(SQLiteDatabaseWrapper):
+    """One connection a thread. ``URL`` is a file, ``:memory:`` or a server, whose ``AUTH_TOKEN`` is never shown."""
+
+    dialect = DIALECT
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        super().__init__(settings)
+        self._address = address_of(settings)
+        self.database = self._address.target
+
+    def _new_connection(self) -> Any:
+        return connect(self._address, self.settings)
+
+    def get_connection(self) -> Any:
+        """Return this thread's connection; another where the server went away outside of a transaction."""
+        connection = getattr(self._local, "conn", None)
+        if connection is not None and connection.is_lost and not self._atomic_depth:
+            connection.close()
+            connection = None
+        if connection is None:
+            connection = self._local.conn = self._new_connection()
+            with self._conns_lock:
+                self._conns[get_ident()] = connection
+        return connection
+
+    def execute_streaming(self, sql: str, params: Any = None, chunk_size: int = 1000) -> Iterator[Any]:
+        with log_query(self.vendor, sql, params):
+            try:
+                rows = self.get_connection().stream(self._adapt(sql), params or [], chunk_size)
+            except Exception as error:
+                normalize_db_exception(error)
+                raise
+        yield from rows
+
+    def pool_stats(self) -> dict[str, Any]:
+        """Return whether this thread has a connection, and how many threads have one."""
+        with self._conns_lock:
+            opened: list[Any] = list(self._conns.values())
+        live = sum(not connection.is_lost for connection in opened)
+        connection = getattr(self._local, "conn", None)
+        return {"open": connection is not None and not connection.is_lost, "connections": live, "vendor": self.vendor}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._address.target}>"
+
+
+@dataclass
+class _Loop:
+    """What belongs to one event loop."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    connection: AsyncConnection | None = None
+
+
+class HranaAsyncDatabaseWrapper(SQLiteAsyncDatabaseWrapper):
+    """One connection an event loop, in a thread of its own."""
+
+    dialect = DIALECT
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._address = address_of(settings)
+        self.settings, self.database = settings, self._address.target
+        self._autocommit = False
+        self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
+
+    def _here(self) -> _Loop:
+        return self._loops.setdefault(asyncio.get_running_loop(), _Loop())
+
+    @property
+    def _lock(self) -> asyncio.Lock:  # type: ignore[override]  # djanorm's is one for all loops
+        return self._here().lock
+
+    @property
+    def _conn(self) -> Any:
+        return self._here().connection
+
+    @_conn.setter
+    def _conn(self, connection: Any) -> None:
+        self._here().connection = connection
+
+    async def _check_loop(self) -> None:
+        for loop in [loop for loop in self._loops if loop.is_closed()]:
+            _close(self._loops.pop(loop))
+
+    async def _new_connection(self) -> Any:
+        return await AsyncConnection.open(lambda: connect(self._address, self.settings))
+
+    async def _get_conn(self) -> Any:
+        here = self._here()
+        if here.connection is not None and here.connection.is_lost:
+            here.connection.close_without_loop()
+            here.connection = None
+        if here.connection is None:
+            here.connection = await self._new_connection()
+        return here.connection
+
+    def aatomic(self) -> AbstractAsyncContextManager[None]:  # type: ignore[override]  # djanorm's is a decorator's
+        # Not by way of the repair, which a setting can turn off: without BEGIN each statement commits itself here.
+        return async_transactions(None, self)
+
+    async def execute_streaming(self, sql: str, params: Any = None, chunk_size: int = 1000) -> AsyncIterator[Any]:
+        async with self._operation_conn() as connection:
+            with log_query(self.vendor, sql, params):
+                try:
+                    async for row in connection.stream(self._adapt(sql), params or [], chunk_size):
+                        yield row
+                except Exception as error:
+                    normalize_db_exception(error)
+                    raise
+
+    async def set_autocommit(self, enabled: bool) -> None:
+        # Outside of a transaction each statement commits itself either way.
+        self._autocommit = enabled
+
+    def pool_stats(self) -> dict[str, Any]:
+        """Return whether a connection is open, and how many event loops have one."""
+        live = sum(here.connection is not None and not here.connection.is_lost for here in self._loops.values())
+        return {"open": live > 0, "connections": live, "vendor": self.vendor}
+
+    def force_close_sync(self) -> None:
+        while self._loops:
+            _close(self._loops.popitem()[1])
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._address.target}>"
+
+
+def connect(address: Address, settings: dict[str, Any]) -> Connection:
+    """Open a connection: of the file, or of the server."""
+    if address.is_remote:
+        from ..hrana.remote import Remote
+
+        return Connection(Remote(address))
+    from ..hrana.embedded import Embedded
+
+    mode = settings.get("OPTIONS", {}).get("journal_mode")
+    pragmas = ["PRAGMA foreign_keys = ON"] + ([_JOURNAL_MODE_SQL[_validate_journal_mode(mode)]] if mode else [])
+    transport: Transport = Embedded(address)
+    connection = Connection(transport)
+    try:
+        for pragma in pragmas:
+            connection.execute(pragma)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _close(here: _Loop) -> None:
+    if here.connection is not None:
+        here.connection.close_without_loop()

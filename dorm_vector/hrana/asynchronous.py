@@ -1,0 +1,97 @@
+"""The connection for djanorm's async wrapper: the sync one, in a thread of its own, as aiosqlite has it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any, TypeVar
+
+from .connection import Connection
+from .rows import Cursor, Row
+
+_Answer = TypeVar("_Answer")
+
+
+class AsyncConnection:
+    """A connection whose every call is made in its thread, in the order in which they are awaited."""
+
+    def __init__(self, connection: Connection, thread: ThreadPoolExecutor) -> None:
+        self._connection, self._thread = connection, thread
+
+    @classmethod
+    async def open(cls, connect: Callable[[], Connection]) -> AsyncConnection:
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dorm_vector hrana")
+        try:
+            connection = await asyncio.get_running_loop().run_in_executor(thread, connect)
+        except BaseException:
+            thread.shutdown(wait=False)
+            raise
+        return cls(connection, thread)
+
+    @property
+    def is_lost(self) -> bool:
+        return self._connection.is_lost
+
+    async def execute(self, sql: str, parameters: Iterable[Any] = ()) -> AsyncCursor:
+        return AsyncCursor(await self._do(lambda: self._connection.execute(sql, parameters)))
+
+    async def executemany(self, sql: str, parameters: Iterable[Iterable[Any]]) -> AsyncCursor:
+        return AsyncCursor(await self._do(lambda: self._connection.executemany(sql, parameters)))
+
+    async def executescript(self, script: str) -> None:
+        await self._do(lambda: self._connection.executescript(script))
+
+    async def stream(self, sql: str, parameters: Iterable[Any], size: int) -> AsyncIterator[Row]:
+        rows: Iterator[Row] = await self._do(lambda: self._connection.stream(sql, parameters, size))
+        try:
+            while some := await self._do(lambda: list(islice(rows, size))):
+                for row in some:
+                    yield row
+        finally:
+            await self._do(rows.close)  # type: ignore[attr-defined]  # it is a generator
+
+    async def commit(self) -> None:
+        await self._do(self._connection.commit)
+
+    async def rollback(self) -> None:
+        await self._do(self._connection.rollback)
+
+    async def close(self) -> None:
+        await self._do(self._connection.close)
+        self._thread.shutdown(wait=False)
+
+    def close_without_loop(self) -> None:
+        """Close from any thread, whether or not the event loop is still there."""
+        self._thread.submit(self._connection.close).result()
+        self._thread.shutdown()
+
+    async def _do(self, call: Callable[[], _Answer]) -> _Answer:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+
+class AsyncCursor:
+    """A finished statement, with all of its rows."""
+
+    arraysize = 1
+
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+        self.description, self.rowcount, self.lastrowid = cursor.description, cursor.rowcount, cursor.lastrowid
+
+    async def fetchone(self) -> Row | None:
+        return self._cursor.fetchone()
+
+    async def fetchmany(self, size: int | None = None) -> list[Row]:
+        return self._cursor.fetchmany(size or self.arraysize)
+
+    async def fetchall(self) -> list[Row]:
+        return self._cursor.fetchall()
+
+    async def __aiter__(self) -> AsyncIterator[Row]:
+        for row in self._cursor:
+            yield row
+
+    async def close(self) -> None:
+        self._cursor.close()

@@ -1,0 +1,119 @@
+"""What djanorm's SQLite wrapper asks of a connection, over a transport."""
+
+from __future__ import annotations
+
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from .rows import Columns, Cursor, Result, Row
+from .values import bound, require_count
+
+Values = list[Any]
+
+
+class Transport(ABC):
+    """One session of the database, in which each statement commits itself outside of BEGIN."""
+
+    @property
+    @abstractmethod
+    def is_lost(self) -> bool:
+        """Whether it can run nothing more: closed, or its server is gone."""
+
+    @property
+    @abstractmethod
+    def in_transaction(self) -> bool: ...
+
+    @abstractmethod
+    def execute(self, sql: str, values: Values) -> Result: ...
+
+    @abstractmethod
+    def execute_each(self, sql: str, rows: list[Values]) -> int:
+        """Run the statement once a row and return how many rows it changed."""
+
+    @abstractmethod
+    def stream(self, sql: str, values: Values, size: int) -> tuple[Sequence[str], Iterator[tuple[Any, ...]]]:
+        """Return the columns, and the rows as they are read, ``size`` at a time."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
+class Connection:
+    """A connection as Python's sqlite3 module has them; without BEGIN it is in autocommit mode."""
+
+    isolation_level: Any = None
+    """djanorm sets it; here it says nothing."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    @property
+    def is_lost(self) -> bool:
+        return self._transport.is_lost
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._transport.in_transaction
+
+    def execute(self, sql: str, parameters: Iterable[Any] = ()) -> Cursor:
+        return Cursor(self._transport.execute(sql, _checked(sql, parameters)))
+
+    def executemany(self, sql: str, parameters: Iterable[Iterable[Any]]) -> Cursor:
+        """Run a statement once a row, in one transaction."""
+        rows = [_checked(sql, values) for values in parameters]
+        if self.in_transaction:
+            return Cursor(Result(changed=self._transport.execute_each(sql, rows)))
+        self.execute("BEGIN")
+        try:
+            changed = self._transport.execute_each(sql, rows)
+            self.commit()
+        except BaseException:
+            self.rollback()
+            raise
+        return Cursor(Result(changed=changed))
+
+    def executescript(self, script: str) -> None:
+        """Run statements one by one; unlike sqlite3's, an open transaction goes on."""
+        for sql in statements(script):
+            self.execute(sql)
+
+    def stream(self, sql: str, parameters: Iterable[Any], size: int) -> Iterator[Row]:
+        """Return an iterator of the rows, read ``size`` at a time."""
+        names, rows = self._transport.stream(sql, _checked(sql, parameters), size)
+        columns = Columns(names)
+        return (Row(columns, values) for values in rows)
+
+    def commit(self) -> None:
+        if self.in_transaction:
+            self.execute("COMMIT")
+
+    def rollback(self) -> None:
+        # A transaction ends with its session.
+        if not self.is_lost and self.in_transaction:
+            self.execute("ROLLBACK")
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+def statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script; a semicolon in a text or in a trigger ends none."""
+    sql = ""
+    for part in script.split(";"):
+        sql += part
+        if sqlite3.complete_statement(f"{sql};"):
+            if sql.strip():
+                yield sql.strip()
+            sql = ""
+        else:
+            sql += ";"
+    if rest := sql.strip().rstrip(";"):
+        yield rest
+
+
+def _checked(sql: str, parameters: Iterable[Any]) -> Values:
+    values = bound(parameters)
+    require_count(sql, values)
+    return values

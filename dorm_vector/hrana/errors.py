@@ -1,0 +1,21 @@
+"""djanorm's exceptions for what the drivers raise: they tell by their messages alone."""
+
+from __future__ import annotations
+
+from dorm.exceptions import DatabaseError, IntegrityError, OperationalError, ProgrammingError
+
+# "database table is locked" is the other kind: a statement of this same connection, which no waiting ends.
+LOCKED = "database is locked"
+
+
+class ConnectionLost(OperationalError):
+    """The server is gone, or it gave the transaction up."""
+
+
+def translated(message: str) -> DatabaseError:
+    """Return what djanorm raises on SQLite for the same mistake."""
+    if "constraint failed" in message or "datatype mismatch" in message:
+        return IntegrityError(message)
+    if "number of arguments" in message or "bind" in message.lower():
+        return ProgrammingError(message)
+    return OperationalError(message)

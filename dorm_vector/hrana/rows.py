@@ -1,0 +1,93 @@
+"""Rows and cursors, in the shape that Python's sqlite3 module gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a statement gave: its columns (none where it returns no rows), its rows, and what it changed."""
+
+    columns: tuple[str, ...] = ()
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    changed: int = -1
+    last_id: int | None = None
+
+
+class Columns:
+    """The names of a result's columns, and where each stands."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self.positions: dict[str, int] = {}
+        for position, name in enumerate(self.names):
+            self.positions.setdefault(name, position)
+
+    def position(self, name: str) -> int:
+        """Return where the column stands; its case does not matter, as in sqlite3."""
+        found = self.positions.get(name)
+        if found is None:
+            found = {known.lower(): at for known, at in reversed(self.positions.items())}.get(name.lower())
+        if found is None:
+            raise IndexError(f"No column {name!r}. There are {', '.join(self.names)}.")
+        return found
+
+
+class Row(Sequence[Any]):
+    """One row, by position or by column name."""
+
+    __slots__ = ("_columns", "_values")
+
+    def __init__(self, columns: Columns, values: tuple[Any, ...]) -> None:
+        self._columns, self._values = columns, values
+
+    def keys(self) -> list[str]:
+        return list(self._columns.names)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._values[self._columns.position(key) if isinstance(key, str) else key]
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Row) and (self.keys(), self._values) == (other.keys(), other._values)
+
+    def __hash__(self) -> int:
+        return hash((self._columns.names, self._values))
+
+    def __repr__(self) -> str:
+        return f"Row({dict(zip(self._columns.names, self._values, strict=True))!r})"
+
+
+class Cursor:
+    """A finished statement, with all of its rows."""
+
+    arraysize = 1
+
+    def __init__(self, result: Result) -> None:
+        columns = Columns(result.columns)
+        self._rows = iter([Row(columns, values) for values in result.rows])
+        self.description = [(name, *[None] * 6) for name in result.columns] or None
+        self.rowcount, self.lastrowid = result.changed, result.last_id
+
+    def fetchone(self) -> Row | None:
+        return next(self._rows, None)
+
+    def fetchmany(self, size: int | None = None) -> list[Row]:
+        return [row for _, row in zip(range(size or self.arraysize), self._rows, strict=False)]
+
+    def fetchall(self) -> list[Row]:
+        return list(self._rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return self._rows
+
+    def close(self) -> None:
+        self._rows = iter([])

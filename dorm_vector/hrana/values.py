@@ -1,0 +1,105 @@
+"""What may be bound: the types of libSQL, and what Python's sqlite3 module makes of others."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from dorm.exceptions import ProgrammingError
+
+_MICROSECOND = dt.timedelta(microseconds=1)
+_CONVERSIONS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    ((bytes, float), lambda value: value),
+    ((bytearray, memoryview), bytes),
+    (dt.datetime, lambda value: value.isoformat(" ")),
+    ((dt.date, dt.time), lambda value: value.isoformat()),
+    (dt.timedelta, lambda value: value // _MICROSECOND),
+)
+_INTEGERS = range(-(2**63), 2**63)
+
+
+def bound(values: Iterable[Any]) -> list[Any]:
+    return [value if type(value) in (bytes, float) or value is None else _converted(value) for value in values]
+
+
+def _converted(value: Any) -> Any:
+    if isinstance(value, int):
+        if value not in _INTEGERS:
+            # Both drivers would do otherwise: one rounds it to a float, the other fails halfway.
+            raise OverflowError(f"{value} does not fit into a column: an integer there has 64 bits.")
+        return int(value)
+    if isinstance(value, str):
+        if "\0" in value:
+            # It would be stored whole, and read up to there.
+            raise ProgrammingError("A text with a NUL character cannot be read back from libSQL. Store it as bytes.")
+        return value
+    for kinds, convert in _CONVERSIONS:
+        if isinstance(value, kinds):
+            return convert(value)
+    raise ProgrammingError(f"A {type(value).__name__} cannot be bound. libSQL takes None, numbers, text and bytes.")
+
+
+_PARTS = re.compile(r"('[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/)", re.DOTALL)
+_NAMED = re.compile(r"\?\d|[:@$]\w")
+
+
+def require_count(sql: str, values: list[Any]) -> None:
+    """Refuse too many or too few values: the driver drops the ones and takes the others for NULL."""
+    wanted = _placeholders(sql)
+    if wanted is not None and wanted != len(values):
+        raise ProgrammingError(f"The statement has {wanted} placeholders; got {len(values)} values: {sql}")
+
+
+@lru_cache(maxsize=512)
+def _placeholders(sql: str) -> int | None:
+    """Return how many ``?`` there are outside of quotes and comments; None where others are used."""
+    plain = "".join(_PARTS.split(sql)[::2])
+    return None if _NAMED.search(plain) else plain.count("?")
+
+
+def with_literals(sql: str, values: list[Any], bindable: range) -> tuple[str, list[Any]]:
+    """Write the integers that cannot be bound into the statement, in place of their placeholders."""
+    if all(type(value) is not int or value in bindable for value in values):
+        return sql, values
+    if _placeholders(sql) is None:
+        raise ProgrammingError(f"An integer of more than 32 bits can stand only for a plain '?': {sql}")
+    rest, remaining = iter(values), []
+    parts = _PARTS.split(sql)
+    for at in range(0, len(parts), 2):
+        text, *others = parts[at].split("?")
+        for other in others:
+            value = next(rest)
+            is_written = type(value) is int and value not in bindable
+            if not is_written:
+                remaining.append(value)
+            text += (str(value) if is_written else "?") + other
+        parts[at] = text
+    return "".join(parts), remaining
+
+
+def encoded(value: Any) -> dict[str, Any]:
+    """Return a bound value as Hrana writes it: integers as text, bytes in base64."""
+    if value is None or value != value:  # noqa: PLR0124  # NaN is NULL in SQLite
+        return {"type": "null"}
+    if isinstance(value, str):
+        return {"type": "text", "value": value}
+    if isinstance(value, int):
+        return {"type": "integer", "value": str(value)}
+    if isinstance(value, bytes):
+        return {"type": "blob", "base64": base64.b64encode(value).decode()}
+    if math.isinf(value):
+        raise ProgrammingError("Infinity cannot be sent to a server: its protocol is JSON.")
+    return {"type": "float", "value": value}
+
+
+def decoded(value: Mapping[str, Any]) -> Any:
+    kind = value["type"]
+    if kind == "blob":
+        # Unpadded, it is base64 too.
+        return base64.b64decode(value["base64"] + "==")
+    return None if kind == "null" else {"text": str, "integer": int, "float": float}[kind](value["value"])

@@ -1,0 +1,172 @@
+-- create tables
+CREATE TABLE IF NOT EXISTS "tests_author" ( "id" INTEGER PRIMARY KEY AUTOINCREMENT, "name" VARCHAR(50) NOT NULL );
+CREATE TABLE IF NOT EXISTS "tests_document" ( "id" INTEGER PRIMARY KEY AUTOINCREMENT, "title" VARCHAR(50) NOT NULL, "pages" INTEGER NOT NULL DEFAULT 1, "author_id" INTEGER REFERENCES "tests_author"("id") ON DELETE CASCADE, "embedding" F32_BLOB(3), "other_vector" F32_BLOB(3) );
+CREATE TABLE IF NOT EXISTS "tests_chunk" ( "id" INTEGER PRIMARY KEY AUTOINCREMENT, "document_id" INTEGER NOT NULL REFERENCES "tests_document"("id") ON DELETE CASCADE, "embedding" F32_BLOB(3) NOT NULL );
+CREATE TABLE IF NOT EXISTS "tests_package" ( "id" INTEGER PRIMARY KEY AUTOINCREMENT, "section" VARCHAR(20) NOT NULL, "embedding" F32_BLOB(16) NOT NULL );
+CREATE INDEX IF NOT EXISTS "package_embedding_hnsw" ON "tests_package" (libsql_vector_idx("embedding", 'metric=cosine', 'compress_neighbors=float8', 'max_neighbors=32', 'insert_l=64', 'search_l=200'));
+CREATE TABLE IF NOT EXISTS "tests_sample" ( "id" INTEGER PRIMARY KEY AUTOINCREMENT, "title" VARCHAR(50) NOT NULL, "full" F32_BLOB(3), "half" F32_BLOB(3), "sparse" F32_BLOB(3), "bits" BLOB, "unit" F32_BLOB(3) );
+
+-- insert
+INSERT INTO "tests_document" ("title", "pages", "author_id", "embedding", "other_vector") VALUES (%s, %s, %s, %s, %s);
+
+-- bulk insert
+INSERT INTO "tests_document" ("title", "pages", "author_id", "embedding", "other_vector") VALUES (%s, %s, %s, %s, %s), (%s, %s, %s, %s, %s);
+
+-- read
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC;
+
+-- update a row
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
+UPDATE "tests_document" SET "title" = %s, "pages" = %s, "author_id" = %s, "embedding" = %s, "other_vector" = %s WHERE "id" = %s;
+
+-- update a row whose vector was deferred
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
+UPDATE "tests_document" SET "title" = %s, "pages" = %s, "author_id" = %s, "embedding" = "embedding", "other_vector" = %s WHERE "id" = %s;
+
+-- update by filter
+UPDATE "tests_document" SET "embedding" = %s WHERE "tests_document"."title" = %s;
+
+-- bulk update
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
+UPDATE "tests_document" SET "embedding" = CASE "id" WHEN %s THEN %s ELSE "embedding" END WHERE "id" IN (%s);
+
+-- look up a vector
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE ("tests_document"."embedding" = %s) ORDER BY "tests_document"."id" ASC;
+
+-- L2 distance
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) AS "distance" FROM "tests_document" ORDER BY "distance" ASC NULLS LAST LIMIT 2;
+
+-- cosine distance, on an indexed column
+SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (vector_distance_cos("tests_package"."embedding", %s)) AS "distance" FROM "tests_package" ORDER BY "distance" ASC NULLS LAST LIMIT 2;
+
+-- inner product
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN (coalesce(vector_distance_cos("tests_document"."embedding", %s), 1) - 1) * vector_distance_l2("tests_document"."embedding", zeroblob(4 * 3)) * vector_distance_l2(%s, zeroblob(4 * 3)) END) AS "distance" FROM "tests_document" ORDER BY "distance" ASC NULLS LAST LIMIT 2;
+
+-- L1 distance
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN (WITH RECURSIVE numbers(at) AS (SELECT 1 UNION ALL SELECT at + 4 FROM numbers WHERE at + 4 < 4 * 3) SELECT sum(vector_distance_l2(substr("tests_document"."embedding", at, 4), substr(%s, at, 4))) FROM numbers) END) AS "distance" FROM "tests_document" ORDER BY "distance" ASC NULLS LAST;
+
+-- descending
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) AS "distance" FROM "tests_document" ORDER BY "distance" DESC NULLS LAST LIMIT 2;
+
+-- an expression in order_by
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" ORDER BY (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) ASC NULLS LAST LIMIT 2;
+
+-- nearest
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) AS "distance" FROM "tests_document" WHERE ("tests_document"."embedding" IS NOT NULL) ORDER BY "distance" ASC NULLS LAST LIMIT 2;
+
+-- nearest, on an indexed column
+SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (vector_distance_cos("tests_package"."embedding", %s)) AS "distance" FROM "tests_package" ORDER BY "distance" ASC NULLS LAST LIMIT 0;
+
+-- nearest, filtered
+SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (vector_distance_cos("tests_package"."embedding", %s)) AS "distance" FROM "tests_package" WHERE "tests_package"."section" = %s ORDER BY "distance" ASC NULLS LAST LIMIT 0;
+
+-- nearest, more rows than an index finds by itself
+SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (vector_distance_cos("tests_package"."embedding", %s)) AS "distance" FROM "tests_package" ORDER BY "distance" ASC NULLS LAST LIMIT 0 OFFSET 100;
+
+-- nearest, where the index finds fewer rows than it should
+SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (vector_distance_cos("tests_package"."embedding", %s)) AS "distance" FROM "tests_package" ORDER BY "distance" ASC NULLS LAST LIMIT 2;
+
+-- nearest, within a distance
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) AS "distance" FROM "tests_document" WHERE ("tests_document"."embedding" IS NOT NULL) AND ((CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) <= %s) ORDER BY "distance" ASC NULLS LAST;
+
+-- nearest to a row
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) AS "distance" FROM "tests_document" WHERE ("tests_document"."embedding" IS NOT NULL) AND NOT ("tests_document"."id" = %s) ORDER BY (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) ASC NULLS LAST LIMIT 2;
+
+-- nearest, inside another query
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "tests_document"."id" IN (SELECT * FROM (SELECT "tests_document_sub"."id" AS "pk" FROM "tests_document" AS "tests_document_sub" WHERE "tests_document_sub"."pages" = %s AND ("tests_document_sub"."embedding" IS NOT NULL) ORDER BY (CASE WHEN "tests_document_sub"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document_sub"."embedding", %s) END) ASC NULLS LAST LIMIT 2) AS "chosen") ORDER BY "tests_document"."id" ASC;
+
+-- a similarity
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (%s - (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_cos("tests_document"."embedding", %s) END)) AS "similarity" FROM "tests_document" ORDER BY (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_cos("tests_document"."embedding", %s) END) ASC NULLS LAST LIMIT 2;
+
+-- no query vector
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", CAST(NULL AS REAL) AS "distance" FROM "tests_document" ORDER BY "tests_document"."id" ASC;
+
+-- a threshold
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) AS "distance" FROM "tests_document" WHERE (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) < %s AND "tests_document"."pages" >= %s ORDER BY "distance" ASC NULLS LAST;
+
+-- a threshold in Q, negated
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) AS "distance" FROM "tests_document" WHERE ((NOT ((CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) < %s)) OR (("tests_document"."title" = %s))) ORDER BY "tests_document"."id" ASC;
+
+-- count by a threshold
+SELECT COUNT(*) AS "count" FROM "tests_document" WHERE (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) < %s;
+
+-- count a slice
+SELECT COUNT(*) AS "count" FROM (SELECT "tests_document"."id" AS "pk" FROM "tests_document" AS "tests_document" ORDER BY (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) ASC NULLS LAST LIMIT 2) AS "derived";
+
+-- exists
+SELECT 1 FROM "tests_document" WHERE (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) < %s LIMIT 1;
+
+-- values
+SELECT "tests_document"."title" AS "title", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) AS "distance" FROM "tests_document" ORDER BY "distance" ASC NULLS LAST LIMIT 2;
+
+-- values of an annotation alone
+SELECT 1 AS "_", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) AS "distance" FROM "tests_document" LIMIT 2;
+
+-- aggregate
+SELECT MIN("derived"."distance") AS "nearest", MAX("derived"."pages") AS "pages" FROM (SELECT "tests_document"."pages" AS "pages", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) AS "distance" FROM "tests_document" AS "tests_document") AS "derived";
+
+-- across a relation
+SELECT "tests_chunk"."id" AS "id", "tests_chunk"."document_id" AS "document_id", "tests_chunk"."embedding" AS "embedding", (CASE WHEN "tests_chunk_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_chunk_document"."embedding", %s) END) AS "distance" FROM "tests_chunk" INNER JOIN "tests_document" AS "tests_chunk_document" ON "tests_chunk_document"."id" = "tests_chunk"."document_id" ORDER BY "distance" ASC NULLS LAST;
+
+-- with select_related
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) AS "distance", "_sr_author"."id" AS "_sr_author_id", "_sr_author"."name" AS "_sr_author_name" FROM "tests_document" LEFT OUTER JOIN "tests_author" AS "_sr_author" ON "_sr_author"."id" = "tests_document"."author_id" ORDER BY "distance" ASC NULLS LAST LIMIT 2;
+
+-- two columns
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (CASE WHEN "tests_document"."embedding" IS NOT NULL AND "tests_document"."other_vector" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", "tests_document"."other_vector") END) AS "distance" FROM "tests_document" ORDER BY "tests_document"."id" ASC;
+
+-- a subquery as the vector
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (CASE WHEN "tests_document"."embedding" IS NOT NULL AND (SELECT "tests_document_sub"."embedding" AS "embedding" FROM "tests_document" AS "tests_document_sub" WHERE "tests_document_sub"."title" = %s LIMIT 1) IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", (SELECT "tests_document_sub"."embedding" AS "embedding" FROM "tests_document" AS "tests_document_sub" WHERE "tests_document_sub"."title" = %s LIMIT 1)) END) AS "distance" FROM "tests_document" ORDER BY "tests_document"."id" ASC;
+
+-- inside exists
+SELECT "tests_author"."id", "tests_author"."name" FROM "tests_author" WHERE EXISTS (SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" AS "tests_document" WHERE (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) < %s AND "tests_document"."author_id" = "tests_author"."id");
+
+-- a slice inside in
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "tests_document"."id" IN (SELECT * FROM (SELECT "tests_document_sub"."id" AS "pk" FROM "tests_document" AS "tests_document_sub" ORDER BY (CASE WHEN "tests_document_sub"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document_sub"."embedding", %s) END) ASC NULLS LAST LIMIT 2) AS "chosen") ORDER BY "tests_document"."id" ASC;
+
+-- union of slices
+SELECT * FROM (SELECT * FROM (SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) AS "distance" FROM "tests_document" ORDER BY "distance" ASC NULLS LAST LIMIT 1) AS "part" UNION SELECT * FROM (SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) AS "distance" FROM "tests_document" ORDER BY "distance" DESC NULLS LAST LIMIT 1) AS "part") AS "combined";
+
+-- arithmetic
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (%s - (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_cos("tests_document"."embedding", %s) END)) AS "similarity" FROM "tests_document" ORDER BY "tests_document"."id" ASC;
+
+-- update by a threshold
+UPDATE "tests_document" SET "pages" = %s WHERE (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) < %s;
+
+-- delete by a threshold
+SELECT "tests_document"."id" AS "id" FROM "tests_document" WHERE (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) > %s;
+SELECT "tests_chunk"."id" AS "id" FROM "tests_chunk" WHERE "tests_chunk"."document_id" IN (%s, %s);
+DELETE FROM "tests_document" WHERE (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) > %s;
+
+-- function dimensions
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN length("tests_sample"."full") / 4 END) AS "value" FROM "tests_sample";
+
+-- function norm
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."half" IS NOT NULL THEN vector_distance_l2("tests_sample"."half", zeroblob(length("tests_sample"."half"))) END) AS "value" FROM "tests_sample";
+
+-- function normalize
+
+-- function subvector
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN substr("tests_sample"."full", 4 * 1 + 1, 4 * 2) END) AS "value" FROM "tests_sample";
+
+-- function concatenate
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN CAST("tests_sample"."full" || %s AS BLOB) END) AS "value" FROM "tests_sample";
+
+-- function add
+
+-- function subtract
+
+-- function multiply
+
+-- function binary quantize
+
+-- function cast
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN vector32(vector16("tests_sample"."full")) END) AS "value" FROM "tests_sample";
+
+-- function inside a distance
+SELECT 1 AS "_", (CASE WHEN (CASE WHEN "tests_sample"."full" IS NOT NULL THEN substr("tests_sample"."full", 4 * 0 + 1, 4 * 2) END) IS NOT NULL THEN vector_distance_l2((CASE WHEN "tests_sample"."full" IS NOT NULL THEN substr("tests_sample"."full", 4 * 0 + 1, 4 * 2) END), %s) END) AS "value" FROM "tests_sample";
+
+-- average
+
+-- average over a relation
+
