@@ -62,6 +62,17 @@ class GeneratedVectorField(VectorField, GeneratedField):
         super().__init__(output_field.dimensions, as_numpy=output_field.as_numpy, **options)
         self.expression = expression
 
+    def contribute_to_class(self, cls: Any, name: str) -> None:
+        super().contribute_to_class(cls, name)
+        # It reads the values, and names the column in what it raises.
+        self.output_field.model, self.output_field.name = cls, name
+
+    def from_db_value(self, value: Any) -> Any:
+        return self.output_field.from_db_value(value)
+
+    def to_python(self, value: Any) -> Any:
+        return self.output_field.to_python(value)
+
     def db_type(self, connection: Any) -> str:
         dialect = dialect_for(connection)
         column_type = dialect.column_type(self.element, self.dimensions)
@@ -71,7 +82,8 @@ class GeneratedVectorField(VectorField, GeneratedField):
         if isinstance(self.expression, str):
             return self.expression
         # In DDL a column goes by its own name, and nothing can be bound.
-        operand = self.expression.operand(Scope(None, None, dialect_for(connection), connection, None))
+        scope = Scope(None, None, dialect_for(connection), connection, None, assumed=self.dimensions)
+        operand = self.expression.operand(scope)
         if operand.params:
             raise ValueError(f"{self.label} is computed from {self.expression!r}: a column takes columns and numbers.")
         return str(operand.sql)

@@ -19,6 +19,7 @@ from .operands import (
     path_of,
     require_dimensions,
     shape_of,
+    sizes,
     vector_shape_of,
     widened,
 )
@@ -46,7 +47,8 @@ class VectorFunction(Expression):
 
     def operand(self, where: Scope) -> Operand:
         shape = self._input(where)
-        operands = {"left": self._compiled(self.expression, shape, where), **self._numbers(shape)}
+        numbers = self._numbers(shape.dimensions or where.assumed)
+        operands = {"left": self._compiled(self.expression, shape, where), **numbers}
         return where.dialect.call(self.routine, self._kept(shape), operands)
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
@@ -73,8 +75,8 @@ class VectorFunction(Expression):
         operand = compiled(expression, where)
         return operand if shape.element in self.native else widened(operand, shape.element, where)
 
-    def _numbers(self, shape: Shape) -> Mapping[str, Operand]:
-        return {"dimensions": number(shape.dimensions or 0)}
+    def _numbers(self, dimensions: int | None) -> Mapping[str, Operand]:
+        return sizes(dimensions)
 
     def __repr__(self) -> str:
         # By value: djanorm's QuerySet.cache() makes its keys of it.
@@ -155,7 +157,7 @@ class SubVector(VectorExpression):
     def _arguments(self) -> list[Any]:
         return [self.expression, self.start, self.count]
 
-    def _numbers(self, shape: Shape) -> Mapping[str, Operand]:
+    def _numbers(self, dimensions: int | None) -> Mapping[str, Operand]:
         offset = self.start - 1
         numbers = {"start": self.start, "count": self.count, "offset": offset, "end": offset + self.count}
         return {name: number(value) for name, value in numbers.items()}
@@ -214,8 +216,8 @@ class CastVector(VectorExpression):
     def _kept(self, shape: Shape) -> Element:
         return Element(self.output_field.element)
 
-    def _numbers(self, shape: Shape) -> Mapping[str, Operand]:
-        return {"dimensions": number(self.output_field.dimensions)}
+    def _numbers(self, dimensions: int | None) -> Mapping[str, Operand]:
+        return sizes(self.output_field.dimensions)
 
     def _arguments(self) -> list[Any]:
         return [self.expression, self.output_field]
@@ -238,12 +240,12 @@ class VectorArithmetic(VectorExpression):
 
     def operand(self, where: Scope) -> Operand:
         left, right = self._sides(where)
-        size = left.dimensions or right.dimensions or 0
+        size = left.dimensions or right.dimensions or where.assumed or 0
         sides = {
             "left": self._side(self.expression, left, size, where),
             "right": self._side(self.other, right, size, where),
         }
-        return where.dialect.call(self.routine, Element.FLOAT32, sides)
+        return where.dialect.call(self.routine, Element.FLOAT32, sides | sizes(size or None))
 
     def _sides(self, names: Names) -> tuple[Shape, Shape]:
         left, right = (self._side_shape(side, names) for side in (self.expression, self.other))

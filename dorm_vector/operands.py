@@ -106,6 +106,13 @@ def number(value: int) -> Operand:
     return Operand(str(value), nullable=False, constant=True)
 
 
+def sizes(dimensions: int | None) -> dict[str, Operand]:
+    """Return what a template may need to know of a vector's size; nothing where only the database knows it."""
+    if dimensions is None:
+        return {}
+    return {"dimensions": number(dimensions), "bytes": number(-(-dimensions // 8))}
+
+
 def require_dimensions(left: Shape | None, right: Shape | None) -> None:
     if left is None or right is None or None in (left.dimensions, right.dimensions):
         return

@@ -326,7 +326,13 @@ class Dialect:
 
     def call(self, routine: Routine, element: Element, operands: Mapping[str, Operand]) -> Operand:
         """Return what the function makes of its operands: NULL where one of them is."""
-        sql, params = self._guarded(self.routine(routine, element), operands)
+        template = self.routine(routine, element)
+        if any(name and name not in operands for _text, name in _parse(template)):
+            raise UnsupportedByDatabase(
+                f"{self.title}: to {routine.value} it has to know the dimensions of the vector. Use"
+                " CastVector(…, VectorField(dimensions=…)) to say them."
+            )
+        sql, params = self._guarded(template, operands)
         sides = [operand for operand in operands.values() if operand.nullable]
         return Operand(sql, tuple(params), bool(sides), all(operand.constant for operand in operands.values()))
 

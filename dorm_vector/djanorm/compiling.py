@@ -100,6 +100,8 @@ class Scope(Names):
     dialect: Dialect
     connection: Any
     table_alias: str | None
+    assumed: int | None = None
+    """The dimensions of a column of no model, as those of a migration are."""
 
     def column(self, path: str) -> Operand:
         """Return the qualified column at the end of ``path``, joining the relations on the way."""

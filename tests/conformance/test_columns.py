@@ -13,6 +13,7 @@ from dorm.db.connection import get_connection, reset_connections
 
 import backends
 from dorm_vector import (
+    BinaryQuantize,
     BitField,
     CastVector,
     GeneratedVectorField,
@@ -24,6 +25,7 @@ from dorm_vector import (
     SubVector,
     UnsupportedByDatabase,
     VectorField,
+    VectorMul,
 )
 from dorm_vector.dialects import Unsupported
 from dorm_vector.routines import Routine
@@ -47,6 +49,15 @@ class Normed(dorm.Model):
 
     class Meta:
         db_table = "tests_normed"
+
+
+class Signed(dorm.Model):
+    embedding = VectorField(dimensions=3, null=True)
+    signs = GeneratedVectorField(expression=BinaryQuantize("embedding"), output_field=BitField(length=3))
+    double = GeneratedVectorField(expression=VectorMul("embedding", "embedding"), output_field=VectorField(3))
+
+    class Meta:
+        db_table = "tests_signed"
 
 
 class Gallery(dorm.Model):
@@ -112,6 +123,14 @@ def test_a_normalized_copy(scratch: Database) -> None:
         Normed.objects.bulk_create([Normed(embedding=[3, 4, 0]), Normed(embedding=[0, 0, 0])])
         units = [row.unit.tolist() for row in Normed.objects.order_by("pk")]
         assert units == [pytest.approx([0.6, 0.8, 0]), [0, 0, 0]]
+
+
+def test_signs_and_products(scratch: Database) -> None:
+    claims = [claim_of(scratch, routine) for routine in (Routine.BINARY_QUANTIZE, Routine.MULTIPLY)]
+    with generated(scratch, *claims):
+        create_tables(scratch.connection, (Signed,))
+        Signed.objects.create(embedding=[3, -4, 0])
+        assert (Signed.objects.get().signs, Signed.objects.get().double) == ("100", [9, 16, 0])
 
 
 MODEL = """
