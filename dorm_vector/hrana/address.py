@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from dorm.exceptions import ImproperlyConfigured
 
-_WEBSOCKET = {"ws": "ws", "wss": "wss"}
+# Of Turso's URLs: a WebSocket, encrypted unless they say tls=0.
+_TURSO = "libsql://"
 _EXAMPLES = '"file:app.db", ":memory:", "libsql://NAME.turso.io", "wss://HOST" or "ws://HOST:PORT"'
 HIDDEN = "***"
 
@@ -39,9 +40,8 @@ def address_of(settings: Mapping[str, Any]) -> Address:
         return Address(url, is_remote=False, timeout=5.0 if timeout is None else float(timeout))
     parts = urlsplit(url)
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    # The protocol of Turso's URLs: WebSocket, encrypted unless ?tls=0.
-    known = {**_WEBSOCKET, "libsql": "ws" if query.get("tls") == "0" else "wss"}
-    if scheme not in known or not parts.hostname:
+    protocol = ("ws" if query.get("tls") == "0" else "wss") if url.lower().startswith(_TURSO) else scheme
+    if protocol not in ("ws", "wss") or not parts.hostname:
         raise ImproperlyConfigured(f"ENGINE 'hrana' has no transport for the URL {scheme}://…. Write {_EXAMPLES}.")
     if unknown := query.keys() - {"authToken", "tls"}:
         raise ImproperlyConfigured(
@@ -49,4 +49,4 @@ def address_of(settings: Mapping[str, Any]) -> Address:
         )
     host = parts.netloc.rpartition("@")[2]
     token = str(settings.get("AUTH_TOKEN") or query.get("authToken", ""))
-    return Address(f"{known[scheme]}://{host}{parts.path}", True, token, None if timeout is None else float(timeout))
+    return Address(f"{protocol}://{host}{parts.path}", True, token, None if timeout is None else float(timeout))

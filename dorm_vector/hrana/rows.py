@@ -57,7 +57,7 @@ class Row(Sequence[Any]):
         return iter(self._values)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Row) and (self.keys(), self._values) == (other.keys(), other._values)
+        return isinstance(other, Row) and (self.keys(), [*self]) == (other.keys(), [*other])
 
     def __hash__(self) -> int:
         return hash((self._columns.names, self._values))

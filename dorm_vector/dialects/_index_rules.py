@@ -1,0 +1,54 @@
+"""What a database demands of its vector indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..elements import Element
+from ..metrics import Metric
+
+
+@dataclass(frozen=True, eq=False)
+class IndexRules:
+    """What the database's own vector index demands. The defaults demand nothing."""
+
+    metrics: Mapping[Metric | tuple[Metric, int], str] | None = None
+    """The distances it can be built for, some from so many dimensions on, as CREATE says them; None: the opclass."""
+    links: range = range(2, 101)
+    """What ``m`` may be."""
+    not_null: bool = False
+    """Whether the column has to be NOT NULL."""
+    whole_table: bool = False
+    """Whether it takes no condition."""
+    one_per_table: bool = False
+    max_dimensions: Mapping[Element, int] = field(default_factory=dict)
+    """The most dimensions that it takes of an element type."""
+    casts: Mapping[Element, str] = field(default_factory=dict)
+    """How ``{operand}`` stands in it as ``{dimensions}`` of another type; empty where it takes only columns."""
+    prefix: str = ""
+    """The first ``{dimensions}`` of ``{operand}``."""
+    build_option: str = ""
+    """Sets ``{name}`` to ``{value}`` inside a transaction, for a build."""
+    build_option_now: str = ""
+    """Reads ``{name}`` as ``value``."""
+    concurrent: ConcurrentBuild | None = None
+
+
+@dataclass(frozen=True)
+class ConcurrentBuild:
+    """What the database demands of a build, and of a removal, that does not stop writers."""
+
+    set_option: str
+    """Sets ``{name}`` to ``{value}`` for the session."""
+    inherited: tuple[str, ...]
+    """The settings of the migration's session that this one needs."""
+    own_locks: str
+    """Finds, as ``mode``, how the migration's transaction has locked ``{table}``."""
+    exclusive: str
+    """The lock under which nobody else can use the table."""
+    waits_not_for: frozenset[str]
+    """The locks that a build does not wait for; a removal waits for all."""
+    invalid: str
+    """Finds the index ``{name}`` that a failed build left behind."""
+    drop_invalid: str
