@@ -61,3 +61,7 @@ def at_row(error: Exception, row: int | None) -> Exception:
 
 class EmbeddingError(VectorError, ValueError):
     """Text that cannot become a vector: no embedder, one that cannot be used, or one that gave something else."""
+
+
+class IndexMissed(UserWarning):
+    """A slice of ``nearest()`` by a distance that no index of its field is for: it reads every row."""

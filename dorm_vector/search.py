@@ -190,7 +190,7 @@ def distance_to(metric: Metric, target: Any, field: str, to: Any) -> VectorDista
 
 
 @cache
-def _of_text(kind: type[VectorDistance]) -> Any:
+def _of_text(kind: Any) -> Any:
     return type(kind.__name__, (_OfText, kind), {"__module__": kind.__module__})
 
 

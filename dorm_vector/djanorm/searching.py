@@ -6,6 +6,8 @@ So a slice of ``nearest()`` has enough candidates, is sorted on arrival, and is 
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import nullcontext
 from contextvars import ContextVar
@@ -18,7 +20,7 @@ from dorm.expressions import Q
 
 from ..dialects import Dialect, dialect_for
 from ..dialects.base import SearchOption, version_numbers
-from ..exceptions import UnsupportedByDatabase
+from ..exceptions import IndexMissed, UnsupportedByDatabase
 from .models import indexes_of, vector_field
 
 Options = Mapping[str, Any]
@@ -133,6 +135,7 @@ class SearchConnection:
         self._is_ranked = True
         if not query.ranks() or (self._dialect.probe and not query.search.approximate):
             return
+        _warn_of_a_miss(query)
         self._width = max(self._width, query.candidates())
         self._goes_on = self._goes_on or query.is_filtered() or not fits_one_scan(self._dialect, query)
         if sql:
@@ -270,6 +273,27 @@ class AsyncSearchConnection(SearchConnection):
                 return await adrive(self._connection, self._steps(method, sql, params, assignments, nested))
 
         return await run() if alone else await awith_transient_retry(run)
+
+
+def _warn_of_a_miss(query: Any) -> None:
+    """Warn where no index of the field is for the distance of the search: that is told without a plan."""
+    field = query._resolve_field(query.search.field_path.split("__"))
+    metrics = sorted({index.metric.value for index in indexes_of(field)})
+    wanted = query.annotations[query.search.name].metric.value
+    if metrics and wanted not in metrics:
+        message = (
+            f"{field.label} has an index for {' and '.join(metrics)}, and this search measures {wanted}: every row is"
+            f" read. Search by {metrics[0]}, add an index for {wanted}, or say exact=True."
+        )
+        warnings.warn(message, IndexMissed, stacklevel=_frames_inside())
+
+
+def _frames_inside() -> int:
+    """Return how far up the code stands that is neither ours nor djanorm's."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("dorm", "dorm_vector"):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def remember_version(connection: Any, version: str) -> None:
