@@ -74,12 +74,7 @@ def test_the_index_is_used_where_it_is_asked_for(packages: Database) -> None:
         assert asks(queryset, packages)
         assert len(list(queryset)) == queryset._query.limit_val
     assert nearest(exact=False)[:10].explain_search().index == INDEX
-    for queryset in (
-        nearest()[:10],
-        nearest(exact=True)[:10],
-        nearest(exact=False),
-        nearest(exact=False, distance="l2")[:10],
-    ):
+    for queryset in (nearest()[:10], nearest(exact=True)[:10], nearest(exact=False)):
         assert not asks(queryset, packages)
     assert "unless it says nearest(..., exact=False)" in str(nearest()[:10].explain_search())
 

@@ -64,7 +64,9 @@ def test_a_backend_is_named_like_its_file(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["oracle", "_process", "__init__"])
 def test_an_unknown_name_is_answered_with_the_known_ones(name: str) -> None:
-    with pytest.raises(LookupError, match=f"No backend is called '{name}'. There are: mariadb, mysql, postgresql"):
+    with pytest.raises(
+        LookupError, match=f"No backend is called '{name}'. There are: libsql, mariadb, mysql, postgresql"
+    ):
         backends.get(name)
 
 
@@ -98,7 +100,10 @@ def test_a_url_is_taken_before_anything_is_started(monkeypatch: pytest.MonkeyPat
     assert tmp_path.exists()
 
 
-@pytest.mark.parametrize("settings", [POSTGRESQL, MYSQL, {"ENGINE": "libsql", "NAME": "/a/b.turso"}])
+HRANA = {"ENGINE": "hrana", "URL": "libsql://name.turso.io?authToken=x"}
+
+
+@pytest.mark.parametrize("settings", [POSTGRESQL, MYSQL, {"ENGINE": "libsql", "NAME": "/a/b.turso"}, HRANA])
 def test_settings_survive_the_way_through_a_url(settings: backends.Settings) -> None:
     assert {"OPTIONS": {}, **settings_from(url_from(settings))} == {"OPTIONS": {}, **settings}
 
