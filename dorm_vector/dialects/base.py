@@ -125,6 +125,8 @@ class Dialect:
     """What a function of the database returned, as a vector."""
     generated: str | Unsupported = "{type} GENERATED ALWAYS AS ({expression}) {kind}"
     """A column that the database computes."""
+    generated_subquery: Unsupported | None = None
+    """Why such a column takes no subquery."""
     max_dimensions: int = 16_000
     placeholder: str = "%s"
     """How a bound vector is written."""
@@ -294,9 +296,12 @@ class Dialect:
         return Operand(sql, tuple(params), bool(sides), all(operand.constant for operand in operands.values()))
 
     def generated_column(self, column_type: str, expression: str, *, stored: bool) -> str:
-        if isinstance(self.generated, Unsupported):
-            raise self._refusal(self.generated)
-        return self.generated.format(type=column_type, expression=expression, kind="STORED" if stored else "VIRTUAL")
+        subquery = self.generated_subquery if "(SELECT" in expression else None
+        lacking = self.generated if isinstance(self.generated, Unsupported) else subquery
+        if lacking is not None:
+            raise self._refusal(lacking)
+        kind = "STORED" if stored else "VIRTUAL"
+        return str(self.generated).format(type=column_type, expression=expression, kind=kind)
 
     def literal(self, vector: Any) -> str:
         return self.form(vector.element).literal.format(hex=vector.hex(), text=vector.to_text())

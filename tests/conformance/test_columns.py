@@ -82,7 +82,8 @@ def scratch(running: backends.Running) -> Iterator[Database]:
 
 
 def generated(db: Database, *claims: Any) -> Any:
-    return possible(db, db.dialect.generated, *claims)
+    subqueries = [db.dialect.generated_subquery for claim in claims if isinstance(claim, str) and "(SELECT" in claim]
+    return possible(db, db.dialect.generated, *claims, *subqueries)
 
 
 def test_the_database_computes_a_column(scratch: Database) -> None:
@@ -295,9 +296,9 @@ def test_defaults_of_every_element_type(scratch: Database, tmp_path: Path, spars
     expected = "[1.0, 2.0, 3.0] [1.0, 2.0, 3.0] [0.0, 2.0, 0.0] 101"
     assert project.python(READ) == expected
     raw = READ.replace(
-        "Item.objects.create()", "get_connection().execute_write('INSERT INTO shop_item DEFAULT VALUES')"
+        "Item.objects.create()", "get_connection().execute_write('INSERT INTO shop_item (id) VALUES (99)')"
     )
-    filled = raw.replace("Item.objects.get()", "Item.objects.order_by('pk')[1]")
+    filled = raw.replace("Item.objects.get()", "Item.objects.get(pk=99)")
     assert project.python(filled) == expected, "a row written around djanorm has the column's own default"
 
 
