@@ -1,0 +1,1 @@
+"""How fast, beside the bare driver and beside others: ``python -m benchmarks.run --help``."""

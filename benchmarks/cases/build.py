@@ -1,0 +1,29 @@
+"""Build the index over the rows that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dorm.db.connection import get_connection
+from dorm.migrations.operations import AddIndex, RemoveIndex
+from dorm.migrations.state import ProjectState
+
+from benchmarks import models
+from benchmarks.bench import Bench
+from benchmarks.measuring import Contestant, Group
+
+
+def groups(bench: Bench) -> Iterator[Group]:
+    if not bench.dialect.is_approximate:
+        return
+    model = bench.filled(bench.data.first(10_000), indexed=True)
+    state = ProjectState.from_apps()
+    operation = (model.__name__, models.HNSW)
+
+    def drop() -> None:
+        RemoveIndex(*operation).database_forwards(models.APP, get_connection(), state, state)
+
+    def build(_: int) -> None:
+        AddIndex(*operation).database_forwards(models.APP, get_connection(), state, state)
+
+    yield Group("build", "build an HNSW index of 10,000 rows", [Contestant("AddIndex", build, drop)], bench.rounds(3))

@@ -1,0 +1,26 @@
+"""What ``import dorm_vector`` adds to ``import dorm``, with bytecode cached. It is the same for every database."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from benchmarks.bench import Bench
+from benchmarks.measuring import Contestant, Group
+
+
+def groups(bench: Bench) -> Iterator[Group]:
+    yield Group(
+        "importing",
+        "start Python and import",
+        [
+            Contestant("import dorm", lambda _: start("import dorm")),
+            Contestant("import dorm, dorm_vector", lambda _: start("import dorm, dorm_vector")),
+        ],
+        bench.rounds(15),
+    )
+
+
+def start(code: str) -> None:
+    subprocess.run([sys.executable, "-c", code], check=True)

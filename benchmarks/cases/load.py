@@ -1,0 +1,64 @@
+"""Write all vectors: from a matrix, and from instances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks import peers
+from benchmarks.bench import Bench
+from benchmarks.data import Data
+from benchmarks.measuring import Contestant, Group
+from dorm_vector import bulk_load
+
+
+def groups(bench: Bench) -> Iterator[Group]:
+    model = bench.empty(bench.data.dimensions)
+    table, data = model._meta.db_table, bench.data
+
+    def clear() -> None:
+        bench.drop_rows(model)
+
+    size = f"{len(data):,} x {data.dimensions}"
+    yield Group(
+        "load",
+        f"load {size} from a matrix",
+        [
+            Contestant("bare driver", lambda _: bench.bare.load(table, data), clear),
+            Contestant("bulk_load", lambda _: bulk_load(model, data.columns()), clear),
+        ],
+        bench.rounds(7),
+        {"bulk_load": 1.25},
+    )
+    few = data.first(min(len(data), 1_000))
+    rows = list(zip(few.ids, few.parts, few.vectors, strict=True))
+
+    made: list[Any] = []
+
+    def make() -> None:
+        # Making an instance is the same work for whoever saves it.
+        clear()
+        made[:] = [model(id=i, part=part, embedding=vector) for i, part, vector in rows]
+
+    others = [peer for peer in peers.of(bench, table) if hasattr(peer, "save")]
+
+    yield Group(
+        "load",
+        f"save {len(few):,} x {few.dimensions} instances",
+        [
+            Contestant("bare driver", lambda _: bench.bare.insert(table, few), clear),
+            Contestant("dorm_vector bulk_create", lambda _: model.objects.bulk_create(made), make),
+            Contestant("dorm_vector bulk_load of instances", lambda _: bulk_load(model, made), make),
+            *(Contestant(peer.name, saves(peer), makes(peer, few)) for peer in others),
+        ],
+        bench.rounds(5),
+        {"dorm_vector bulk_create": 2.0},
+    )
+
+
+def saves(peer: Any) -> Any:
+    return lambda _: peer.save()
+
+
+def makes(peer: Any, data: Data) -> Any:
+    return lambda: peer.make(data)

@@ -1,0 +1,98 @@
+"""Medians and ratios within one run: the contestants of a group take turns."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Work = Callable[[int], Any]
+
+
+def _nothing() -> None:
+    """Most work needs no preparation."""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Something that does the work of a group. ``work`` is called with the number of the round.
+
+    ``prepare`` is not timed. ``recall`` judges what the work of a round returned.
+    """
+
+    name: str
+    work: Work
+    prepare: Callable[[], object] = _nothing
+    recall: Callable[[int, Any], float] | None = None
+    note: Callable[[Any], str] | None = None
+    """What to say of what the last round returned."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """One question: who does it how fast. The first contestant is what the others are compared with."""
+
+    case: str
+    title: str
+    contestants: Sequence[Contestant]
+    rounds: int
+    limits: dict[str, float] = field(default_factory=dict)
+    """The greatest ratio to the first contestant that is aimed at, by contestant."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The median of one contestant in seconds, its ratio to the first of its group, and its mean recall."""
+
+    case: str
+    backend: str
+    group: str
+    contestant: str
+    seconds: float
+    ratio: float
+    recall: float | None
+    limit: float | None
+    rounds: int
+    note: str = ""
+
+
+def measure(group: Group, backend: str) -> list[Result]:
+    """Let the contestants take turns, after one round that does not count."""
+    times: dict[str, list[float]] = {contestant.name: [] for contestant in group.contestants}
+    recalls: dict[str, list[float]] = {contestant.name: [] for contestant in group.contestants}
+    notes: dict[str, str] = {}
+    for number in range(-1 if group.rounds > 1 else 0, group.rounds):
+        for contestant in group.contestants:
+            seconds, answer = _timed(contestant, max(number, 0))
+            if number >= 0:
+                times[contestant.name].append(seconds)
+                notes[contestant.name] = contestant.note(answer) if contestant.note else ""
+                recalls[contestant.name] += [contestant.recall(number, answer)] if contestant.recall else []
+    medians = {name: statistics.median(found) for name, found in times.items()}
+    base = medians[group.contestants[0].name]
+    return [
+        Result(
+            group.case,
+            backend,
+            group.title,
+            name,
+            median,
+            median / base,
+            statistics.mean(recalls[name]) if recalls[name] else None,
+            group.limits.get(name),
+            group.rounds,
+            notes[name],
+        )
+        for name, median in medians.items()
+    ]
+
+
+def _timed(contestant: Contestant, number: int) -> tuple[float, Any]:
+    contestant.prepare()
+    gc.collect()
+    start = time.perf_counter()
+    answer = contestant.work(number)
+    return time.perf_counter() - start, answer

@@ -1,0 +1,52 @@
+"""Where the time of one search goes, from the driver outwards."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dorm.db.connection import get_connection
+from dorm.transaction import atomic
+
+from benchmarks.bench import COUNT, Bench
+from dorm_vector import CosineDistance
+
+ROUNDS = 100
+
+
+def of(bench: Bench) -> str:
+    """Return a table of the parts of one search of few rows, so that the server's part is small."""
+    model = bench.filled(bench.data.first(1_000))
+    table = model._meta.db_table
+    query = bench.query(0)
+
+    def ranked() -> Any:
+        return model.objects.annotate(distance=CosineDistance("embedding", query)).order_by("distance")[:COUNT]
+
+    connection, made = get_connection(), ranked()
+    sql, params = made._query.as_select(connection)
+    steps: list[tuple[str, Callable[[], Any]]] = [
+        ("the bare driver", lambda: bench.bare.nearest(table, query, COUNT)),
+        ("build the queryset", ranked),
+        ("write its SQL", lambda: made._query.as_select(connection)),
+        ("djanorm runs that SQL", lambda: connection.execute(sql, params)),
+        ("all of it", lambda: list(ranked())),
+    ]
+    lines = [f"| {name} | {median(work):.0f} |" for name, work in steps]
+    with atomic():
+        lines.insert(-1, f"| djanorm runs that SQL, in atomic() | {median(steps[3][1]):.0f} |")
+        lines.append(f"| all of it, in atomic() | {median(steps[4][1]):.0f} |")
+    head = f"### Where one search of 1,000 rows spends its time, {bench.running.title}\n\n| | µs |\n|---|--:|\n"
+    return head + "\n".join(lines) + "\n"
+
+
+def median(work: Callable[[], Any]) -> float:
+    """Return the median in microseconds."""
+    times = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1e6
