@@ -11,6 +11,7 @@ from .bits import Bit
 from .dialects.base import SQL, Operand
 from .djanorm.compiling import Scope, scope
 from .djanorm.index_use import as_indexed
+from .djanorm.models import indexes_of
 from .elements import Element
 from .exceptions import InvalidVector, UnsuitableDistance
 from .metrics import Metric
@@ -93,6 +94,19 @@ class VectorDistance(Expression):
     def as_ranking_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
         """Return the distance as ORDER BY wants it, so that an index can serve it."""
         return self._compile(table_alias, context, ranking=True)
+
+    def as_index_search(self, table_alias: str | None = None, **context: Any) -> tuple[SQL, SQL] | None:
+        """Return what ORDER BY and WHERE say where an index of the model serves the search; None where none does."""
+        where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
+        field = where.source(self.field_path)
+        if self.vector is None or not hasattr(field, "to_vector"):
+            return None
+        left, right, dimensions = self._operands(where)
+        if left.nullable or not right.constant or not any(right.params[0]):
+            return None
+        if not any(index.serves(field, self.metric, where.dialect) for index in indexes_of(field)):
+            return None
+        return where.dialect.index_search(self.metric, left, right, dimensions)
 
     def _compile(self, table_alias: str | None, context: dict[str, Any], *, ranking: bool) -> SQL:
         where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})

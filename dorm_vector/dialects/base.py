@@ -159,7 +159,9 @@ class Dialect:
     drop: str = 'DROP INDEX IF EXISTS "{name}"'
     """Drops an index, with ``{name}`` and ``{table}``."""
     sort_found: str = ""
-    """Sorts again what an index found, with ``{select}`` and ``{value}``; empty where ORDER BY is enough."""
+    """Sorts what an index found, with ``{select}``, ``{value}`` and ``{limits}``; empty where nothing needs it."""
+    candidates: int = 0
+    """How many rows an index search finds at least, for that to sort."""
     alter_column: str = ""
     """Changes a column, with ``{table}`` and its new ``{definition}``; empty where djanorm does."""
     stored: str = "{column}"

@@ -14,9 +14,25 @@ from ..dialects import dialect_for
 from ..dialects.base import SQL
 from .compiling import compiling
 from .reading import as_read
+from .repairs import repair
 from .sql import VectorSQLQuery
 
 _TABLE = "derived"
+
+
+@repair("dorm.query:SQLQuery", "_compile_subquery")
+def slices_in_order(original: Any, query: Any, queryset: Any, connection: Any) -> SQL:
+    """Let ``field__in=`` a slice of a search mean the rows of that slice, in a query of any model.
+
+    Symptom: ``Author.objects.filter(pk__in=documents.order_by(distance)[:10].values("author"))`` takes any ten; on
+    MySQL and MariaDB it is an error. Cause: the LIMIT is kept without its ORDER BY. djanorm 4.3 to 4.5.
+    """
+    inner = queryset._query
+    if isinstance(inner, VectorSQLQuery) and inner.is_slice() and not isinstance(query, VectorSQLQuery):
+        with compiling(connection, query):
+            return inner.as_members(query.model._meta.db_table, query.model)
+    sql, params = original(query, queryset, connection)
+    return sql, params
 
 
 class DerivedQuery(SQLQuery):

@@ -15,6 +15,7 @@ from ..fields import VectorField
 from ..index_forms import indexed
 from ..indexes import VectorIndex
 from .building import Place, build, said_concurrently
+from .possible_indexes import require_possible_indexes
 from .rebuilding import standing_state
 from .repairs import repair
 
@@ -35,6 +36,7 @@ def vector_index_ddl(
     if not isinstance(operation.index, VectorIndex):
         original(operation, app_label, connection, from_state, to_state)
         return
+    require_possible_indexes(_model(operation, app_label, to_state), dialect_for(connection))
     place = _place(operation, app_label, to_state)
     if place.field is None:
         # Taken back from a squashed migration that creates the model, too: the state before knows no such model.
@@ -59,14 +61,20 @@ def alter_vector_field(
 ) -> None:
     """Change a vector column without touching stored vectors, or refuse.
 
-    Symptom: other ``dimensions`` on SQLite silently keep vectors of the old length, and rebuild the table for nothing.
-    Cause: the column type is BLOB for every length. djanorm 4.3 to 4.5.
+    Symptom: other ``dimensions`` on SQLite silently keep vectors of the old length, and rebuild the table for nothing;
+    on MySQL and MariaDB nothing happens at all. Cause: the column type is BLOB for every length on SQLite, and only
+    PostgreSQL and SQLite are written for. djanorm 4.3 to 4.5.
     """
     old, new = _field(operation, app_label, from_state), operation.field
     if isinstance(old, VectorField) and isinstance(new, VectorField):
         if old.dimensions != new.dimensions:
             _require_no_vectors(operation, app_label, connection, from_state, old, new)
-        if _column_sql(operation.name, old, connection) == _column_sql(operation.name, new, connection):
+        definition = _column_sql(operation.name, new, connection)
+        if _column_sql(operation.name, old, connection) == definition:
+            return
+        if dialect_for(connection).alter_column:
+            table = _table(operation, app_label, to_state)
+            connection.execute_script(dialect_for(connection).alter_column.format(table=table, definition=definition))
             return
         with _indexes_fitted(operation, app_label, connection, from_state, to_state, old, new):
             original(operation, app_label, connection, from_state, to_state)

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, Self
 
 from dorm.expressions import F
+from dorm.query import _validate_identifier
 from dorm.queryset import CombinedQuerySet, QuerySet, ValuesListQuerySet
 
+from ..dialects import dialect_for
 from ..search import SearchMethods
 from .aggregating import over_vectors
 from .derived import DerivedQuery
@@ -136,6 +138,17 @@ class VectorRows(QuerySet[Any]):
         aggregates = over_vectors(self, aggregates)
         return decoded(await super().aaggregate(**aggregates), decoders(self._query, aggregates))
 
+    # djanorm's is static, and is called through self.
+    def _build_explain_prefix(self, connection: Any, analyze: bool, format: str | None, verbose: bool) -> str:  # type: ignore[override]
+        dialect = dialect_for(connection)
+        template = dialect.explain_analyze if analyze else dialect.explain
+        if not template:
+            return str(QuerySet._build_explain_prefix(connection, analyze, format, verbose))
+        chosen = format or dialect.explain_format
+        if chosen:
+            _validate_identifier(chosen, "explain format")
+        return template.format(format=f" FORMAT={chosen.upper()}" if chosen else "")
+
     # writes
 
     def update(self, **values: Any) -> int:
@@ -143,6 +156,18 @@ class VectorRows(QuerySet[Any]):
 
     async def aupdate(self, **values: Any) -> int:
         return int(await super().aupdate(**self._bound(values)))
+
+    def _build_bulk_update_sql(self, batch: list[Any], fields: list[str], conn: Any) -> tuple[str, list[Any]] | None:
+        built = super()._build_bulk_update_sql(batch, fields, conn)
+        if built is None:
+            return None
+        sql, params = built
+        for field in (self.model._meta.get_field(name) for name in fields):
+            if hasattr(field, "to_vector"):
+                # The one place where a column stands beside bound vectors.
+                stored = dialect_for(conn).stored.format(column=f'"{field.column}"')
+                sql = sql.replace(f' ELSE "{field.column}" END', f" ELSE {stored} END")
+        return sql, params
 
     def _bound(self, values: dict[str, Any]) -> dict[str, Any]:
         # djanorm swallows what get_db_prep_value raises and sends the raw value.
@@ -258,6 +283,7 @@ class VectorCombinedQuerySet(VectorRows, CombinedQuerySet[Any]):
             query = queryset._iter_setup()[0]
             # Rows of one part cannot be told from those of another on arrival.
             query = query.exactly() if isinstance(query, VectorSQLQuery) and query.ranks() else query
+            query.is_part = True
             sql, params = query.as_select(connection)
             # Not every database takes ORDER BY or LIMIT inside a combined SELECT.
             result._combined_queries.append((f'SELECT * FROM ({sql}) AS "part"', params))

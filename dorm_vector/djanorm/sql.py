@@ -8,15 +8,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from dorm import lookups
 from dorm.aggregates import Aggregate
 from dorm.expressions import F, OuterRef
-from dorm.lookups import build_lookup_sql
 from dorm.query import SQLQuery, _validate_identifier
 
 from ..dialects import Dialect, dialect_for
 from ..dialects.base import SQL
 from ..exceptions import InvalidVector
 from .compiling import compiling, current_connection
+from .index_search import IndexSearch, index_search
 from .probing import through_an_index
 from .reading import annotation_field, as_read
 from .searching import NO_OPTIONS, Options, Search, SearchCondition, SearchConnection, Within, announce, fits_one_scan
@@ -35,6 +36,8 @@ class VectorSQLQuery(SQLQuery):
     options: Options = NO_OPTIONS
     _reader: Dialect | None = None
     """The dialect whose read form wraps vector columns: set in the outermost SELECT alone."""
+    is_part: bool = False
+    """Whether this is one SELECT of a union, whose order nobody sees."""
 
     def clone(self) -> VectorSQLQuery:
         query: Any = super().clone()
@@ -78,7 +81,7 @@ class VectorSQLQuery(SQLQuery):
         if _is_expression(value) or hasattr(value, "_query"):
             right, right_params = self._right_side(value, connection)
             return f"{sql} {_operator(lookup)} {right}", params + right_params
-        compared, right_params = build_lookup_sql(sql, lookup, value, vendor=connection.vendor)
+        compared, right_params = lookups.build_lookup_sql(sql, lookup, value, vendor=connection.vendor)
         return compared, params + right_params
 
     def _compare_vector(self, left: SQL, field: Any, lookup: str, value: Any) -> SQL:
@@ -172,15 +175,21 @@ class VectorSQLQuery(SQLQuery):
 
     def _select(self, connection: Any) -> SQL:
         """Compile the outermost SELECT: djanorm's, with our columns before and our order behind."""
+        search = index_search(self, connection)
+        if search is not None and not self.is_part:
+            return search.select(self, self._head(connection), connection)
         # First, so that the relations it crosses are joined when djanorm writes FROM.
         order, order_params = self._ordering(connection)
+        sql, params = SQLQuery.as_select(self._head(connection), connection)
+        lock = self._compile_for_update(connection) if self.for_update_flag else ""
+        return f"{sql}{order}{self._limits()}{lock}", params + order_params
+
+    def _head(self, connection: Any) -> VectorSQLQuery:
         head = self.clone()
         head.joins, head._reader = self.joins, dialect_for(connection)
         head.annotations = as_read(self, self.annotations, head._reader)
         head.order_by_fields, head.limit_val, head.offset_val, head.for_update_flag = [], None, None, False
-        sql, params = SQLQuery.as_select(head, connection)
-        lock = self._compile_for_update(connection) if self.for_update_flag else ""
-        return f"{sql}{order}{self._limits()}{lock}", params + order_params
+        return head
 
     def get_columns(self, table_alias: str | None = None) -> str:
         columns = [self._column(name, table_alias) for name in self._selected_names()]
@@ -241,6 +250,9 @@ class VectorSQLQuery(SQLQuery):
             return query._subselect(connection)
 
     def _subselect(self, connection: Any) -> SQL:
+        search = index_search(self, connection)
+        if search is not None:
+            return self._subselect_of_ranks(connection, search)
         order, order_params = self._ordering(connection)
         if f'"{self._outer_alias}".' in order and not dialect_for(connection).orders_by_outer:
             return self._subselect_of_ranks(connection)
@@ -255,14 +267,16 @@ class VectorSQLQuery(SQLQuery):
         sql += f" HAVING {having}" if having else ""
         return f"{sql}{order}{self._limits()}", params + where_params + having_params + order_params
 
-    def _subselect_of_ranks(self, connection: Any) -> SQL:
-        """Select from a query that has the ranks as columns: this ORDER BY cannot reach the outer query."""
+    def _subselect_of_ranks(self, connection: Any, search: IndexSearch | None = None) -> SQL:
+        """Select from a query that has the ranks as columns: what an index found, or what ORDER BY could not reach."""
         ranks = {entry.removeprefix("-") for entry in self.order_by_fields}
         names = self._selected_names() + [name for name in self.annotations if self._is_projected(name)]
         inner = self._hiding_unselected()
         inner.alias_only_names -= ranks
         inner.order_by_fields, inner.limit_val, inner.offset_val = [], None, None
+        inner.where_nodes = search.narrowed(self.where_nodes) if search else self.where_nodes
         sql, params = inner._subselect(connection)
+        sql, params = search.found(sql, params) if search else (sql, params)
         columns = ", ".join(f'"{name}"' for name in names)
         return f'SELECT {columns} FROM ({sql}) AS "ranked"{by_output(self, connection)}{self._limits()}', params
 
@@ -284,13 +298,20 @@ class VectorSQLQuery(SQLQuery):
     def _compile_subquery(self, queryset: Any, connection: Any) -> SQL:
         """Compile ``field__in=queryset``; a slice keeps its order, so that it is the same rows."""
         inner = queryset._query
-        if not isinstance(inner, VectorSQLQuery) or (inner.limit_val is None and inner.offset_val is None):
-            sql, params = super()._compile_subquery(queryset, connection)
-            return sql, params
-        query = inner.clone()
-        query.selected_fields = (inner.selected_fields or ["pk"])[:1]
+        if isinstance(inner, VectorSQLQuery) and inner.is_slice():
+            return inner.as_members(self._alias(), self.model)
+        sql, params = super()._compile_subquery(queryset, connection)
+        return sql, params
+
+    def is_slice(self) -> bool:
+        return self.limit_val is not None or bool(self.offset_val)
+
+    def as_members(self, outer_alias: str, outer_model: Any) -> SQL:
+        """Compile the slice for a place behind IN."""
+        query = self.clone()
+        query.selected_fields = (self.selected_fields or ["pk"])[:1]
         query.deferred_loading = False
-        sql, params = query.as_subquery_sql(self._alias(), self.model)
+        sql, params = query.as_subquery_sql(outer_alias, outer_model)
         # MySQL and MariaDB refuse LIMIT directly inside IN.
         return f'SELECT * FROM ({sql}) AS "chosen"', params
 

@@ -18,7 +18,11 @@ QUERY = [1.0, 0.0, 0.0]
 
 @pytest.fixture
 def documents(db: Database) -> list[Document]:
-    return Document.objects.bulk_create([Document(title=str(n), pages=n, embedding=[n, 0, 0]) for n in range(5)])
+    # The third is a little farther than the first: rows at one distance come in any order.
+    vectors = [[n, 0, 0.5 if n == 2 else 0] for n in range(5)]
+    return Document.objects.bulk_create(
+        [Document(title=str(n), pages=n, embedding=vector) for n, vector in enumerate(vectors)]
+    )
 
 
 def ranked():  # type: ignore[no-untyped-def]  # a queryset of a type that only tests name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +19,7 @@ PRODUCT = """
 class Product(dorm.Model):
     name = dorm.CharField(max_length=50)
     active = dorm.BooleanField(default=True)
-    embedding = VectorField(dimensions={dimensions}, null=True)
+    embedding = VectorField(dimensions={dimensions}, null={null})
     {more}
 
     class Meta:
@@ -38,12 +39,20 @@ SPELLED = {
         "m='12'": "'max_neighbors=24'",
         "m='24'": "'max_neighbors=48'",
         "ef_construction='80'": "'insert_l=80'",
-    }
+    },
+    "mariadb": {
+        "USING hnsw": "",
+        "embedding vector_cosine_ops": '"DISTANCE"=cosine',
+        "m='12'": '"M"=12 ',
+        "m='24'": '"M"=24 ',
+        "ef_construction='80'": "",
+    },
 }
 
 
 def product(dimensions: int = 4, more: str = "", *indexes: str) -> str:
-    return PRODUCT.format(dimensions=dimensions, more=more, indexes=", ".join(indexes))
+    # Not every database indexes a column that may be NULL.
+    return PRODUCT.format(dimensions=dimensions, null=not indexes, more=more, indexes=", ".join(indexes))
 
 
 @pytest.fixture
@@ -51,6 +60,14 @@ def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
     settings = running.new_database()
     yield Project(tmp_path, settings)
     running.drop_database(settings)
+
+
+INDEXES = {
+    "postgresql": "SELECT indexname AS name, indexdef AS sql FROM pg_indexes WHERE tablename = 'shop_product'",
+    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'shop_product'",
+    "mariadb": 'SHOW CREATE TABLE "shop_product"',
+    "mysql": 'SHOW CREATE TABLE "shop_product"',
+}
 
 
 class Catalogue:
@@ -70,12 +87,11 @@ class Catalogue:
 
     def indexes(self) -> dict[str, str]:
         """Return the definition of each index of the table, by name."""
-        if self.dialect.name == "postgresql":
-            query = "SELECT indexname AS name, indexdef AS sql FROM pg_indexes WHERE tablename = 'shop_product'"
-        else:
-            query = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'shop_product'"
         with closing(self.connection):
-            return {row["name"]: row["sql"] or "" for row in self.connection.execute(query)}
+            rows = self.connection.execute(INDEXES.get(self.dialect.name, INDEXES["sqlite"]))
+        if rows and "Create Table" in rows[0]:
+            return dict(re.findall(r'KEY "(\w+)" (.*)', rows[0]["Create Table"]))
+        return {row["name"]: row["sql"] or "" for row in rows}
 
     def close(self) -> None:
         self.connection.close()
@@ -106,7 +122,7 @@ def test_the_whole_way_and_back(project: Project, catalogue: Catalogue) -> None:
     assert "from dorm_vector import VectorExtension" in project.source(1)
     project.dorm("makemigrations", "shop")
     source = project.source(2)
-    assert "embedding', dorm_vector.VectorField(dimensions=4, null=True)" in source
+    assert "embedding', dorm_vector.VectorField(dimensions=4)" in source
     assert "opclass='vector_cosine_ops', m=12, ef_construction=80" in source
     assert "distance='l2', lists=7, condition=(dorm.Q(active=True))" in source
     project.dorm("migrate")
@@ -167,21 +183,21 @@ def test_a_squash_loads_and_runs(project: Project, catalogue: Catalogue) -> None
 
 
 def test_other_dimensions_are_refused_while_vectors_are_there(project: Project, catalogue: Catalogue) -> None:
-    project.models(product(4, "", HNSW.format(m=12)))
+    project.models(product(4))
     project.dorm("makemigrations", "--enable-pgvector", "shop")
     project.dorm("makemigrations", "shop")
     project.dorm("migrate")
     project.python("Product.objects.create(name='a', embedding=[1, 2, 3, 4])")
-    project.models(product(6, "", HNSW.format(m=12)))
+    project.models(product(6))
     project.dorm("makemigrations", "shop")
     refused = project.try_dorm("migrate")
     assert refused.returncode != 0
     message = "Product.embedding holds vectors of 4 dimensions; the migration wants 6. Nothing was changed."
     assert message in refused.stdout + refused.stderr
-    project.models(product(4, "", HNSW.format(m=12)))
+    project.models(product(4))
     assert project.python("print(Product.objects.get().embedding)") == "[1.0, 2.0, 3.0, 4.0]"
     project.python("Product.objects.update(embedding=None)")
-    project.models(product(6, "", HNSW.format(m=12)))
+    project.models(product(6))
     project.dorm("migrate")
     project.python("Product.objects.update(embedding=[1] * 6)")
     refused = project.try_dorm("migrate", "shop", "2")

@@ -1,0 +1,100 @@
+"""MariaDB 11.7+: VECTOR columns of packed little-endian float32, with its own variant of HNSW indexes.
+
+Source: https://mariadb.com/docs/server/reference/sql-structure/vectors
+"""
+
+from __future__ import annotations
+
+from ..elements import Element
+from ..metrics import Metric
+from . import _float32
+from ._mariadb import ROUTINES
+from .base import Dialect, Distance, Form, IndexRules, SearchOption, Unsupported
+
+_L2 = "VEC_DISTANCE_EUCLIDEAN({left}, {right})"
+_COSINE = "VEC_DISTANCE_COSINE({left}, {right})"
+_LENGTH, _RIGHT_LENGTH = (f"VEC_DISTANCE_EUCLIDEAN({{{side}}}, {{zeros}})" for side in ("left", "right"))
+_LENGTHS = f"{_LENGTH} * {_RIGHT_LENGTH}"
+
+_L1 = (
+    f"(SELECT SUM(ABS({_float32.number('{left}', 'n.i')} - {_float32.number('{right}', 'n.i')}))"
+    f" FROM {_float32.POSITIONS})"
+)
+# A derived table cannot name a column outside it; where the right side is one vector, it is read once, not per row.
+_L1_OF_A_CONSTANT = (
+    f"(SELECT SUM(ABS({_float32.number('{left}', 'q.i')} - q.y)) FROM"
+    f" (SELECT n.i, {_float32.number('p.h', 'n.i')} AS y FROM (SELECT {{right}} AS h) p, {_float32.POSITIONS}"
+    " LIMIT {dimensions}) q)"
+)
+
+DIALECT = Dialect(
+    name="mariadb",
+    title="MariaDB",
+    minimum="11.7",
+    column="VECTOR({dimensions})",
+    forms={Element.BIT: Form("VARBINARY({bytes})", literal="(X'{hex}')", max_dimensions=8 * 65_532)},
+    # What a row of 65,535 bytes has left beside its key.
+    max_dimensions=16_380,
+    zeros="REPEAT(X'00', 4 * {dimensions})",
+    routines=ROUTINES,
+    distances={
+        Metric.L2: Distance(_L2, indexed=_L2),
+        # It says 0, a perfect match, for a zero vector. Its index ranks one as if its distance was 0.5.
+        Metric.COSINE: Distance(
+            f"CASE WHEN {_LENGTH} > 0 AND {_RIGHT_LENGTH} > 0 THEN {_COSINE} END",
+            indexed=_COSINE,
+            indexed_where=f"{_LENGTH} > 0",
+        ),
+        # No inner product function. a.b = cos * |a| * |b|. The 0 above is a NaN in truth, an error in arithmetic.
+        Metric.INNER_PRODUCT: Distance(f"IF({_LENGTHS} > 0, ({_COSINE} - 1) * {_LENGTHS}, {_LENGTHS})"),
+        Metric.L1: Distance(_L1, constant=_L1_OF_A_CONSTANT),
+        Metric.HAMMING: Distance(_float32.HAMMING),
+        Metric.JACCARD: Distance(_float32.JACCARD),
+    },
+    # A distance of vectors of two lengths is NULL, so the field checks each; of NULL too.
+    null_distance="CAST(NULL AS DOUBLE)",
+    ascending="{rank} IS NULL, {rank} ASC",
+    descending="{value} DESC",
+    indexes={
+        # https://mariadb.com/docs/server/reference/sql-structure/vectors/create-table-with-vectors
+        "hnsw": 'CREATE VECTOR INDEX IF NOT EXISTS "{name}" ON "{table}" ("{column}") M={m} DISTANCE={metric}',
+        "ivfflat": Unsupported(
+            reason="it has no IVFFlat index, so it builds none for it, and such a search is exact.",
+            instead="Use HnswIndex for an index here.",
+            probe="CREATE TABLE ivfflat_probe (e VECTOR(3) NOT NULL, VECTOR INDEX (e) USING IVFFLAT)",
+            see="https://mariadb.com/docs/server/reference/sql-structure/vectors/vector-overview",
+        ),
+    },
+    index_rules=IndexRules(
+        metrics={Metric.L2: "euclidean", Metric.COSINE: "cosine"},
+        links=range(3, 201),
+        not_null=True,
+        whole_table=True,
+        one_per_table=True,
+    ),
+    drop='DROP INDEX IF EXISTS "{name}" ON "{table}"',
+    # With a filter or a large LIMIT the index gives its rows unsorted; the outer ORDER BY leaves it in use. Its graph
+    # is of rounded numbers, and LIMIT widens the search: as many candidates as pgvector takes by default.
+    sort_found='SELECT * FROM ({select}) AS "found" ORDER BY {value} IS NULL, {value}{limits}',
+    candidates=40,
+    alter_column='ALTER TABLE "{table}" MODIFY COLUMN {definition}',
+    literal_form="(X'{hex}')",
+    longest=2.0**64,
+    inserted_value="VALUES({column})",
+    explain="EXPLAIN{format}",
+    explain_analyze="ANALYZE{format}",
+    # Behind the access type and the keys that were possible: the key that is used.
+    index_in_plan=" index None {name} ",
+    declarations=(
+        "SELECT CONCAT(column_name, ' ', column_type) AS declaration FROM information_schema.columns"
+        " WHERE table_schema = DATABASE() AND table_name = %s"
+    ),
+    # https://mariadb.com/docs/server/reference/sql-structure/vectors/vector-system-variables
+    search_options={"ef_search": SearchOption({"mhnsw_ef_search": {}}, range(1, 10_001), default=20)},
+    width_option="ef_search",
+    set_option="{variable} = {value}",
+    option_at_least="GREATEST(@@{variable}, {value})",
+    options_of_statement="SET STATEMENT {assignments} FOR {statement}",
+    version_query="SELECT VERSION() AS version",
+    install_hint="Upgrade the server to MariaDB 11.7 or newer, 11.8 for long-term support.",
+)

@@ -1,0 +1,173 @@
+-- create tables
+CREATE TABLE IF NOT EXISTS "tests_author" ( "id" BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, "name" VARCHAR(50) NOT NULL );
+CREATE TABLE IF NOT EXISTS "tests_document" ( "id" BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, "title" VARCHAR(50) NOT NULL, "pages" INTEGER NOT NULL DEFAULT 1, "author_id" BIGINT REFERENCES "tests_author"("id") ON DELETE CASCADE, "embedding" VECTOR(3), "other_vector" VECTOR(3) );
+CREATE TABLE IF NOT EXISTS "tests_chunk" ( "id" BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, "document_id" BIGINT NOT NULL REFERENCES "tests_document"("id") ON DELETE CASCADE, "embedding" VECTOR(3) NOT NULL );
+CREATE TABLE IF NOT EXISTS "tests_package" ( "id" BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, "section" VARCHAR(20) NOT NULL, "embedding" VECTOR(16) NOT NULL );
+CREATE VECTOR INDEX IF NOT EXISTS "package_embedding_hnsw" ON "tests_package" ("embedding") M=16 DISTANCE=cosine;
+CREATE TABLE IF NOT EXISTS "tests_sample" ( "id" BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, "title" VARCHAR(50) NOT NULL, "full" VECTOR(3), "half" VECTOR(3), "sparse" VECTOR(3), "bits" VARBINARY(1), "unit" VECTOR(3) );
+
+-- insert
+INSERT INTO "tests_document" ("title", "pages", "author_id", "embedding", "other_vector") VALUES (%s, %s, %s, %s, %s);
+
+-- bulk insert
+INSERT INTO "tests_document" ("title", "pages", "author_id", "embedding", "other_vector") VALUES (%s, %s, %s, %s, %s), (%s, %s, %s, %s, %s);
+SELECT @@auto_increment_increment AS step;
+
+-- read
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC;
+
+-- update a row
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
+UPDATE "tests_document" SET "title" = %s, "pages" = %s, "author_id" = %s, "embedding" = %s, "other_vector" = %s WHERE "id" = %s;
+
+-- update a row whose vector was deferred
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
+UPDATE "tests_document" SET "title" = %s, "pages" = %s, "author_id" = %s, "embedding" = "embedding", "other_vector" = %s WHERE "id" = %s;
+
+-- update by filter
+UPDATE "tests_document" SET "embedding" = %s WHERE "tests_document"."title" = %s;
+
+-- bulk update
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
+UPDATE "tests_document" SET "embedding" = CASE "id" WHEN %s THEN %s ELSE "embedding" END WHERE "id" IN (%s);
+
+-- look up a vector
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE ("tests_document"."embedding" = %s) ORDER BY "tests_document"."id" ASC;
+
+-- L2 distance
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) AS "distance" FROM "tests_document" ORDER BY "distance" IS NULL, "distance" ASC LIMIT 2;
+
+-- cosine distance, on an indexed column
+SELECT * FROM (SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (CASE WHEN VEC_DISTANCE_EUCLIDEAN("tests_package"."embedding", REPEAT(X'00', 4 * 16)) > 0 AND VEC_DISTANCE_EUCLIDEAN(%s, REPEAT(X'00', 4 * 16)) > 0 THEN VEC_DISTANCE_COSINE("tests_package"."embedding", %s) END) AS "distance" FROM "tests_package" WHERE (VEC_DISTANCE_EUCLIDEAN("tests_package"."embedding", REPEAT(X'00', 4 * 16)) > 0) ORDER BY (VEC_DISTANCE_COSINE("tests_package"."embedding", %s)) ASC LIMIT 40) AS "found" ORDER BY "distance" IS NULL, "distance" LIMIT 2;
+
+-- inner product
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (IF(VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", REPEAT(X'00', 4 * 3)) * VEC_DISTANCE_EUCLIDEAN(%s, REPEAT(X'00', 4 * 3)) > 0, (VEC_DISTANCE_COSINE("tests_document"."embedding", %s) - 1) * VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", REPEAT(X'00', 4 * 3)) * VEC_DISTANCE_EUCLIDEAN(%s, REPEAT(X'00', 4 * 3)), VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", REPEAT(X'00', 4 * 3)) * VEC_DISTANCE_EUCLIDEAN(%s, REPEAT(X'00', 4 * 3)))) AS "distance" FROM "tests_document" ORDER BY "distance" IS NULL, "distance" ASC LIMIT 2;
+
+-- L1 distance
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", ((SELECT SUM(ABS((1 - 2 * (ASCII(SUBSTR("tests_document"."embedding", 4 * q.i - 0, 1)) DIV 128)) * IF(MOD(ASCII(SUBSTR("tests_document"."embedding", 4 * q.i - 0, 1)), 128) = 0 AND ASCII(SUBSTR("tests_document"."embedding", 4 * q.i - 1, 1)) < 128, (ASCII(SUBSTR("tests_document"."embedding", 4 * q.i - 3, 1)) + 256 * ASCII(SUBSTR("tests_document"."embedding", 4 * q.i - 2, 1)) + 65536 * ASCII(SUBSTR("tests_document"."embedding", 4 * q.i - 1, 1))) * POW(2, -149), (ASCII(SUBSTR("tests_document"."embedding", 4 * q.i - 3, 1)) + 256 * ASCII(SUBSTR("tests_document"."embedding", 4 * q.i - 2, 1)) + 65536 * (MOD(ASCII(SUBSTR("tests_document"."embedding", 4 * q.i - 1, 1)), 128) + 128)) * POW(2, 2 * MOD(ASCII(SUBSTR("tests_document"."embedding", 4 * q.i - 0, 1)), 128) + (ASCII(SUBSTR("tests_document"."embedding", 4 * q.i - 1, 1)) DIV 128) - 150)) - q.y)) FROM (SELECT n.i, (1 - 2 * (ASCII(SUBSTR(p.h, 4 * n.i - 0, 1)) DIV 128)) * IF(MOD(ASCII(SUBSTR(p.h, 4 * n.i - 0, 1)), 128) = 0 AND ASCII(SUBSTR(p.h, 4 * n.i - 1, 1)) < 128, (ASCII(SUBSTR(p.h, 4 * n.i - 3, 1)) + 256 * ASCII(SUBSTR(p.h, 4 * n.i - 2, 1)) + 65536 * ASCII(SUBSTR(p.h, 4 * n.i - 1, 1))) * POW(2, -149), (ASCII(SUBSTR(p.h, 4 * n.i - 3, 1)) + 256 * ASCII(SUBSTR(p.h, 4 * n.i - 2, 1)) + 65536 * (MOD(ASCII(SUBSTR(p.h, 4 * n.i - 1, 1)), 128) + 128)) * POW(2, 2 * MOD(ASCII(SUBSTR(p.h, 4 * n.i - 0, 1)), 128) + (ASCII(SUBSTR(p.h, 4 * n.i - 1, 1)) DIV 128) - 150)) AS y FROM (SELECT %s AS h) p, JSON_TABLE(CONCAT('[0', REPEAT(',0', 3 - 1), ']'), '$[*]' COLUMNS (i FOR ORDINALITY)) n LIMIT 3) q)) AS "distance" FROM "tests_document" ORDER BY "distance" IS NULL, "distance" ASC;
+
+-- descending
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) AS "distance" FROM "tests_document" ORDER BY "distance" DESC LIMIT 2;
+
+-- an expression in order_by
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" ORDER BY (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) IS NULL, (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) ASC LIMIT 2;
+
+-- nearest
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) AS "distance" FROM "tests_document" WHERE ("tests_document"."embedding" IS NOT NULL) ORDER BY "distance" IS NULL, "distance" ASC LIMIT 2;
+
+-- nearest, on an indexed column
+SELECT * FROM (SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (CASE WHEN VEC_DISTANCE_EUCLIDEAN("tests_package"."embedding", REPEAT(X'00', 4 * 16)) > 0 AND VEC_DISTANCE_EUCLIDEAN(%s, REPEAT(X'00', 4 * 16)) > 0 THEN VEC_DISTANCE_COSINE("tests_package"."embedding", %s) END) AS "distance" FROM "tests_package" WHERE (VEC_DISTANCE_EUCLIDEAN("tests_package"."embedding", REPEAT(X'00', 4 * 16)) > 0) ORDER BY (VEC_DISTANCE_COSINE("tests_package"."embedding", %s)) ASC LIMIT 40) AS "found" ORDER BY "distance" IS NULL, "distance" LIMIT 0;
+
+-- nearest, filtered
+SELECT * FROM (SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (CASE WHEN VEC_DISTANCE_EUCLIDEAN("tests_package"."embedding", REPEAT(X'00', 4 * 16)) > 0 AND VEC_DISTANCE_EUCLIDEAN(%s, REPEAT(X'00', 4 * 16)) > 0 THEN VEC_DISTANCE_COSINE("tests_package"."embedding", %s) END) AS "distance" FROM "tests_package" WHERE "tests_package"."section" = %s AND (VEC_DISTANCE_EUCLIDEAN("tests_package"."embedding", REPEAT(X'00', 4 * 16)) > 0) ORDER BY (VEC_DISTANCE_COSINE("tests_package"."embedding", %s)) ASC LIMIT 40) AS "found" ORDER BY "distance" IS NULL, "distance" LIMIT 0;
+
+-- nearest, more rows than an index finds by itself
+SET STATEMENT mhnsw_ef_search = GREATEST(@@mhnsw_ef_search, 100) FOR SELECT * FROM (SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (CASE WHEN VEC_DISTANCE_EUCLIDEAN("tests_package"."embedding", REPEAT(X'00', 4 * 16)) > 0 AND VEC_DISTANCE_EUCLIDEAN(%s, REPEAT(X'00', 4 * 16)) > 0 THEN VEC_DISTANCE_COSINE("tests_package"."embedding", %s) END) AS "distance" FROM "tests_package" WHERE (VEC_DISTANCE_EUCLIDEAN("tests_package"."embedding", REPEAT(X'00', 4 * 16)) > 0) ORDER BY (VEC_DISTANCE_COSINE("tests_package"."embedding", %s)) ASC LIMIT 100) AS "found" ORDER BY "distance" IS NULL, "distance" LIMIT 0 OFFSET 100;
+
+-- nearest, where the index finds fewer rows than it should
+SELECT * FROM (SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (CASE WHEN VEC_DISTANCE_EUCLIDEAN("tests_package"."embedding", REPEAT(X'00', 4 * 16)) > 0 AND VEC_DISTANCE_EUCLIDEAN(%s, REPEAT(X'00', 4 * 16)) > 0 THEN VEC_DISTANCE_COSINE("tests_package"."embedding", %s) END) AS "distance" FROM "tests_package" WHERE (VEC_DISTANCE_EUCLIDEAN("tests_package"."embedding", REPEAT(X'00', 4 * 16)) > 0) ORDER BY (VEC_DISTANCE_COSINE("tests_package"."embedding", %s)) ASC LIMIT 40) AS "found" ORDER BY "distance" IS NULL, "distance" LIMIT 2;
+SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (CASE WHEN VEC_DISTANCE_EUCLIDEAN("tests_package"."embedding", REPEAT(X'00', 4 * 16)) > 0 AND VEC_DISTANCE_EUCLIDEAN(%s, REPEAT(X'00', 4 * 16)) > 0 THEN VEC_DISTANCE_COSINE("tests_package"."embedding", %s) END) AS "distance" FROM "tests_package" ORDER BY (CASE WHEN VEC_DISTANCE_EUCLIDEAN("tests_package"."embedding", REPEAT(X'00', 4 * 16)) > 0 AND VEC_DISTANCE_EUCLIDEAN(%s, REPEAT(X'00', 4 * 16)) > 0 THEN VEC_DISTANCE_COSINE("tests_package"."embedding", %s) END) IS NULL, (CASE WHEN VEC_DISTANCE_EUCLIDEAN("tests_package"."embedding", REPEAT(X'00', 4 * 16)) > 0 AND VEC_DISTANCE_EUCLIDEAN(%s, REPEAT(X'00', 4 * 16)) > 0 THEN VEC_DISTANCE_COSINE("tests_package"."embedding", %s) END) ASC LIMIT 2;
+
+-- nearest, within a distance
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) AS "distance" FROM "tests_document" WHERE ("tests_document"."embedding" IS NOT NULL) AND ((VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) <= %s) ORDER BY "distance" IS NULL, "distance" ASC;
+
+-- nearest to a row
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) AS "distance" FROM "tests_document" WHERE ("tests_document"."embedding" IS NOT NULL) AND NOT ("tests_document"."id" = %s) ORDER BY (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) IS NULL, (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) ASC LIMIT 2;
+
+-- nearest, inside another query
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "tests_document"."id" IN (SELECT * FROM (SELECT "tests_document_sub"."id" AS "pk" FROM "tests_document" AS "tests_document_sub" WHERE "tests_document_sub"."pages" = %s AND ("tests_document_sub"."embedding" IS NOT NULL) ORDER BY (VEC_DISTANCE_EUCLIDEAN("tests_document_sub"."embedding", %s)) IS NULL, (VEC_DISTANCE_EUCLIDEAN("tests_document_sub"."embedding", %s)) ASC LIMIT 2) AS "chosen") ORDER BY "tests_document"."id" ASC;
+
+-- a similarity
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (%s - (CASE WHEN VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", REPEAT(X'00', 4 * 3)) > 0 AND VEC_DISTANCE_EUCLIDEAN(%s, REPEAT(X'00', 4 * 3)) > 0 THEN VEC_DISTANCE_COSINE("tests_document"."embedding", %s) END)) AS "similarity" FROM "tests_document" ORDER BY (CASE WHEN VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", REPEAT(X'00', 4 * 3)) > 0 AND VEC_DISTANCE_EUCLIDEAN(%s, REPEAT(X'00', 4 * 3)) > 0 THEN VEC_DISTANCE_COSINE("tests_document"."embedding", %s) END) IS NULL, (CASE WHEN VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", REPEAT(X'00', 4 * 3)) > 0 AND VEC_DISTANCE_EUCLIDEAN(%s, REPEAT(X'00', 4 * 3)) > 0 THEN VEC_DISTANCE_COSINE("tests_document"."embedding", %s) END) ASC LIMIT 2;
+
+-- no query vector
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", CAST(NULL AS DOUBLE) AS "distance" FROM "tests_document" ORDER BY "tests_document"."id" ASC;
+
+-- a threshold
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) AS "distance" FROM "tests_document" WHERE (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) < %s AND "tests_document"."pages" >= %s ORDER BY "distance" IS NULL, "distance" ASC;
+
+-- a threshold in Q, negated
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) AS "distance" FROM "tests_document" WHERE ((NOT ((VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) < %s)) OR (("tests_document"."title" = %s))) ORDER BY "tests_document"."id" ASC;
+
+-- count by a threshold
+SELECT COUNT(*) AS "count" FROM "tests_document" WHERE (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) < %s;
+
+-- count a slice
+SELECT COUNT(*) AS "count" FROM (SELECT "tests_document"."id" AS "pk" FROM "tests_document" AS "tests_document" ORDER BY (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) IS NULL, (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) ASC LIMIT 2) AS "derived";
+
+-- exists
+SELECT 1 FROM "tests_document" WHERE (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) < %s LIMIT 1;
+
+-- values
+SELECT "tests_document"."title" AS "title", (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) AS "distance" FROM "tests_document" ORDER BY "distance" IS NULL, "distance" ASC LIMIT 2;
+
+-- values of an annotation alone
+SELECT 1 AS "_", (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) AS "distance" FROM "tests_document" LIMIT 2;
+
+-- aggregate
+SELECT MIN("derived"."distance") AS "nearest", MAX("derived"."pages") AS "pages" FROM (SELECT "tests_document"."pages" AS "pages", (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) AS "distance" FROM "tests_document" AS "tests_document") AS "derived";
+
+-- across a relation
+SELECT "tests_chunk"."id" AS "id", "tests_chunk"."document_id" AS "document_id", "tests_chunk"."embedding" AS "embedding", (VEC_DISTANCE_EUCLIDEAN("tests_chunk_document"."embedding", %s)) AS "distance" FROM "tests_chunk" INNER JOIN "tests_document" AS "tests_chunk_document" ON "tests_chunk_document"."id" = "tests_chunk"."document_id" ORDER BY "distance" IS NULL, "distance" ASC;
+
+-- with select_related
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) AS "distance", "_sr_author"."id" AS "_sr_author_id", "_sr_author"."name" AS "_sr_author_name" FROM "tests_document" LEFT OUTER JOIN "tests_author" AS "_sr_author" ON "_sr_author"."id" = "tests_document"."author_id" ORDER BY "distance" IS NULL, "distance" ASC LIMIT 2;
+
+-- two columns
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", "tests_document"."other_vector")) AS "distance" FROM "tests_document" ORDER BY "tests_document"."id" ASC;
+
+-- a subquery as the vector
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", (SELECT "tests_document_sub"."embedding" AS "embedding" FROM "tests_document" AS "tests_document_sub" WHERE "tests_document_sub"."title" = %s LIMIT 1))) AS "distance" FROM "tests_document" ORDER BY "tests_document"."id" ASC;
+
+-- inside exists
+SELECT "tests_author"."id", "tests_author"."name" FROM "tests_author" WHERE EXISTS (SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" AS "tests_document" WHERE (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) < %s AND "tests_document"."author_id" = "tests_author"."id");
+
+-- a slice inside in
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "tests_document"."id" IN (SELECT * FROM (SELECT "tests_document_sub"."id" AS "pk" FROM "tests_document" AS "tests_document_sub" ORDER BY (VEC_DISTANCE_EUCLIDEAN("tests_document_sub"."embedding", %s)) IS NULL, (VEC_DISTANCE_EUCLIDEAN("tests_document_sub"."embedding", %s)) ASC LIMIT 2) AS "chosen") ORDER BY "tests_document"."id" ASC;
+
+-- union of slices
+SELECT * FROM (SELECT * FROM (SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) AS "distance" FROM "tests_document" ORDER BY "distance" IS NULL, "distance" ASC LIMIT 1) AS "part" UNION SELECT * FROM (SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) AS "distance" FROM "tests_document" ORDER BY "distance" DESC LIMIT 1) AS "part") AS "combined";
+
+-- arithmetic
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (%s - (CASE WHEN VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", REPEAT(X'00', 4 * 3)) > 0 AND VEC_DISTANCE_EUCLIDEAN(%s, REPEAT(X'00', 4 * 3)) > 0 THEN VEC_DISTANCE_COSINE("tests_document"."embedding", %s) END)) AS "similarity" FROM "tests_document" ORDER BY "tests_document"."id" ASC;
+
+-- update by a threshold
+UPDATE "tests_document" SET "pages" = %s WHERE (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) < %s;
+
+-- delete by a threshold
+SELECT "tests_document"."id" AS "id" FROM "tests_document" WHERE (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) > %s;
+SELECT "tests_chunk"."id" AS "id" FROM "tests_chunk" WHERE "tests_chunk"."document_id" IN (%s, %s);
+DELETE FROM "tests_document" WHERE (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) > %s;
+
+-- function dimensions
+SELECT 1 AS "_", (LENGTH("tests_sample"."full") DIV 4) AS "value" FROM "tests_sample";
+
+-- function norm
+SELECT 1 AS "_", (VEC_DISTANCE_EUCLIDEAN("tests_sample"."half", REPEAT(X'00', LENGTH("tests_sample"."half")))) AS "value" FROM "tests_sample";
+
+-- function normalize
+
+-- function subvector
+SELECT 1 AS "_", (SUBSTR("tests_sample"."full", 4 * 1 + 1, 4 * 2)) AS "value" FROM "tests_sample";
+
+-- function concatenate
+SELECT 1 AS "_", (CONCAT("tests_sample"."full", %s)) AS "value" FROM "tests_sample";
+
+-- function add
+
+-- function subtract
+
+-- function multiply
+
+-- function binary quantize
+
+-- function cast
+
+-- function inside a distance
+SELECT 1 AS "_", (VEC_DISTANCE_EUCLIDEAN((SUBSTR("tests_sample"."full", 4 * 0 + 1, 4 * 2)), %s)) AS "value" FROM "tests_sample";
+
+-- average
+
+-- average over a relation
+
