@@ -191,7 +191,11 @@ def _rebuilt(detector: Any, key: str) -> Iterator[Any]:
 
 def _is_same_index(known: Any, index: Any) -> bool:
     # djanorm's own comparison, which a contrib.pgvector index has, passes over the parameters.
-    return bool(known == index) and getattr(known, "with_options", None) == getattr(index, "with_options", None)
+    if not isinstance(index, VectorIndex) or isinstance(known, VectorIndex):
+        return bool(known == index)
+    # What it leaves out is pgvector's default, which is ours.
+    defaults = type(index)(index.fields).with_options
+    return bool(known == index) and defaults | getattr(known, "with_options", {}) == index.with_options
 
 
 def _indexes_first(found: list[Any]) -> list[Any]:
