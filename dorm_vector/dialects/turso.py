@@ -30,11 +30,10 @@ _LAST = f"vector64('[' || {_K} || ']')"
 _J = f"vector_distance_jaccard(vector_concat({_A}, {_LAST}), vector_concat({_B}, {_LAST}))"
 _S = f"(2 * {_K} + vector_distance_dot({_A}, {_MINUS}) + vector_distance_dot({_B}, {_MINUS}))"
 
-_NO_BIT_COUNT = Unsupported(
-    reason="it has no function that counts the bits of a value.",
-    instead="Store the bits as a VectorField of 0 and 1: their L1 distance is the Hamming distance.",
-    probe="SELECT bit_count(1)",
-    see="https://docs.turso.tech/sql-reference/functions/scalar",
+# Packed bits become Turso's bit vector by what it has behind them: zeros up to an odd number of bytes, how many bits
+# from the end are unused, and the type. Its "cosine" of two is their Hamming distance.
+_BITS_A, _BITS_B = (
+    f"unhex(hex({side}) || CASE {{bytes}} % 2 WHEN 1 THEN '0803' ELSE '001003' END)" for side in ("{left}", "{right}")
 )
 
 DIALECT = Dialect(
@@ -56,8 +55,9 @@ DIALECT = Dialect(
         # Negated already.
         Metric.INNER_PRODUCT: Distance("vector_distance_dot({left}, {right})"),
         Metric.L1: Distance(f"2 * {_S} / (2 - {_J}) - {_S}"),
-        Metric.HAMMING: _NO_BIT_COUNT,
-        Metric.JACCARD: _NO_BIT_COUNT,
+        Metric.HAMMING: Distance(f"vector_distance_cos({_BITS_A}, {_BITS_B})"),
+        # NULL where neither has a bit.
+        Metric.JACCARD: Distance(f"coalesce(vector_distance_jaccard({_BITS_A}, {_BITS_B}), 1.0)"),
     },
     null_guard="CASE WHEN {condition} THEN {distance} END",
     null_distance="CAST(NULL AS REAL)",

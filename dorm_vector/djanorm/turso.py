@@ -11,8 +11,8 @@ from dorm.exceptions import IntegrityError, OperationalError, ProgrammingError
 
 from .repairs import repair
 
-# What Python's sqlite3 waits for a lock.
-PATIENCE = "PRAGMA busy_timeout = 5000"
+# Who waits is not served in turn: among sixteen writers on a busy machine the 5 seconds of Python's sqlite3 were too few.
+PATIENCE = "PRAGMA busy_timeout = 30000"
 _MODULE = "dorm.db.backends.libsql"
 _SYNC = f"{_MODULE}:LibSQLDatabaseWrapper"
 

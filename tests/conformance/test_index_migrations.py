@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,9 @@ def test_every_form_the_whole_way_and_back(project: Project, connection: Any) ->
     project.dorm("squashmigrations", "shop", "1", "3")
     for number in (1, 2, 3):
         next((project.directory / "shop" / "migrations").glob(f"{number:04d}_*.py")).unlink()
-    connection.execute_script('DROP TABLE "shop_item"')
-    connection.execute_write('DELETE FROM "dorm_migrations"')
+    with closing(connection):
+        connection.execute_script('DROP TABLE "shop_item"')
+        connection.execute_write('DELETE FROM "dorm_migrations"')
     project.dorm("migrate")
     assert_built(connection, "i_half", "i_first")
     assert "No changes detected" in project.dorm("makemigrations", "shop")
