@@ -56,6 +56,17 @@ from .metrics import Metric
 from .operations import VectorExtension
 from .progress import rich_progress, tqdm_progress
 from .query import VectorManager, VectorQuerySet, as_vector
+from .ranking import (
+    Outlier,
+    Pair,
+    afind_duplicates,
+    aoutliers,
+    arerank,
+    find_duplicates,
+    mmr,
+    outliers,
+    rerank,
+)
 from .recall import (
     Recall,
     Recommendation,
@@ -100,6 +111,8 @@ __all__ = [
     "L2Normalize",
     "MaxInnerProduct",
     "Metric",
+    "Outlier",
+    "Pair",
     "Reason",
     "Recall",
     "Recommendation",
@@ -129,16 +142,21 @@ __all__ = [
     "VectorsWouldBeLost",
     "abulk_load",
     "ameasure_recall",
+    "aoutliers",
     "arecommend_search_options",
     "areembed",
+    "arerank",
     "as_embedder",
     "as_vector",
     "ato_matrix",
     "bulk_load",
     "load_sqlite_vec_extension",
     "measure_recall",
+    "mmr",
+    "outliers",
     "recommend_search_options",
     "reembed",
+    "rerank",
     "rich_progress",
     "search_options",
     "sqlite_vec_tier",

@@ -172,7 +172,7 @@ def _partial(seen: Seen, declared: list[Any]) -> Iterator[Reason]:
 
 def _choice(seen: Seen) -> Iterator[Reason]:
     """Yield what the planner thought, where nothing stands in the way of an index."""
-    if not _used(seen, seen.forced_plan):
+    if seen.dialect.planner_switch and not _used(seen, seen.forced_plan):
         yield Reason("unknown", "Its plan says no more.", "Read it: queryset.explain().")
     elif seen.query.is_filtered():
         yield Reason(
