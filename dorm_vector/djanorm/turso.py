@@ -11,7 +11,7 @@ from dorm.exceptions import IntegrityError, OperationalError, ProgrammingError
 
 from .repairs import repair
 
-# Who waits is not served in turn: among sixteen writers on a busy machine the 5 seconds of Python's sqlite3 were too few.
+# Those who wait are not served in turn: for sixteen writers the 5 seconds of Python's sqlite3 were not always enough.
 PATIENCE = "PRAGMA busy_timeout = 30000"
 _MODULE = "dorm.db.backends.libsql"
 _SYNC = f"{_MODULE}:LibSQLDatabaseWrapper"
