@@ -12,7 +12,7 @@ from ..index_forms import indexed
 from ..vector import Vector
 from .index_use import implies, shortlisted
 from .models import indexes_of
-from .searching import Within
+from .searching import Within, rows_asked
 
 
 class Found(Exists):
@@ -55,6 +55,7 @@ def probed(query: Any, connection: Any, index: Any) -> Any:
     column = query._resolve_column(search.field_path.split("__"), connection)
     row = column.rpartition(".")[0] or f'"{query._alias()}"'
     sql = dialect.probe.format(row=row, index=index.name, vector=dialect.placeholder, count=dialect.probe_width)
+    query.limit_val = rows_asked(dialect, query)
     query.where_nodes = [*query.where_nodes, Found(sql, [query.annotations[search.name].vector])]
     return query
 

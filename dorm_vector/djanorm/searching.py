@@ -27,6 +27,7 @@ Options = Mapping[str, Any]
 Steps = Generator[tuple[str, str, Any], Any, Any]
 
 NO_OPTIONS: Options = {}
+_TO_SPARE = 4
 block_options: ContextVar[Options] = ContextVar("dorm_vector_search_options", default=NO_OPTIONS)
 _versions: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
@@ -194,13 +195,13 @@ class SearchConnection:
         return answer
 
     def _arrived(self, rows: list[Any], query: Any) -> Steps:
-        if len(rows) < query.limit_val:
+        if len(rows) < rows_asked(self._dialect, query):
             # The index ran out of candidates, or there are no more rows: only an exact search can tell.
             sql, params = query.exactly().as_select(self._connection)
             rows = yield "execute", sql, params
             return rows
         name, limit = query.search.name, query.greatest_distance()
-        rows = sorted(rows, key=lambda row: (row[name] is None, row[name]))
+        rows = sorted(rows, key=lambda row: (row[name] is None, row[name]))[: query.limit_val]
         return [row for row in rows if row[name] is not None and row[name] <= limit] if limit is not None else rows
 
     def _select_each(self, template: str, assignments: dict[str, str]) -> str:
@@ -327,6 +328,15 @@ def fits_one_scan(dialect: Dialect, query: Any) -> bool:
     """Tell whether the index can have as many candidates at once as the query asks for."""
     option = dialect.search_options.get(dialect.width_option)
     return option is None or query.candidates() <= _greatest(option)
+
+
+def rows_asked(dialect: Dialect, query: Any) -> int:
+    """Return how many rows a slice asks an index for: to spare, where it finds a fixed number before the filter.
+
+    The last of those are far from all that there are at that distance; where the filter leaves few, they would be among
+    the answer.
+    """
+    return int(query.limit_val) * (_TO_SPARE if dialect.probe and query.is_filtered() else 1)
 
 
 def _greatest(option: SearchOption) -> int:
