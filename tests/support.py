@@ -239,6 +239,8 @@ def routines(_argument: str, _page: Path) -> str:
 
 def spelled(dialect: Dialect, routine: Routine) -> str:
     template = dialect.routines.get(routine)
+    if isinstance(template, str) and "(SELECT" in template:
+        return "composed"
     # A pipe ends a cell.
     return f"`{template}`".replace("|", "\\|") if isinstance(template, str) else "no"
 

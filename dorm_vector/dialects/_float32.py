@@ -29,3 +29,14 @@ JACCARD = (
     f"(SELECT IF(SUM({_LEFT} | {_RIGHT}) = 0, 1,"
     f" 1 - SUM(BIT_COUNT({_LEFT} & {_RIGHT})) / SUM(BIT_COUNT({_LEFT} | {_RIGHT}))) + 0E0 FROM {_BYTES})"
 )
+
+
+def signs(data: str, source: str = "") -> str:
+    """Return the SQL of a bit for each float of ``data``: 1 where it is greater than 0, by its bytes."""
+    # Past the end a part is empty, which is not greater than zeros.
+    bits = (
+        f"{128 >> bit} * (ASCII(SUBSTR({data}, 32 * n.i - {28 - 4 * bit}, 1)) < 128"
+        f" AND SUBSTR({data}, 32 * n.i - {31 - 4 * bit}, 4) > X'00000000')"
+        for bit in range(8)
+    )
+    return f"SELECT GROUP_CONCAT(CHAR({' + '.join(bits)}) ORDER BY n.i SEPARATOR '') FROM {source}{_BYTES}"

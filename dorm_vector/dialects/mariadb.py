@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..elements import Element
 from ..metrics import Metric
 from . import _float32
-from ._mariadb import ROUTINES
+from ._mariadb import GENERATED_SUBQUERY, ROUTINES
 from .base import Dialect, Distance, Form, IndexRules, SearchOption, Unsupported
 
 _L2 = "VEC_DISTANCE_EUCLIDEAN({left}, {right})"
@@ -37,6 +37,7 @@ DIALECT = Dialect(
     max_dimensions=16_380,
     zeros="REPEAT(X'00', 4 * {dimensions})",
     routines=ROUTINES,
+    generated_subquery=GENERATED_SUBQUERY,
     distances={
         Metric.L2: Distance(_L2, indexed=_L2),
         # It says 0, a perfect match, for a zero vector. Its index ranks one as if its distance was 0.5.
@@ -94,6 +95,9 @@ DIALECT = Dialect(
     width_option="ef_search",
     set_option="{variable} = {value}",
     option_at_least="GREATEST(@@{variable}, {value})",
+    tuned_by={"hnsw": "ef_search"},
+    second_sort_key=False,
+    analyze='ANALYZE TABLE "{table}"',
     options_of_statement="SET STATEMENT {assignments} FOR {statement}",
     version_query="SELECT VERSION() AS version",
     install_hint="Upgrade the server to MariaDB 11.7 or newer, 11.8 for long-term support.",

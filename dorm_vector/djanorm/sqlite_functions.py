@@ -72,11 +72,11 @@ def _floats(data: bytes) -> Any:
 
 
 def _packed(values: Any) -> bytes:
-    """Round to float32; raises OverflowError past it, as the columns do."""
+    """Round to float32; raises ValueError past it, as the columns do."""
     import numpy as np
 
     with np.errstate(over="ignore"):
         rounded = values.astype("<f4")
     if not np.isfinite(rounded).all():
-        raise OverflowError("the result is past float32.")
+        raise ValueError("the result is past float32.")
     return bytes(rounded.tobytes())

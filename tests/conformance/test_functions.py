@@ -176,9 +176,9 @@ def test_arithmetic_is_that_of_float32(db: Database, left: list[float], right: l
         )
         row = values.get(pk=Sample.objects.create(title="x", full=left).pk)
         pairs = list(zip(left, right, strict=True))
-        assert row.added == array("f", [a + b for a, b in pairs]).tolist()
-        assert row.less == array("f", [a - b for a, b in pairs]).tolist()
-        assert row.times == array("f", [a * b for a, b in pairs]).tolist()
+        assert row.added == same(array("f", [a + b for a, b in pairs]).tolist())
+        assert row.less == same(array("f", [a - b for a, b in pairs]).tolist())
+        assert row.times == same(array("f", [a * b for a, b in pairs]).tolist())
 
 
 @settings(**ANY)

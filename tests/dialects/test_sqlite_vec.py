@@ -78,6 +78,32 @@ def test_the_last_resort_warns_once_and_gives_the_same_numbers(
     assert not math.isnan(distances(bare, left, zeros)[0])
 
 
+@pytest.mark.parametrize(
+    "call", ["vec_length(?1)", "vec_normalize(?1)", "vec_slice(?1, 2, 9)", "vec_add(?1, ?2)", "vec_sub(?1, ?2)"]
+)
+def test_the_last_resort_makes_the_same_vectors(connections: list[sqlite3.Connection], call: str) -> None:
+    native, bare = connections
+    load_sqlite_vec_extension(native)
+    sqlite_vec._create_numpy_functions(bare)
+    arguments = [Vector(values) for values in vectors(2, 384)][: call.count("?")]
+    expected, found = (connection.execute(f"SELECT {call}", arguments).fetchone()[0] for connection in connections)
+    if isinstance(expected, bytes):
+        assert Vector(found).to_list() == pytest.approx(Vector(expected).to_list(), rel=1e-6)
+    else:
+        assert found == expected
+
+
+def test_a_sum_past_float32_is_an_error(connections: list[sqlite3.Connection]) -> None:
+    connection = connections[0]
+    load_sqlite_vec_extension(connection)
+    rows = "(SELECT ?1 AS v UNION ALL SELECT ?1)"
+    largest = Vector([3e38])
+    assert Vector(connection.execute(f"SELECT dorm_vector_avg(v) FROM {rows}", [largest]).fetchone()[0]) == largest
+    for statement in (f"SELECT dorm_vector_sum(v) FROM {rows}", "SELECT dorm_vector_halves(?1)"):
+        with pytest.raises(sqlite3.OperationalError, match="user-defined"):
+            connection.execute(statement, [largest]).fetchone()
+
+
 def test_without_the_package_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sqlite_vec", None)
     with pytest.raises(VectorsUnavailable, match=r'pip install "dorm-vector\[sqlite\]"'):
