@@ -68,7 +68,8 @@ def vector_shape_of(operand: Any, names: Names) -> Shape | None:
     """Return the shape of what has to be a vector; InvalidVector for a field that holds none, before it is sent."""
     found = None if isinstance(operand, VALUES) or hasattr(operand, "shape") else names.source(operand)
     if isinstance(found, Field) and not (isinstance(found, BinaryField) or hasattr(found, "dimensions")):
-        raise InvalidVector(f"{found.model.__name__}.{found.name} holds no vectors: it is a {type(found).__name__}.")
+        model: Any = found.model
+        raise InvalidVector(f"{model.__name__}.{found.name} holds no vectors: it is a {type(found).__name__}.")
     return shape_of(operand, names)
 
 
