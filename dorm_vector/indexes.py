@@ -235,9 +235,9 @@ class VectorIndex(Index):
 
 
 def _metric_name(metric: Metric, dimensions: int, dialect: Dialect) -> str:
-    names = dialect.index_rules.metrics or {}
-    by_size = [key for key in names if isinstance(key, tuple) and key[0] is metric and key[1] <= dimensions]
-    return names.get(max(by_size, key=lambda key: key[1], default=metric), "")
+    rules = dialect.index_rules
+    names = {**(rules.metrics or {}), **(rules.wide_metrics if dimensions >= rules.wide else {})}
+    return names.get(metric, "")
 
 
 class HnswIndex(VectorIndex):

@@ -13,8 +13,11 @@ from ..metrics import Metric
 class IndexRules:
     """What the database's own vector index demands. The defaults demand nothing."""
 
-    metrics: Mapping[Metric | tuple[Metric, int], str] | None = None
-    """The distances it can be built for, some from so many dimensions on, as CREATE says them; None: the opclass."""
+    metrics: Mapping[Metric, str] | None = None
+    """The distances it can be built for, and their names in CREATE; None where the opclass says it."""
+    wide_metrics: Mapping[Metric, str] = field(default_factory=dict)
+    """Their names from ``wide`` dimensions on, where those differ."""
+    wide: int = 0
     links: range = range(2, 101)
     """What ``m`` may be."""
     not_null: bool = False

@@ -69,8 +69,9 @@ DIALECT = Dialect(
         metrics={
             Metric.L2: "'metric=l2', 'compress_neighbors=float8'",
             Metric.COSINE: "'metric=cosine', 'compress_neighbors=float8'",
-            (Metric.COSINE, 256): "'metric=cosine', 'compress_neighbors=float1bit'",
         },
+        wide_metrics={Metric.COSINE: "'metric=cosine', 'compress_neighbors=float1bit'"},
+        wide=256,
     ),
     declarations="SELECT sql AS declaration FROM sqlite_master WHERE name = %s",
     # Fails where the vector functions are missing.
