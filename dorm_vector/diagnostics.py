@@ -121,7 +121,8 @@ def _order(seen: Seen) -> Iterator[Reason]:
     expression = seen.query.annotations.get(names[0].removeprefix("-"))
     if expression is None or not any(_inside(expression)):
         yield Reason("not-first", f"It sorts by {names[0]!r} first.", "Sort by the distance first.")
-    elif names[0].startswith("-") is not isinstance(expression, VectorSimilarity):
+        return
+    if names[0].startswith("-") is not isinstance(expression, VectorSimilarity):
         yield Reason("descending", "It wants the farthest.", "Sort by the distance, ascending.")
     elif not isinstance(expression, (VectorDistance, VectorSimilarity)):
         yield Reason("arithmetic", "It sorts by arithmetic on the distance.", "Sort by the distance itself.")

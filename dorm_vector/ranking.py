@@ -64,7 +64,8 @@ def mmr(rows: Iterable[_Row], field: str, to: Any, k: int, *, balance: float = 0
         raise ValueError(f"mmr(balance={balance!r}): want 0 to 1.")
     left = [row for row in rows if getattr(row, field) is not None]
     vectors = {id(row): _unit(getattr(row, field)) for row in left}
-    target, chosen = _unit(to), []
+    target = _unit(to)
+    chosen: list[_Row] = []
     nearness = {id(row): _dot(vectors[id(row)], target) for row in left}
     likeness = dict.fromkeys(nearness, 0.0)
     while left and len(chosen) < k:

@@ -184,13 +184,14 @@ def distance_to(metric: Metric, target: Any, field: str, to: Any) -> VectorDista
     if not isinstance(to, str) or not getattr(target, "fills", False):
         return kind(field, require_vector(to, field))
     distance: VectorDistance = kind(field, None)
-    distance.__class__ = _of_text(kind)
+    distance.__class__ = _of_text(metric)
     vars(distance)["text"] = QueryText(target, to)
     return distance
 
 
 @cache
-def _of_text(kind: Any) -> Any:
+def _of_text(metric: Metric) -> Any:
+    kind = DISTANCES[metric]
     return type(kind.__name__, (_OfText, kind), {"__module__": kind.__module__})
 
 

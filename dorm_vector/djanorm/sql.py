@@ -5,7 +5,6 @@ Only what djanorm gets wrong is overridden; the rest of each statement is its ow
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from dorm import lookups
@@ -20,7 +19,8 @@ from .compiling import compiling, current_connection
 from .index_search import IndexSearch, index_search
 from .probing import through_an_index
 from .reading import annotation_field, as_read
-from .searching import NO_OPTIONS, Options, Search, SearchCondition, SearchConnection, Within, announce, fits_one_scan
+from .search_query import SearchQuery
+from .searching import announce
 
 _COMPARISONS = {"exact": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "in": "IN"}
 # SQL wants a column where values() asks for annotations alone; a constant keeps DISTINCT what it is.
@@ -28,12 +28,10 @@ _NO_COLUMN = '1 AS "_"'
 _NO_LIMIT = 2**63 - 1
 
 
-class VectorSQLQuery(SQLQuery):
+class VectorSQLQuery(SearchQuery):
     """SQLQuery for models with vector fields."""
 
     using: str | None = None
-    search: Search | None = None
-    options: Options = NO_OPTIONS
     _reader: Dialect | None = None
     """The dialect whose read form wraps vector columns: set in the outermost SELECT alone."""
     is_part: bool = False
@@ -169,7 +167,7 @@ class VectorSQLQuery(SQLQuery):
             query = through_an_index(query, connection)
         with compiling(connection, query):
             sql, params = query._select(connection)
-        if self.limit_val is not None and self._is_by_distance():
+        if self.limit_val is not None and self.is_by_distance():
             announce(connection, self, sql)
         return sql, params
 
@@ -245,7 +243,7 @@ class VectorSQLQuery(SQLQuery):
         table = query.get_table()
         query._self_alias = f"{table}_sub" if outer_alias == table else table
         if query.ranks() and dialect_for(connection).is_approximate:
-            query = query._inside(connection)
+            query = query.inside(connection)
         with compiling(connection, query):
             return query._subselect(connection)
 
@@ -318,53 +316,6 @@ class VectorSQLQuery(SQLQuery):
     def _adapt_placeholders(self, sql: str, connection: Any) -> str:
         # Every wrapper takes %s, and ORDER BY is added behind what djanorm would have numbered.
         return sql
-
-    # searches
-
-    def ranks(self) -> bool:
-        """Tell whether this is a slice of a search, in the order of its distance."""
-        if self.search is None or self.search.exact or self.limit_val is None:
-            return False
-        return self.order_by_fields[:1] == [self.search.name] and not (self.distinct_flag or self.group_by_fields)
-
-    def is_filtered(self) -> bool:
-        """Tell whether rows that the search would find are left out."""
-        return bool(self.having_nodes) or any(not isinstance(node, SearchCondition) for node in self.where_nodes)
-
-    def candidates(self) -> int:
-        """Return how many rows the search has to find for its slice."""
-        excluded = self.search.excluded if self.search is not None else 0
-        shortlist = self.search.shortlist if self.search is not None else None
-        return max((self.limit_val or 0) + (self.offset_val or 0) + excluded, shortlist.size if shortlist else 0)
-
-    def takes_an_index(self) -> bool:
-        """Tell whether the order of this query is one that an index may decide."""
-        return self.limit_val is not None and not (self.search is not None and self.search.exact)
-
-    def greatest_distance(self) -> float | None:
-        bounds = [node.children[0][1] for node in self.where_nodes if isinstance(node, Within)]
-        return min(bounds, default=None)
-
-    def exactly(self) -> VectorSQLQuery:
-        """Return the same search as one that no index answers."""
-        query = self.clone()
-        query.search = replace(self.search, exact=True) if self.search is not None else None
-        return query
-
-    def _inside(self, connection: Any) -> VectorSQLQuery:
-        """Return the search for a place where its rows cannot be looked at on arrival."""
-        tuned = isinstance(connection, SearchConnection) and fits_one_scan(dialect_for(connection), self)
-        bounded = any(isinstance(node, Within) for node in self.where_nodes)
-        listed = self.search is not None and self.search.shortlist is not None
-        if not tuned or bounded or listed or self.is_filtered():
-            self.search = replace(self.search, exact=True) if self.search is not None else None
-        else:
-            announce(connection, self)
-        return self
-
-    def _is_by_distance(self) -> bool:
-        first = self.annotations.get(self.order_by_fields[0]) if self.order_by_fields else None
-        return hasattr(first, "as_ranking_sql")
 
     # annotations
 
