@@ -32,8 +32,11 @@ def main() -> int:
     profiled: list[str] = []
     for name in options.backend or EVERYWHERE:
         with backends.get(name).start() as running:
-            results += list(measured(running, data, options, about, profiled))
+            for result in measured(running, data, options, about, profiled):
+                results.append(result)
+                write(options.out, results, about, "\n".join(profiled))
     write(options.out, results, about, "\n".join(profiled))
+    print(f"written: {options.out / 'benchmarks.json'}, {options.out / 'benchmarks.md'}")
     return 0
 
 
@@ -56,7 +59,6 @@ def write(folder: Path, results: list[Result], about: dict[str, Any], profiled: 
     found = {"about": about, "results": [asdict(result) for result in results]}
     (folder / "benchmarks.json").write_text(json.dumps(found, indent=1) + "\n")
     (folder / "benchmarks.md").write_text(tables.document(results, about, profiled))
-    print(f"written: {folder / 'benchmarks.json'}, {folder / 'benchmarks.md'}")
 
 
 def parsed() -> argparse.Namespace:

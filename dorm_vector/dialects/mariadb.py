@@ -81,6 +81,11 @@ DIALECT = Dialect(
     alter_column='ALTER TABLE "{table}" MODIFY COLUMN {definition}',
     literal_form="(X'{hex}')",
     longest=2.0**64,
+    load="values",
+    # INSERT IGNORE would forgive more than a duplicate.
+    keep_existing="ON DUPLICATE KEY UPDATE {first} = {first}",
+    overwrite_existing="ON DUPLICATE KEY UPDATE {assignments}",
+    ddl_commits=True,
     inserted_value="VALUES({column})",
     explain="EXPLAIN{format}",
     explain_analyze="ANALYZE{format}",

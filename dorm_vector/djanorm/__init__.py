@@ -6,6 +6,7 @@ from . import (  # noqa: F401  # imported for the repairs they register
     aggregating,
     arrays,
     async_transactions,
+    binary,
     concurrent,
     connections,
     generated,

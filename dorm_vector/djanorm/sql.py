@@ -15,6 +15,7 @@ from dorm.query import SQLQuery, _validate_identifier
 from ..dialects import Dialect, dialect_for
 from ..dialects.base import SQL
 from ..exceptions import InvalidVector
+from .binary import BinaryQuery, is_plain, reads_binary
 from .compiling import compiling, current_connection
 from .index_search import IndexSearch, index_search
 from .probing import through_an_index
@@ -32,6 +33,8 @@ class VectorSQLQuery(SearchQuery):
     """SQLQuery for models with vector fields."""
 
     using: str | None = None
+    _is_binary = False
+    """Whether the rows of the outermost SELECT come in binary, so that vector columns need no reading form."""
     _reader: Dialect | None = None
     """The dialect whose read form wraps vector columns: set in the outermost SELECT alone."""
     is_part: bool = False
@@ -178,13 +181,16 @@ class VectorSQLQuery(SearchQuery):
             return search.select(self, self._head(connection), connection)
         # First, so that the relations it crosses are joined when djanorm writes FROM.
         order, order_params = self._ordering(connection)
-        sql, params = SQLQuery.as_select(self._head(connection), connection)
+        head = self._head(connection)
+        sql, params = SQLQuery.as_select(head, connection)
         lock = self._compile_for_update(connection) if self.for_update_flag else ""
-        return f"{sql}{order}{self._limits()}{lock}", params + order_params
+        written = f"{sql}{order}{self._limits()}{lock}"
+        return BinaryQuery(written) if head._is_binary else written, params + order_params
 
     def _head(self, connection: Any) -> VectorSQLQuery:
         head = self.clone()
         head.joins, head._reader = self.joins, dialect_for(connection)
+        head._is_binary = head._reader.binary_rows and not self.is_part and reads_binary(self)
         head.annotations = as_read(self, self.annotations, head._reader)
         head.order_by_fields, head.limit_val, head.offset_val, head.for_update_flag = [], None, None, False
         return head
@@ -210,7 +216,7 @@ class VectorSQLQuery(SearchQuery):
                 (f'"{table_alias}"."{column}"' if table_alias else f'"{column}"'),
                 self._output_name(name, column),
             )
-        if self._reader is not None and hasattr(field, "to_vector"):
+        if self._reader is not None and hasattr(field, "to_vector") and not (self._is_binary and is_plain(field)):
             sql = self._reader.form(field.element).read.format(column=sql)
         return f'{sql} AS "{output}"'
 
