@@ -147,7 +147,7 @@ class VectorIndex(Index):
         else:
             self.check(field)
         held = indexed(self, field, dialect)
-        if held is None or isinstance(dialect.indexes[self.kind], Unsupported):
+        if held is None or not self.is_built_by(dialect):
             return []
         require_fitting(held, field, self.kind, dialect)
         expression = f'"{column}"'
@@ -180,8 +180,13 @@ class VectorIndex(Index):
 
     def serves(self, field: Any, metric: Metric, dialect: Dialect) -> bool:
         """Tell whether the database has this index for searches of the field by the metric."""
-        built = not isinstance(dialect.indexes[self.kind], Unsupported)
-        return built and self.metric is metric and list(self.fields) == [field.name]
+        return self.is_built_by(dialect) and self.metric is metric and list(self.fields) == [field.name]
+
+    def is_built_by(self, dialect: Dialect) -> bool:
+        """Tell whether the database has indexes of this form; elsewhere it builds nothing."""
+        takes_expressions = bool(dialect.index_rules.casts)
+        is_small = self.precision is not None or self.dimensions is not None
+        return not isinstance(dialect.indexes[self.kind], Unsupported) and (takes_expressions or not is_small)
 
     def create_sql(self, table: str, *, vendor: str = "") -> tuple[str, str]:
         # djanorm asks this way only when it rebuilds a table on SQLite, which has nothing to build.

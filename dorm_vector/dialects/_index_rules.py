@@ -27,6 +27,8 @@ class IndexRules:
     one_per_table: bool = False
     max_dimensions: Mapping[Element, int] = field(default_factory=dict)
     """The most dimensions that it takes of an element type."""
+    too_full: str = ""
+    """What the error of a build says where a sparse vector has more numbers than the index takes."""
     casts: Mapping[Element, str] = field(default_factory=dict)
     """How ``{operand}`` stands in it as ``{dimensions}`` of another type; empty where it takes only columns."""
     prefix: str = ""

@@ -32,6 +32,7 @@ _FORMS[Element.BIT] = Form(
 _INDEX_RULES = IndexRules(
     # HNSW and IVFFlat alike. sparsevec has no limit of dimensions, and one of 1,000 non-zero elements.
     max_dimensions={Element.FLOAT32: 2_000, Element.HALF: 4_000, Element.BIT: 64_000},
+    too_full="non-zero elements",
     casts={
         Element.FLOAT32: "({operand})::vector({dimensions})",
         Element.HALF: "({operand})::halfvec({dimensions})",

@@ -11,8 +11,8 @@ from typing import Any
 from dorm.fields import _inline_literal
 from dorm.functions import _compile_condition
 
-from ..dialects import Dialect, Unsupported, dialect_for
-from ..exceptions import HalfPrecisionWarning
+from ..dialects import Dialect, dialect_for
+from ..exceptions import HalfPrecisionWarning, UnsupportedByDatabase
 from ..index_forms import indexed
 from ..indexes import VectorIndex
 
@@ -35,13 +35,25 @@ def build(index: VectorIndex, place: Place, connection: Any, concurrently: bool 
         _warn_of_half(index, place, dialect)
     with build_options(index.build_options if statements else {}, connection, dialect):
         for statement in statements:
-            connection.execute_script(said_concurrently(statement, dialect) if concurrently else statement)
+            _run(said_concurrently(statement, dialect) if concurrently else statement, place, connection, dialect)
+
+
+def _run(statement: str, place: Place, connection: Any, dialect: Dialect) -> None:
+    try:
+        connection.execute_script(statement)
+    except Exception as error:
+        too_full = dialect.index_rules.too_full
+        if not too_full or too_full not in str(error):
+            raise
+        raise UnsupportedByDatabase(
+            f"{dialect.title} cannot build {place.name}: {str(error).splitlines()[0]}. Keep fewer of each vector's"
+            f" numbers in {place.column}, or drop the index: every search is exact without."
+        ) from error
 
 
 def statements_of(index: VectorIndex, place: Place, connection: Any) -> list[str]:
     dialect, condition = dialect_for(connection), condition_of(index, connection)
-    is_built = not isinstance(dialect.indexes[index.kind], Unsupported)
-    rows = _rows(place.table, condition, connection) if index.counts_rows and is_built else 0
+    rows = _rows(place.table, condition, connection) if index.counts_rows and index.is_built_by(dialect) else 0
     return index.statements(dialect, place.name, place.table, place.column, condition, field=place.field, rows=rows)
 
 

@@ -15,9 +15,11 @@ from ..dialects.base import SQL
 from ..elements import Element
 from ..index_forms import Indexed, indexed
 from ..metrics import Metric
+from ..vector import Vector
 from .compiling import Scope, scope
 from .models import indexes_of
 
+_HALF_MAX = 65504
 _SHORTLIST = "_shortlist"
 _WHOLE = Indexed(Element.FLOAT32, 0)
 
@@ -28,9 +30,13 @@ def as_indexed(metric: Metric, field: Any, where: Scope, left: Operand, right: O
     if getattr(field, "element", None) is not Element.FLOAT32 or not getattr(query, "takes_an_index", bool)():
         return left, right
     found = list(_serving(metric, field, query, where.dialect))
-    if not found or any(not held.is_reduced for held in found):
+    if not found or any(not held.is_reduced for held in found) or not all(map(_fits_half, right.params)):
         return left, right
     return found[0].of(left), found[0].of(right)
+
+
+def _fits_half(vector: Any) -> bool:
+    return not isinstance(vector, Vector) or max(map(abs, vector.to_list())) <= _HALF_MAX
 
 
 def _serving(metric: Metric, field: Any, query: Any, dialect: Dialect) -> Iterator[Indexed]:

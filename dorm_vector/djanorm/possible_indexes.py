@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..dialects import Dialect, Unsupported, dialect_for
+from ..dialects import Dialect, dialect_for
 from ..exceptions import UnsupportedByDatabase
 from ..indexes import VectorIndex
 from .repairs import repair
@@ -32,11 +32,7 @@ def indexes_checked_first(
 
 def require_possible_indexes(model: dict[str, Any], dialect: Dialect) -> None:
     """Raise UnsupportedByDatabase, with the remedy, where the model's vector indexes cannot be built."""
-    built = [
-        index
-        for index in _indexes(model)
-        if isinstance(index, VectorIndex) and not isinstance(dialect.indexes[index.kind], Unsupported)
-    ]
+    built = [index for index in _indexes(model) if isinstance(index, VectorIndex) and index.is_built_by(dialect)]
     for index in built:
         for reason in _obstacles(model, index, built, dialect):
             name = index.get_name(model["name"])

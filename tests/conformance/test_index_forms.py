@@ -331,6 +331,15 @@ def test_a_half_index_serves_by_itself(forms: Database) -> None:
         assert all(distance == known[pk] for pk, distance in found.items()), "the projected distance stays exact"
 
 
+def test_a_question_past_a_half_is_answered_exactly(forms: Database) -> None:
+    far = [70_000.0, *QUERY[1:]]
+    with built(forms, HnswIndex(["full"], "half_index", precision="half")):
+        assert_serves(forms, Form.objects.nearest("full", QUERY)[:3], "half_index")
+        assert [row.pk for row in Form.objects.nearest("full", far)[:3]] == [
+            row.pk for row in Form.objects.nearest("full", far, exact=True)[:3]
+        ]
+
+
 def test_a_full_index_goes_before_a_half_one(forms: Database) -> None:
     half = HnswIndex(["full"], "half_index", distance="cosine", precision="half")
     with built(forms, half, HnswIndex(["full"], "full_index", distance="cosine")):

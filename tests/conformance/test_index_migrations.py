@@ -244,7 +244,10 @@ def test_a_failed_concurrent_build_leaves_no_invalid_index(project: Project, con
     assert (failed.returncode != 0) is is_built(connection)
     if not is_built(connection):
         return
-    assert "sparsevec cannot have more than 1000 non-zero elements for hnsw index" in failed.stdout + failed.stderr
+    assert (
+        "PostgreSQL cannot build i_sparse: sparsevec cannot have more than 1000 non-zero elements for hnsw index."
+        " Keep fewer of each vector's numbers in sparse"
+    ) in failed.stdout + failed.stderr
     assert definitions(connection) == {}
     # One that was left by a build whose connection was lost.
     connection._autocommit = True
