@@ -3,10 +3,12 @@
 Importing this package loads no database driver, and mends what djanorm gets wrong for vector users.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from . import djanorm
 from .aggregates import VectorAvg, VectorSum
 from .bits import Bit
-from .bulk import abulk_load, bulk_load
 from .columns import GeneratedVectorField, InDatabaseEmbedding
 from .diagnostics import Reason, SearchPlan
 from .djanorm.sqlite_vec import SqliteVecTier, load_sqlite_vec_extension, sqlite_vec_tier
@@ -51,10 +53,8 @@ from .functions import (
     VectorSub,
 )
 from .indexes import HnswIndex, IvfflatIndex
-from .matrix import ato_matrix, to_matrix
 from .metrics import Metric
 from .operations import VectorExtension
-from .progress import rich_progress, tqdm_progress
 from .query import VectorManager, VectorQuerySet, as_vector
 from .ranking import (
     Outlier,
@@ -78,6 +78,11 @@ from .recall import (
 from .search import search_options
 from .sparse import SparseVector
 from .vector import HalfVector, Vector
+
+if TYPE_CHECKING:
+    from .bulk import abulk_load, bulk_load
+    from .matrix import ato_matrix, to_matrix
+    from .progress import rich_progress, tqdm_progress
 
 __version__ = "0.1.0"
 
@@ -167,3 +172,19 @@ __all__ = [
 ]
 
 djanorm.install()
+
+# Loaded when they are asked for: not every process that has vectors loads rows in bulk.
+_LATER = {
+    "abulk_load": "bulk",
+    "ato_matrix": "matrix",
+    "bulk_load": "bulk",
+    "rich_progress": "progress",
+    "to_matrix": "matrix",
+    "tqdm_progress": "progress",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)
