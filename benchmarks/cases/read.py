@@ -34,7 +34,7 @@ def groups(bench: Bench) -> Iterator[Group]:
             Contestant("dorm_vector instances", instances),
             *(Contestant(peer.name, reads(peer)) for peer in others),
         ],
-        bench.rounds(5),
+        bench.rounds(3),
         {"to_matrix": 1.5},
     )
 

@@ -28,11 +28,11 @@ _NATIVE: dict[str, Callable[[Any], Any]] = {
     "bool": bool,
     "bytea": bytes,
     "date": lambda value: dt.date.fromisoformat(value) if isinstance(value, str) else value,
-    "float4": float,
+    "float4": lambda value: struct.unpack(">f", struct.pack(">f", value))[0],
     "float8": float,
-    "int2": int,
-    "int4": int,
-    "int8": int,
+    "int2": lambda value: _whole(value, 2),
+    "int4": lambda value: _whole(value, 4),
+    "int8": lambda value: _whole(value, 8),
     "interval": lambda value: value,
     "numeric": decimal.Decimal,
     "time": lambda value: dt.time.fromisoformat(value) if isinstance(value, str) else value,
@@ -95,6 +95,14 @@ def _matrix_frames(matrix: Matrix) -> Frames:
     framed[:, len(head) :] = matrix.array.astype(">f4").view(np.uint8)
     data, width = framed.tobytes(), framed.shape[1]
     return [data[at : at + width] for at in range(0, len(data), width)]
+
+
+def _whole(value: Any, size: int) -> int:
+    # psycopg would cut off what does not fit.
+    number = int(value)
+    if not -(1 << 8 * size - 1) <= number < 1 << 8 * size - 1:
+        raise OverflowError(f"{value!r} does not fit in an integer of {size} bytes.")
+    return number
 
 
 def _moment(value: Any) -> dt.datetime:
