@@ -17,7 +17,7 @@ from tests.databases import Database
 from tests.models import Sample
 from tests.oracle import distance
 
-PUBLIC: list[Any] = [vars(dorm_vector)[name] for name in dorm_vector.__all__]
+PUBLIC: list[Any] = [getattr(dorm_vector, name) for name in dorm_vector.__all__]
 DISTANCES = {value.metric: value for value in PUBLIC if isinstance(getattr(value, "metric", None), Metric)}
 STORED_NUMBERS = {"near": [1.0, 2.0, 3.0], "far": [-3.0, 0.5, 4.0], "none": None}
 STORED_BITS = {"near": "101", "far": "010", "none": None}

@@ -127,7 +127,7 @@ def test_two_loops_at_once(db: Database) -> None:
 
 
 def test_a_replica_keeps_djanorms_own_wrapper() -> None:
-    """pyturso serves SYNC_URL by another class, and djanorm by a thread around it."""
+    """Pyturso serves SYNC_URL by another class, and djanorm by a thread around it."""
     settings = {"ENGINE": "libsql", "NAME": ":memory:", "SYNC_URL": "http://127.0.0.1:1"}
     wrapper = _create_async_connection("replica", settings)
     assert type(wrapper).__module__ == "dorm.db.backends.libsql"
