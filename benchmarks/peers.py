@@ -180,7 +180,7 @@ def _sqlalchemy_model(table: str, dimensions: int) -> Any:
     from sqlalchemy import BigInteger, Integer
     from sqlalchemy.orm import DeclarativeBase, mapped_column
 
-    class Base(DeclarativeBase):
+    class Base(DeclarativeBase):  # type: ignore[misc,unused-ignore]  # Any where SQLAlchemy is not installed
         pass
 
     columns = {

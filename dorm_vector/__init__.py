@@ -10,7 +10,6 @@ from . import djanorm
 from .aggregates import VectorAvg, VectorSum
 from .bits import Bit
 from .columns import GeneratedVectorField, InDatabaseEmbedding
-from .diagnostics import Reason, SearchPlan
 from .djanorm.sqlite_vec import SqliteVecTier, load_sqlite_vec_extension, sqlite_vec_tier
 from .elements import Element
 from .embedders import Embedder, as_embedder
@@ -56,33 +55,34 @@ from .indexes import HnswIndex, IvfflatIndex
 from .metrics import Metric
 from .operations import VectorExtension
 from .query import VectorManager, VectorQuerySet, as_vector
-from .ranking import (
-    Outlier,
-    Pair,
-    afind_duplicates,
-    aoutliers,
-    arerank,
-    find_duplicates,
-    mmr,
-    outliers,
-    rerank,
-)
-from .recall import (
-    Recall,
-    Recommendation,
-    ameasure_recall,
-    arecommend_search_options,
-    measure_recall,
-    recommend_search_options,
-)
 from .search import search_options
 from .sparse import SparseVector
 from .vector import HalfVector, Vector
 
 if TYPE_CHECKING:
     from .bulk import abulk_load, bulk_load
+    from .diagnostics import Reason, SearchPlan
     from .matrix import ato_matrix, to_matrix
     from .progress import rich_progress, tqdm_progress
+    from .ranking import (
+        Outlier,
+        Pair,
+        afind_duplicates,
+        aoutliers,
+        arerank,
+        find_duplicates,
+        mmr,
+        outliers,
+        rerank,
+    )
+    from .recall import (
+        Recall,
+        Recommendation,
+        ameasure_recall,
+        arecommend_search_options,
+        measure_recall,
+        recommend_search_options,
+    )
 
 __version__ = "0.1.0"
 
@@ -173,11 +173,28 @@ __all__ = [
 
 djanorm.install()
 
-# Loaded when they are asked for: not every process that has vectors loads rows in bulk.
+# Loaded when they are asked for: not every process that has vectors loads in bulk, measures recall or ranks again.
 _LATER = {
+    "Outlier": "ranking",
+    "Pair": "ranking",
+    "Reason": "diagnostics",
+    "Recall": "recall",
+    "Recommendation": "recall",
+    "SearchPlan": "diagnostics",
     "abulk_load": "bulk",
+    "afind_duplicates": "ranking",
+    "ameasure_recall": "recall",
+    "aoutliers": "ranking",
+    "arecommend_search_options": "recall",
+    "arerank": "ranking",
     "ato_matrix": "matrix",
     "bulk_load": "bulk",
+    "find_duplicates": "ranking",
+    "measure_recall": "recall",
+    "mmr": "ranking",
+    "outliers": "ranking",
+    "recommend_search_options": "recall",
+    "rerank": "ranking",
     "rich_progress": "progress",
     "to_matrix": "matrix",
     "tqdm_progress": "progress",

@@ -79,8 +79,8 @@ class VectorDistance(Expression):
 
     metric: ClassVar[Metric]
 
-    def __init__(self, field_path: Any, vector: Any) -> None:
-        self.field_path = field_path
+    def __init__(self, field_path: str | F | Expression, vector: Any) -> None:
+        self.field_path: Any = field_path
         if isinstance(vector, Model):
             vector = _vector_of(vector, path_of(field_path).rpartition("__")[2])
         # A value of a class of its own keeps its precision; anything else takes that of the column.

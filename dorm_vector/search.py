@@ -5,11 +5,10 @@ from __future__ import annotations
 from contextvars import Token
 from functools import cache
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dorm.models import Model
 
-from .diagnostics import SearchPlan, aexplained, explained
 from .djanorm.embedding import EmbeddingQueries
 from .djanorm.models import field_names, indexes_of, primary_key, vector_field
 from .djanorm.searching import (
@@ -25,6 +24,9 @@ from .djanorm.searching import (
 from .exceptions import InvalidVector
 from .expressions import DISTANCES, SIMILARITIES, VectorDistance
 from .metrics import Metric
+
+if TYPE_CHECKING:
+    from .diagnostics import SearchPlan
 
 
 class SearchMethods(EmbeddingQueries):
@@ -77,10 +79,14 @@ class SearchMethods(EmbeddingQueries):
 
     def explain_search(self) -> SearchPlan:
         """Return which index serves this queryset, or each reason why none does; asks for its plan, and for no row."""
+        from .diagnostics import explained
+
         return explained(self)
 
     async def aexplain_search(self) -> SearchPlan:
         """Return what ``explain_search()`` does."""
+        from .diagnostics import aexplained
+
         return await aexplained(self)
 
     def rerank(self, shortlist: int, *, index: str | None = None) -> Any:

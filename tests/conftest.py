@@ -30,7 +30,9 @@ def chosen_backends(config: pytest.Config) -> tuple[str, ...]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend_name" in metafunc.fixturenames:
-        metafunc.parametrize("backend_name", chosen_backends(metafunc.config), scope="session")
+        elsewhere = {name for mark in metafunc.definition.iter_markers("not_on") for name in mark.args}
+        chosen = [name for name in chosen_backends(metafunc.config) if name not in elsewhere]
+        metafunc.parametrize("backend_name", chosen, scope="session")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

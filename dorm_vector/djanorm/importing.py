@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
@@ -21,7 +20,7 @@ def install_when_imported(module: str) -> None:
         _finder().awaited.add(module)
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     """Finds the awaited modules as others would, and repairs them once they ran."""
 
     def __init__(self) -> None:
@@ -35,11 +34,12 @@ class _Finder(MetaPathFinder):
         self.awaited.remove(fullname)
         spec = find_spec(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _RepairingLoader(spec.loader)
+            loader: Any = _RepairingLoader(spec.loader)
+            spec.loader = loader
         return spec
 
 
-class _RepairingLoader(Loader):
+class _RepairingLoader:
     def __init__(self, loader: Any) -> None:
         self._loader = loader
 

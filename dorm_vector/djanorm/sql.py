@@ -206,7 +206,7 @@ class VectorSQLQuery(SearchQuery):
 
     def _column(self, name: str, table_alias: str | None) -> str:
         parts = name.split("__")
-        field = self._resolve_field(parts)
+        field: Any = self._resolve_field(parts)
         column = field.column if field is not None and field.column else name
         if len(parts) > 1:
             sql, output = self._resolve_column(parts), name

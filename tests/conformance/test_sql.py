@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +123,12 @@ CASES: dict[str, Callable[[], Any]] = {
 }
 
 
+def values_of(expression: Any) -> list[Any]:
+    return list(Sample.objects.annotate(value=expression).values("value"))
+
+
 CASES |= {
-    f"function {name}": lambda expression=expression: list(Sample.objects.annotate(value=expression).values("value"))
+    f"function {name}": partial(values_of, expression)
     for name, expression in {
         "dimensions": VectorDims("full"),
         "norm": VectorNorm("half"),
