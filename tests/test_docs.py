@@ -141,6 +141,12 @@ def test_a_public_name_is_in_the_reference(name: str) -> None:
     assert re.search(rf"\b{re.escape(name)}\b", reference)
 
 
+def test_every_page_is_in_the_navigation() -> None:
+    listed = re.findall(r"\S+\.md$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    docs = ROOT / "docs"
+    assert sorted(listed) == sorted(page.relative_to(docs).as_posix() for page in docs.rglob("*.md"))
+
+
 @pytest.mark.parametrize("page", TEXTS, ids=name_of)
 def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     dead = []
