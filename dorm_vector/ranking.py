@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from .djanorm.models import vector_field
 from .metrics import Metric
 from .search import chosen_metric
+from .steps import Steps, arun, run
 from .vector import Vector
 
 _Row = TypeVar("_Row")
@@ -112,7 +113,7 @@ def find_duplicates(
     Each row is searched for its ``neighbors`` nearest, so that it costs one search a row; of a crowd of more twins than
     that, some pairs are not listed, but each row is in one.
     """
-    pairs: list[Pair] = _run(_duplicates(queryset, field, max_distance, distance, neighbors))
+    pairs: list[Pair] = run(_duplicates(queryset, field, max_distance, distance, neighbors))
     return pairs
 
 
@@ -120,7 +121,7 @@ async def afind_duplicates(
     queryset: Any, field: str, max_distance: float, *, distance: str | Metric | None = None, neighbors: int = 10
 ) -> list[Pair]:
     """Return what ``find_duplicates`` does."""
-    pairs: list[Pair] = await _arun(_duplicates(queryset, field, max_distance, distance, neighbors))
+    pairs: list[Pair] = await arun(_duplicates(queryset, field, max_distance, distance, neighbors))
     return pairs
 
 
@@ -128,7 +129,7 @@ def outliers(
     queryset: Any, field: str, limit: int = 10, *, distance: str | Metric | None = None, neighbors: int = 5
 ) -> list[Outlier]:
     """Return the rows that are farthest, on average, from their ``neighbors`` nearest; one search a row."""
-    found: list[Outlier] = _run(_outliers(queryset, field, limit, distance, neighbors))
+    found: list[Outlier] = run(_outliers(queryset, field, limit, distance, neighbors))
     return found
 
 
@@ -136,11 +137,8 @@ async def aoutliers(
     queryset: Any, field: str, limit: int = 10, *, distance: str | Metric | None = None, neighbors: int = 5
 ) -> list[Outlier]:
     """Return what ``outliers`` does."""
-    found: list[Outlier] = await _arun(_outliers(queryset, field, limit, distance, neighbors))
+    found: list[Outlier] = await arun(_outliers(queryset, field, limit, distance, neighbors))
     return found
-
-
-Steps = Generator[Any, Any, Any]
 
 
 def _duplicates(queryset: Any, field: str, bound: float, distance: str | Metric | None, neighbors: int) -> Steps:
@@ -171,22 +169,3 @@ def _with_vectors(queryset: Any, field: str) -> Any:
 def _nearest(queryset: Any, field: str, row: Any, distance: str | Metric | None, **options: Any) -> Any:
     metric = chosen_metric(vector_field(queryset.model, field), distance)
     return queryset.all().nearest(field, row, distance=metric, as_=_DISTANCE, **options)
-
-
-def _run(steps: Steps) -> Any:
-    answer: Any = None
-    while True:
-        try:
-            answer = list(steps.send(answer))
-        except StopIteration as end:
-            return end.value
-
-
-async def _arun(steps: Steps) -> Any:
-    answer: Any = None
-    while True:
-        try:
-            queryset = steps.send(answer)
-        except StopIteration as end:
-            return end.value
-        answer = await queryset

@@ -5,18 +5,18 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .djanorm.models import indexes_of, primary_key, vector_field
 from .djanorm.search_plans import dialect_of
 from .search import chosen_metric
+from .steps import Steps, arun, run
 
 _DISTANCE = "measured_distance"
 # A driver may give back the last bit of a distance otherwise than the same distance elsewhere in the statement.
 _SAME = 1e-6
-Steps = Generator[Any, Any, Any]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def measure_recall(
     The queries are ``queries`` (vectors), or ``sample`` stored rows, each left out of its own search. ``options`` are
     those of ``search_options``. Rows at one distance count alike. Raises ValueError where there is nothing to search.
     """
-    recall: Recall = _run(_recall(_Measured(source, field, k, sample, queries, distance, seed), options))
+    recall: Recall = run(_recall(_Measured(source, field, k, sample, queries, distance, seed), options))
     return recall
 
 
@@ -96,7 +96,7 @@ async def ameasure_recall(
     **options: int | str,
 ) -> Recall:
     """Return what ``measure_recall`` does."""
-    recall: Recall = await _arun(_recall(_Measured(source, field, k, sample, queries, distance, seed), options))
+    recall: Recall = await arun(_recall(_Measured(source, field, k, sample, queries, distance, seed), options))
     return recall
 
 
@@ -113,7 +113,7 @@ def recommend_search_options(
 ) -> Recommendation:
     """Try the option of the field's index from cheap to dear, and return the first that reaches the recall."""
     measured = _Measured(source, field, k, sample, queries, distance, seed)
-    recommended: Recommendation = _run(_recommendation(measured, target_recall))
+    recommended: Recommendation = run(_recommendation(measured, target_recall))
     return recommended
 
 
@@ -130,7 +130,7 @@ async def arecommend_search_options(
 ) -> Recommendation:
     """Return what ``recommend_search_options`` does."""
     measured = _Measured(source, field, k, sample, queries, distance, seed)
-    recommended: Recommendation = await _arun(_recommendation(measured, target_recall))
+    recommended: Recommendation = await arun(_recommendation(measured, target_recall))
     return recommended
 
 
@@ -229,22 +229,3 @@ def _against(truth: list[_Truth], measured: _Measured, options: Mapping[str, int
     return Recall(
         statistics.mean(shares), min(shares), measured.k, len(truth), middle * 1000, exact * 1000, dict(options)
     )
-
-
-def _run(steps: Steps) -> Any:
-    answer: Any = None
-    while True:
-        try:
-            answer = list(steps.send(answer))
-        except StopIteration as end:
-            return end.value
-
-
-async def _arun(steps: Steps) -> Any:
-    answer: Any = None
-    while True:
-        try:
-            queryset = steps.send(answer)
-        except StopIteration as end:
-            return end.value
-        answer = await queryset
