@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from .vector import Vector
 _Row = TypeVar("_Row")
 _DISTANCE = "pair_distance"
 Scores = Sequence[float]
+Progress = Callable[[int, int], object]
 Reranker = Callable[[Sequence[_Row]], Scores | Awaitable[Scores]]
 
 
@@ -25,8 +26,10 @@ def rerank(rows: Iterable[_Row], reranker: Reranker[_Row], limit: int | None = N
     """Return the rows by the scores that ``reranker(rows)`` gives them, highest first; each gets its ``rerank_score``.
 
     A cross-encoder reads the question and the text together: let it score the 50 rows that ``nearest()`` found. Raises
-    ValueError where there is not one score for each row. Rows of equal score keep their order.
+    ValueError where there is not one score for each row. Rows of equal score keep their order. A row of ``values()``
+    gets its score as an item. Another thing than ``queryset.rerank()``, which lets a small index find a shortlist.
     """
+    _require_reranker(reranker)
     found = list(rows)
     scores = reranker(found) if found else []
     if inspect.isawaitable(scores):
@@ -35,8 +38,9 @@ def rerank(rows: Iterable[_Row], reranker: Reranker[_Row], limit: int | None = N
 
 
 async def arerank(rows: Iterable[_Row], reranker: Reranker[_Row], limit: int | None = None) -> list[_Row]:
-    """Return what ``rerank`` does; a reranker that is not async runs in a thread."""
-    found = list(rows)
+    """Return what ``rerank`` does; a reranker that is not async runs in a thread, and a queryset is awaited."""
+    _require_reranker(reranker)
+    found: list[_Row] = list(await rows if inspect.isawaitable(rows) else rows)
     if not found:
         return []
     if inspect.iscoroutinefunction(reranker):
@@ -50,9 +54,24 @@ def _by_score(rows: list[_Row], scores: Any, limit: int | None) -> list[_Row]:
     if len(numbers) != len(rows):
         raise ValueError(f"The reranker gave {len(numbers)} scores for {len(rows)} rows. It has to give one for each.")
     for row, score in zip(rows, numbers, strict=True):
-        setattr(row, "rerank_score", score)  # noqa: B010  # a row has no such attribute until now
+        _keep(row, score)
     order = sorted(range(len(rows)), key=lambda position: -numbers[position])
     return [rows[position] for position in order[:limit]]
+
+
+def _keep(row: Any, score: float) -> None:
+    if isinstance(row, MutableMapping):
+        row["rerank_score"] = score
+    else:
+        row.rerank_score = score
+
+
+def _require_reranker(reranker: Any) -> None:
+    if not callable(reranker):
+        raise TypeError(
+            f"rerank(rows, {reranker!r}): want a function of the rows that gives each a score. To let a small index"
+            " find a shortlist first: queryset.rerank(200)[:10]."
+        )
 
 
 def mmr(rows: Iterable[_Row], field: str, to: Any, k: int, *, balance: float = 0.5) -> list[_Row]:
@@ -106,63 +125,112 @@ class Outlier:
 
 
 def find_duplicates(
-    queryset: Any, field: str, max_distance: float, *, distance: str | Metric | None = None, neighbors: int = 10
+    queryset: Any,
+    field: str,
+    max_distance: float,
+    *,
+    distance: str | Metric | None = None,
+    neighbors: int = 10,
+    progress: Progress | None = None,
 ) -> list[Pair]:
     """Return the pairs of rows that are no farther apart, nearest first.
 
     Each row is searched for its ``neighbors`` nearest, so that it costs one search a row; of a crowd of more twins than
-    that, some pairs are not listed, but each row is in one.
+    that, some pairs are not listed, but each row is in one. ``progress(done, total)`` is called after each row.
     """
-    pairs: list[Pair] = run(_duplicates(queryset, field, max_distance, distance, neighbors))
+    pairs: list[Pair] = run(_duplicates(queryset, field, max_distance, distance, neighbors, progress))
     return pairs
 
 
 async def afind_duplicates(
-    queryset: Any, field: str, max_distance: float, *, distance: str | Metric | None = None, neighbors: int = 10
+    queryset: Any,
+    field: str,
+    max_distance: float,
+    *,
+    distance: str | Metric | None = None,
+    neighbors: int = 10,
+    progress: Progress | None = None,
 ) -> list[Pair]:
     """Return what ``find_duplicates`` does."""
-    pairs: list[Pair] = await arun(_duplicates(queryset, field, max_distance, distance, neighbors))
+    pairs: list[Pair] = await arun(_duplicates(queryset, field, max_distance, distance, neighbors, progress))
     return pairs
 
 
 def outliers(
-    queryset: Any, field: str, limit: int = 10, *, distance: str | Metric | None = None, neighbors: int = 5
+    queryset: Any,
+    field: str,
+    limit: int = 10,
+    *,
+    distance: str | Metric | None = None,
+    neighbors: int = 5,
+    progress: Progress | None = None,
 ) -> list[Outlier]:
-    """Return the rows that are farthest, on average, from their ``neighbors`` nearest; one search a row."""
-    found: list[Outlier] = run(_outliers(queryset, field, limit, distance, neighbors))
+    """Return the rows that are farthest, on average, from their ``neighbors`` nearest; one search a row.
+
+    ``progress(done, total)`` is called after each row.
+    """
+    found: list[Outlier] = run(_outliers(queryset, field, limit, distance, neighbors, progress))
     return found
 
 
 async def aoutliers(
-    queryset: Any, field: str, limit: int = 10, *, distance: str | Metric | None = None, neighbors: int = 5
+    queryset: Any,
+    field: str,
+    limit: int = 10,
+    *,
+    distance: str | Metric | None = None,
+    neighbors: int = 5,
+    progress: Progress | None = None,
 ) -> list[Outlier]:
     """Return what ``outliers`` does."""
-    found: list[Outlier] = await arun(_outliers(queryset, field, limit, distance, neighbors))
+    found: list[Outlier] = await arun(_outliers(queryset, field, limit, distance, neighbors, progress))
     return found
 
 
-def _duplicates(queryset: Any, field: str, bound: float, distance: str | Metric | None, neighbors: int) -> Steps:
+def _duplicates(
+    queryset: Any,
+    field: str,
+    bound: float,
+    distance: str | Metric | None,
+    neighbors: int,
+    progress: Progress | None,
+) -> Steps:
     pairs: dict[frozenset[Any], Pair] = {}
-    for row in (yield _with_vectors(queryset, field)):
+    rows = yield _with_vectors(queryset, field, neighbors)
+    for done, row in enumerate(rows, 1):
         search = _nearest(queryset, field, row, distance, max_distance=bound)
         for other in (yield search[:neighbors]):
             first, second = sorted((row, other), key=lambda each: each.pk)
             apart = getattr(other, _DISTANCE)
             pairs.setdefault(frozenset((row.pk, other.pk)), Pair(first, second, apart))
+        if progress is not None:
+            progress(done, len(rows))
     return sorted(pairs.values(), key=lambda pair: (pair.distance, pair.first.pk, pair.second.pk))
 
 
-def _outliers(queryset: Any, field: str, limit: int, distance: str | Metric | None, neighbors: int) -> Steps:
+def _outliers(
+    queryset: Any,
+    field: str,
+    limit: int,
+    distance: str | Metric | None,
+    neighbors: int,
+    progress: Progress | None,
+) -> Steps:
     found = []
-    for row in (yield _with_vectors(queryset, field)):
+    rows = yield _with_vectors(queryset, field, neighbors)
+    for done, row in enumerate(rows, 1):
         near = yield _nearest(queryset, field, row, distance)[:neighbors]
         apart = [getattr(other, _DISTANCE) for other in near if getattr(other, _DISTANCE) is not None]
         if apart:
             found.append(Outlier(row, sum(apart) / len(apart)))
+        if progress is not None:
+            progress(done, len(rows))
     return sorted(found, key=lambda each: -each.distance)[:limit]
 
 
-def _with_vectors(queryset: Any, field: str) -> Any:
+def _with_vectors(queryset: Any, field: str, neighbors: int) -> Any:
+    if isinstance(neighbors, bool) or not isinstance(neighbors, int) or neighbors < 1:
+        raise ValueError(f"neighbors={neighbors!r}: want a whole number of rows, at least 1.")
     return queryset.all().filter(**{f"{field}__isnull": False})
 
 

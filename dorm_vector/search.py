@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from contextvars import Token
 from functools import cache
+from numbers import Real
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from dorm.expressions import F
 from dorm.models import Model
 
 from .djanorm.embedding import EmbeddingQueries
-from .djanorm.models import field_names, indexes_of, primary_key, vector_field
+from .djanorm.models import indexes_of, primary_key, vector_field
+from .djanorm.search_targets import holder_of, require_known, what_is_called
 from .djanorm.searching import (
     Options,
     Search,
@@ -48,18 +52,21 @@ class SearchMethods(EmbeddingQueries):
         """Return the rows by their distance from ``to``, nearest first; slice it as any queryset.
 
         ``field`` may cross relations (``"document__embedding"``). ``to`` is a vector, ``F("other_field")``, a Subquery
-        of one vector, or an instance, which is itself left out. The metric is that of the field's index, or L2.
-        ``min_similarity`` is in the units of CosineSimilarity or InnerProduct. Rows without a vector are left out; each
-        row found has its distance under the name ``as_``. A slice has as many rows as it asks for, if so many pass the
-        filters: where the index finds fewer, the search is repeated without it. ``exact=True`` never uses an index.
-        Left out, the database decides; libSQL uses one only with ``exact=False``, for its index can lose rows.
+        of one vector, an instance, which is itself left out, or text where the field has an embedder. The metric is
+        that of the field's index, or L2. ``min_similarity`` is in the units of CosineSimilarity or InnerProduct. Rows
+        without a vector are left out; each row found has its distance under the name ``as_``. A slice has as many rows
+        as it asks for, if so many pass the filters: where the index finds fewer, the search is repeated without it.
+        ``exact=True`` never uses an index. Left out, the database decides; libSQL uses one only with ``exact=False``,
+        for its index can lose rows.
         """
-        require_free_name(self.model, as_)
+        require_free_name(self, as_)
+        require_choice(exact)
         target = vector_field(self.model, field)
         metric = chosen_metric(target, distance)
         bound = greatest_distance(metric, max_distance, min_similarity)
         ranked: Any = self
-        ranked = ranked.annotate(**{as_: distance_to(metric, target, field, to)}).order_by(as_)
+        measured = distance_to(metric, target, field, searched_by(self, to, field))
+        ranked = ranked.annotate(**{as_: measured}).order_by(as_)
         may_be_null = target.null or "__" in field
         conditions = [SearchCondition(**{f"{field}__isnull": False})] if may_be_null else []
         if bound is not None:
@@ -147,14 +154,26 @@ def chosen_metric(field: Any, distance: str | Metric | None) -> Metric:
 def greatest_distance(metric: Metric, max_distance: float | None, min_similarity: float | None) -> float | None:
     """Return the bound as a distance; raises ValueError where the metric has no similarity."""
     if min_similarity is None:
-        return max_distance
+        return None if max_distance is None else required_number("max_distance", max_distance)
     if max_distance is not None:
         raise ValueError("nearest() takes max_distance or min_similarity, not both.")
     if metric not in SIMILARITIES:
         raise ValueError(
             f"{metric.value} has no similarity, so min_similarity={min_similarity!r} says nothing. Use max_distance."
         )
-    return SIMILARITIES[metric].distance_of(min_similarity)
+    return SIMILARITIES[metric].distance_of(required_number("min_similarity", min_similarity))
+
+
+def required_number(name: str, value: Any) -> float:
+    """Return a bound as a float, which every driver binds; raises ValueError where it is no number."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise ValueError(f"nearest({name}={value!r}): want a finite number.")
+    return float(value)
+
+
+def require_choice(exact: Any) -> None:
+    if exact is not None and not isinstance(exact, bool):
+        raise ValueError(f"nearest(exact={exact!r}): want True, False, or None to let the database decide.")
 
 
 class QueryText:
@@ -187,12 +206,24 @@ class _OfText:
 def distance_to(metric: Metric, target: Any, field: str, to: Any) -> VectorDistance:
     """Return the distance of a field from what ``nearest()`` takes."""
     kind = DISTANCES[metric]
-    if not isinstance(to, str) or not getattr(target, "fills", False):
-        return kind(field, require_vector(to, field))
+    if not isinstance(to, str):
+        return kind(field, to)
+    if not getattr(target, "fills", False):
+        return _of_vector_text(kind, field, to)
     distance: VectorDistance = kind(field, None)
     distance.__class__ = _of_text(metric)
     vars(distance)["text"] = QueryText(target, to)
     return distance
+
+
+def _of_vector_text(kind: type[VectorDistance], field: str, text: str) -> VectorDistance:
+    try:
+        return kind(field, text)
+    except InvalidVector as error:
+        raise InvalidVector(
+            f"nearest({field!r}, ...): {error} To search by what a text means, declare"
+            f" {field.rpartition('__')[2]} as EmbeddingField(..., source=…, embedder=…)."
+        ) from None
 
 
 @cache
@@ -201,19 +232,33 @@ def _of_text(metric: Metric) -> Any:
     return type(kind.__name__, (_OfText, kind), {"__module__": kind.__module__})
 
 
-def require_free_name(model: Any, name: str) -> None:
-    if name in field_names(model):
+def require_free_name(queryset: Any, name: Any) -> None:
+    if not isinstance(name, str) or not name.isidentifier() or "__" in name or name.startswith("_"):
+        raise ValueError(f'nearest(as_={name!r}): want the name of an attribute, such as "distance".')
+    taken = what_is_called(queryset, name)
+    if taken:
         raise ValueError(
-            f"{model.__name__} has a field {name!r}, where nearest() would put the distance."
+            f"{queryset.model.__name__} has {taken} {name!r}, where nearest() would put the distance."
             f' Name it otherwise: nearest(..., as_="distance_to").'
         )
 
 
-def require_vector(to: Any, field_path: str) -> Any:
-    name = field_path.rpartition("__")[2]
-    if to is None or (isinstance(to, Model) and getattr(to, name, None) is None):
-        what = "None" if to is None else f"{to!r}, which has no {name}"
-        raise InvalidVector(f"nearest({field_path!r}, ...) needs a vector to search by; got {what}.")
+def searched_by(queryset: Any, to: Any, path: str) -> Any:
+    """Return what the distance is measured to; raises where that is nothing."""
+    if type(to) is F:
+        require_known(queryset, to)
+    if not isinstance(to, Model):
+        return require_vector(to, path)
+    holder = holder_of(to, path) if isinstance(to, queryset.model) else to
+    name = path.rpartition("__")[2]
+    # One that only() or defer() left out has an error of its own.
+    return require_vector(vars(holder)[name], path, to) if vars(holder).get(name, to) is None else holder
+
+
+def require_vector(to: Any, path: str, holder: Any = None) -> Any:
+    if to is None:
+        what = "None" if holder is None else f"{holder!r}, which has no {path.rpartition('__')[2]}"
+        raise InvalidVector(f"nearest({path!r}, ...) needs a vector to search by; got {what}.")
     return to
 
 

@@ -77,10 +77,13 @@ def reads_vectors(field: Any) -> bool:
 def vector_field(model: Any, path: str) -> Any:
     """Return the vector field at the end of ``path``; raises FieldDoesNotExist, with those that there are."""
     from ..fields import VectorField
+    from .compiling import Names
     from .sql import VectorSQLQuery
 
+    if not isinstance(path, str):
+        raise TypeError(f"A vector field goes by its name; got {path!r}.")
     try:
-        field = VectorSQLQuery(model)._resolve_field(path.split("__"))
+        field = Names(VectorSQLQuery(model), model).field(path)
     except FieldDoesNotExist:
         field = None
     if not isinstance(field, VectorField):

@@ -16,6 +16,7 @@ from .derived import DerivedQuery
 from .models import reads_vectors
 from .reading import decoded, decoders
 from .searching import searching
+from .slices import Slices, require_whole
 from .sql import VectorSQLQuery, by_output
 
 
@@ -112,6 +113,12 @@ class VectorRows(QuerySet[Any]):
         connection = self._get_async_connection()
         return int((await connection.execute(*DerivedQuery(self._query).as_count(connection)))[0]["count"])
 
+    def exists(self) -> bool:
+        return self.count() > 0 if self._is_sliced() else bool(super().exists())
+
+    async def aexists(self) -> bool:
+        return await self.acount() > 0 if self._is_sliced() else bool(await super().aexists())
+
     def _build_aggregate_sql(self, aggregates: dict[str, Any], connection: Any) -> tuple[str, list[Any], list[str]]:
         sql, params = DerivedQuery(self._query).as_aggregate(aggregates, connection)
         return sql, params, list(aggregates)
@@ -196,11 +203,12 @@ def _decoded(rows: Iterator[Any], found: dict[str, Any]) -> Iterator[Any]:
         yield instance
 
 
-class VectorQuerySet(SearchMethods, VectorRows, QuerySet[Any]):
+class VectorQuerySet(Slices, SearchMethods, VectorRows, QuerySet[Any]):
     """QuerySet of a model with vector fields: distances annotate, filter, order, count and project."""
 
     def order_by(self, *fields: Any) -> Any:
         """Sort by field names, annotation names (``"-distance"`` descends) or expressions themselves."""
+        require_whole(self, "order_by")
         queryset: Any = self
         names: list[str] = []
         for field in fields:
@@ -247,7 +255,7 @@ class VectorQuerySet(SearchMethods, VectorRows, QuerySet[Any]):
         return VectorCombinedQuerySet._combine(self, list(others), "EXCEPT", False)
 
 
-class VectorValuesListQuerySet(SearchMethods, VectorRows, ValuesListQuerySet):
+class VectorValuesListQuerySet(Slices, SearchMethods, VectorRows, ValuesListQuerySet):
     """What ``values_list()`` of a VectorQuerySet returns."""
 
     def _clone(self) -> Self:

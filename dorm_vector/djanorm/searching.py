@@ -65,8 +65,17 @@ def as_search(queryset: Any, search: Search, conditions: list[SearchCondition]) 
     """Return the queryset as that search."""
     found = queryset._clone()
     found._query.search = search
-    found._query.where_nodes += conditions
+    # What an earlier search left out is a filter of this one.
+    found._query.where_nodes = [_as_filter(node) for node in found._query.where_nodes] + conditions
     return found
+
+
+def _as_filter(node: Any) -> Any:
+    if not isinstance(node, SearchCondition):
+        return node
+    condition = Q(*node.children)
+    condition.negated, condition.connector = node.negated, node.connector
+    return condition
 
 
 def with_options(queryset: Any, options: Options) -> Any:
@@ -80,6 +89,8 @@ def with_shortlist(queryset: Any, size: int, name: str | None) -> Any:
     search = found._query.search
     if search is None:
         raise ValueError(f'rerank() ranks what nearest() finds: nearest("embedding", vector).rerank({size!r})[:10].')
+    if callable(size):
+        raise TypeError("queryset.rerank(shortlist) takes a number of rows. By a function: rerank(rows, reranker).")
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise ValueError(f"rerank(shortlist={size!r}): want a whole number of rows, at least 1.")
     index = _small_index(vector_field(queryset.model, search.field_path), found._query.annotations[search.name], name)

@@ -59,6 +59,26 @@ async def test_arerank(documents: Database) -> None:
         rerank(found, lambda rows: Waiting())
 
 
+def test_rows_of_values_are_ranked_too(documents: Database) -> None:
+    rows = Document.objects.nearest("embedding", STORED[0]).values("title", "distance")[:5]
+    ranked = rerank(rows, lambda rows: [row["distance"] for row in rows], 2)
+    assert [row["distance"] for row in ranked] == sorted((row["rerank_score"] for row in ranked), reverse=True)
+
+
+async def test_a_queryset_is_awaited_not_read_inside_the_loop(documents: Database) -> None:
+    found = Document.objects.nearest("embedding", STORED[0])
+    ranked = await arerank(found[:20], by_pages, 5)
+    assert titles(ranked) == titles(rerank(list(found[:20]), by_pages, 5))
+
+
+async def test_a_number_is_no_reranker(documents: Database) -> None:
+    message = r"rerank\(rows, 50\): want a function .* small index find a shortlist first: queryset\.rerank\(200\)"
+    with pytest.raises(TypeError, match=message):
+        rerank([], 50)
+    with pytest.raises(TypeError, match=message):
+        await arerank([], 50)
+
+
 class Waiting:
     def __await__(self) -> Any:
         yield
@@ -120,3 +140,28 @@ async def test_async_twins(documents: Database) -> None:
     assert [each.row.title for each in lonely] == [
         each.row.title for each in outliers(Document.objects.all(), "embedding", 3, neighbors=4)
     ]
+
+
+async def test_long_work_says_how_far_it_is(documents: Database) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def note(done: int, total: int) -> None:
+        seen.append((done, total))
+
+    every = [(n + 1, len(STORED)) for n in range(len(STORED))]
+    find_duplicates(Document.objects.all(), "embedding", 0.25, progress=note)
+    assert seen == every
+    seen.clear()
+    await aoutliers(Document.objects.all(), "embedding", progress=note)
+    assert seen == every
+
+
+def test_neighbors_are_counted_from_one(documents: Database) -> None:
+    for call in (lambda n: find_duplicates(Document.objects.all(), "embedding", 1, neighbors=n), outliers_of):
+        for neighbors in (0, -1, True, "3"):
+            with pytest.raises(ValueError, match="want a whole number of rows, at least 1"):
+                call(neighbors)
+
+
+def outliers_of(neighbors: Any) -> Any:
+    return outliers(Document.objects.all(), "embedding", neighbors=neighbors)
