@@ -88,6 +88,8 @@ class EmbeddingField(VectorField):
 class EmbeddingHashField(CharField):
     """Record which text and which model the vector beside it is of; NULL where that is not known."""
 
+    keeps_deferred = True
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"max_length": 64, "null": True, "editable": False} | options)
 

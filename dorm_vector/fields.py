@@ -29,6 +29,7 @@ class VectorField(Field[Any]):
     # djanorm keeps a field on the class only when it says so; then every assignment is converted, and a column
     # that only() or defer() left out is an absent attribute, not a None that save() would write.
     uses_class_descriptor = True
+    keeps_deferred = True
 
     element: ClassVar[Element] = Element.FLOAT32
     value_type: ClassVar[Any] = Vector

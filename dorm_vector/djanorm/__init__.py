@@ -9,6 +9,7 @@ from . import (  # noqa: F401  # imported for the repairs they register
     binary,
     concurrent,
     connections,
+    deferred,
     generated,
     hrana_migrations,
     inspecting,

@@ -8,12 +8,13 @@ from dorm.exceptions import FieldDoesNotExist
 from dorm.manager import Manager
 from dorm.queryset import QuerySet
 
+from .deferred import keep_deferred_columns
 from .repairs import repair
 
 
 def adopt_model(cls: Any) -> None:
     """Prepare the model class while djanorm's metaclass is still building it."""
-    _leave_out_deferred_columns(cls)
+    keep_deferred_columns(cls)
     if not cls._meta.abstract and not _has_own_objects(cls):
         cls._meta.managers = _Managers(cls._meta.managers)
 
@@ -35,31 +36,6 @@ def _has_own_objects(cls: Any) -> bool:
         return True
     inherited = (getattr(getattr(base, "_meta", None), "managers", ()) for base in cls.__mro__[1:])
     return any(manager.name == "objects" for managers in inherited for manager in managers)
-
-
-def _leave_out_deferred_columns(cls: Any) -> None:
-    """Hydrate a row so that a vector column it does not carry is absent, not None."""
-    if "_from_db_row" in vars(cls):
-        return
-
-    def _from_db_row(model: Any, row: Any, connection: Any = None) -> Any:
-        instance = super(cls, model)._from_db_row(row, connection)
-        forget_missing(model, instance.__dict__, row)
-        return instance
-
-    cls._from_db_row = classmethod(_from_db_row)
-
-
-def forget_missing(model: Any, attributes: dict[str, Any], row: Any) -> None:
-    for field in _kept_fields(model):
-        if attributes.get(field.attname) is None and hasattr(row, "keys") and field.column not in row.keys():  # noqa: SIM118  # sqlite3.Row is no mapping: `in` would search its values
-            attributes.pop(field.attname, None)
-
-
-def _kept_fields(model: Any) -> list[Any]:
-    """Return the fields that save() leaves as they are where only() or defer() left them out."""
-    hashes = [f"{field.name}_hash" for field in vector_fields(model) if hasattr(field, "fills")]
-    return [*vector_fields(model), *(model._meta._field_cache[name] for name in hashes)]
 
 
 def vector_fields(model: Any) -> list[Any]:

@@ -1,0 +1,84 @@
+"""Columns that ``only()`` or ``defer()`` left out of a row: absent from the instance, and kept by its save."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from .repairs import is_on, repair
+
+_REPAIR = "deferred_columns"
+
+
+def keep_deferred_columns(cls: Any) -> None:
+    """Hydrate a row so that a column it does not carry is absent, not None."""
+    if "_from_db_row" in vars(cls):
+        return
+
+    def _from_db_row(model: Any, row: Any, connection: Any = None) -> Any:
+        instance = super(cls, model)._from_db_row(row, connection)
+        _forget_missing(model, instance.__dict__, row)
+        return instance
+
+    cls._from_db_row = classmethod(_from_db_row)
+    if not hasattr(cls, "__getattr__"):
+        cls.__getattr__ = _absent
+
+
+def _absent(instance: Any, name: str) -> None:
+    """Answer None for a column that was left out, as djanorm does."""
+    if any(field.attname == name for field in type(instance)._meta.concrete_fields):
+        return
+    raise AttributeError(f"{type(instance).__name__!r} object has no attribute {name!r}")
+
+
+def _forget_missing(model: Any, attributes: dict[str, Any], row: Any) -> None:
+    if not hasattr(row, "keys"):
+        return
+    for field in _forgettable(model):
+        if attributes.get(field.attname) is None and field.column not in row.keys():  # noqa: SIM118  # sqlite3.Row is no mapping: `in` would search its values
+            attributes.pop(field.attname, None)
+
+
+def _forgettable(model: Any) -> Iterator[Any]:
+    every = is_on(_REPAIR) and model.__getattr__ is _absent
+    return (field for field in model._meta.concrete_fields if every or hasattr(field, "keeps_deferred"))
+
+
+@repair("dorm.models:Model", "_do_update", name=_REPAIR)
+@repair("dorm.models:Model", "_ado_update", name=_REPAIR)
+def deferred_columns(
+    original: Any, instance: Any, connection: Any, meta: Any, update_fields: Collection[str] | None = None
+) -> Any:
+    """Let a row of a model with vectors that was read in part be saved without losing what was not read.
+
+    Symptom: ``document = Document.objects.only("title").get(); document.save()`` writes NULL over every other column,
+    or fails where one is NOT NULL. Cause: djanorm reads a column that was left out as None, and saves it so.
+    djanorm 4.3 to 4.5.
+    """
+    return original(instance, connection, meta, _loaded(instance, meta, update_fields))
+
+
+def _loaded(instance: Any, meta: Any, update_fields: Collection[str] | None) -> Collection[str] | None:
+    """Return the names of the fields to write; as they were given where the row was read in full."""
+    if getattr(type(instance), "__getattr__", None) is not _absent:
+        return update_fields
+    left_out = [field for field in meta.concrete_fields if _is_left_out(instance, field)]
+    if not left_out:
+        return update_fields
+    names = update_fields if update_fields is not None else [field.name for field in _written(meta)]
+    missing = {name for field in left_out for name in (field.name, field.attname)}
+    # An UPDATE sets something: the key stays what it is.
+    return [name for name in names if name not in missing] or [meta.pk.name]
+
+
+def _is_left_out(instance: Any, field: Any) -> bool:
+    """Tell whether a save would make a value up; a vector column says itself that it stays."""
+    sets_itself = getattr(field, "auto_now", False) or hasattr(field, "keeps_deferred")
+    return field.attname not in instance.__dict__ and not sets_itself
+
+
+def _written(meta: Any) -> Iterator[Any]:
+    from dorm.fields import AutoField
+
+    return (field for field in meta.fields if field.column and not isinstance(field, AutoField))
