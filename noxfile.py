@@ -82,13 +82,6 @@ def embed(session: nox.Session) -> None:
 
 
 @nox.session
-def remote(session: nox.Session) -> None:
-    """Test libSQL's remote transport with the whole suite."""
-    session.install("-e", ".[dev]")
-    pytest(session, "-m", "remote", "tests/dialects/test_hrana_remote.py")
-
-
-@nox.session
 def dist(session: nox.Session) -> None:
     """Build the wheel, install it with no driver, and import it."""
     session.install(*tool("build", "pytest"))

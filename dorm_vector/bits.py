@@ -10,6 +10,9 @@ from .elements import Element
 from .exceptions import InvalidVector
 
 _HEADER = struct.Struct(">i")
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_F1BIT = b"\x03"
+"""The last byte of an F1BIT_BLOB of libSQL: https://docs.turso.tech/features/ai-and-embeddings#types"""
 
 
 class Bit(bytes):
@@ -50,6 +53,8 @@ class Bit(bytes):
         packed = (dimensions + 7) // 8
         if len(data) == packed + 4 and bytes(data[:4]) == _HEADER.pack(dimensions):
             return cls.from_binary(bytes(data))
+        if len(data) == packed + 3 - packed % 2 and data[-1:] == _F1BIT:
+            return cls(bytes(data[:packed]).translate(_MIRRORED), dimensions)
         return cls(bytes(data), dimensions if len(data) == packed else None)
 
     def dimensions(self) -> int:
@@ -70,6 +75,14 @@ class Bit(bytes):
     def to_binary(self) -> bytes:
         """Return PostgreSQL's binary form."""
         return _HEADER.pack(self._length) + bytes(self)
+
+    def to_f1bit_blob(self) -> bytes:
+        """Return what libSQL stores: the first bit lowest, how many bits of all bytes but the last are none, its type.
+
+        Without the last byte their number is even.
+        """
+        padded = bytes(self).translate(_MIRRORED) + b"\0" * (1 - len(self) % 2)
+        return padded + bytes([8 * len(padded) + 8 - self._length]) + _F1BIT
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Bit):

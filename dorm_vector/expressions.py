@@ -129,7 +129,7 @@ class VectorDistance(Expression):
         other = self._shape_of_vector(vector, shape, where)
         require_dimensions(shape, other)
         left, right = compiled(self.field_path, where), compiled(vector, where)
-        if other.element is not shape.element:
+        if other.element is not shape.element or not where.dialect.measures(self.metric, shape.element):
             left, right = widened(left, shape.element, where), widened(right, other.element, where)
         return left, right, shape.dimensions or other.dimensions or 0
 

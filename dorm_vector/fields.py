@@ -155,7 +155,8 @@ class VectorField(Field[Any]):
 class HalfVectorField(VectorField):
     """Store a vector of ``dimensions`` (1 to 16,000) 16-bit floats, -65504 to 65504; written values are rounded.
 
-    ``halfvec`` on PostgreSQL; elsewhere stored as float32 that are halves. Reads and takes what VectorField does.
+    ``halfvec`` on PostgreSQL, ``F16_BLOB`` on libSQL; elsewhere stored as float32 that are halves. Reads and takes what
+    VectorField does.
     """
 
     element = Element.HALF
@@ -180,7 +181,8 @@ class SparseVectorField(VectorField):
 class BitField(VectorField):
     """Store a string of ``length`` (1 to 83,886,080) bits; reads text of 0 and 1, or booleans with ``as_numpy=True``.
 
-    ``bit`` on PostgreSQL; elsewhere packed, eight to a byte. Takes text, booleans, and pgvector's Bit.
+    ``bit`` on PostgreSQL, ``F1BIT_BLOB`` on libSQL; elsewhere packed, eight to a byte. Takes text, booleans, and
+    pgvector's Bit.
     """
 
     element = Element.BIT

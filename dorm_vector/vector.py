@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _PG_HEADER = struct.Struct(">HH")
+_F16 = b"\x05"
+"""The last byte of an F16_BLOB of libSQL: https://docs.turso.tech/features/ai-and-embeddings#types"""
 
 
 class Vector(bytes):
@@ -121,10 +123,16 @@ class HalfVector(Vector):
         # No half is as small as the header would be as a float32.
         if len(data) == 2 * dimensions + 4 and data[:4] == _PG_HEADER.pack(dimensions, 0):
             return bytes.__new__(cls, _from_halves(data[4:], ">"))
+        if len(data) % 2 and data[-1:] == _F16:
+            return bytes.__new__(cls, _from_halves(data[:-1], "<"))
         return bytes.__new__(cls, from_wire(data, dimensions))
 
     def to_binary(self) -> bytes:
         return _PG_HEADER.pack(self.dimensions(), 0) + struct.pack(f">{self.dimensions()}e", *_floats(self))
+
+    def to_f16_blob(self) -> bytes:
+        """Return what libSQL stores: little-endian float16, and a byte that names the type."""
+        return struct.pack(f"<{self.dimensions()}e", *_floats(self)) + _F16
 
 
 def _body(data: bytes, size: int) -> bytes:

@@ -5,9 +5,9 @@ It stands for sqld, which has no package to install here. The protocol is writte
 libSQL, a connection for each stream. What it cannot show is what sqld adds: namespaces, replication, limits on idle
 streams and on long transactions, and its own wording of errors.
 
-    python -m tests.hrana_server FOLDER PORT [TOKEN]
+    python -m tests.hrana_server FOLDER PORT [TOKEN [CERTIFICATE]]
 
-serves each file of the folder as ``ws://127.0.0.1:PORT/NAME``.
+serves each file of the folder as ``ws://127.0.0.1:PORT/NAME``, and as ``wss://`` with a certificate.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import ssl
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -130,8 +131,12 @@ def application(folder: Path, token: str) -> web.Application:
 
 if __name__ == "__main__":
     directory, port, *rest = sys.argv[1:]
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) if rest[1:] else None
+    if tls is not None:
+        tls.load_cert_chain(rest[1])
     web.run_app(
-        application(Path(directory), "".join(rest)),
+        application(Path(directory), "".join(rest[:1])),
+        ssl_context=tls,
         host="127.0.0.1",
         port=int(port),
         print=lambda _: None,

@@ -29,12 +29,10 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
     Routine.ADD: _ARITHMETIC,
     Routine.SUBTRACT: _ARITHMETIC,
     Routine.MULTIPLY: _ARITHMETIC,
-    Routine.BINARY_QUANTIZE: _none(
-        "makes bits of a vector, the first one highest", "SELECT vector_binary_quantize(vector32('[1]'))"
-    ),
-    Routine.TO_VECTOR: "{left}",
-    Routine.TO_HALFVEC: "vector32(vector16({left}))",
-    Routine.TO_SPARSEVEC: "{left}",
+    Routine.BINARY_QUANTIZE: "vector1bit({left})",
+    Routine.TO_VECTOR: "vector32({left})",
+    Routine.TO_HALFVEC: "vector16({left})",
+    Routine.TO_SPARSEVEC: "vector32({left})",
     Routine.AVERAGE: _AGGREGATE,
     Routine.SUM: _AGGREGATE,
 }

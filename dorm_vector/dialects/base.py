@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from string import Formatter
 from typing import Any
@@ -67,7 +67,11 @@ class Form:
     """A value inside DDL, where nothing can be bound, with ``{hex}`` and ``{text}``."""
     widened: str = "{operand}"
     """The value as float32, for a distance to a float32 vector."""
+    narrow: frozenset[Metric] | None = None
+    """The metrics that measure it as it is, where others want it as float32; None for all."""
     max_dimensions: int = 16_000
+    stored: Callable[[Any], bytes] = bytes
+    """The bytes of a value in the column."""
 
 
 @dataclass(frozen=True)
@@ -274,6 +278,11 @@ class Dialect:
     def bound(self, vector: Any) -> Operand:
         return Operand(self.form(vector.element).placeholder, (vector,), nullable=False, constant=True)
 
+    def measures(self, metric: Metric, element: Element) -> bool:
+        """Tell whether the metric measures two vectors of the type as they are."""
+        narrow = self.form(element).narrow
+        return narrow is None or metric in narrow
+
     def widened(self, element: Element, operand: Operand) -> Operand:
         """Return the operand as float32, so that a mixed distance loses no precision."""
         return replace(operand, sql=self.form(element).widened.format(operand=operand.sql))
@@ -306,7 +315,8 @@ class Dialect:
         return str(self.generated).format(type=column_type, expression=expression, kind=kind)
 
     def literal(self, vector: Any) -> str:
-        return self.form(vector.element).literal.format(hex=vector.hex(), text=vector.to_text())
+        form = self.form(vector.element)
+        return form.literal.format(hex=form.stored(vector).hex(), text=vector.to_text())
 
     def create_index(self, kind: str, **parts: str) -> list[str]:
         """Return the statements that build the index; none where the database searches exactly without one."""

@@ -1,12 +1,14 @@
-"""libSQL itself, embedded or behind a server: F32_BLOB columns of packed little-endian float32, and a DiskANN index.
+"""libSQL itself, embedded or behind a server: columns of packed float32, float16 and bits, and a DiskANN index.
 
 Source: https://docs.turso.tech/features/ai-and-embeddings
 """
 
 from __future__ import annotations
 
+from ..bits import Bit
 from ..elements import Element
 from ..metrics import Metric
+from ..vector import HalfVector
 from ._libsql import ROUTINES
 from .base import Dialect, Distance, Form, IndexRules, Unsupported
 
@@ -17,14 +19,11 @@ _NO_IVFFLAT = Unsupported(
     see="https://docs.turso.tech/features/ai-and-embeddings",
 )
 
-# A vector of one bit a number ends with how many bits of its bytes, whose number is made odd, are not its own, and its
-# type. As a cosine the engine then returns how many bits differ.
-_BITS = "CAST({{{side}}} || CASE {{bytes}} % 2 WHEN 1 THEN X'0803' ELSE X'001003' END AS BLOB)"
-_LEFT, _RIGHT = _BITS.format(side="left"), _BITS.format(side="right")
-_NO_BITS = _LEFT.replace("{left}", "zeroblob({bytes})")
-_HAMMING = f"vector_distance_cos({_LEFT}, {_RIGHT})"
+# Of vectors of one bit a number it says how many differ.
+_HAMMING = "vector_distance_cos({left}, {right})"
+_NO_BITS = "vector1bit({zeros})"
 # With h bits that differ among a and b set ones, (a + b - h) / 2 are set in both and (a + b + h) / 2 in either.
-_EITHER_TWICE = f"{_HAMMING} + vector_distance_cos({_LEFT}, {_NO_BITS}) + vector_distance_cos({_RIGHT}, {_NO_BITS})"
+_EITHER_TWICE = f"{_HAMMING} + vector_distance_cos({{left}}, {_NO_BITS}) + vector_distance_cos({{right}}, {_NO_BITS})"
 
 # No such function: the L2 distance of two numbers is how far they are apart, and a slice of four bytes is one number.
 _L1 = (
@@ -32,12 +31,23 @@ _L1 = (
     " SELECT sum(vector_distance_l2(substr({left}, at, 4), substr({right}, at, 4))) FROM numbers)"
 )
 
+_FORMS = {
+    Element.HALF: Form(
+        "F16_BLOB({dimensions})",
+        # It raises on NULL, and makes nothing of nothing.
+        widened="nullif(vector32(coalesce({operand}, X'')), X'')",
+        narrow=frozenset({Metric.L2, Metric.COSINE}),
+        stored=HalfVector.to_f16_blob,
+    ),
+    Element.BIT: Form("F1BIT_BLOB({dimensions})", max_dimensions=65_536, stored=Bit.to_f1bit_blob),
+}
+
 DIALECT = Dialect(
     name="libsql",
     title="libSQL",
     minimum="3.45",
     column="F32_BLOB({dimensions})",
-    forms={Element.BIT: Form("BLOB", max_dimensions=83_886_080)},
+    forms=_FORMS,
     zeros="zeroblob(4 * {dimensions})",
     routines=ROUTINES,
     distances={
@@ -69,6 +79,8 @@ DIALECT = Dialect(
         metrics={
             Metric.L2: "'metric=l2', 'compress_neighbors=float8'",
             Metric.COSINE: "'metric=cosine', 'compress_neighbors=float8'",
+            # Bits cannot be compressed, and their cosine is how many differ.
+            Metric.HAMMING: "'metric=cosine'",
         },
         wide_metrics={Metric.COSINE: "'metric=cosine', 'compress_neighbors=float1bit'"},
         wide=256,

@@ -9,7 +9,7 @@ from dorm.expressions import Exists
 from ..dialects import dialect_for
 from ..dialects.base import SQL
 from ..index_forms import indexed
-from ..vector import Vector
+from ..operands import VALUES
 from .index_use import implies, shortlisted
 from .models import indexes_of
 from .searching import Within, rows_asked
@@ -44,7 +44,7 @@ def asked_index(query: Any, connection: Any) -> Any:
     if not dialect.probe or not search.approximate or not 1 <= query.candidates() <= dialect.probe_width:
         return None
     field, distance = query._resolve_field(search.field_path.split("__")), query.annotations[search.name]
-    if not isinstance(distance.vector, Vector):
+    if not isinstance(distance.vector, VALUES):
         return None
     return next((index for index in indexes_of(field) if _serves(index, field, distance, query, dialect)), None)
 
@@ -52,11 +52,12 @@ def asked_index(query: Any, connection: Any) -> Any:
 def probed(query: Any, connection: Any, index: Any) -> Any:
     """Return the query over the rows that the index finds: as many as it ever does, since fewer take it as long."""
     dialect, search = dialect_for(connection), query.search
-    column = query._resolve_column(search.field_path.split("__"), connection)
+    path = search.field_path.split("__")
+    column, field = query._resolve_column(path, connection), query._resolve_field(path)
     row = column.rpartition(".")[0] or f'"{query._alias()}"'
     sql = dialect.probe.format(row=row, index=index.name, vector=dialect.placeholder, count=dialect.probe_width)
     query.limit_val = rows_asked(dialect, query)
-    query.where_nodes = [*query.where_nodes, Found(sql, [query.annotations[search.name].vector])]
+    query.where_nodes = [*query.where_nodes, Found(sql, [field.to_vector(query.annotations[search.name].vector)])]
     return query
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,8 @@ from dorm.exceptions import ImproperlyConfigured
 # Of Turso's URLs: a WebSocket, encrypted unless they say tls=0.
 _TURSO = "libsql://"
 _EXAMPLES = '"file:app.db", ":memory:", "libsql://NAME.turso.io", "wss://HOST" or "ws://HOST:PORT"'
+# One letter is a drive of Windows.
+_SCHEME = re.compile(r"([A-Za-z][\w+.-]+):")
 HIDDEN = "***"
 
 
@@ -35,8 +38,10 @@ def address_of(settings: Mapping[str, Any]) -> Address:
     if not url:
         raise ImproperlyConfigured(f"ENGINE 'hrana' needs a URL: {_EXAMPLES}.")
     timeout = settings.get("OPTIONS", {}).get("timeout")
-    scheme = url.partition(":")[0].lower() if "://" in url else ""
+    scheme = found[1].lower() if (found := _SCHEME.match(url)) else ""
     if scheme in ("", "file"):
+        if "authToken=" in url:
+            raise ImproperlyConfigured(f"ENGINE 'hrana' takes an authToken to a server. Write {_EXAMPLES}.")
         return Address(url, is_remote=False, timeout=5.0 if timeout is None else float(timeout))
     parts = urlsplit(url)
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
@@ -47,6 +52,8 @@ def address_of(settings: Mapping[str, Any]) -> Address:
         raise ImproperlyConfigured(
             f"URL has unknown parameters: {', '.join(sorted(unknown))}. It takes authToken, tls."
         )
-    host = parts.netloc.rpartition("@")[2]
+    user, _, host = parts.netloc.rpartition("@")
+    if user:
+        raise ImproperlyConfigured("ENGINE 'hrana' takes no user and password in its URL: write AUTH_TOKEN beside it.")
     token = str(settings.get("AUTH_TOKEN") or query.get("authToken", ""))
     return Address(f"{protocol}://{host}{parts.path}", True, token, None if timeout is None else float(timeout))

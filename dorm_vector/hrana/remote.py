@@ -78,7 +78,9 @@ class Remote(Transport):
             answer: _Answer = _submit(asyncio.wait_for(question, seconds)).result()
             return answer
         except Exception as error:  # noqa: BLE001  # libsql-client lets through those of aiohttp and of asyncio
-            raise self._refusal(error, sql) from None  # its context could show the token
+            refusal = self._refusal(error, sql)
+        # Out here it has no context, which could show the token.
+        raise refusal
 
     def _refusal(self, error: Exception, sql: str) -> Exception:
         code, message = _told(error)

@@ -12,8 +12,14 @@ from typing import Any
 
 from dorm.exceptions import ProgrammingError
 
+from ..bits import Bit
+from ..vector import HalfVector
+
 _MICROSECOND = dt.timedelta(microseconds=1)
 _CONVERSIONS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    # libSQL has columns for these two, which end in a byte that says so.
+    (HalfVector, HalfVector.to_f16_blob),
+    (Bit, Bit.to_f1bit_blob),
     ((bytes, float), lambda value: value),
     ((bytearray, memoryview), bytes),
     (dt.datetime, lambda value: value.isoformat(" ")),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -102,7 +104,14 @@ async def test_async(packages: Database) -> None:
     assert [row.pk async for row in few] == keys(few)
 
 
-@pytest.mark.parametrize("queryset", [lambda: nearest(exact=False)[:0], lambda: nearest(exact=False)[:201]])
+@pytest.mark.parametrize(
+    "queryset",
+    [
+        lambda: nearest(exact=False)[:0],
+        lambda: nearest(exact=False)[:201],
+        lambda: nearest(exact=False)[195:205],
+    ],
+)
 def test_a_count_that_would_end_the_process_is_never_sent(packages: Database, queryset: Any) -> None:
     sql, _ = queryset()._query.as_select(packages.connection)
     assert "vector_top_k" not in sql
@@ -129,9 +138,29 @@ def test_an_index_for_a_distance_that_it_does_not_know_is_not_built(db: Database
         assert index.statements(db.dialect, "other", "tests_package", "embedding") == []
 
 
-def test_a_unique_vector_index_is_refused() -> None:
+DAMAGE = """
+import sys
+import libsql
+connection = libsql.connect(":memory:", isolation_level=None)
+connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, e F32_BLOB(2))")
+connection.execute(f"CREATE {sys.argv[1]} INDEX i ON t (libsql_vector_idx(e))")
+for number in range(50):
+    connection.execute("INSERT INTO t (e) VALUES (vector32(?))", (f"[{number}, 1]",))
+connection.execute(f"SELECT id FROM vector_top_k('i', vector32('[1, 1]'), {sys.argv[2]})").fetchall()
+"""
+
+
+@pytest.mark.parametrize("unique, count, is_fine", [("", 1, True), ("UNIQUE", 1, False), ("", 0, False)])
+def test_what_is_never_sent_does_damage(unique: str, count: int, is_fine: bool) -> None:
+    """A UNIQUE vector index corrupts the database, and a search for no rows the memory of the process."""
+    run = subprocess.run([sys.executable, "-c", DAMAGE, unique, str(count)], capture_output=True, check=False)
+    assert (run.returncode == 0) is is_fine
+
+
+def test_a_unique_vector_index_is_refused(db: Database) -> None:
     with pytest.raises(TypeError, match="unique"):
         HnswIndex(["embedding"], "x", unique=True)  # type: ignore[call-arg]
+    assert "UNIQUE" not in str(db.dialect.indexes["hnsw"])
 
 
 # Migrations

@@ -4,7 +4,7 @@ CREATE TABLE IF NOT EXISTS "tests_document" ( "id" INTEGER PRIMARY KEY AUTOINCRE
 CREATE TABLE IF NOT EXISTS "tests_chunk" ( "id" INTEGER PRIMARY KEY AUTOINCREMENT, "document_id" INTEGER NOT NULL REFERENCES "tests_document"("id") ON DELETE CASCADE, "embedding" F32_BLOB(3) NOT NULL );
 CREATE TABLE IF NOT EXISTS "tests_package" ( "id" INTEGER PRIMARY KEY AUTOINCREMENT, "section" VARCHAR(20) NOT NULL, "embedding" F32_BLOB(16) NOT NULL );
 CREATE INDEX IF NOT EXISTS "package_embedding_hnsw" ON "tests_package" (libsql_vector_idx("embedding", 'metric=cosine', 'compress_neighbors=float8', 'max_neighbors=32', 'insert_l=64', 'search_l=200'));
-CREATE TABLE IF NOT EXISTS "tests_sample" ( "id" INTEGER PRIMARY KEY AUTOINCREMENT, "title" VARCHAR(50) NOT NULL, "full" F32_BLOB(3), "half" F32_BLOB(3), "sparse" F32_BLOB(3), "bits" BLOB, "unit" F32_BLOB(3) );
+CREATE TABLE IF NOT EXISTS "tests_sample" ( "id" INTEGER PRIMARY KEY AUTOINCREMENT, "title" VARCHAR(50) NOT NULL, "full" F32_BLOB(3), "half" F16_BLOB(3), "sparse" F32_BLOB(3), "bits" F1BIT_BLOB(3), "unit" F32_BLOB(3) );
 
 -- insert
 INSERT INTO "tests_document" ("title", "pages", "author_id", "embedding", "other_vector") VALUES (%s, %s, %s, %s, %s);
@@ -142,7 +142,7 @@ DELETE FROM "tests_document" WHERE (CASE WHEN "tests_document"."embedding" IS NO
 SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN length("tests_sample"."full") / 4 END) AS "value" FROM "tests_sample";
 
 -- function norm
-SELECT 1 AS "_", (CASE WHEN "tests_sample"."half" IS NOT NULL THEN vector_distance_l2("tests_sample"."half", zeroblob(length("tests_sample"."half"))) END) AS "value" FROM "tests_sample";
+SELECT 1 AS "_", (CASE WHEN nullif(vector32(coalesce("tests_sample"."half", X'')), X'') IS NOT NULL THEN vector_distance_l2(nullif(vector32(coalesce("tests_sample"."half", X'')), X''), zeroblob(length(nullif(vector32(coalesce("tests_sample"."half", X'')), X'')))) END) AS "value" FROM "tests_sample";
 
 -- function normalize
 
@@ -159,9 +159,10 @@ SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN CAST("tests_s
 -- function multiply
 
 -- function binary quantize
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN vector1bit("tests_sample"."full") END) AS "value" FROM "tests_sample";
 
 -- function cast
-SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN vector32(vector16("tests_sample"."full")) END) AS "value" FROM "tests_sample";
+SELECT 1 AS "_", (CASE WHEN "tests_sample"."full" IS NOT NULL THEN vector16("tests_sample"."full") END) AS "value" FROM "tests_sample";
 
 -- function inside a distance
 SELECT 1 AS "_", (CASE WHEN (CASE WHEN "tests_sample"."full" IS NOT NULL THEN substr("tests_sample"."full", 4 * 0 + 1, 4 * 2) END) IS NOT NULL THEN vector_distance_l2((CASE WHEN "tests_sample"."full" IS NOT NULL THEN substr("tests_sample"."full", 4 * 0 + 1, 4 * 2) END), %s) END) AS "value" FROM "tests_sample";
