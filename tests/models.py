@@ -5,6 +5,7 @@ from __future__ import annotations
 import dorm
 
 from dorm_vector import BitField, HalfVectorField, HnswIndex, SparseVectorField, VectorField
+from dorm_vector.keys import TextKeyField
 
 DIMENSIONS = 3
 
@@ -50,4 +51,19 @@ class Sample(dorm.Model):
     unit = VectorField(dimensions=DIMENSIONS, null=True, normalize=True)
 
 
-MODELS = (Author, Document, Chunk, Package, Sample)
+class Note(dorm.Model):
+    """A document of somebody's own, in columns and in JSON."""
+
+    slug = TextKeyField(max_length=255, unique=True)
+    body = dorm.TextField(null=True)
+    source = dorm.CharField(max_length=50, null=True)
+    pages = dorm.IntegerField(null=True)
+    price = dorm.FloatField(null=True)
+    urgent = dorm.BooleanField(null=True)
+    written = dorm.DateField(null=True)
+    labels = dorm.JSONField(null=True)
+    metadata = dorm.JSONField(null=True)
+    embedding = VectorField(dimensions=6)
+
+
+MODELS = (Author, Document, Chunk, Package, Sample, Note)

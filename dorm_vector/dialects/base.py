@@ -15,6 +15,7 @@ from ..metrics import Metric
 from ..routines import Routine
 from ._index_rules import ConcurrentBuild as ConcurrentBuild  # noqa: PLC0414  # dialects have it from here
 from ._index_rules import IndexRules as IndexRules  # noqa: PLC0414
+from ._json import SQLITE, JsonRules
 
 SQL = tuple[str, list[Any]]
 RoutineKey = Routine | tuple[Routine, Element]
@@ -120,6 +121,10 @@ class Dialect:
     With ``{name} {table} {column} {opclass} {options} {condition}``, ``{expression}`` (the quoted column, or what is
     indexed of it), ``{metric}`` as IndexRules names it, and each of the index's parameters by its own name.
     """
+    json: JsonRules = SQLITE
+    """How the values in a JSON column are compared."""
+    text_key: str = "VARCHAR({length})"
+    """A column of text in which no two texts are equal."""
     forms: Mapping[Element, Form | Unsupported] = field(default_factory=dict)
     """Element types that are not stored as float32 vectors are."""
     routines: Mapping[RoutineKey, str | Unsupported] = field(default_factory=dict)

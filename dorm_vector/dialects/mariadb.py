@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..elements import Element
 from ..metrics import Metric
 from . import _float32
+from ._json import MYSQL
 from ._mariadb import GENERATED_SUBQUERY, ROUTINES
 from .base import Dialect, Distance, Form, IndexRules, SearchOption, Unsupported
 
@@ -36,6 +37,9 @@ DIALECT = Dialect(
     # What a row of 65,535 bytes has left beside its key.
     max_dimensions=16_380,
     zeros="REPEAT(X'00', 4 * {dimensions})",
+    json=MYSQL,
+    # No case, accent or final space is left out of the comparison.
+    text_key="VARCHAR({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
     routines=ROUTINES,
     generated_subquery=GENERATED_SUBQUERY,
     distances={

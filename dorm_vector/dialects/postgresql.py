@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..elements import Element
 from ..metrics import Metric
+from ._json import POSTGRESQL
 from ._postgresql import ROUTINES
 from .base import ConcurrentBuild, Dialect, Distance, Form, IndexRules, SearchOption
 
@@ -79,6 +80,7 @@ DIALECT = Dialect(
     # bytea of the binary form: twelve times faster to read than text, on the same plan.
     read="vector_send({column})",
     forms=_FORMS,
+    json=POSTGRESQL,
     routines=ROUTINES,
     computed="{operand}::vector",
     distances={

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..elements import Element
 from ..metrics import Metric
+from ._json import TURSO
 from ._turso import GENERATED, ROUTINES
 from .base import Dialect, Distance, Form, Unsupported
 
@@ -43,6 +44,7 @@ DIALECT = Dialect(
     column="F32_BLOB({dimensions})",
     forms={Element.BIT: Form("BLOB", max_dimensions=83_886_080)},
     zeros="zeroblob(4 * {dimensions})",
+    json=TURSO,
     routines=ROUTINES,
     generated=GENERATED,
     distances={

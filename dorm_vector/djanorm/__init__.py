@@ -19,6 +19,7 @@ from . import (  # noqa: F401  # imported for the repairs they register
     mysql_async,
     mysql_drivers,
     mysql_migrations,
+    negating,
     rebuilding,
     repairs,
     serializing,

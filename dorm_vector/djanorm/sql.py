@@ -50,6 +50,9 @@ class VectorSQLQuery(SearchQuery):
     # WHERE
 
     def _compile_leaf(self, field_parts: list[str], lookup: str, value: Any, connection: Any) -> SQL:
+        if hasattr(value, "as_condition"):
+            condition: SQL = value.as_condition(self._resolve_column(field_parts, connection), dialect_for(connection))
+            return condition
         if len(field_parts) == 1 and self._is_comparable(field_parts[0]):
             return self._compare_annotation(field_parts[0], lookup, value, connection)
         if isinstance(value, OuterRef) or (isinstance(value, F) and self._is_comparable(value.name)):

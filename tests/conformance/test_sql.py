@@ -37,8 +37,9 @@ from dorm_vector import (
     VectorSub,
     VectorSum,
 )
+from dorm_vector.conditions import JsonCompare, JsonContains, JsonIn, Like
 from tests.databases import Database, create_tables
-from tests.models import Author, Chunk, Document, Package, Sample
+from tests.models import Author, Chunk, Document, Note, Package, Sample
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 QUERY = [1.0, 0.0, 0.0]
@@ -70,6 +71,10 @@ CASES: dict[str, Callable[[], Any]] = {
     "update by filter": lambda: Document.objects.filter(title="near").update(embedding=QUERY),
     "bulk update": lambda: Document.objects.bulk_update([document()], ["embedding"]),
     "look up a vector": lambda: list(Document.objects.filter(embedding=QUERY)),
+    "a key of JSON, as text": lambda: Note.objects.filter(metadata=JsonCompare("author", ">=", "Ada")).count(),
+    "a key of JSON, as a number": lambda: Note.objects.filter(metadata=JsonIn("year", (2023, 2024))).count(),
+    "an array in JSON": lambda: Note.objects.filter(metadata=JsonContains("labels", "red")).count(),
+    "a pattern": lambda: Note.objects.filter(source=Like("A%")).count(),
     "L2 distance": lambda: list(ranked().order_by("distance")[:2]),
     "cosine distance, on an indexed column": lambda: list(
         Package.objects.annotate(distance=CosineDistance("embedding", LONG_QUERY)).order_by("distance")[:2]

@@ -10,7 +10,7 @@ from typing import Any
 
 import dorm
 import pytest
-from dorm import Value
+from dorm import Q, Value
 from dorm.db.connection import get_connection, reset_connections
 from dorm.functions import Coalesce
 from dorm.migrations import operations, writer
@@ -75,6 +75,20 @@ def test_vector_querysets(sqlite: Database) -> None:
     assert close().count() == 1
     with repairs.switched_off("vector_querysets", "upgrade_on_distance"):
         assert close().count() == 0, "SQLite compares the string 'distance' with 6"
+
+
+def test_not_of_several(sqlite: Database) -> None:
+    for title in ("one", "other"):
+        Document.objects.create(title=title, pages=1)
+
+    def others() -> set[str]:
+        condition = Q(title="one") & Q(pages=1)
+        assert Document.objects.exclude(condition).count() == Document.objects.filter(~condition).count()
+        return set(Document.objects.filter(~condition).values_list("title", flat=True))
+
+    assert others() == {"other"}
+    with repairs.switched_off("not_of_several"):
+        assert others() == {"one", "other"}, "what either condition finds"
 
 
 def test_upgrade_on_distance(sqlite: Database) -> None:

@@ -5,6 +5,7 @@ CREATE TABLE IF NOT EXISTS "tests_chunk" ( "id" INTEGER PRIMARY KEY AUTOINCREMEN
 CREATE TABLE IF NOT EXISTS "tests_package" ( "id" INTEGER PRIMARY KEY AUTOINCREMENT, "section" VARCHAR(20) NOT NULL, "embedding" F32_BLOB(16) NOT NULL );
 CREATE INDEX IF NOT EXISTS "package_embedding_hnsw" ON "tests_package" (libsql_vector_idx("embedding", 'metric=cosine', 'compress_neighbors=float8', 'max_neighbors=32', 'insert_l=64', 'search_l=200'));
 CREATE TABLE IF NOT EXISTS "tests_sample" ( "id" INTEGER PRIMARY KEY AUTOINCREMENT, "title" VARCHAR(50) NOT NULL, "full" F32_BLOB(3), "half" F16_BLOB(3), "sparse" F32_BLOB(3), "bits" F1BIT_BLOB(3), "unit" F32_BLOB(3) );
+CREATE TABLE IF NOT EXISTS "tests_note" ( "id" INTEGER PRIMARY KEY AUTOINCREMENT, "slug" VARCHAR(255) NOT NULL UNIQUE, "body" TEXT, "source" VARCHAR(50), "pages" INTEGER, "price" REAL, "urgent" INTEGER, "written" DATE, "labels" TEXT, "metadata" TEXT, "embedding" F32_BLOB(6) NOT NULL );
 
 -- insert
 INSERT INTO "tests_document" ("title", "pages", "author_id", "embedding", "other_vector") VALUES (%s, %s, %s, %s, %s);
@@ -32,6 +33,18 @@ UPDATE "tests_document" SET "embedding" = CASE "id" WHEN %s THEN %s ELSE "embedd
 
 -- look up a vector
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE ("tests_document"."embedding" = %s) ORDER BY "tests_document"."id" ASC;
+
+-- a key of JSON, as text
+SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE(((SELECT CAST(value AS TEXT) FROM json_each("tests_note"."metadata") WHERE key = %s AND type IN ('text'))) >= %s, FALSE);
+
+-- a key of JSON, as a number
+SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE((((SELECT value FROM json_each("tests_note"."metadata") WHERE key = %s AND type IN ('integer', 'real'))) IN (%s, %s)), FALSE);
+
+-- an array in JSON
+SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE(EXISTS (SELECT 1 FROM json_each((SELECT value FROM json_each("tests_note"."metadata") WHERE key = %s AND type IN ('array'))) WHERE type IN ('text') AND CAST(value AS TEXT) = %s), FALSE);
+
+-- a pattern
+SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE("tests_note"."source" GLOB %s, FALSE);
 
 -- L2 distance
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (CASE WHEN "tests_document"."embedding" IS NOT NULL THEN vector_distance_l2("tests_document"."embedding", %s) END) AS "distance" FROM "tests_document" ORDER BY "distance" ASC NULLS LAST LIMIT 2;

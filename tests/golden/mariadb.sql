@@ -5,6 +5,7 @@ CREATE TABLE IF NOT EXISTS "tests_chunk" ( "id" BIGINT NOT NULL AUTO_INCREMENT P
 CREATE TABLE IF NOT EXISTS "tests_package" ( "id" BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, "section" VARCHAR(20) NOT NULL, "embedding" VECTOR(16) NOT NULL );
 CREATE VECTOR INDEX IF NOT EXISTS "package_embedding_hnsw" ON "tests_package" ("embedding") M=16 DISTANCE=cosine;
 CREATE TABLE IF NOT EXISTS "tests_sample" ( "id" BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, "title" VARCHAR(50) NOT NULL, "full" VECTOR(3), "half" VECTOR(3), "sparse" VECTOR(3), "bits" VARBINARY(1), "unit" VECTOR(3) );
+CREATE TABLE IF NOT EXISTS "tests_note" ( "id" BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, "slug" VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NOT NULL UNIQUE, "body" TEXT, "source" VARCHAR(50), "pages" INTEGER, "price" REAL, "urgent" INTEGER, "written" DATE, "labels" TEXT, "metadata" TEXT, "embedding" VECTOR(6) NOT NULL );
 
 -- insert
 INSERT INTO "tests_document" ("title", "pages", "author_id", "embedding", "other_vector") VALUES (%s, %s, %s, %s, %s);
@@ -33,6 +34,18 @@ UPDATE "tests_document" SET "embedding" = CASE "id" WHEN %s THEN %s ELSE "embedd
 
 -- look up a vector
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE ("tests_document"."embedding" = %s) ORDER BY "tests_document"."id" ASC;
+
+-- a key of JSON, as text
+SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE((CASE JSON_TYPE(JSON_EXTRACT("tests_note"."metadata", %s)) WHEN 'STRING' THEN CAST(JSON_UNQUOTE(JSON_EXTRACT("tests_note"."metadata", %s)) AS BINARY) END) >= CAST(%s AS BINARY), FALSE);
+
+-- a key of JSON, as a number
+SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE(((CASE WHEN JSON_TYPE(JSON_EXTRACT("tests_note"."metadata", %s)) IN ('INTEGER', 'UNSIGNED INTEGER', 'DOUBLE', 'DECIMAL') THEN CASE WHEN ABS(JSON_EXTRACT("tests_note"."metadata", %s) + 0e0) < 1e34 AND JSON_EXTRACT("tests_note"."metadata", %s) + 0e0 = FLOOR(JSON_EXTRACT("tests_note"."metadata", %s) + 0e0) THEN CAST(JSON_UNQUOTE(JSON_EXTRACT("tests_note"."metadata", %s)) AS DECIMAL(65)) = %s ELSE JSON_EXTRACT("tests_note"."metadata", %s) + 0e0 = %s END END OR CASE WHEN JSON_TYPE(JSON_EXTRACT("tests_note"."metadata", %s)) IN ('INTEGER', 'UNSIGNED INTEGER', 'DOUBLE', 'DECIMAL') THEN CASE WHEN ABS(JSON_EXTRACT("tests_note"."metadata", %s) + 0e0) < 1e34 AND JSON_EXTRACT("tests_note"."metadata", %s) + 0e0 = FLOOR(JSON_EXTRACT("tests_note"."metadata", %s) + 0e0) THEN CAST(JSON_UNQUOTE(JSON_EXTRACT("tests_note"."metadata", %s)) AS DECIMAL(65)) = %s ELSE JSON_EXTRACT("tests_note"."metadata", %s) + 0e0 = %s END END)), FALSE);
+
+-- an array in JSON
+SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE(EXISTS (SELECT 1 FROM JSON_TABLE(CASE JSON_TYPE(JSON_EXTRACT("tests_note"."metadata", %s)) WHEN 'ARRAY' THEN JSON_EXTRACT("tests_note"."metadata", %s) END, '$[*]' COLUMNS ("json" JSON PATH '$')) AS "element" WHERE JSON_TYPE("element"."json") = 'STRING' AND CAST(JSON_UNQUOTE("element"."json") AS BINARY) = CAST(%s AS BINARY)), FALSE);
+
+-- a pattern
+SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE(CONVERT("tests_note"."source" USING utf8mb4) COLLATE utf8mb4_bin LIKE %s ESCAPE '!', FALSE);
 
 -- L2 distance
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", (VEC_DISTANCE_EUCLIDEAN("tests_document"."embedding", %s)) AS "distance" FROM "tests_document" ORDER BY "distance" IS NULL, "distance" ASC LIMIT 2;

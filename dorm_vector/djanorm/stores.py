@@ -1,0 +1,111 @@
+"""What a document store asks of djanorm: the fields of a model, a queryset of it, and rows written by key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dorm.db.connection import get_connection
+from dorm.migrations.operations import CreateModel
+from dorm.migrations.state import ProjectState
+from dorm.queryset import QuerySet
+from dorm.transaction import aatomic, atomic
+
+from ..operations import VectorExtension
+from ..query import VectorQuerySet, as_vector
+from .steps import Step
+
+
+def concrete_fields(model: Any) -> dict[str, Any]:
+    """Return the fields of a model that have a column, by the name that holds its value: ``author_id``."""
+    return {field.attname: field for field in model._meta.concrete_fields}
+
+
+def rows_of(source: Any, using: str | None) -> VectorQuerySet:
+    """Return all rows of a model, or those of a queryset."""
+    if isinstance(source, QuerySet):
+        return as_vector(source.using(using) if using else source.all())
+    return VectorQuerySet(source, using or "default")
+
+
+def alias_of(queryset: Any) -> str:
+    return str(queryset._db)
+
+
+@dataclass(frozen=True)
+class Fetch(Step):
+    """Read the rows of a queryset."""
+
+    queryset: Any
+
+    def run(self, wrapper: Any) -> list[Any]:
+        return list(self.queryset)
+
+    async def arun(self, wrapper: Any) -> list[Any]:
+        return list(await self.queryset)
+
+
+@dataclass(frozen=True)
+class Delete(Step):
+    """Delete the rows of a queryset, and return how many there were."""
+
+    queryset: Any
+
+    def run(self, wrapper: Any) -> int:
+        return int(self.queryset.delete()[0])
+
+    async def arun(self, wrapper: Any) -> int:
+        return int((await self.queryset.adelete())[0])
+
+
+@dataclass(frozen=True)
+class Write:
+    """Instances that are written alike: the fields that overwrite those of a row with the same key."""
+
+    instances: list[Any]
+    fields: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Upsert(Step):
+    """Write all of the instances or none: a row with the key of one is overwritten, and its other fields are kept."""
+
+    queryset: Any
+    key: str
+    writes: Sequence[Write]
+
+    def run(self, wrapper: Any) -> None:
+        alias = alias_of(self.queryset)
+        with atomic(alias):
+            for write in self.writes:
+                VectorQuerySet(self.queryset.model, alias).bulk_create(write.instances, **self._options(write))
+
+    async def arun(self, wrapper: Any) -> None:
+        alias = alias_of(self.queryset)
+        async with aatomic(alias):
+            for write in self.writes:
+                await VectorQuerySet(self.queryset.model, alias).abulk_create(write.instances, **self._options(write))
+
+    def _options(self, write: Write) -> dict[str, Any]:
+        if not write.fields:
+            return {}
+        return {"update_conflicts": True, "unique_fields": [self.key], "update_fields": list(write.fields)}
+
+
+def create_tables(*models: Any, using: str = "default") -> None:
+    """Enable vectors, and create the tables and indexes of the models as a migration does."""
+    connection, before, after = get_connection(using), ProjectState(), ProjectState()
+    creations = [_creation(model) for model in models]
+    for creation in creations:
+        creation.state_forwards("", after)
+    VectorExtension().database_forwards("", connection, before, before)
+    with connection.atomic():
+        for creation in creations:
+            creation.database_forwards("", connection, before, after)
+
+
+def _creation(model: Any) -> CreateModel:
+    meta = model._meta
+    options = {"db_table": meta.db_table, "indexes": list(meta.indexes)}
+    return CreateModel(model.__name__, [(field.name, field) for field in meta.fields], options)

@@ -1,0 +1,8 @@
+"""Stores of documents for LangChain and LlamaIndex, over models of your own or a ready one.
+
+Importing this imports neither: ``dorm_vector.integrations.langchain`` and ``….llama_index`` do.
+"""
+
+from .tables import create_table, document_model
+
+__all__ = ["create_table", "document_model"]

@@ -1,0 +1,115 @@
+"""Which field of a model holds what of a document: found where there is one answer, and asked for where not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dorm.exceptions import FieldDoesNotExist
+from dorm.fields import JSONField, TextField
+
+from ..djanorm.models import primary_key, vector_field
+from ..djanorm.stores import concrete_fields
+from ..embeddings import EmbeddingHashField
+from ..fields import VectorField
+from ..keys import TextKeyField
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The fields of a document: its id, its text, its vector, a JSONField of metadata, and metadata columns."""
+
+    model: Any
+    key: Any
+    text: Any
+    vector: Any
+    metadata: Any | None
+    others: dict[str, Any]
+
+    def named(self, name: str) -> Any | None:
+        """Return the field that a filter means by this name; None where it has to be a key of the metadata."""
+        found = {"id": self.key, self.key.name: self.key, self.text.name: self.text, **self.others}
+        return found.get(name)
+
+    def require_place(self, names: Collection[str]) -> None:
+        """Raise ValueError for metadata that the model has no place for."""
+        homeless = [name for name in names if name not in self.others]
+        if homeless and self.metadata is None:
+            raise ValueError(
+                f"{self.model.__name__} has no place for the metadata {', '.join(map(repr, homeless))}. It has the"
+                f" columns {', '.join(self.others) or 'none'}. Add a field: metadata = dorm.JSONField(default=dict)."
+            )
+
+
+def columns_of(
+    model: Any,
+    *,
+    id_field: str | None = None,
+    text_field: str | None = None,
+    embedding_field: str | None = None,
+    metadata_field: str | None = None,
+    metadata_columns: Sequence[str] | None = None,
+) -> Columns:
+    """Return what each field of the model is; FieldDoesNotExist for a name that it lacks.
+
+    Found are: the one TextKeyField or else the primary key, the one vector field, the text that an EmbeddingField
+    embeds or else the one TextField, the JSONField called ``metadata``, and every other column as metadata of its own.
+    """
+    fields = concrete_fields(model)
+    key = _named(fields, id_field or _the_key(fields, primary_key(model)), model)
+    if not (key.primary_key or key.unique):
+        raise ValueError(
+            f"{model.__name__}.{key.name} may be the same in two rows, and an id is not. Declare unique=True."
+        )
+    vector = vector_field(model, embedding_field) if embedding_field else _the_vector(model, fields)
+    text = _named(fields, text_field, model) if text_field else _the_text(model, fields, vector)
+    taken = {key.name, primary_key(model), vector.name, text.name}
+    metadata = _the_metadata(fields, metadata_field, model)
+    others = {name: field for name, field in fields.items() if field.name not in taken and _is_plain(field, metadata)}
+    if metadata_columns is not None:
+        others = {name: _named(others, name, model) for name in metadata_columns}
+    return Columns(model, key, text, vector, metadata, others)
+
+
+def _named(fields: dict[str, Any], name: str, model: Any) -> Any:
+    if name not in fields:
+        raise FieldDoesNotExist(f"{model.__name__} has no field {name!r} for that. It has {', '.join(fields)}.")
+    return fields[name]
+
+
+def _the_key(fields: dict[str, Any], primary: str) -> str:
+    keys = [str(field.name) for field in fields.values() if isinstance(field, TextKeyField)]
+    return keys[0] if len(keys) == 1 else primary
+
+
+def _the_vector(model: Any, fields: dict[str, Any]) -> Any:
+    return _the_one(model, fields.values(), lambda field: isinstance(field, VectorField), "vector field", "embedding")
+
+
+def _the_text(model: Any, fields: dict[str, Any], vector: Any) -> Any:
+    source = getattr(vector, "source", None)
+    if isinstance(source, str):
+        return _named(fields, source, model)
+    return _the_one(model, fields.values(), lambda field: isinstance(field, TextField), "TextField", "text")
+
+
+def _the_one(model: Any, fields: Iterable[Any], fits: Callable[[Any], bool], what: str, option: str) -> Any:
+    found = [field for field in fields if fits(field)]
+    if len(found) != 1:
+        has = " and ".join(field.name for field in found) or "none"
+        raise FieldDoesNotExist(
+            f"{model.__name__} has not one {what}, but {has}. Name the field: DormVectorStore(…, {option}_field=…)."
+        )
+    return found[0]
+
+
+def _the_metadata(fields: dict[str, Any], name: str | None, model: Any) -> Any | None:
+    field = _named(fields, name, model) if name else fields.get("metadata")
+    if name and not isinstance(field, JSONField):
+        raise FieldDoesNotExist(f"{model.__name__}.{name} is no JSONField, and metadata may be anything.")
+    return field if isinstance(field, JSONField) else None
+
+
+def _is_plain(field: Any, metadata: Any | None) -> bool:
+    return field is not metadata and not isinstance(field, (VectorField, EmbeddingHashField))

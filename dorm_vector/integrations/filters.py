@@ -1,0 +1,323 @@
+"""Metadata filters as ``Q``: keys that are columns become lookups, others conditions on the JSON; values are bound.
+
+Every condition is true or false. A document that lacks a key is not equal to anything, so that ``$ne``, ``$nin`` and
+``$not`` find it and no other operator but ``is_empty`` does; null counts as lacking.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from dorm.exceptions import ValidationError
+from dorm.expressions import Q
+from dorm.fields import CharField, JSONField, TextField
+
+from ..conditions import Condition, JsonCompare, JsonContains, JsonEmpty, JsonExists, JsonIn, Like, kind_of
+from .columns import Columns
+
+_LOOKUPS = {"=": "exact", "<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
+
+
+class Target(Protocol):
+    """What a filter is about."""
+
+    def compare(self, operator: str, value: Any) -> Q: ...
+
+    def one_of(self, values: Sequence[Any]) -> Q: ...
+
+    def exists(self) -> Q: ...
+
+    def like(self, pattern: str, *, ignore_case: bool) -> Q: ...
+
+    def contains(self, value: Any) -> Q: ...
+
+    def is_empty(self) -> Q: ...
+
+
+@dataclass(frozen=True)
+class JsonKey:
+    """A key of the metadata."""
+
+    field: str
+    key: str
+
+    def compare(self, operator: str, value: Any) -> Q:
+        kind_of(value)
+        return self._q(JsonCompare(self.key, operator, value))
+
+    def one_of(self, values: Sequence[Any]) -> Q:
+        for value in values:
+            kind_of(value)
+        return self._q(JsonIn(self.key, tuple(values)))
+
+    def exists(self) -> Q:
+        return self._q(JsonExists(self.key))
+
+    def like(self, pattern: str, *, ignore_case: bool) -> Q:
+        return self._q(Like(pattern, ignore_case, self.key))
+
+    def contains(self, value: Any) -> Q:
+        kind_of(value)
+        return self._q(JsonContains(self.key, value))
+
+    def is_empty(self) -> Q:
+        return any_of([not_(self.exists()), self._q(JsonEmpty(self.key)), self.compare("=", "")])
+
+    def _q(self, condition: Condition) -> Q:
+        return Q(**{self.field: condition})
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the model."""
+
+    field: Any
+
+    def compare(self, operator: str, value: Any) -> Q:
+        return self._known(Q(**{f"{self._name}__{_LOOKUPS[operator]}": self._converted(value)}))
+
+    def one_of(self, values: Sequence[Any]) -> Q:
+        return self._known(Q(**{f"{self._name}__in": [self._converted(value) for value in values]}))
+
+    def exists(self) -> Q:
+        return Q(**{f"{self._name}__isnull": False})
+
+    def like(self, pattern: str, *, ignore_case: bool) -> Q:
+        self._require((CharField, TextField), "text, which a pattern matches")
+        return Q(**{self._name: Like(pattern, ignore_case)})
+
+    def contains(self, value: Any) -> Q:
+        self._require((JSONField,), "an array, which contains something")
+        return Q(**{self._name: JsonContains(None, value)})
+
+    def is_empty(self) -> Q:
+        empty = [not_(self.exists())]
+        if isinstance(self.field, JSONField):
+            empty.append(Q(**{self._name: JsonEmpty(None)}))
+        elif isinstance(self.field, (CharField, TextField)):
+            empty.append(self.compare("=", ""))
+        return any_of(empty)
+
+    @property
+    def _name(self) -> str:
+        return str(self.field.attname)
+
+    @property
+    def _label(self) -> str:
+        return f"{self.field.model.__name__}.{self._name}"
+
+    def _known(self, condition: Q) -> Q:
+        # Of NULL a comparison is neither true nor false, and neither is its negation.
+        return all_of([condition, self.exists()]) if self.field.null else condition
+
+    def _converted(self, value: Any) -> Any:
+        if isinstance(self.field, JSONField):
+            raise _refused(f"{self._label} is JSON, which cannot be compared. Ask what it contains.")
+        if isinstance(value, (Mapping, list, tuple, set)) or (isinstance(value, float) and not math.isfinite(value)):
+            raise _refused(f"{self._label} cannot be compared with {value!r}: want one finite value.")
+        try:
+            return self.field.to_python(value)
+        except (ValidationError, TypeError, ValueError, ArithmeticError) as error:
+            raise _refused(f"{self._label} is a {type(self.field).__name__}, and {value!r} is none: {error}") from error
+
+    def _require(self, kinds: tuple[type[Any], ...], what: str) -> None:
+        if not isinstance(self.field, kinds):
+            raise _refused(f"{self._label} is a {type(self.field).__name__}, not {what}.")
+
+
+def target(columns: Columns, key: str) -> Target:
+    """Return what a filter means by a key; ValueError where the model has neither a column nor metadata for it."""
+    if not isinstance(key, str):
+        raise _refused(f"A filter names metadata by text; got {key!r}.")
+    field = columns.named(key)
+    if field is not None:
+        return Column(field)
+    columns.require_place([key])
+    return JsonKey(columns.metadata.name if columns.metadata is not None else "", key)
+
+
+# the operators
+
+
+def _equal(about: Target, value: Any) -> Q:
+    return not_(about.exists()) if value is None else about.compare("=", value)
+
+
+def _among(about: Target, value: Any) -> Q:
+    values = _listed("in", value)
+    found = [about.one_of([item for item in values if item is not None])]
+    return any_of([*found, not_(about.exists())]) if None in values else found[0]
+
+
+def _between(about: Target, value: Any) -> Q:
+    values = _listed("between", value)
+    if len(values) != 2:
+        raise _refused(f"The filter operator between wants two values, from and to; got {value!r}.")
+    return all_of([about.compare(">=", values[0]), about.compare("<=", values[1])])
+
+
+def _exists(about: Target, value: Any) -> Q:
+    if not isinstance(value, bool):
+        raise _refused(f"The filter operator exists wants true or false; got {value!r}.")
+    return about.exists() if value else not_(about.exists())
+
+
+def _like(*, ignore_case: bool, anywhere: bool = False) -> Callable[[Target, Any], Q]:
+    def matched(about: Target, value: Any) -> Q:
+        if not isinstance(value, str):
+            raise _refused(f"A filter that matches text wants text; got {value!r}.")
+        return about.like(f"%{_literally(value)}%" if anywhere else value, ignore_case=ignore_case)
+
+    return matched
+
+
+def _compared(operator: str) -> Callable[[Target, Any], Q]:
+    def compared(about: Target, value: Any) -> Q:
+        if isinstance(value, bool):
+            raise _refused(f"The filter operator {operator} wants numbers or text, which have an order; got {value}.")
+        return about.compare(operator, value)
+
+    return compared
+
+
+def _literally(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _listed(operator: str, value: Any) -> list[Any]:
+    if not isinstance(value, (list, tuple, set, frozenset)):
+        raise _refused(f"The filter operator {operator} wants a list; got {value!r}.")
+    return list(value)
+
+
+_OPERATORS: dict[str, Callable[[Target, Any], Q]] = {
+    "eq": _equal,
+    "ne": lambda about, value: not_(_equal(about, value)),
+    "gt": _compared(">"),
+    "gte": _compared(">="),
+    "lt": _compared("<"),
+    "lte": _compared("<="),
+    "in": _among,
+    "nin": lambda about, value: not_(_among(about, value)),
+    "between": _between,
+    "exists": _exists,
+    "like": _like(ignore_case=False),
+    "ilike": _like(ignore_case=True),
+    "contains": lambda about, value: about.contains(value),
+    "any": lambda about, value: any_of([about.contains(item) for item in _listed("any", value)]),
+    "all": lambda about, value: all_of([about.exists(), *map(about.contains, _listed("all", value))]),
+    "text_match": _like(ignore_case=False, anywhere=True),
+    "text_match_insensitive": _like(ignore_case=True, anywhere=True),
+    "is_empty": lambda about, _value: about.is_empty(),
+}
+
+
+def any_of(conditions: Iterable[Q]) -> Q:
+    """Return whether one of the conditions holds; none does of none."""
+    joined = Q(*conditions)
+    joined.connector = Q.OR
+    return joined if joined.children else not_(joined)
+
+
+def all_of(conditions: Iterable[Q]) -> Q:
+    return Q(*conditions)
+
+
+def not_(condition: Q) -> Q:
+    negated = Q(condition) if condition.children else Q()
+    negated.negated = True
+    return negated
+
+
+# LangChain: {"pages": {"$gt": 3}, "$or": [{…}, {…}]}
+
+LANGCHAIN = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "between", "exists", "like", "ilike", "contains")
+_LOGIC = ("$and", "$or", "$not")
+
+
+def from_dict(columns: Columns, filter: Mapping[str, Any] | Q | None) -> Q | None:  # noqa: A002  # LangChain's name
+    """Return a LangChain filter, or a ``Q`` as it is; None where there is none. ValueError for what is no filter."""
+    if filter is None or isinstance(filter, Q):
+        return filter
+    if not isinstance(filter, Mapping):
+        raise _refused(f'A filter is a dict, {{"pages": {{"$gt": 3}}}}, or a Q; got {filter!r}.')
+    conditions = [_entry(columns, key, value) for key, value in filter.items()]
+    return all_of(conditions) if conditions else None
+
+
+def _entry(columns: Columns, key: str, value: Any) -> Q:
+    if key in _LOGIC:
+        return _logic(key, value, lambda inner: from_dict(columns, inner))
+    if isinstance(key, str) and key.startswith("$"):
+        raise _unknown(key, [*_LOGIC, *(f"${name}" for name in LANGCHAIN)])
+    about = target(columns, key)
+    return _asked(about, value) if isinstance(value, Mapping) else _equal(about, value)
+
+
+def _asked(about: Target, operators: Mapping[str, Any]) -> Q:
+    return all_of([_operation(about, name, value) for name, value in operators.items()])
+
+
+def _operation(about: Target, name: str, value: Any) -> Q:
+    if name in _LOGIC:
+        return _logic(name, value, lambda inner: _asked(about, inner))
+    known = [f"${operator}" for operator in LANGCHAIN]
+    if name not in known:
+        raise _unknown(name, [*known, *_LOGIC])
+    return _OPERATORS[name[1:]](about, value)
+
+
+def _logic(name: str, value: Any, condition: Callable[[Any], Q | None]) -> Q:
+    if name == "$not" and isinstance(value, Mapping):
+        value = [value]
+    if not isinstance(value, (list, tuple)) or not value:
+        raise _refused(f"The filter operator {name} wants filters; got {value!r}.")
+    conditions = [condition(inner) or Q() for inner in value]
+    return all_of(conditions) if name == "$and" else any_of(conditions) if name == "$or" else not_(any_of(conditions))
+
+
+# LlamaIndex: MetadataFilters(filters=[MetadataFilter(…), MetadataFilters(…)], condition="or")
+
+_SIGNS = {"==": "eq", "!=": "ne", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
+LLAMA_INDEX = (
+    *_SIGNS,
+    *("in", "nin", "any", "all", "text_match", "text_match_insensitive", "contains", "is_empty"),
+)
+_JOINED: dict[str, Callable[[Iterable[Q]], Q]] = {
+    "and": all_of,
+    "or": any_of,
+    "not": lambda conditions: not_(any_of(conditions)),
+}
+
+
+def from_metadata_filters(columns: Columns, filters: Any) -> Q | None:
+    """Return LlamaIndex's MetadataFilters, however nested; None where there are none."""
+    if filters is None or not filters.filters:
+        return None
+    conditions = [_of_filter(columns, each) for each in filters.filters]
+    return _JOINED[_word(filters.condition or "and")](conditions)
+
+
+def _of_filter(columns: Columns, each: Any) -> Q:
+    if hasattr(each, "filters"):
+        return from_metadata_filters(columns, each) or Q()
+    operator = _word(each.operator)
+    if operator not in LLAMA_INDEX:
+        raise _unknown(operator, LLAMA_INDEX)
+    return _OPERATORS[_SIGNS.get(operator, operator)](target(columns, each.key), each.value)
+
+
+def _word(member: Any) -> str:
+    return str(getattr(member, "value", member))
+
+
+def _refused(text: str) -> ValueError:
+    """Return the error of every filter that cannot be: somebody else wrote it, a person or a model."""
+    return ValueError(text)
+
+
+def _unknown(name: Any, known: Iterable[str]) -> ValueError:
+    return _refused(f"The filter operator {name!r} is not known. Known are {', '.join(known)}.")

@@ -1,0 +1,274 @@
+"""A LangChain vector store over a model: ``DormVectorStore``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any, Self, TypeVar
+
+from dorm.expressions import Q
+
+from ..djanorm.steps import Steps, arun, run
+from .extras import required
+from .filters import from_dict
+from .rows import Asked, Found, Record, Rows, relevance
+
+with required("langchain"):
+    from langchain_core.documents import Document
+    from langchain_core.embeddings import Embeddings
+    from langchain_core.vectorstores import VectorStore
+
+Filter = Mapping[str, Any] | Q
+Scored = list[tuple[Document, float]]
+_Result = TypeVar("_Result")
+
+
+class DormVectorStore(VectorStore):
+    """Store LangChain's documents in the rows of a model of yours, or of a ready one: ``document_model()``.
+
+    ``model`` may be a queryset, which reading and deleting stay within. ``embedding`` may be left out where the field
+    is an EmbeddingField. The fields are found where there is one answer: ``id_field`` is the one TextKeyField or else
+    the primary key, ``text_field`` what an EmbeddingField embeds or else the one TextField, ``embedding_field`` the one
+    vector field, ``metadata_field`` the JSONField ``metadata``. Every other column is metadata by its name
+    (``metadata_columns`` names fewer), and keys that are no column are in the JSONField. ``distance`` is that of the
+    field's index, or cosine. ``using`` names a database.
+
+    Searches take ``filter``, LangChain's dict ``{"pages": {"$gt": 3}}`` or a ``Q``; ``max_distance``; and ``exact`` and
+    ``search_options`` as ``nearest()`` has them. Errors: FieldDoesNotExist for a field that is not there, ValueError
+    for a filter, an id or metadata that the model cannot hold, EmbeddingError where nothing embeds.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        embedding: Any = None,
+        *,
+        id_field: str | None = None,
+        text_field: str | None = None,
+        embedding_field: str | None = None,
+        metadata_field: str | None = None,
+        metadata_columns: Sequence[str] | None = None,
+        distance: str | None = None,
+        using: str | None = None,
+    ) -> None:
+        self._embedding = embedding
+        self._rows = Rows(
+            model,
+            embedding=embedding,
+            distance=distance,
+            using=using,
+            id_field=id_field,
+            text_field=text_field,
+            embedding_field=embedding_field,
+            metadata_field=metadata_field,
+            metadata_columns=metadata_columns,
+        )
+
+    @property
+    def embeddings(self) -> Embeddings | None:
+        return self._embedding if isinstance(self._embedding, Embeddings) else None
+
+    @classmethod
+    def from_texts(
+        cls,
+        texts: list[str],
+        embedding: Any,
+        metadatas: list[dict[str, Any]] | None = None,
+        *,
+        ids: list[str] | None = None,
+        model: Any = None,
+        **options: Any,
+    ) -> Self:
+        """Return a store over ``model`` with the texts in it; its table has to be there."""
+        store = cls(_given(model), embedding, **options)
+        store.add_texts(texts, metadatas, ids=ids)
+        return store
+
+    @classmethod
+    async def afrom_texts(
+        cls,
+        texts: list[str],
+        embedding: Any,
+        metadatas: list[dict[str, Any]] | None = None,
+        *,
+        ids: list[str] | None = None,
+        model: Any = None,
+        **options: Any,
+    ) -> Self:
+        """Do what ``from_texts`` does."""
+        store = cls(_given(model), embedding, **options)
+        await store.aadd_texts(texts, metadatas, ids=ids)
+        return store
+
+    # documents
+
+    def add_texts(
+        self,
+        texts: Iterable[str],
+        metadatas: list[dict[str, Any]] | None = None,
+        *,
+        ids: list[str] | None = None,
+        **kwargs: Any,
+    ) -> list[str]:
+        """Write texts, all or none, over those with the same ids, and return the ids."""
+        return _run(self._adding(texts, metadatas, ids, **kwargs))
+
+    async def aadd_texts(
+        self,
+        texts: Iterable[str],
+        metadatas: list[dict[str, Any]] | None = None,
+        *,
+        ids: list[str] | None = None,
+        **kwargs: Any,
+    ) -> list[str]:
+        """Do what ``add_texts`` does."""
+        return await _arun(self._adding(texts, metadatas, ids, **kwargs))
+
+    def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
+        """Return the documents with these ids that there are, in their order."""
+        return [_document(record) for record in _run(self._rows.get(ids))]
+
+    async def aget_by_ids(self, ids: Sequence[str], /) -> list[Document]:
+        """Do what ``get_by_ids`` does."""
+        return [_document(record) for record in await _arun(self._rows.get(ids))]
+
+    def delete(self, ids: list[str] | None = None, *, filter: Filter | None = None, **kwargs: Any) -> bool:  # noqa: A002  # LangChain's name
+        """Delete the documents with these ids, that pass the filter, or both; ``filter={}`` is all of them."""
+        return _run(self._deleting(ids, filter, **kwargs))
+
+    async def adelete(self, ids: list[str] | None = None, *, filter: Filter | None = None, **kwargs: Any) -> bool:  # noqa: A002  # as above
+        """Do what ``delete`` does."""
+        return await _arun(self._deleting(ids, filter, **kwargs))
+
+    # searches
+
+    def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
+        """Return the ``k`` documents nearest to the text, nearest first."""
+        return _documents(_run(self._searching(query, k, **kwargs)))
+
+    async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
+        """Do what ``similarity_search`` does."""
+        return _documents(await _arun(self._searching(query, k, **kwargs)))
+
+    def similarity_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> Scored:
+        """Return the ``k`` documents nearest to the text, each with its distance; the smaller, the nearer."""
+        return _scored(_run(self._searching(query, k, **kwargs)))
+
+    async def asimilarity_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> Scored:
+        """Do what ``similarity_search_with_score`` does."""
+        return _scored(await _arun(self._searching(query, k, **kwargs)))
+
+    def similarity_search_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[Document]:
+        """Return the ``k`` documents nearest to the vector, nearest first."""
+        return _documents(_run(self._rows.search(embedding, k, self._asked(**kwargs))))
+
+    async def asimilarity_search_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[Document]:
+        """Do what ``similarity_search_by_vector`` does."""
+        return _documents(await _arun(self._rows.search(embedding, k, self._asked(**kwargs))))
+
+    def similarity_search_with_score_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> Scored:
+        """Return the ``k`` documents nearest to the vector, each with its distance."""
+        return _scored(_run(self._rows.search(embedding, k, self._asked(**kwargs))))
+
+    async def asimilarity_search_with_score_by_vector(
+        self, embedding: list[float], k: int = 4, **kwargs: Any
+    ) -> Scored:
+        """Do what ``similarity_search_with_score_by_vector`` does."""
+        return _scored(await _arun(self._rows.search(embedding, k, self._asked(**kwargs))))
+
+    def max_marginal_relevance_search(
+        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+    ) -> list[Document]:
+        """Return ``k`` of the ``fetch_k`` nearest documents that are unlike each other.
+
+        ``lambda_mult`` is 1 for nearness alone and 0 for difference alone.
+        """
+        return _documents(_run(self._diversifying(query, k, fetch_k, lambda_mult, **kwargs)))
+
+    async def amax_marginal_relevance_search(
+        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+    ) -> list[Document]:
+        """Do what ``max_marginal_relevance_search`` does."""
+        return _documents(await _arun(self._diversifying(query, k, fetch_k, lambda_mult, **kwargs)))
+
+    def max_marginal_relevance_search_by_vector(
+        self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+    ) -> list[Document]:
+        """Return the same for a vector."""
+        return _documents(_run(self._rows.diverse(embedding, k, fetch_k, lambda_mult, self._asked(**kwargs))))
+
+    async def amax_marginal_relevance_search_by_vector(
+        self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+    ) -> list[Document]:
+        """Do what ``max_marginal_relevance_search_by_vector`` does."""
+        return _documents(await _arun(self._rows.diverse(embedding, k, fetch_k, lambda_mult, self._asked(**kwargs))))
+
+    def _select_relevance_score_fn(self) -> Callable[[float | None], float]:
+        return lambda distance: relevance(self._rows.metric, distance)
+
+    # the steps of each, for sync and async
+
+    def _adding(
+        self, texts: Iterable[str], metadatas: list[dict[str, Any]] | None, ids: list[str] | None
+    ) -> Steps[list[str]]:
+        return self._rows.add(list(_records(list(texts), metadatas, ids)))
+
+    def _deleting(self, ids: list[str] | None, filter: Filter | None) -> Steps[bool]:  # noqa: A002  # as above
+        if ids is None and filter is None:
+            raise ValueError("delete() without ids and filter would delete every row. Say delete(filter={}) for that.")
+        yield from self._rows.delete(ids, from_dict(self._rows.columns, filter))
+        return True
+
+    def _searching(self, query: str, k: int, **kwargs: Any) -> Steps[list[Found]]:
+        asked = self._asked(**kwargs)
+        vector = yield from self._rows.embedded(query)
+        found = yield from self._rows.search(vector, k, asked)
+        return found
+
+    def _diversifying(self, query: str, k: int, fetch_k: int, balance: float, **kwargs: Any) -> Steps[list[Found]]:
+        asked = self._asked(**kwargs)
+        vector = yield from self._rows.embedded(query)
+        found = yield from self._rows.diverse(vector, k, fetch_k, balance, asked)
+        return found
+
+    def _asked(self, *, filter: Filter | None = None, **options: Any) -> Asked:  # noqa: A002  # as above
+        return Asked(from_dict(self._rows.columns, filter), **options)
+
+
+def _run(steps: Steps[_Result]) -> _Result:
+    return run(None, steps)
+
+
+async def _arun(steps: Steps[_Result]) -> _Result:
+    return await arun(None, steps)
+
+
+def _given(model: Any) -> Any:
+    if model is None:
+        raise TypeError(
+            "from_texts() needs a model: from_texts(texts, embedding, model=Document), or"
+            ' model=create_table(document_model("documents", dimensions=384)).'
+        )
+    return model
+
+
+def _records(
+    texts: Sequence[str], metadatas: Sequence[dict[str, Any]] | None, ids: Sequence[str | None] | None
+) -> Iterator[Record]:
+    for name, given in (("metadatas", metadatas), ("ids", ids)):
+        if given is not None and len(given) != len(texts):
+            raise ValueError(f"There are {len(texts)} texts, and {len(given)} {name}. Give one for each text.")
+    for text, metadata, key in zip_longest(texts, metadatas or (), ids or ()):
+        yield Record(text, metadata or {}, key)
+
+
+def _document(record: Record) -> Document:
+    return Document(id=record.id, page_content=record.text, metadata=dict(record.metadata))
+
+
+def _documents(found: Iterable[Found]) -> list[Document]:
+    return [_document(each.record) for each in found]
+
+
+def _scored(found: Iterable[Found]) -> Scored:
+    return [(_document(each.record), float("nan") if each.distance is None else each.distance) for each in found]

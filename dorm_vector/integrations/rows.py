@@ -1,0 +1,308 @@
+"""Documents as rows of a model: written, read, deleted and searched, for both frameworks, sync and async alike.
+
+Each operation is a generator of steps, which ``run`` and ``arun`` of ``djanorm.steps`` take.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dorm.exceptions import ValidationError
+from dorm.expressions import Q
+from dorm.fields import AutoField, CharField, TextField, UUIDField
+
+from ..djanorm.models import indexes_of
+from ..djanorm.steps import Step, Steps
+from ..djanorm.stores import Delete, Fetch, Upsert, Write, rows_of
+from ..embedders import Embedder, as_embedder
+from ..exceptions import EmbeddingError
+from ..metrics import Metric
+from ..ranking import mmr
+from ..search import chosen_metric
+from .columns import columns_of
+
+_DISTANCE = "document_distance"
+_IDS_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class Record:
+    """A document as it is stored; without an id until it is."""
+
+    text: str
+    metadata: Mapping[str, Any]
+    id: str | None = None
+    vector: Any = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A document that a search found, and its distance; a search of text has none."""
+
+    record: Record
+    distance: float | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a search may be narrowed and tuned by."""
+
+    where: Q | None = None
+    max_distance: float | None = None
+    exact: bool | None = None
+    search_options: Mapping[str, int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EmbedDocuments(Step):
+    """Embed texts."""
+
+    embedder: Embedder
+    texts: list[str]
+
+    def run(self, wrapper: Any) -> Any:
+        return self.embedder.embed_documents(self.texts)
+
+    async def arun(self, wrapper: Any) -> Any:
+        return await self.embedder.aembed_documents(self.texts)
+
+
+@dataclass(frozen=True)
+class EmbedQuery(Step):
+    """Embed a question."""
+
+    embedder: Embedder
+    text: str
+
+    def run(self, wrapper: Any) -> Any:
+        return self.embedder.embed_query(self.text)
+
+    async def arun(self, wrapper: Any) -> Any:
+        return await self.embedder.aembed_query(self.text)
+
+
+class Rows:
+    """The documents of a model, or of a queryset, which reading and deleting stay within."""
+
+    def __init__(
+        self,
+        source: Any,
+        *,
+        embedding: Any = None,
+        distance: str | None = None,
+        using: str | None = None,
+        **fields: Any,
+    ) -> None:
+        self.queryset: Any = rows_of(source, using)
+        self.columns = columns_of(self.queryset.model, **fields)
+        chosen = distance or (None if indexes_of(self.columns.vector) else Metric.COSINE)
+        self.metric = chosen_metric(self.columns.vector, chosen)
+        self._embedder = None if embedding is None else as_embedder(embedding)
+
+    @property
+    def embedder(self) -> Embedder:
+        """What embeds: given to the store, or the EmbeddingField's own; EmbeddingError where there is neither."""
+        if self._embedder is not None:
+            return self._embedder
+        if not hasattr(self.columns.vector, "embedder"):
+            raise EmbeddingError(
+                f"{self.columns.vector.label} does not embed by itself. Give the store an embedding:"
+                " DormVectorStore(model, embedding), or make the field an EmbeddingField."
+            )
+        own: Embedder = self.columns.vector.embedder
+        return own
+
+    # writing
+
+    def add(self, records: Sequence[Record]) -> Steps[list[str]]:
+        """Write the documents, all or none, over those with the same ids, and return the ids."""
+        vectors = yield from self._vectors(records)
+        instances = [self._instance(record, vector) for record, vector in zip(records, vectors, strict=True)]
+        if instances:
+            yield Upsert(self.queryset, self.columns.key.name, list(self._writes(records, instances)))
+        return [self._id(instance) for instance in instances]
+
+    def _vectors(self, records: Sequence[Record]) -> Steps[list[Any]]:
+        waiting = [position for position, record in enumerate(records) if record.vector is None]
+        vectors = [record.vector for record in records]
+        if waiting and not (self._embedder is None and getattr(self.columns.vector, "fills", False)):
+            found = yield EmbedDocuments(self.embedder, [records[position].text for position in waiting])
+            if len(found) != len(waiting):
+                raise EmbeddingError(f"{self.embedder.name} gave {len(found)} vectors for {len(waiting)} texts.")
+            for position, vector in zip(waiting, found, strict=True):
+                vectors[position] = vector
+        return vectors
+
+    def _instance(self, record: Record, vector: Any) -> Any:
+        columns, metadata = self.columns, dict(record.metadata)
+        columns.require_place(metadata)
+        values = {name: metadata.pop(name) for name in columns.others if name in metadata}
+        values |= {columns.text.attname: record.text, columns.vector.attname: vector}
+        if columns.metadata is not None:
+            values[columns.metadata.attname] = _as_json(metadata)
+        key = self._new_key() if record.id is None else self._key(record.id)
+        return columns.model(**values, **({} if key is None else {columns.key.attname: key}))
+
+    def _writes(self, records: Sequence[Record], instances: Sequence[Any]) -> Iterator[Write]:
+        alike: dict[tuple[str, ...], dict[Any, Any]] = {}
+        for record, instance in zip(records, instances, strict=True):
+            is_numbered = record.id is None and isinstance(self.columns.key, AutoField)
+            key = object() if is_numbered else self._id(instance)
+            written = () if is_numbered else tuple(self._written(record))
+            # Of two documents with one id, the later one is it.
+            for others in alike.values():
+                others.pop(key, None)
+            alike.setdefault(written, {})[key] = instance
+        for written, found in alike.items():
+            if found:
+                yield Write(list(found.values()), written)
+
+    def _written(self, record: Record) -> Iterator[str]:
+        columns = self.columns
+        yield columns.text.name
+        yield columns.vector.name
+        if hasattr(columns.vector, "fills"):
+            yield f"{columns.vector.name}_hash"
+        if columns.metadata is not None:
+            yield columns.metadata.name
+        yield from (found.name for name, found in columns.others.items() if name in record.metadata)
+
+    # reading
+
+    def get(self, ids: Iterable[str]) -> Steps[list[Record]]:
+        """Return the documents with these ids that there are, in their order."""
+        wanted, found = list(ids), {}
+        for keys in self._key_batches(wanted):
+            for row in (yield Fetch(self.queryset.filter(keys))):
+                found[self._id(row)] = self._record(row)
+        known = [self._known_id(text) for text in wanted]
+        return [found[text] for text in known if text in found]
+
+    def filtered(self, where: Q | None) -> Steps[list[Record]]:
+        rows = yield Fetch(self.queryset.filter(where) if where is not None else self.queryset)
+        return [self._record(row) for row in rows]
+
+    def delete(self, ids: Iterable[str] | None = None, where: Q | None = None) -> Steps[int]:
+        """Delete the documents with these ids, or all, that pass the filter, and return how many there were."""
+        queryset = self.queryset if where is None else self.queryset.filter(where)
+        if ids is None:
+            deleted = yield Delete(queryset)
+            return int(deleted)
+        count = 0
+        for keys in self._key_batches(list(ids)):
+            count += yield Delete(queryset.filter(keys))
+        return count
+
+    # searching
+
+    def embedded(self, text: str) -> Steps[Any]:
+        vector = yield EmbedQuery(self.embedder, text)
+        return vector
+
+    def search(self, vector: Any, k: int, asked: Asked) -> Steps[list[Found]]:
+        """Return the ``k`` nearest documents, nearest first."""
+        rows = yield Fetch(self._nearest(vector, asked)[: _count("k", k)])
+        return [Found(self._record(row), getattr(row, _DISTANCE)) for row in rows]
+
+    def diverse(self, vector: Any, k: int, fetch_k: int, balance: float, asked: Asked) -> Steps[list[Found]]:
+        """Return ``k`` of the ``fetch_k`` nearest documents that are unlike each other."""
+        rows = yield Fetch(self._nearest(vector, asked)[: max(_count("k", k), fetch_k)])
+        chosen = mmr(rows, self.columns.vector.name, vector, k, balance=balance)
+        return [Found(self._record(row), getattr(row, _DISTANCE)) for row in chosen]
+
+    def _nearest(self, vector: Any, asked: Asked) -> Any:
+        return self.narrowed(asked).nearest(
+            self.columns.vector.name,
+            vector,
+            distance=self.metric,
+            max_distance=asked.max_distance,
+            exact=asked.exact,
+            as_=_DISTANCE,
+        )
+
+    def narrowed(self, asked: Asked) -> Any:
+        queryset = self.queryset if asked.where is None else self.queryset.filter(asked.where)
+        return queryset.search_options(**asked.search_options) if asked.search_options else queryset
+
+    # ids, and rows as documents
+
+    def _record(self, row: Any) -> Record:
+        columns = self.columns
+        metadata = getattr(row, columns.metadata.attname) if columns.metadata is not None else None
+        own = {name: getattr(row, name) for name in columns.others}
+        return Record(
+            getattr(row, columns.text.attname) or "",
+            {**(metadata or {}), **{name: value for name, value in own.items() if value is not None}},
+            self._id(row),
+            getattr(row, columns.vector.attname),
+        )
+
+    def _id(self, row: Any) -> str:
+        return str(getattr(row, self.columns.key.attname))
+
+    def _new_key(self) -> Any:
+        key = self.columns.key
+        if key.has_default():
+            return key.get_default()
+        if isinstance(key, (CharField, TextField)):
+            return str(uuid.uuid4())
+        return uuid.uuid4() if isinstance(key, UUIDField) else None
+
+    def _key(self, text: str) -> Any:
+        key = self.columns.key
+        try:
+            return key.to_python(text)
+        except (ValidationError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{self.columns.model.__name__}.{key.name} is a {type(key).__name__}, and cannot hold the id {text!r}."
+                " Give the store a field of text for ids: DormVectorStore(…, id_field=…)."
+            ) from error
+
+    def _known_id(self, text: str) -> str | None:
+        """Return an id as the store spells it; None for one that no row can have."""
+        try:
+            return str(self._key(text))
+        except ValueError:
+            return None
+
+    def _key_batches(self, ids: list[str]) -> Iterator[Q]:
+        keys = [self._key(text) for text in dict.fromkeys(ids) if self._known_id(text) is not None]
+        for start in range(0, len(keys), _IDS_AT_ONCE):
+            yield Q(**{f"{self.columns.key.attname}__in": keys[start : start + _IDS_AT_ONCE]})
+
+
+def _count(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{name}={value!r}: want a whole number of documents.")
+    return value
+
+
+def _as_json(metadata: dict[str, Any]) -> dict[str, Any]:
+    try:
+        json.dumps(metadata, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Metadata is stored as JSON, and {metadata!r} is none: {error}.") from error
+    return metadata
+
+
+_RELEVANCE: dict[Metric, Callable[[float], float]] = {
+    Metric.COSINE: lambda distance: 1 - distance,
+    Metric.INNER_PRODUCT: lambda distance: -distance,
+    Metric.JACCARD: lambda distance: 1 - distance,
+}
+
+
+def relevance(metric: Metric, distance: float | None) -> float:
+    """Return the distance as 0 to 1, the greater the nearer: the cosine or the inner product itself, else 1 / (1 + d).
+
+    Without a distance, which a zero vector has to none, it is 0.
+    """
+    if distance is None or math.isnan(distance):
+        return 0.0
+    measured = _RELEVANCE[metric](distance) if metric in _RELEVANCE else 1 / (1 + distance)
+    return min(1.0, max(0.0, measured))

@@ -1,0 +1,57 @@
+"""A ready model of documents, and its table."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import dorm
+
+from ..djanorm.stores import create_tables
+from ..fields import VectorField
+from ..indexes import HnswIndex
+from ..keys import TextKeyField
+from ..metrics import Metric
+
+
+def document_model(table: str, dimensions: int, *, distance: str = "cosine", app_label: str | None = None) -> Any:
+    """Return a model of documents in ``table``: ``document_id``, ``text``, ``metadata`` and an indexed ``embedding``.
+
+    The same arguments give the same model. Without ``app_label`` migrations leave the model alone, and
+    ``create_table`` creates its table; with it, the model is one of that app's, to be made in its ``models.py``.
+    """
+    return _model(table, dimensions, Metric(distance).value, app_label)
+
+
+@cache
+def _model(table: str, dimensions: int, distance: str, app_label: str | None) -> Any:
+    meta = {
+        "db_table": table,
+        "indexes": [HnswIndex(fields=["embedding"], name=f"{table}_embedding", distance=distance)],
+        "managed": app_label is not None,
+        **({"app_label": app_label} if app_label else {}),
+    }
+    attributes = {
+        "__module__": __name__,
+        "__doc__": f"Documents in the table {table}.",
+        # Beside a key of numbers: MariaDB's index takes no key past 256 bytes, and libSQL's none of text.
+        "document_id": TextKeyField(max_length=255, unique=True),
+        "text": dorm.TextField(default=""),
+        "metadata": dorm.JSONField(default=dict),
+        "embedding": VectorField(dimensions),
+        "Meta": type("Meta", (), meta),
+    }
+    metaclass: Any = type(dorm.Model)
+    return metaclass(f"DocumentOf_{table}", (dorm.Model,), attributes)
+
+
+def create_table(model: Any, *, using: str = "default") -> Any:
+    """Enable vectors, create the model's table and indexes unless they are there, and return the model.
+
+    Runs the operations that a migration of the model would; a program with migrations does not need it.
+    """
+    create_tables(model, using=using)
+    return model
+
+
+__all__ = ["create_table", "document_model"]

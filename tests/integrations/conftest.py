@@ -1,0 +1,59 @@
+"""Models that documents are stored in, and what embeds their text."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import dorm
+import pytest
+
+from dorm_vector import EmbeddingField
+from tests.databases import Database, create_tables
+
+WORDS = ("cholera", "dengue", "measles", "school", "delta", "capital")
+TEXTS = [
+    "cholera in the delta",
+    "dengue in the capital",
+    "measles at school",
+    "cholera at school and school",
+    "cholera cholera",
+]
+METADATA: list[dict[str, Any]] = [{"source": "ministry", "pages": at, "year": 2020 + at} for at in range(len(TEXTS))]
+
+
+def embed(texts: Sequence[str]) -> list[list[float]]:
+    """Return how often each word is in a text."""
+    return [[float(len(re.findall(word, text.lower()))) for word in WORDS] for text in texts]
+
+
+def vector_of(text: str) -> list[float]:
+    return embed([text])[0]
+
+
+def cosine_distance(left: Sequence[float], right: Sequence[float]) -> float:
+    product = sum(a * b for a, b in zip(left, right, strict=True))
+    return 1 - product / math.sqrt(sum(a * a for a in left) * sum(b * b for b in right))
+
+
+def by_distance(question: str) -> list[tuple[str, float]]:
+    """Return the texts and their distances from the question, nearest first."""
+    found = [(text, cosine_distance(vector_of(text), vector_of(question))) for text in TEXTS]
+    return sorted(found, key=lambda each: each[1])
+
+
+class Memo(dorm.Model):
+    """A model with a key of numbers, without JSON, that embeds by itself."""
+
+    text = dorm.TextField()
+    topic = dorm.CharField(max_length=30, null=True)
+    owner = dorm.CharField(max_length=30, default="nobody")
+    embedding = EmbeddingField(len(WORDS), source="text", embedder=embed)
+
+
+@pytest.fixture
+def memos(db: Database) -> None:
+    create_tables(db.connection, (Memo,))
+    db.connection.execute_write(f'DELETE FROM "{Memo._meta.db_table}"')

@@ -1,0 +1,255 @@
+"""The LangChain store over models of somebody's own: what is beyond LangChain's own suite."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from dorm import Q
+from dorm.exceptions import FieldDoesNotExist
+from langchain_core.documents import Document
+from langchain_core.vectorstores import base
+
+from dorm_vector import EmbeddingError, InvalidVector
+from dorm_vector.integrations import create_table, document_model
+from dorm_vector.integrations.langchain import DormVectorStore
+from tests.databases import Database
+from tests.integrations.conftest import METADATA, TEXTS, WORDS, Memo, by_distance, embed, vector_of
+from tests.models import Document as ModelDocument
+from tests.models import Note
+from tests.project import ROOT
+
+QUESTION = "cholera"
+
+
+@pytest.fixture
+def store(db: Database) -> DormVectorStore:
+    """Five documents in Note: source and pages are columns, the year is in its JSON."""
+    return DormVectorStore.from_texts(TEXTS, embed, METADATA, ids=list("abcde"), model=Note)
+
+
+def near(scored: list[tuple[Document, float]]) -> list[tuple[str, Any]]:
+    """Return texts and scores that equal those within the precision of float32."""
+    return [(document.page_content, pytest.approx(score, abs=1e-6)) for document, score in scored]
+
+
+def texts(found: list[Document]) -> list[str]:
+    return [document.page_content for document in found]
+
+
+def test_columns_hold_what_they_are_for_and_json_the_rest(store: DormVectorStore) -> None:
+    note = Note.objects.get(slug="b")
+    assert (note.body, note.source, note.pages, note.metadata) == (TEXTS[1], "ministry", 1, {"year": 2021})
+    (document,) = store.get_by_ids(["b"])
+    assert document == Document(id="b", page_content=TEXTS[1], metadata=METADATA[1])
+
+
+def test_rows_of_the_application_are_documents(store: DormVectorStore) -> None:
+    Note.objects.create(slug="own", body="measles measles", urgent=True, embedding=vector_of("measles measles"))
+    (document,) = store.similarity_search("measles", k=1, filter={"urgent": True})
+    assert document == Document(id="own", page_content="measles measles", metadata={"urgent": True})
+
+
+def test_the_nearest_come_first_with_their_distances(store: DormVectorStore) -> None:
+    wanted = by_distance(QUESTION)[:3]
+    found = store.similarity_search_with_score(QUESTION, k=3)
+    assert near(found) == wanted
+    assert texts(store.similarity_search(QUESTION, k=3)) == [text for text, _ in wanted]
+    assert texts(store.similarity_search_by_vector(vector_of(QUESTION), k=3)) == [text for text, _ in wanted]
+    assert store.similarity_search_with_score_by_vector(vector_of(QUESTION), k=3) == found
+
+
+def test_a_search_is_narrowed(store: DormVectorStore) -> None:
+    assert texts(store.similarity_search(QUESTION, k=9, filter={"year": {"$gte": 2023}})) == [TEXTS[4], TEXTS[3]]
+    assert texts(store.similarity_search(QUESTION, k=9, filter={"pages": 0, "year": 2020})) == [TEXTS[0]]
+    assert texts(store.similarity_search(QUESTION, k=9, filter=Q(body__contains="school") & Q(pages=3))) == [TEXTS[3]]
+    assert texts(store.similarity_search(QUESTION, k=9, max_distance=0.1, exact=True)) == [TEXTS[4]]
+    assert store.similarity_search(QUESTION, k=0) == []
+    with pytest.raises(TypeError, match="where"):
+        store.similarity_search(QUESTION, where={})
+    with pytest.raises(ValueError, match="k=-1"):
+        store.similarity_search(QUESTION, k=-1)
+
+
+def test_relevance_is_the_cosine_and_a_threshold_leaves_out_what_is_below(store: DormVectorStore) -> None:
+    wanted = [(text, 1 - distance) for text, distance in by_distance(QUESTION) if distance < 0.5]
+    found = store.similarity_search_with_relevance_scores(QUESTION, k=9, score_threshold=0.5)
+    assert near(found) == wanted
+    retriever = store.as_retriever(
+        search_type="similarity_score_threshold", search_kwargs={"score_threshold": 0.9, "k": 9, "filter": {"pages": 4}}
+    )
+    assert texts(retriever.invoke(QUESTION)) == [TEXTS[4]]
+
+
+@pytest.mark.parametrize("distance", ["l2", "cosine", "inner_product", "l1"])
+def test_relevance_is_from_0_to_1_and_falls_with_the_distance(store: DormVectorStore, distance: str) -> None:
+    measured = DormVectorStore(Note, embed, distance=distance)
+    scores = [score for _document, score in measured.similarity_search_with_relevance_scores("cholera delta", k=9)]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] > scores[-1]
+    assert all(0 <= score <= 1 for score in scores)
+
+
+def test_mmr_finds_what_is_unlike(store: DormVectorStore) -> None:
+    question = "cholera cholera cholera dengue"
+    assert texts(store.similarity_search(question, k=2)) == [TEXTS[4], TEXTS[0]]
+    assert texts(store.max_marginal_relevance_search(question, k=2)) == [TEXTS[4], TEXTS[1]]
+    assert texts(store.max_marginal_relevance_search(question, k=2, lambda_mult=1)) == [TEXTS[4], TEXTS[0]]
+    assert texts(store.max_marginal_relevance_search(question, k=2, fetch_k=2)) == [TEXTS[4], TEXTS[0]]
+    by_vector = store.max_marginal_relevance_search_by_vector(vector_of(QUESTION), k=1, filter={"pages": 0})
+    assert texts(by_vector) == [TEXTS[0]]
+    assert texts(store.as_retriever(search_type="mmr", search_kwargs={"k": 1}).invoke(QUESTION)) == [TEXTS[4]]
+
+
+def test_writing_an_id_again_overwrites_what_the_document_says_and_nothing_else(store: DormVectorStore) -> None:
+    Note.objects.filter(slug="a").update(price=9.5, urgent=True)
+    assert store.add_texts(["measles at home"], [{"pages": 99}], ids=["a"]) == ["a"]
+    note = Note.objects.get(slug="a")
+    assert (note.body, note.pages, note.metadata) == ("measles at home", 99, {})
+    assert (note.source, note.price, note.urgent) == ("ministry", 9.5, True)
+    assert [round(number) for number in note.embedding] == vector_of("measles at home")
+    assert Note.objects.count() == len(TEXTS)
+
+
+def test_the_last_of_two_documents_with_one_id_is_it(store: DormVectorStore) -> None:
+    ids = store.add_texts(["first", "second", "third"], [{"pages": 1}, {}, {"pages": 3}], ids=["x", "x", "x"])
+    assert ids == ["x", "x", "x"]
+    assert store.get_by_ids(["x"])[0].page_content == "third"
+
+
+def test_a_batch_is_written_whole_or_not_at_all(store: DormVectorStore) -> None:
+    def broken(batch: list[str]) -> list[list[float]]:
+        return [[float("nan") if text == "bad" else 1.0] * len(WORDS) for text in batch]
+
+    with pytest.raises(InvalidVector):
+        DormVectorStore(Note, broken).add_texts(["good", "bad"], [{}, {"pages": 1}])
+    assert Note.objects.count() == len(TEXTS)
+
+
+def test_documents_are_deleted_by_id_by_filter_or_by_both(store: DormVectorStore) -> None:
+    assert store.delete(["a", "nobody"])
+    assert store.delete(filter={"year": {"$in": [2021, 2022]}})
+    assert store.delete(["d", "e"], filter={"pages": 3})
+    assert list(Note.objects.values_list("slug", flat=True)) == ["e"]
+    with pytest.raises(ValueError, match=r"delete\(filter=\{\}\)"):
+        store.delete()
+    assert store.delete([])
+    assert Note.objects.count() == 1
+    assert store.delete(filter={})
+    assert Note.objects.count() == 0
+
+
+def test_a_store_over_a_queryset_stays_within_it(store: DormVectorStore) -> None:
+    within = DormVectorStore(Note.objects.filter(pages__lte=1), embed)
+    assert set(texts(within.similarity_search(QUESTION, k=9))) == set(TEXTS[:2])
+    assert [document.id for document in within.get_by_ids(["e", "b"])] == ["b"]
+    within.delete(["a", "e"])
+    within.delete(filter={"year": {"$gte": 2021}})
+    assert set(Note.objects.values_list("slug", flat=True)) == {"c", "d", "e"}
+
+
+def test_a_model_that_embeds_needs_no_embedding(memos: None) -> None:
+    store = DormVectorStore(Memo)
+    assert store.embeddings is None
+    ids = store.add_texts([TEXTS[0], TEXTS[1]], [{"topic": "water"}, {}])
+    assert [Memo.objects.get(pk=int(key)).text for key in ids] == [TEXTS[0], TEXTS[1]]
+    again = store.add_documents([Document(id=ids[1], page_content=TEXTS[2]), Document(page_content="cholera")])
+    assert again[0] == ids[1]
+    assert texts(store.similarity_search("measles", k=1)) == [TEXTS[2]]
+    assert texts(store.similarity_search("water", k=3, filter={"topic": "water"}, exact=True)) == [TEXTS[0]]
+    assert store.get_by_ids(["no number", ids[0]])[0].metadata == {"topic": "water", "owner": "nobody"}
+    memo = Memo.objects.get(pk=int(ids[1]))
+    memo.save()
+    assert Memo.objects.count() == 3
+
+
+def test_what_the_model_cannot_hold_is_refused(memos: None) -> None:
+    store = DormVectorStore(Memo)
+    with pytest.raises(ValueError, match=r"no place for the metadata 'year'.*topic, owner.*JSONField"):
+        store.add_texts(["cholera"], [{"year": 2020}])
+    with pytest.raises(ValueError, match="no place for the metadata 'year'"):
+        store.similarity_search("cholera", filter={"year": 2020})
+    with pytest.raises(ValueError, match=r"cannot hold the id 'abc'.*id_field"):
+        store.add_texts(["cholera"], ids=["abc"])
+    with pytest.raises(ValueError, match="2 texts, and 1 ids"):
+        store.add_texts(["cholera", "dengue"], ids=["1"])
+    for value in (float("nan"), object(), {1: {2, 3}}):
+        with pytest.raises(ValueError, match="stored as JSON"):
+            DormVectorStore(Note, embed).add_texts(["cholera"], [{"year": value}])
+    assert Memo.objects.count() == Note.objects.count() == 0
+    assert store.add_texts([]) == []
+
+
+def test_what_is_no_store_is_refused() -> None:
+    with pytest.raises(FieldDoesNotExist, match=r"Document has not one vector field, but embedding and other"):
+        DormVectorStore(ModelDocument, embed)
+    with pytest.raises(FieldDoesNotExist, match=r"not one TextField, but none.*text_field="):
+        DormVectorStore(ModelDocument, embed, embedding_field="other")
+    with pytest.raises(FieldDoesNotExist, match="no field 'words'"):
+        DormVectorStore(Note, embed, text_field="words")
+    with pytest.raises(FieldDoesNotExist, match="source is no JSONField"):
+        DormVectorStore(Note, embed, metadata_field="source")
+    with pytest.raises(ValueError, match=r"Note.source may be the same in two rows.*unique=True"):
+        DormVectorStore(Note, embed, id_field="source")
+    with pytest.raises(EmbeddingError, match="Give the store an embedding"):
+        DormVectorStore(Note).similarity_search("cholera")
+    with pytest.raises(TypeError, match="needs a model"):
+        DormVectorStore.from_texts(["a"], embed)
+
+
+async def test_every_twin_is_async_to_the_driver(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("a thread was asked for")
+
+    monkeypatch.setattr(base, "run_in_executor", refuse)
+    model = create_table(document_model("twin_documents", len(WORDS)))
+    await model.objects.all().adelete()
+    documents = [Document(page_content=text, metadata=metadata) for text, metadata in zip(TEXTS, METADATA, strict=True)]
+
+    async def aembed(batch: list[str]) -> list[list[float]]:
+        return embed(batch)
+
+    store = await DormVectorStore.afrom_texts(["to go"], aembed, ids=["x"], model=model)
+    ids = await store.aadd_documents(documents)
+    assert await store.adelete(["x"])
+    assert texts(await store.aget_by_ids(ids)) == TEXTS
+    wanted = by_distance(QUESTION)
+    scored = await store.asimilarity_search_with_score(QUESTION, k=2)
+    assert near(scored) == wanted[:2]
+    assert await store.asimilarity_search_with_score_by_vector(vector_of(QUESTION), k=2) == scored
+    assert texts(await store.asimilarity_search(QUESTION, k=1)) == [TEXTS[4]]
+    assert texts(await store.asimilarity_search_by_vector(vector_of(QUESTION), k=1)) == [TEXTS[4]]
+    assert texts(await store.amax_marginal_relevance_search(QUESTION, k=1)) == [TEXTS[4]]
+    assert texts(await store.amax_marginal_relevance_search_by_vector(vector_of(QUESTION), k=1)) == [TEXTS[4]]
+    relevant = await store.asimilarity_search_with_relevance_scores(QUESTION, k=9, score_threshold=0.9)
+    assert texts([document for document, _score in relevant]) == [TEXTS[4]]
+    for kind in ("similarity", "mmr"):
+        retriever = store.as_retriever(search_type=kind, search_kwargs={"k": 1, "filter": {"year": 2021}})
+        assert texts(await retriever.ainvoke(QUESTION)) == [TEXTS[1]]
+    assert await store.adelete(filter={"pages": {"$lt": 4}})
+    assert await model.objects.acount() == 1
+    with pytest.raises(ValueError, match="every row"):
+        await store.adelete()
+
+
+def test_the_table_of_a_ready_model_is_made_once(db: Database) -> None:
+    model = create_table(document_model("made_once", 3, distance="l2"))
+    assert create_table(model) is document_model("made_once", 3, distance="l2")
+    store = DormVectorStore(model, lambda batch: [[1, 2, 3]] * len(batch))
+    assert store.add_texts(["Ada", "ada", "ada "], ids=["k", "K", "k "]) == ["k", "K", "k "]
+    assert texts(store.get_by_ids(["K", "k "])) == ["ada", "ada "]
+
+
+def test_a_missing_package_says_what_to_install() -> None:
+    code = "import sys; sys.modules['langchain_core'] = None; import dorm_vector.integrations.langchain"
+    run = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=ROOT)
+    assert 'Install it: pip install "dorm-vector[langchain]"' in run.stderr
+
+
+def test_importing_dorm_vector_imports_no_framework() -> None:
+    code = "import sys, dorm_vector, dorm_vector.integrations; print([name.partition('.')[0] for name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert "langchain_core" not in run.stdout
+    assert "llama_index" not in run.stdout
