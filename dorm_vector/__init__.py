@@ -57,11 +57,13 @@ from .operations import VectorExtension
 from .query import VectorManager, VectorQuerySet, as_vector
 from .search import search_options
 from .sparse import SparseVector
+from .text_index import TextIndex
 from .vector import HalfVector, Vector
 
 if TYPE_CHECKING:
     from .bulk import abulk_load, bulk_load
     from .diagnostics import Reason, SearchPlan
+    from .hybrid import ahybrid_search, atext_search, hybrid_search, text_search
     from .matrix import ato_matrix, to_matrix
     from .progress import rich_progress, tqdm_progress
     from .ranking import (
@@ -126,6 +128,7 @@ __all__ = [
     "SparseVectorField",
     "SqliteVecTier",
     "SubVector",
+    "TextIndex",
     "UnsuitableDistance",
     "UnsuitableFunction",
     "UnsupportedByDatabase",
@@ -147,6 +150,7 @@ __all__ = [
     "VectorsWouldBeLost",
     "abulk_load",
     "afind_duplicates",
+    "ahybrid_search",
     "ameasure_recall",
     "aoutliers",
     "arecommend_search_options",
@@ -154,9 +158,11 @@ __all__ = [
     "arerank",
     "as_embedder",
     "as_vector",
+    "atext_search",
     "ato_matrix",
     "bulk_load",
     "find_duplicates",
+    "hybrid_search",
     "load_sqlite_vec_extension",
     "measure_recall",
     "mmr",
@@ -167,6 +173,7 @@ __all__ = [
     "rich_progress",
     "search_options",
     "sqlite_vec_tier",
+    "text_search",
     "to_matrix",
     "tqdm_progress",
 ]
@@ -183,19 +190,23 @@ _LATER = {
     "SearchPlan": "diagnostics",
     "abulk_load": "bulk",
     "afind_duplicates": "ranking",
+    "ahybrid_search": "hybrid",
     "ameasure_recall": "recall",
     "aoutliers": "ranking",
     "arecommend_search_options": "recall",
     "arerank": "ranking",
+    "atext_search": "hybrid",
     "ato_matrix": "matrix",
     "bulk_load": "bulk",
     "find_duplicates": "ranking",
+    "hybrid_search": "hybrid",
     "measure_recall": "recall",
     "mmr": "ranking",
     "outliers": "ranking",
     "recommend_search_options": "recall",
     "rerank": "ranking",
     "rich_progress": "progress",
+    "text_search": "hybrid",
     "to_matrix": "matrix",
     "tqdm_progress": "progress",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dorm
 
-from dorm_vector import BitField, HalfVectorField, HnswIndex, SparseVectorField, VectorField
+from dorm_vector import BitField, HalfVectorField, HnswIndex, SparseVectorField, TextIndex, VectorField
 from dorm_vector.keys import TextKeyField
 
 DIMENSIONS = 3
@@ -66,4 +66,17 @@ class Note(dorm.Model):
     embedding = VectorField(dimensions=6)
 
 
-MODELS = (Author, Document, Chunk, Package, Sample, Note)
+class Article(dorm.Model):
+    """Words to search beside the vector."""
+
+    headline = dorm.CharField(max_length=100, db_column="head")
+    body = dorm.TextField(null=True)
+    pages = dorm.IntegerField(default=1)
+    author = dorm.ForeignKey(Author, on_delete=dorm.CASCADE, null=True, related_name="articles")
+    embedding = VectorField(dimensions=DIMENSIONS, null=True)
+
+    class Meta:
+        indexes = [TextIndex(fields=["headline", "body"], name="article_words")]
+
+
+MODELS = (Author, Document, Chunk, Package, Sample, Note, Article)

@@ -22,6 +22,7 @@ from dorm_vector import (
     IvfflatIndex,
     Metric,
     SparseVectorField,
+    TextIndex,
     Vector,
     VectorField,
 )
@@ -75,6 +76,7 @@ def support_table(_argument: str, page: Path) -> str:
         *([label_of(metric), *(measured(dialect, metric) for dialect in known)] for metric in metrics()),
         ["exact search", *("yes" for _ in known)],
         *([f"{label} index", *(indexed(dialect, kind) for dialect in known)] for kind, label in KINDS.items()),
+        ["full-text search", *(dialect.text_search.title for dialect in known)],
     ]
     written_out = table(["", *(link(page, dialect) for dialect in known)], rows)
     meaning = (
@@ -220,6 +222,13 @@ def index_sql(argument: str, _page: Path) -> str:
     return fenced((dialect.title, statements_of(dialect, index)) for dialect in dialects())
 
 
+def text_index(_argument: str, _page: Path) -> str:
+    index = TextIndex(["title", "body"], "report_text")
+    return fenced(
+        (d.title, joined(index.create(d, "report_text", "report", ["title", "body"], "id"))) for d in dialects()
+    )
+
+
 def statements_of(dialect: Dialect, index: HnswIndex | IvfflatIndex) -> str:
     claim = dialect.indexes[index.kind]
     if isinstance(claim, Unsupported):
@@ -335,6 +344,7 @@ WRITERS: dict[str, Callable[[str, Path], str]] = {
     "distance": distance_sql,
     "columns": columns,
     "index": index_sql,
+    "text index": text_index,
     "extension": extension,
     "options": options,
     "routines": routines,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..elements import Element
 from ..routines import Routine
+from ._text_search import TextSearch
 from .base import RoutineKey, Unsupported
 
 # What an index can be over has to be said with the dimensions.
@@ -33,3 +34,19 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
     (Routine.AVERAGE, Element.SPARSE): "{left}::sparsevec({dimensions})",
     (Routine.SUM, Element.SPARSE): "{left}::sparsevec({dimensions})",
 }
+
+# https://www.postgresql.org/docs/current/textsearch-controls.html
+# One of the words is enough: what it makes of them is joined by &.
+_QUERY = "replace(plainto_tsquery('{language}', {query})::text, '&', '|')::tsquery"
+_VECTOR = "to_tsvector('{language}', {document})"
+TEXT_SEARCH = TextSearch(
+    title="tsvector",
+    # Of an expression, so that the table needs no column for it.
+    create=(f'CREATE INDEX IF NOT EXISTS "{{name}}" ON "{{table}}" USING gin ({_VECTOR})',),
+    condition=f"{_VECTOR} @@ {_QUERY}",
+    # Divided by 1 + the logarithm of the length, so that a long text is not better for being long.
+    score=f"ts_rank({_VECTOR}, {_QUERY}, 1)::float8",
+    part="coalesce({column}, '')",
+    joint=" || ' ' || ",
+    needs_index=False,
+)

@@ -16,6 +16,7 @@ from ..routines import Routine
 from ._index_rules import ConcurrentBuild as ConcurrentBuild  # noqa: PLC0414  # dialects have it from here
 from ._index_rules import IndexRules as IndexRules  # noqa: PLC0414
 from ._json import SQLITE, JsonRules
+from ._text_search import TextSearch as TextSearch  # noqa: PLC0414
 
 SQL = tuple[str, list[Any]]
 RoutineKey = Routine | tuple[Routine, Element]
@@ -121,6 +122,7 @@ class Dialect:
     With ``{name} {table} {column} {opclass} {options} {condition}``, ``{expression}`` (the quoted column, or what is
     indexed of it), ``{metric}`` as IndexRules names it, and each of the index's parameters by its own name.
     """
+    text_search: TextSearch
     json: JsonRules = SQLITE
     """How the values in a JSON column are compared."""
     text_key: str = "VARCHAR({length})"

@@ -10,6 +10,7 @@ from ..elements import Element
 from ..metrics import Metric
 from ..vector import HalfVector
 from ._libsql import ROUTINES
+from ._text_search import FTS5
 from .base import Dialect, Distance, Form, IndexRules, Unsupported
 
 _NO_IVFFLAT = Unsupported(
@@ -73,6 +74,7 @@ DIALECT = Dialect(
         ),
         "ivfflat": _NO_IVFFLAT,
     },
+    text_search=FTS5,
     index_rules=IndexRules(
         # Not compressed, a row of 384 dimensions takes 82 KB of it, with one byte a number 16 KB, with one bit 4 KB.
         # Of few dimensions one bit each says too little, and of lengths it says nothing.

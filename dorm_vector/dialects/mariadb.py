@@ -10,6 +10,7 @@ from ..metrics import Metric
 from . import _float32
 from ._json import MYSQL
 from ._mariadb import GENERATED_SUBQUERY, ROUTINES
+from ._text_search import FULLTEXT
 from .base import Dialect, Distance, Form, IndexRules, SearchOption, Unsupported
 
 _L2 = "VEC_DISTANCE_EUCLIDEAN({left}, {right})"
@@ -70,6 +71,7 @@ DIALECT = Dialect(
             see="https://mariadb.com/docs/server/reference/sql-structure/vectors/vector-overview",
         ),
     },
+    text_search=FULLTEXT,
     index_rules=IndexRules(
         metrics={Metric.L2: "euclidean", Metric.COSINE: "cosine"},
         links=range(3, 201),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..elements import Element
 from ..metrics import Metric
 from ._json import POSTGRESQL
-from ._postgresql import ROUTINES
+from ._postgresql import ROUTINES, TEXT_SEARCH
 from .base import ConcurrentBuild, Dialect, Distance, Form, IndexRules, SearchOption
 
 _INDEX = 'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" USING {method} ({expression} {opclass}){options}{condition}'
@@ -96,6 +96,7 @@ DIALECT = Dialect(
     # NULLS LAST is the default here, and spelling NULLS FIRST would lose the index.
     ascending="{rank} ASC",
     indexes={kind: _INDEX.replace("{method}", kind) for kind in ("hnsw", "ivfflat")},
+    text_search=TEXT_SEARCH,
     enable=("CREATE EXTENSION IF NOT EXISTS vector",),
     disable=("DROP EXTENSION IF EXISTS vector",),
     version_query="SELECT extversion AS version FROM pg_extension WHERE extname = 'vector'",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..elements import Element
 from ..metrics import Metric
 from ._sqlite import ROUTINES
+from ._text_search import FTS5
 from .base import Dialect, Distance, Form, Unsupported
 
 _NO_INDEX = Unsupported(
@@ -49,6 +50,7 @@ DIALECT = Dialect(
     orders_by_outer=False,
     null_distance="CAST(NULL AS REAL)",
     indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX},
+    text_search=FTS5,
     version_query="SELECT ltrim(vec_version(), 'v') AS version",
     install_hint='Install sqlite-vec: pip install "dorm-vector[sqlite]".',
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..elements import Element
 from ..metrics import Metric
 from ._json import TURSO
-from ._turso import GENERATED, ROUTINES
+from ._turso import GENERATED, ROUTINES, TEXT_SEARCH
 from .base import Dialect, Distance, Form, Unsupported
 
 _NO_INDEX = Unsupported(
@@ -64,6 +64,7 @@ DIALECT = Dialect(
     null_guard="CASE WHEN {condition} THEN {distance} END",
     null_distance="CAST(NULL AS REAL)",
     indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX},
+    text_search=TEXT_SEARCH,
     declarations="SELECT sql AS declaration FROM sqlite_master WHERE type = 'table' AND name = %s",
     install_hint='Install pyturso 0.7 or newer: pip install "dorm-vector[turso]".',
 )

@@ -23,6 +23,7 @@ from . import (  # noqa: F401  # imported for the repairs they register
     rebuilding,
     repairs,
     serializing,
+    text_migrations,
     turso,
     turso_errors,
     writer,

@@ -72,6 +72,10 @@ def field_names(model: Any) -> list[str]:
     return [field.name for field in model._meta.get_fields()]
 
 
+def fields_of(model: Any) -> dict[str, Any]:
+    return {field.name: field for field in model._meta.get_fields()}
+
+
 def primary_key(model: Any) -> str:
     return str(model._meta.pk.name)
 
@@ -82,6 +86,13 @@ def indexes_of(field: Any) -> list[Any]:
 
     declared = field.model._meta.indexes if field.model is not None else ()
     return [index for index in declared if isinstance(index, VectorIndex) and index.fields == [field.name]]
+
+
+def text_indexes_of(model: Any) -> list[Any]:
+    """Return the text indexes that the model declares."""
+    from ..text_index import TextIndex
+
+    return [index for index in model._meta.indexes if isinstance(index, TextIndex)]
 
 
 def check_indexes(field: Any) -> None:

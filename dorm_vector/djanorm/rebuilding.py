@@ -8,6 +8,8 @@ from typing import Any
 
 from dorm.migrations import operations
 
+from ..dialects import dialect_for
+from ..text_index import TextIndex
 from .repairs import repair
 
 _OPERATIONS = "dorm.migrations.operations"
@@ -94,8 +96,16 @@ def standing_state(operation: Any, app_label: str, connection: Any, newer: Any, 
         standing = {row["name"] for row in connection.execute(f'PRAGMA index_list("{table}")')}
         indexes = [*model["options"].get("indexes", ()), *older.models[key]["options"].get("indexes", ())]
         named = {index.get_name(operation.model_name): index for index in reversed(indexes)}
-        model["options"]["indexes"] = [index for name, index in named.items() if name in standing]
+        model["options"]["indexes"] = [
+            index for name, index in named.items() if name in standing or is_standing(index, name, connection)
+        ]
     return state
+
+
+def is_standing(index: Any, name: str, connection: Any) -> bool:
+    """Tell whether the index is one of texts, and whole."""
+    template = dialect_for(connection).text_search.standing
+    return isinstance(index, TextIndex) and bool(template) and bool(connection.execute(template.format(name=name)))
 
 
 def _column_of(name: str, field: Any, connection: Any) -> str:

@@ -13,6 +13,8 @@ from .repairs import repair
 
 # Those who wait are not served in turn: for sixteen writers the 5 seconds of Python's sqlite3 were not always enough.
 PATIENCE = "PRAGMA busy_timeout = 30000"
+# Vectors need none; an index of texts does. A connection without keeps such an index, and cannot make one.
+FEATURES = "vector,index_method"
 _MODULE = "dorm.db.backends.libsql"
 _SYNC = f"{_MODULE}:LibSQLDatabaseWrapper"
 
@@ -27,6 +29,34 @@ def turso_patience(original: Any, wrapper: Any) -> Any:
     connection = original(wrapper)
     connection.execute(PATIENCE)
     return connection
+
+
+@repair(_SYNC, "_new_connection")
+def turso_text_indexes(original: Any, wrapper: Any) -> Any:
+    """Open Turso with its full-text index.
+
+    Symptom: ``CREATE INDEX … USING fts`` is refused. Cause: pyturso wants the feature by name, and djanorm names
+    another one. djanorm 4.3 to 4.5, pyturso 0.7 to 0.8.
+    """
+    with _all_features():
+        return original(wrapper)
+
+
+@repair(f"{_MODULE}:LibSQLAsyncDatabaseWrapper", "_get_sync_conn", name="turso_text_indexes")
+async def _get_sync_conn(original: Any, wrapper: Any) -> Any:
+    with _all_features():
+        return await original(wrapper)
+
+
+@contextmanager
+def _all_features() -> Iterator[None]:
+    from dorm.db.backends import libsql
+
+    before, libsql._VECTOR_FEATURES = libsql._VECTOR_FEATURES, FEATURES
+    try:
+        yield
+    finally:
+        libsql._VECTOR_FEATURES = before
 
 
 @repair("dorm.db.connection", "_create_async_connection")

@@ -14,7 +14,7 @@ from dorm.db.backends.libsql import LibSQLAsyncDatabaseWrapper
 from dorm.db.backends.sqlite import SQLiteAsyncDatabaseWrapper
 from turso.worker import STOP_RUNNING_SENTINEL
 
-from .turso import PATIENCE
+from .turso import FEATURES, PATIENCE
 
 
 @dataclass
@@ -68,7 +68,7 @@ class LocalAsyncWrapper(LibSQLAsyncDatabaseWrapper):
 
     async def _new_connection(self) -> Any:
         level = None if self._autocommit else "DEFERRED"
-        connection = await turso.aio.connect(self.database, experimental_features="vector", isolation_level=level)
+        connection = await turso.aio.connect(self.database, experimental_features=FEATURES, isolation_level=level)
         connection.row_factory = turso.Row
         for pragma in ("PRAGMA foreign_keys = ON", PATIENCE):
             await connection.execute(pragma)

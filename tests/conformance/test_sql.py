@@ -36,10 +36,12 @@ from dorm_vector import (
     VectorNorm,
     VectorSub,
     VectorSum,
+    hybrid_search,
+    text_search,
 )
 from dorm_vector.conditions import JsonCompare, JsonContains, JsonIn, Like
 from tests.databases import Database, create_tables
-from tests.models import Author, Chunk, Document, Note, Package, Sample
+from tests.models import Article, Author, Chunk, Document, Note, Package, Sample
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 QUERY = [1.0, 0.0, 0.0]
@@ -149,6 +151,11 @@ CASES |= {
     }.items()
 }
 CASES |= {
+    "hybrid search": lambda: hybrid_search(Article.objects.filter(pages=1), text="a quick fox", vector=QUERY),
+    "hybrid search, weighted": lambda: hybrid_search(
+        Article.objects.all(), text="a quick fox", vector=QUERY, fusion="weighted", distance="cosine"
+    ),
+    "text search": lambda: text_search(Article.objects.filter(author__name="ada"), text="a quick fox"),
     "average": lambda: Document.objects.aggregate(mean=Avg("embedding"), few=VectorSum("other", filter=Q(pages=1))),
     "average over a relation": lambda: list(Author.objects.annotate(mean=VectorAvg("documents__embedding"))),
 }
