@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from dorm.expressions import Q
 
-from ..djanorm.steps import Steps, arun, run
+from ..djanorm.steps import Steps
 from .extras import required
 from .filters import from_dict
-from .rows import Asked, Found, Record, Rows, relevance
+from .rows import Asked, Found, Record, Rows, adone, done, relevance
 
 with required("langchain"):
     from langchain_core.documents import Document
@@ -20,7 +20,6 @@ with required("langchain"):
 
 Filter = Mapping[str, Any] | Q
 Scored = list[tuple[Document, float]]
-_Result = TypeVar("_Result")
 
 
 class DormVectorStore(VectorStore):
@@ -111,7 +110,7 @@ class DormVectorStore(VectorStore):
         **kwargs: Any,
     ) -> list[str]:
         """Write texts, all or none, over those with the same ids, and return the ids."""
-        return _run(self._adding(texts, metadatas, ids, **kwargs))
+        return done(self._adding(texts, metadatas, ids, **kwargs))
 
     async def aadd_texts(
         self,
@@ -122,59 +121,59 @@ class DormVectorStore(VectorStore):
         **kwargs: Any,
     ) -> list[str]:
         """Do what ``add_texts`` does."""
-        return await _arun(self._adding(texts, metadatas, ids, **kwargs))
+        return await adone(self._adding(texts, metadatas, ids, **kwargs))
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """Return the documents with these ids that there are, in their order."""
-        return [_document(record) for record in _run(self._rows.get(ids))]
+        return [_document(record) for record in done(self._rows.get(ids))]
 
     async def aget_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """Do what ``get_by_ids`` does."""
-        return [_document(record) for record in await _arun(self._rows.get(ids))]
+        return [_document(record) for record in await adone(self._rows.get(ids))]
 
     def delete(self, ids: list[str] | None = None, *, filter: Filter | None = None, **kwargs: Any) -> bool:  # noqa: A002  # LangChain's name
         """Delete the documents with these ids, that pass the filter, or both; ``filter={}`` is all of them."""
-        return _run(self._deleting(ids, filter, **kwargs))
+        return done(self._deleting(ids, filter, **kwargs))
 
     async def adelete(self, ids: list[str] | None = None, *, filter: Filter | None = None, **kwargs: Any) -> bool:  # noqa: A002  # as above
         """Do what ``delete`` does."""
-        return await _arun(self._deleting(ids, filter, **kwargs))
+        return await adone(self._deleting(ids, filter, **kwargs))
 
     # searches
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Return the ``k`` documents nearest to the text, nearest first."""
-        return _documents(_run(self._searching(query, k, **kwargs)))
+        return _documents(done(self._searching(query, k, **kwargs)))
 
     async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Do what ``similarity_search`` does."""
-        return _documents(await _arun(self._searching(query, k, **kwargs)))
+        return _documents(await adone(self._searching(query, k, **kwargs)))
 
     def similarity_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> Scored:
         """Return the ``k`` documents nearest to the text, each with its distance; the smaller, the nearer."""
-        return _scored(_run(self._searching(query, k, **kwargs)))
+        return _scored(done(self._searching(query, k, **kwargs)))
 
     async def asimilarity_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> Scored:
         """Do what ``similarity_search_with_score`` does."""
-        return _scored(await _arun(self._searching(query, k, **kwargs)))
+        return _scored(await adone(self._searching(query, k, **kwargs)))
 
     def similarity_search_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[Document]:
         """Return the ``k`` documents nearest to the vector, nearest first."""
-        return _documents(_run(self._rows.search(embedding, k, self._asked(**kwargs))))
+        return _documents(done(self._rows.search(embedding, k, self._asked(**kwargs))))
 
     async def asimilarity_search_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[Document]:
         """Do what ``similarity_search_by_vector`` does."""
-        return _documents(await _arun(self._rows.search(embedding, k, self._asked(**kwargs))))
+        return _documents(await adone(self._rows.search(embedding, k, self._asked(**kwargs))))
 
     def similarity_search_with_score_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> Scored:
         """Return the ``k`` documents nearest to the vector, each with its distance."""
-        return _scored(_run(self._rows.search(embedding, k, self._asked(**kwargs))))
+        return _scored(done(self._rows.search(embedding, k, self._asked(**kwargs))))
 
     async def asimilarity_search_with_score_by_vector(
         self, embedding: list[float], k: int = 4, **kwargs: Any
     ) -> Scored:
         """Do what ``similarity_search_with_score_by_vector`` does."""
-        return _scored(await _arun(self._rows.search(embedding, k, self._asked(**kwargs))))
+        return _scored(await adone(self._rows.search(embedding, k, self._asked(**kwargs))))
 
     def max_marginal_relevance_search(
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
@@ -183,25 +182,25 @@ class DormVectorStore(VectorStore):
 
         ``lambda_mult`` is 1 for nearness alone and 0 for difference alone.
         """
-        return _documents(_run(self._diversifying(query, k, fetch_k, lambda_mult, **kwargs)))
+        return _documents(done(self._diversifying(query, k, fetch_k, lambda_mult, **kwargs)))
 
     async def amax_marginal_relevance_search(
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
         """Do what ``max_marginal_relevance_search`` does."""
-        return _documents(await _arun(self._diversifying(query, k, fetch_k, lambda_mult, **kwargs)))
+        return _documents(await adone(self._diversifying(query, k, fetch_k, lambda_mult, **kwargs)))
 
     def max_marginal_relevance_search_by_vector(
         self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
         """Return the same for a vector."""
-        return _documents(_run(self._rows.diverse(embedding, k, fetch_k, lambda_mult, self._asked(**kwargs))))
+        return _documents(done(self._rows.diverse(embedding, k, fetch_k, lambda_mult, self._asked(**kwargs))))
 
     async def amax_marginal_relevance_search_by_vector(
         self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
         """Do what ``max_marginal_relevance_search_by_vector`` does."""
-        return _documents(await _arun(self._rows.diverse(embedding, k, fetch_k, lambda_mult, self._asked(**kwargs))))
+        return _documents(await adone(self._rows.diverse(embedding, k, fetch_k, lambda_mult, self._asked(**kwargs))))
 
     def _select_relevance_score_fn(self) -> Callable[[float | None], float]:
         return lambda distance: relevance(self._rows.metric, distance)
@@ -233,14 +232,6 @@ class DormVectorStore(VectorStore):
 
     def _asked(self, *, filter: Filter | None = None, **options: Any) -> Asked:  # noqa: A002  # as above
         return Asked(from_dict(self._rows.columns, filter), **options)
-
-
-def _run(steps: Steps[_Result]) -> _Result:
-    return run(None, steps)
-
-
-async def _arun(steps: Steps[_Result]) -> _Result:
-    return await arun(None, steps)
 
 
 def _given(model: Any) -> Any:

@@ -1,6 +1,6 @@
 """Documents as rows of a model: written, read, deleted and searched, for both frameworks, sync and async alike.
 
-Each operation is a generator of steps, which ``run`` and ``arun`` of ``djanorm.steps`` take.
+Each operation is a generator of steps, which ``done`` and ``adone`` take.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import math
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from dorm.exceptions import ValidationError
 from dorm.expressions import Q
 from dorm.fields import AutoField, CharField, TextField, UUIDField
 
 from ..djanorm.models import indexes_of
-from ..djanorm.steps import Step, Steps
+from ..djanorm.steps import Step, Steps, arun, run
 from ..djanorm.stores import Delete, Fetch, Upsert, Write, rows_of
 from ..embedders import Embedder, as_embedder
 from ..exceptions import EmbeddingError
@@ -25,9 +25,11 @@ from ..metrics import Metric
 from ..ranking import mmr
 from ..search import chosen_metric
 from .columns import columns_of
+from .filters import all_of
 
 _DISTANCE = "document_distance"
 _IDS_AT_ONCE = 10_000
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,16 @@ class EmbedQuery(Step):
 
     async def arun(self, wrapper: Any) -> Any:
         return await self.embedder.aembed_query(self.text)
+
+
+def done(steps: Steps[_Result]) -> _Result:
+    """Take the steps, and return what they return."""
+    return run(None, steps)
+
+
+async def adone(steps: Steps[_Result]) -> _Result:
+    """Take the steps, waiting for each."""
+    return await arun(None, steps)
 
 
 class Rows:
@@ -174,28 +186,28 @@ class Rows:
 
     # reading
 
-    def get(self, ids: Iterable[str]) -> Steps[list[Record]]:
+    def get(self, ids: Iterable[str], where: Q | None = None) -> Steps[list[Record]]:
         """Return the documents with these ids that there are, in their order."""
         wanted, found = list(ids), {}
-        for keys in self._key_batches(wanted):
-            for row in (yield Fetch(self.queryset.filter(keys))):
-                found[self._id(row)] = self._record(row)
+        for some in self._batches(wanted):
+            for record in (yield from self.filtered(all_of([some, *([where] if where is not None else [])]))):
+                found[record.id] = record
         known = [self._known_id(text) for text in wanted]
         return [found[text] for text in known if text in found]
 
     def filtered(self, where: Q | None) -> Steps[list[Record]]:
-        rows = yield Fetch(self.queryset.filter(where) if where is not None else self.queryset)
+        rows = yield Fetch(self._filtered(where))
         return [self._record(row) for row in rows]
 
     def delete(self, ids: Iterable[str] | None = None, where: Q | None = None) -> Steps[int]:
         """Delete the documents with these ids, or all, that pass the filter, and return how many there were."""
-        queryset = self.queryset if where is None else self.queryset.filter(where)
+        queryset = self._filtered(where)
         if ids is None:
             deleted = yield Delete(queryset)
             return int(deleted)
         count = 0
-        for keys in self._key_batches(list(ids)):
-            count += yield Delete(queryset.filter(keys))
+        for some in self._batches(list(ids)):
+            count += yield Delete(queryset.filter(some))
         return count
 
     # searching
@@ -226,8 +238,12 @@ class Rows:
         )
 
     def narrowed(self, asked: Asked) -> Any:
-        queryset = self.queryset if asked.where is None else self.queryset.filter(asked.where)
+        queryset = self._filtered(asked.where)
         return queryset.search_options(**asked.search_options) if asked.search_options else queryset
+
+    def _filtered(self, where: Q | None) -> Any:
+        # Never the queryset itself, which would remember its rows.
+        return self.queryset.all() if where is None else self.queryset.filter(where)
 
     # ids, and rows as documents
 
@@ -270,10 +286,14 @@ class Rows:
         except ValueError:
             return None
 
-    def _key_batches(self, ids: list[str]) -> Iterator[Q]:
+    def among(self, ids: Iterable[str]) -> Q:
+        """Return the condition that a row has one of these ids."""
         keys = [self._key(text) for text in dict.fromkeys(ids) if self._known_id(text) is not None]
-        for start in range(0, len(keys), _IDS_AT_ONCE):
-            yield Q(**{f"{self.columns.key.attname}__in": keys[start : start + _IDS_AT_ONCE]})
+        return Q(**{f"{self.columns.key.attname}__in": keys})
+
+    def _batches(self, ids: list[str]) -> Iterator[Q]:
+        for start in range(0, len(ids), _IDS_AT_ONCE):
+            yield self.among(ids[start : start + _IDS_AT_ONCE])
 
 
 def _count(name: str, value: int) -> int:

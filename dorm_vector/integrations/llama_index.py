@@ -1,0 +1,282 @@
+"""A LlamaIndex vector store over a model: ``DormVectorStore``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from dorm.expressions import Q
+
+from ..djanorm.steps import Steps
+from ..embedders import Embedder
+from .extras import required
+from .filters import all_of, from_metadata_filters, target
+from .rows import Asked, Found, Record, Rows, adone, done, relevance
+
+with required("llama-index"):
+    from llama_index.core.base.embeddings.base import BaseEmbedding
+    from llama_index.core.bridge.pydantic import PrivateAttr
+    from llama_index.core.schema import BaseNode, MetadataMode, NodeRelationship, RelatedNodeInfo, TextNode
+    from llama_index.core.vector_stores.types import (
+        BasePydanticVectorStore,
+        MetadataFilters,
+        VectorStoreQuery,
+        VectorStoreQueryMode,
+        VectorStoreQueryResult,
+    )
+    from llama_index.core.vector_stores.utils import metadata_dict_to_node, node_to_metadata_dict
+
+_CONTENT, _TYPE, _SOURCE = "_node_content", "_node_type", "ref_doc_id"
+_BALANCE, _FETCHED = 0.5, 4
+
+
+class DormVectorStore(BasePydanticVectorStore):
+    """Store LlamaIndex's nodes in the rows of a model of yours, or of a ready one: ``document_model()``.
+
+    ``model`` may be a queryset, which reading and deleting stay within. The fields are found where there is one answer:
+    ``id_field`` is the one TextKeyField or else the primary key, ``text_field`` what an EmbeddingField embeds or else
+    the one TextField, ``embedding_field`` the one vector field, ``metadata_field`` the JSONField ``metadata``. Every
+    other column is metadata by its name (``metadata_columns`` names fewer), and keys that are no column are in the
+    JSONField, with what makes the node again. A row that the application wrote is a TextNode. ``distance`` is that of
+    the field's index, or cosine. ``using`` names a database. The index embeds; ``embedding``, or an EmbeddingField,
+    does where a node or a question comes without a vector.
+
+    Errors: FieldDoesNotExist for a field that is not there, ValueError for a filter, an id or metadata that the model
+    cannot hold and for a mode that there is not.
+    """
+
+    stores_text: bool = True
+    flat_metadata: bool = False
+    _rows: Rows = PrivateAttr()
+
+    def __init__(
+        self,
+        model: Any,
+        embedding: Any = None,
+        *,
+        id_field: str | None = None,
+        text_field: str | None = None,
+        embedding_field: str | None = None,
+        metadata_field: str | None = None,
+        metadata_columns: Sequence[str] | None = None,
+        distance: str | None = None,
+        using: str | None = None,
+    ) -> None:
+        super().__init__(stores_text=True)
+        self._rows = Rows(
+            model,
+            embedding=embedding,
+            distance=distance,
+            using=using,
+            id_field=id_field,
+            text_field=text_field,
+            embedding_field=embedding_field,
+            metadata_field=metadata_field,
+            metadata_columns=metadata_columns,
+        )
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "DormVectorStore"
+
+    @property
+    def client(self) -> Any:
+        """The model."""
+        return self._rows.columns.model
+
+    @property
+    def embed_model(self) -> BaseEmbedding:
+        """What embeds for this store: ``VectorStoreIndex.from_vector_store(store, embed_model=store.embed_model)``."""
+        return EmbedModel(self._rows.embedder)
+
+    # nodes
+
+    def add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
+        """Write nodes, all or none, over those with the same ids, and return the ids."""
+        return done(self._rows.add([self._record(node) for node in nodes]))
+
+    async def async_add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
+        """Do what ``add`` does."""
+        return await adone(self._rows.add([self._record(node) for node in nodes]))
+
+    def get_nodes(self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None) -> list[BaseNode]:
+        """Return the nodes with these ids, or all, that pass the filters."""
+        return [_node(record) for record in done(self._getting(node_ids, filters))]
+
+    async def aget_nodes(
+        self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None
+    ) -> list[BaseNode]:
+        """Do what ``get_nodes`` does."""
+        return [_node(record) for record in await adone(self._getting(node_ids, filters))]
+
+    def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
+        """Delete the nodes of a document."""
+        done(self._rows.delete(where=self._of_documents([ref_doc_id])))
+
+    async def adelete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
+        """Do what ``delete`` does."""
+        await adone(self._rows.delete(where=self._of_documents([ref_doc_id])))
+
+    def delete_nodes(
+        self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None, **delete_kwargs: Any
+    ) -> None:
+        """Delete the nodes with these ids, that pass the filters, or both; ``clear`` deletes all."""
+        done(self._deleting(node_ids, filters))
+
+    async def adelete_nodes(
+        self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None, **delete_kwargs: Any
+    ) -> None:
+        """Do what ``delete_nodes`` does."""
+        await adone(self._deleting(node_ids, filters))
+
+    def clear(self) -> None:
+        """Delete every row of the model, or of the queryset."""
+        done(self._rows.delete())
+
+    async def aclear(self) -> None:
+        """Do what ``clear`` does."""
+        await adone(self._rows.delete())
+
+    # queries
+
+    def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
+        """Return the nodes that the query finds, best first, with similarities from 0 to 1.
+
+        The keywords are ``max_distance``, ``exact`` and ``search_options``, as ``nearest()`` has them.
+        """
+        return self._result(done(self._querying(query, **kwargs)))
+
+    async def aquery(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
+        """Do what ``query`` does."""
+        return self._result(await adone(self._querying(query, **kwargs)))
+
+    # the steps of each, for sync and async
+
+    def _getting(self, node_ids: list[str] | None, filters: MetadataFilters | None) -> Steps[list[Record]]:
+        where = from_metadata_filters(self._rows.columns, filters)
+        return self._rows.filtered(where) if node_ids is None else self._rows.get(node_ids, where)
+
+    def _deleting(self, node_ids: list[str] | None, filters: MetadataFilters | None) -> Steps[int]:
+        where = from_metadata_filters(self._rows.columns, filters)
+        if node_ids is None and where is None:
+            raise ValueError("delete_nodes() without node_ids and filters would delete every row. clear() does.")
+        return self._rows.delete(node_ids, where)
+
+    def _querying(self, query: VectorStoreQuery, **options: Any) -> Steps[list[Found]]:
+        if query.mode not in _MODES:
+            raise ValueError(f"The mode {query.mode.value!r} is none of this store. It has {', '.join(_MODES)}.")
+        balance = options.pop("mmr_threshold", query.mmr_threshold)
+        asked = Asked(self._where(query), **options)
+        found = yield from _MODES[query.mode](self._rows, query, asked, _BALANCE if balance is None else balance)
+        return found
+
+    def _where(self, query: VectorStoreQuery) -> Q | None:
+        filters = from_metadata_filters(self._rows.columns, query.filters)
+        conditions = [] if filters is None else [filters]
+        # An index that keeps no nodes itself sends an empty list.
+        if query.node_ids:
+            conditions.append(self._rows.among(query.node_ids))
+        if query.doc_ids:
+            conditions.append(self._of_documents(query.doc_ids))
+        return all_of(conditions) if conditions else None
+
+    def _of_documents(self, ids: Sequence[str]) -> Q:
+        return target(self._rows.columns, _SOURCE).one_of(ids)
+
+    # nodes as documents
+
+    def _record(self, node: BaseNode) -> Record:
+        text = node.get_content(metadata_mode=MetadataMode.NONE)
+        return Record(text, self._metadata(node), node.node_id, node.embedding)
+
+    def _metadata(self, node: BaseNode) -> Mapping[str, Any]:
+        columns, metadata = self._rows.columns, dict(node.metadata)
+        if node.ref_doc_id is not None and (columns.metadata is not None or _SOURCE in columns.others):
+            metadata[_SOURCE] = node.ref_doc_id
+        if columns.metadata is not None:
+            described = node_to_metadata_dict(node, remove_text=True, flat_metadata=self.flat_metadata)
+            # The metadata and the text are in the row, where the application may change them.
+            content = json.loads(described[_CONTENT]) | {"metadata": {}}
+            metadata |= {_CONTENT: json.dumps(content), _TYPE: described[_TYPE]}
+        return metadata
+
+    def _result(self, found: list[Found]) -> VectorStoreQueryResult:
+        return VectorStoreQueryResult(
+            nodes=[_node(each.record) for each in found],
+            similarities=[relevance(self._rows.metric, each.distance) for each in found],
+            ids=[str(each.record.id) for each in found],
+        )
+
+
+def _node(record: Record) -> BaseNode:
+    metadata = dict(record.metadata)
+    described = {name: metadata.pop(name) for name in (_CONTENT, _TYPE) if name in metadata}
+    source = metadata.pop(_SOURCE, None)
+    if _CONTENT in described:
+        node = metadata_dict_to_node(described, text=record.text)
+        node.metadata = metadata
+        return node
+    node = TextNode(id_=str(record.id), text=record.text, metadata=metadata)
+    if source is not None:
+        node.relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(node_id=str(source))
+    return node
+
+
+# the modes of a query
+
+
+def _vector(rows: Rows, query: VectorStoreQuery) -> Steps[Any]:
+    if query.query_embedding is not None:
+        return query.query_embedding
+    if query.query_str is None:
+        raise ValueError("A query needs query_embedding, or query_str to embed.")
+    vector = yield from rows.embedded(query.query_str)
+    return vector
+
+
+def _nearest(rows: Rows, query: VectorStoreQuery, asked: Asked, _balance: float) -> Steps[list[Found]]:
+    vector = yield from _vector(rows, query)
+    found = yield from rows.search(vector, query.similarity_top_k, asked)
+    return found
+
+
+def _diverse(rows: Rows, query: VectorStoreQuery, asked: Asked, balance: float) -> Steps[list[Found]]:
+    vector = yield from _vector(rows, query)
+    k = query.similarity_top_k
+    found = yield from rows.diverse(vector, k, _FETCHED * k, balance, asked)
+    return found
+
+
+_MODES: dict[str, Callable[[Rows, VectorStoreQuery, Asked, float], Steps[list[Found]]]] = {
+    VectorStoreQueryMode.DEFAULT.value: _nearest,
+    VectorStoreQueryMode.MMR.value: _diverse,
+}
+
+
+class EmbedModel(BaseEmbedding):
+    """An embedder of dorm_vector as LlamaIndex has them."""
+
+    _embedder: Embedder = PrivateAttr()
+
+    def __init__(self, embedder: Embedder) -> None:
+        super().__init__(model_name=embedder.name)
+        self._embedder = embedder
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        return list(self._embedder.embed_query(query))
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:
+        return list(await self._embedder.aembed_query(query))
+
+    def _get_text_embedding(self, text: str) -> list[float]:
+        return self._get_text_embeddings([text])[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        return [list(vector) for vector in self._embedder.embed_documents(texts)]
+
+    async def _aget_text_embedding(self, text: str) -> list[float]:
+        return (await self._aget_text_embeddings([text]))[0]
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        return [list(vector) for vector in await self._embedder.aembed_documents(texts)]
