@@ -115,8 +115,12 @@ def chunks(rows: Iterable[Any], size: int) -> Iterator[tuple[int, list[Any]]]:
         start += len(items)
 
 
-async def achunks(rows: AsyncIterable[Any], size: int) -> AsyncIterator[tuple[int, list[Any]]]:
-    """Yield the same from an async iterable."""
+async def achunks(rows: Iterable[Any] | AsyncIterable[Any], size: int) -> AsyncIterator[tuple[int, list[Any]]]:
+    """Yield the same; from an async iterable, too."""
+    if not isinstance(rows, AsyncIterable):
+        for each in chunks(rows, size):
+            yield each
+        return
     items: list[Any] = []
     start = 0
     async for item in rows:

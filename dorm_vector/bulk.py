@@ -15,6 +15,8 @@ from dorm.transaction import aatomic, atomic
 from .batches import Batch, Columns, Rows, achunks, chunks
 from .dialects import dialect_for
 from .djanorm import bulk as seam
+from .djanorm.embedding_loads import filled_columns, filled_rows
+from .djanorm.embedding_work import adrive, drive
 from .djanorm.steps import arun, run
 from .exceptions import at_row
 
@@ -39,7 +41,8 @@ def bulk_load(
     from field names to sequences of one length, where a vector field takes an (n, d) numpy array. ``on_conflict``:
     None raises, "ignore" keeps the row that is there, "update" overwrites the row with the same primary key.
     ``defer_indexes`` drops the model's vector indexes first and builds them last. ``progress`` is called with the rows
-    done and the rows in all (None where nobody knows). No signals are sent, and instances get no primary key.
+    done and the rows in all (None where nobody knows). No signals are sent, and instances get no primary key. What an
+    EmbeddingField lacks is embedded on the way.
 
     Raises what a save would, with the position of the row, from 0, in its text and as ``error.row``.
     """
@@ -122,23 +125,25 @@ class _Count:
 
 def _batches(model: Any, rows: Any, size: int, count: _Count) -> Iterator[Batch]:
     if isinstance(rows, Mapping):
-        yield from _column_batches(model, rows, size, count)
+        yield from _column_batches(model, drive(filled_columns(model, rows)), size, count)
         return
     source = None
     for start, items in chunks(rows, size):
-        source = source or _rows(model, items[0], count)
-        yield source.batch(start, items)
+        whole = drive(filled_rows(model, items))
+        source = source or _rows(model, whole[0], count)
+        yield source.batch(start, whole)
 
 
 async def _abatches(model: Any, rows: Any, size: int, count: _Count) -> AsyncIterator[Batch]:
-    if not hasattr(rows, "__aiter__"):
-        for batch in _batches(model, rows, size, count):
+    if isinstance(rows, Mapping):
+        for batch in _column_batches(model, await adrive(filled_columns(model, rows)), size, count):
             yield batch
         return
     source = None
     async for start, items in achunks(rows, size):
-        source = source or _rows(model, items[0], count)
-        yield source.batch(start, items)
+        whole = await adrive(filled_rows(model, items))
+        source = source or _rows(model, whole[0], count)
+        yield source.batch(start, whole)
 
 
 def _rows(model: Any, first: Any, count: _Count) -> Rows:

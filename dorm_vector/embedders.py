@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, Protocol, runtime_checkable
 
 from .exceptions import EmbeddingError
@@ -105,21 +106,19 @@ def as_embedder(source: Any, *, name: str | None = None, dimensions: int | None 
 
 
 def _llama_index(source: Any, name: str, dimensions: int | None) -> Embedder:
-    return _Adapted(
-        name,
-        dimensions,
-        source.get_text_embedding_batch,
-        source.get_query_embedding,
-        getattr(source, "aget_text_embedding_batch", None),
-        getattr(source, "aget_query_embedding", None),
-    )
+    # Not its async methods: unless a class says otherwise, they compute inside the event loop.
+    return _Adapted(name, dimensions, source.get_text_embedding_batch, source.get_query_embedding)
 
 
 def _sentence_transformer(source: Any, name: str, dimensions: int | None) -> Embedder:
-    def documents(texts: Sequence[str]) -> Any:
-        return source.encode(list(texts), show_progress_bar=False)
+    # Since 5.0 a model may want questions put to it otherwise than documents.
+    of_documents = getattr(source, "encode_document", source.encode)
+    of_query = getattr(source, "encode_query", source.encode)
 
-    return _Adapted(name, dimensions, documents)
+    def documents(texts: Sequence[str]) -> Any:
+        return of_documents(list(texts), show_progress_bar=False)
+
+    return _Adapted(name, dimensions, documents, lambda text: of_query(text, show_progress_bar=False))
 
 
 def _imported(path: str) -> Any:
@@ -131,18 +130,31 @@ def _imported(path: str) -> Any:
 
 
 def _name_of(source: Any) -> str:
+    if hasattr(source, "encode"):
+        return _name_of_model(source) or _name_of_type(source)
     for attribute in ("name", "model_name", "model"):
         value = getattr(source, attribute, None)
         if isinstance(value, str) and value:
             return value
+    return _name_of_type(source)
+
+
+def _name_of_type(source: Any) -> str:
     named = source if hasattr(source, "__qualname__") else type(source)
     return f"{named.__module__}.{named.__qualname__}"
 
 
+def _name_of_model(source: Any) -> str:
+    """Return what a SentenceTransformer was loaded from: of a folder its last two names, as that may move."""
+    first = next(iter(source), None) if hasattr(source, "__iter__") else None
+    path = getattr(getattr(getattr(first, "auto_model", None), "config", None), "name_or_path", "")
+    return "/".join(PurePath(path).parts[-2:])
+
+
 def _dimensions_of(source: Any) -> int | None:
     value = getattr(source, "dimensions", None)
-    if callable(getattr(source, "get_sentence_embedding_dimension", None)):
-        value = source.get_sentence_embedding_dimension()
+    for method in ("get_sentence_embedding_dimension", "get_embedding_dimension"):
+        value = getattr(source, method)() if hasattr(source, method) else value
     return value if isinstance(value, int) else None
 
 

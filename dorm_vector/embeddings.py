@@ -10,21 +10,22 @@ from typing import Any
 from dorm.expressions import F
 from dorm.fields import CharField
 
-from .djanorm.embedding import embedding_fields, fill_on_save, hash_name, reembedded
+from .djanorm.embedding import embedding_fields, fill_on_save, hash_name
+from .djanorm.embedding_work import Steps, adrive, drive
+from .djanorm.models import field_names
+from .djanorm.reembedding import Progress, reembedded
 from .embedders import Embedder, as_embedder
 from .exceptions import EmbeddingError
 from .fields import VectorField
-
-Progress = Callable[[int, int], Any]
 
 
 class EmbeddingField(VectorField):
     """Store the embedding of the model's own text, made by ``embedder`` whenever a row is saved with another text.
 
-    ``source`` is a field name, several (joined by blank lines), or a function of the instance. ``embedder`` is what
-    ``as_embedder`` takes. Beside it stands ``<name>_hash``, which knows the text and the model of the vector. A vector
-    that you assign yourself to a new row is kept until its text changes. Rows without text have none. ``batch_size``
-    texts are embedded at a time. Neither source nor embedder is part of the schema.
+    ``source`` names a field or a property, several (joined by blank lines), or is a function of the instance.
+    ``embedder`` is what ``as_embedder`` takes. Beside it stands ``<name>_hash``, which knows the text and the model of
+    the vector. A vector that you give a new row is kept until its text changes. Rows without text have none.
+    ``batch_size`` texts are embedded at a time. Neither source nor embedder is part of the schema.
     """
 
     def __init__(
@@ -72,8 +73,20 @@ class EmbeddingField(VectorField):
 
     def reads(self, names: Collection[str]) -> bool:
         """Tell whether the text may come from one of these fields."""
-        sources = [self.source] if isinstance(self.source, str) else self.source
-        return callable(sources) or any(name in names for name in sources)
+        sources = self._source_fields()
+        return sources is None or not sources.isdisjoint(names)
+
+    def is_told_by(self, names: Collection[str]) -> bool:
+        """Tell whether these fields are all that the text comes from."""
+        sources = self._source_fields()
+        return sources is not None and sources <= set(names)
+
+    def _source_fields(self) -> set[str] | None:
+        """Return the names of the fields that the text comes from; None where a function or a property makes it."""
+        if callable(self.source):
+            return None
+        sources = {self.source} if isinstance(self.source, str) else set(self.source)
+        return sources if sources <= set(field_names(self.model)) else None
 
     def hash(self, text: str) -> str:
         """Return what is recorded of a text and the model that embeds it."""
@@ -117,29 +130,17 @@ def reembed(
     at a time, in the order of their keys: what stops, goes on where it was when called again. ``progress(done, total)``
     is called after each batch.
     """
-    steps, answer = _reembedding(queryset, field, batch_size), None
-    while True:
-        try:
-            what, about = steps.send(answer)
-        except StopIteration as end:
-            return int(end.value)
-        answer = _WORK[what](about) if what in _WORK else progress and progress(*about)
+    return int(drive(_reembedding(queryset, field, batch_size, progress)))
 
 
 async def areembed(
     queryset: Any, field: str | None = None, *, batch_size: int | None = None, progress: Progress | None = None
 ) -> int:
     """Do what ``reembed`` does, without blocking the event loop."""
-    steps, answer = _reembedding(queryset, field, batch_size), None
-    while True:
-        try:
-            what, about = steps.send(answer)
-        except StopIteration as end:
-            return int(end.value)
-        answer = await _ASYNC_WORK[what](about) if what in _ASYNC_WORK else progress and progress(*about)
+    return int(await adrive(_reembedding(queryset, field, batch_size, progress)))
 
 
-def _reembedding(queryset: Any, name: str | None, batch_size: int | None) -> Any:
+def _reembedding(queryset: Any, name: str | None, batch_size: int | None, progress: Progress | None) -> Steps:
     fields = {field.name: field for field in embedding_fields(queryset.model)}
     if name not in fields and (name is not None or len(fields) != 1):
         there = f"It has {', '.join(fields)}." if fields else "It has none."
@@ -148,22 +149,4 @@ def _reembedding(queryset: Any, name: str | None, batch_size: int | None) -> Any
     size = field.batch_size if batch_size is None else batch_size
     if size < 1:
         raise ValueError(f"reembed(batch_size={batch_size!r}): want at least 1.")
-    return reembedded(queryset, field, size)
-
-
-async def _arows(queryset: Any) -> list[Any]:
-    return list(await queryset)
-
-
-_WORK: dict[str, Callable[[Any], Any]] = {
-    "count": lambda queryset: queryset.count(),
-    "rows": list,
-    "embed": lambda request: request[0].embed_documents(request[1]),
-    "write": lambda rows: rows[0].bulk_update(*rows[1:]),
-}
-_ASYNC_WORK: dict[str, Callable[[Any], Any]] = {
-    "count": lambda queryset: queryset.acount(),
-    "rows": _arows,
-    "embed": lambda request: request[0].aembed_documents(request[1]),
-    "write": lambda rows: rows[0].abulk_update(*rows[1:]),
-}
+    return reembedded(queryset, field, size, progress)

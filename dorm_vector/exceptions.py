@@ -65,3 +65,7 @@ class EmbeddingError(VectorError, ValueError):
 
 class IndexMissed(UserWarning):
     """A slice of ``nearest()`` by a distance that no index of its field is for: it reads every row."""
+
+
+class StaleEmbedding(UserWarning):
+    """A queryset's ``update()`` that may have left rows with the vector of a text that they have no more."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dorm.expressions import F
 from dorm.models import Model
 
-from .djanorm.embedding import EmbeddingQueries
+from .djanorm.embedding_queries import EmbeddingQueries
 from .djanorm.models import indexes_of, primary_key, vector_field
 from .djanorm.search_targets import holder_of, require_known, what_is_called
 from .djanorm.searching import (

