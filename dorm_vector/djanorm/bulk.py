@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +26,8 @@ from .steps import Copy, Execute, Many, RawConnection, Script, Steps, Write, aru
 
 _STAGING = "dorm_vector_load"
 _MAX_PARAMETERS = 60_000
+# MySQL and MariaDB take 16 MB in a statement, where an escaped byte is two.
+_MAX_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,9 @@ class Values(Executemany):
     """INSERT statements of many rows."""
 
     def write(self, batch: Batch) -> Steps[int]:
-        rows, changed = list(batch.rows()), 0
-        most = max(1, _MAX_PARAMETERS // len(batch.columns))
-        for at in range(0, len(rows), most):
-            changed += yield from self._insert(rows[at : at + most])
+        changed = 0
+        for rows in _portions(batch.rows(), _MAX_PARAMETERS // len(batch.columns)):
+            changed += yield from self._insert(rows)
         # An overwritten row counts twice on MySQL and MariaDB.
         return len(batch) if self.load.on_conflict == "update" else changed
 
@@ -113,6 +114,21 @@ class Values(Executemany):
         sql = f"{self.load.into} VALUES {', '.join([row] * len(rows))}{self.load.conflict}"
         changed = yield Write(sql, [value for values in rows for value in values])
         return int(changed)
+
+
+def _portions(rows: Iterable[tuple[Any, ...]], most: int) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the rows by no more than ``most``, and by no more bytes than a statement may have."""
+    portion: list[tuple[Any, ...]] = []
+    size = 0
+    for row in rows:
+        weight = sum(len(value) for value in row if isinstance(value, (bytes, str)))
+        if portion and (len(portion) >= most or size + weight > _MAX_BYTES):
+            yield portion
+            portion, size = [], 0
+        portion.append(row)
+        size += weight
+    if portion:
+        yield portion
 
 
 class Copying(Executemany):

@@ -13,7 +13,7 @@ from dorm.db.connection import get_connection, reset_connections
 from dorm.functions import Coalesce
 from dorm.transaction import aatomic, atomic
 
-from dorm_vector import CosineDistance, L2Distance
+from dorm_vector import CosineDistance, L2Distance, abulk_load, bulk_load
 from tests.databases import Database
 from tests.models import MODELS, Author, Chunk, Document
 
@@ -55,6 +55,15 @@ def ranked(alias: str) -> Any:
 
 def float32(vector: list[float] | None) -> Any:
     return None if vector is None else pytest.approx(vector, rel=1e-7)
+
+
+async def test_a_load_goes_where_it_is_told(aliases: list[str]) -> None:
+    for alias in aliases:
+        assert bulk_load(Author, [{"name": alias}], using=alias) == 1
+        assert await abulk_load(Author, [{"name": f"async {alias}"}], using=alias) == 1
+    for alias in aliases:
+        names = Author.objects.using(alias).order_by("pk").values_list("name", flat=True)
+        assert list(names) == [alias, f"async {alias}"]
 
 
 def test_each_answers_for_itself(documents: list[str]) -> None:
