@@ -97,6 +97,6 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure, and print one JSON line per case: nox -s bench -- --help."""
-    session.install("-e", ".[dev]")
+    """Measure every database, and write docs/benchmarks.md: nox -s bench -- --help."""
+    session.install("-e", ".[benchmarks]")
     session.run("python", "-m", "benchmarks.run", *session.posargs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import dorm
@@ -15,10 +15,13 @@ from benchmarks import bare, models
 from benchmarks.data import Data, Floats
 from benchmarks.measuring import Contestant
 from benchmarks.models import APP
+from benchmarks.sizes import Sizes
 from dorm_vector import CosineDistance, VectorExtension, bulk_load
 from dorm_vector.dialects import Dialect, dialect_for
 
 COUNT = 10
+SHARES = ((100, "50 %"), (10, "5 %"), (1, "0.5 %"))
+"""What passes the filter ``part < n``."""
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Bench:
     settings: dict[str, Any]
     data: Data
     quick: bool
+    sizes: Sizes = field(default_factory=Sizes)
     bare: Any = None
 
     def __enter__(self) -> Self:
@@ -51,6 +55,13 @@ class Bench:
     def dialect(self) -> Dialect:
         return dialect_for(get_connection())
 
+    def first(self, rows: int) -> Bench:
+        """Return the same, over the first rows of the data."""
+        return self.over(self.data.first(rows))
+
+    def over(self, data: Data) -> Bench:
+        return replace(self, data=data)
+
     def rounds(self, many: int) -> int:
         return min(many, 3) if self.quick else many
 
@@ -65,14 +76,13 @@ class Bench:
             for operation in MigrationAutodetector(ProjectState(), state).changes()[APP]:
                 operation.database_forwards(APP, connection, ProjectState(), state)
 
-    def filled(self, data: Data | None = None, *, indexed: bool = False) -> Any:
+    def filled(self, *, indexed: bool = False) -> Any:
         """Return a model whose table holds the data."""
-        data = data or self.data
-        model = models.item(data.dimensions, indexed=indexed)
+        model = models.item(self.data.dimensions, indexed=indexed)
         if not get_connection().table_exists(model._meta.db_table):
             self.create(model)
         self.drop_rows(model)
-        bulk_load(model, data.columns(), defer_indexes=indexed)
+        bulk_load(model, self.data.columns(), defer_indexes=indexed)
         self.settle(model)
         return model
 
@@ -111,5 +121,5 @@ class Bench:
 
         return Contestant(name, work, recall=self.judge(below))
 
-    def judge(self, below: int = 200, data: Data | None = None) -> Any:
-        return lambda number, found: (data or self.data).recall(self.query(number), found, below)
+    def judge(self, below: int = 200) -> Any:
+        return lambda number, found: self.data.recall(self.query(number), found, below)

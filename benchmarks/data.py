@@ -12,16 +12,15 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 SEED = 20_260
-CLUSTERS, SPREAD = 400, 0.045
+ROWS, CLUSTERS, SPREAD = 40_000, 400, 0.045
 
 
 @dataclass(frozen=True)
 class Data:
-    """Unit vectors, queries that are not among them, and where they come from."""
+    """Unit vectors, and queries that are not among them."""
 
     vectors: Floats
     queries: Floats
-    origin: str
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -43,7 +42,7 @@ class Data:
         return {"id": self.ids, "part": self.parts, "embedding": self.vectors}
 
     def first(self, count: int) -> Data:
-        return Data(self.vectors[:count], self.queries, self.origin)
+        return Data(self.vectors[:count], self.queries)
 
     @cached_property
     def _parts(self) -> npt.NDArray[np.int64]:
@@ -60,12 +59,20 @@ class Data:
         return len(self.nearest(query, len(found), below) & set(found)) / len(found) if found else 0.0
 
 
-def load(folder: Path | None) -> Data:
-    """Read ``embeddings.npy`` and ``queries.npy`` of the folder; without one, make 40,000 x 384."""
+def load(folder: Path | None, rows: int = ROWS) -> Data:
+    """Read ``embeddings.npy`` and ``queries.npy`` of the folder; without one, make vectors of 384 dimensions."""
     if folder is None:
-        return synthetic(40_000, 384)
+        return synthetic(rows, 384)
     vectors, queries = (_unit(np.load(folder / f"{name}.npy").astype(np.float32)) for name in ("embeddings", "queries"))
-    return Data(vectors, queries, f"real embeddings, {len(vectors):,} x {vectors.shape[1]}")
+    return Data(vectors, queries).first(rows)
+
+
+def origin(folder: Path | None) -> str:
+    """Say what ``load`` gives, without loading it."""
+    if folder is None:
+        return f"seeded clusters, {ROWS:,} x 384"
+    rows, dimensions = np.load(folder / "embeddings.npy", mmap_mode="r").shape
+    return f"real embeddings, {rows:,} x {dimensions}; seeded clusters where it says so"
 
 
 def synthetic(count: int, dimensions: int, queries: int = 200) -> Data:
@@ -79,7 +86,7 @@ def synthetic(count: int, dimensions: int, queries: int = 200) -> Data:
         part = chosen[start : start + 50_000]
         noise = generator.standard_normal((len(part), dimensions), np.float32)
         made[start : start + 50_000] = _unit(centres[part] + SPREAD * noise)
-    return Data(made[:count], made[count:], f"seeded clusters, {count:,} x {dimensions}")
+    return Data(made[:count], made[count:])
 
 
 def _unit(vectors: Floats) -> Floats:

@@ -14,6 +14,7 @@ PACKAGES = (
     "numpy",
     "psycopg",
     "PyMySQL",
+    "libsql",
     "pyturso",
     "sqlite-vec",
     "pgvector",

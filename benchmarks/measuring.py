@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,26 @@ class Contestant:
 
 
 @dataclass(frozen=True)
+class Aim:
+    """The time that a contestant is to take at most: ``ratio`` times that of another, and ``seconds`` more."""
+
+    contestant: str
+    ratio: float = 1.0
+    seconds: float = 0.0
+    than: str = ""
+    """The other one; the first of the group unless named."""
+
+    def __str__(self) -> str:
+        if self.seconds:
+            return f"{1e3 * self.seconds:g} ms more"
+        return f"{self.ratio:g} x" + (f" {self.than}" if self.than else "")
+
+    def is_missed(self, medians: dict[str, float]) -> bool:
+        other = medians[self.than or next(iter(medians))]
+        return medians[self.contestant] > self.ratio * other + self.seconds
+
+
+@dataclass(frozen=True)
 class Group:
     """One question: who does it how fast. The first contestant is what the others are compared with."""
 
@@ -41,6 +61,8 @@ class Group:
     rounds: int
     limits: dict[str, float] = field(default_factory=dict)
     """The greatest ratio to the first contestant that is aimed at, by contestant."""
+    aims: Iterable[Aim] = ()
+    """Other aims; those at somebody who is not there are left out."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +76,10 @@ class Result:
     seconds: float
     ratio: float
     recall: float | None
-    limit: float | None
     rounds: int
     note: str = ""
+    aims: dict[str, bool] = field(default_factory=dict)
+    """What was aimed at, and whether it was met."""
 
 
 def measure(group: Group, backend: str) -> list[Result]:
@@ -82,12 +105,17 @@ def measure(group: Group, backend: str) -> list[Result]:
             median,
             median / base,
             statistics.mean(recalls[name]) if recalls[name] else None,
-            group.limits.get(name),
             group.rounds,
             notes[name],
+            {str(aim): not aim.is_missed(medians) for aim in _aims(group, medians) if aim.contestant == name},
         )
         for name, median in medians.items()
     ]
+
+
+def _aims(group: Group, medians: dict[str, float]) -> list[Aim]:
+    aims = [*(Aim(name, ratio) for name, ratio in group.limits.items()), *group.aims]
+    return [aim for aim in aims if {aim.contestant, aim.than or aim.contestant} <= medians.keys()]
 
 
 def _timed(contestant: Contestant, number: int) -> tuple[float, Any]:

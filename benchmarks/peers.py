@@ -15,11 +15,14 @@ from benchmarks.bench import Bench
 from benchmarks.data import Data, Floats
 
 
-def of(bench: Bench, table: str) -> list[Any]:
-    """Return the peers that know this database, over the table that ours made."""
+def of(bench: Bench, table: str, *, indexed: bool = False) -> list[Any]:
+    """Return the peers that know this database, over the table that ours made; those with one of their own fill it."""
     makers = (Contrib, *BY_DATABASE.get(bench.name, ()))
-    found = (_made(maker, bench, table) for maker in makers)
-    return [peer for peer in found if peer is not None]
+    found = [peer for peer in (_made(maker, bench, table) for maker in makers) if peer is not None]
+    for peer in found:
+        if hasattr(peer, "fill"):
+            peer.fill(indexed)
+    return found
 
 
 def _made(maker: Callable[[Bench, str], Any], bench: Bench, table: str) -> Any:
@@ -201,14 +204,28 @@ class LangChain:
         from langchain_core.embeddings import DeterministicFakeEmbedding
         from langchain_postgres import PGEngine, PGVectorStore
 
-        self.data = bench.data
-        self.table = f"langchain_{table}"
+        self.filled_from, self.table = table, f"langchain_{table}"
         engine = PGEngine.from_connection_string(_url(bench.settings))
         engine.init_vectorstore_table(self.table, bench.data.dimensions, overwrite_existing=True)
         self.execute = bench.bare.execute
         self.store = PGVectorStore.create_sync(
             engine, DeterministicFakeEmbedding(size=bench.data.dimensions), self.table
         )
+
+    def fill(self, indexed: bool) -> None:
+        from langchain_postgres.v2.indexes import HNSWIndex
+
+        self.execute(
+            f'INSERT INTO "{self.table}" (langchain_id, content, embedding)'
+            f' SELECT gen_random_uuid(), id::text, embedding FROM "{self.filled_from}"'
+        )
+        if indexed:
+            self.store.apply_vector_index(HNSWIndex(m=16, ef_construction=64))
+        self.execute(f'VACUUM ANALYZE "{self.table}"')
+
+    def nearest(self, query: Floats, count: int) -> list[int]:
+        found = self.store.similarity_search_with_score_by_vector(query.tolist(), count)
+        return [int(document.page_content) for document, _distance in found]
 
     def make(self, data: Data) -> None:
         self.execute(f'TRUNCATE "{self.table}"')

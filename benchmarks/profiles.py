@@ -23,7 +23,7 @@ and once as users read it, NULL for a zero vector.
 
 def of(bench: Bench) -> str:
     """Return a table of the parts of one search of few rows, so that the server's part is small."""
-    model = bench.filled(bench.data.first(1_000))
+    model = bench.first(1_000).filled()
     table = model._meta.db_table
     query = bench.query(0)
 

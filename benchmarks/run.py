@@ -1,75 +1,97 @@
-"""Measure everything: python -m benchmarks.run [--quick] [--backend NAME] [--case NAME] [--data DIR]."""
+"""Measure everything: python -m benchmarks.run [--quick] [--backend NAME] [--case NAME] [--data DIR].
+
+Each database is measured in a process of its own, so that one which crashes loses nothing of the others. The page and
+the JSON are written anew after each; the exit code is 1 where something failed.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
-import logging
+import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict
+import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import backends
-from benchmarks import bare, cases, machine, profiles, tables
-from benchmarks.bench import Bench
-from benchmarks.data import SEED, Data, load
-from benchmarks.measuring import Result, measure
+from benchmarks import bare, cases, machine, tables
+from benchmarks.data import SEED, origin
+from benchmarks.measuring import Result
 
-EVERYWHERE = ("sqlite", "postgresql")
+ORDER = ("postgresql", "sqlite", "libsql", "mariadb", "turso", "mysql")
 
 
 def main() -> int:
     options = parsed()
-    logging.disable(logging.WARNING)
-    data = load(options.data)
+    about = {**machine.described(), "commit": machine.commit(), "data": origin(options.data), "seed": str(SEED)}
     if options.quick:
-        data = data.first(5_000)
-    about: dict[str, Any] = {**machine.described(), "commit": machine.commit(), "data": data.origin, "seed": str(SEED)}
-    about["servers"] = {}
-    results: list[Result] = []
-    profiled: list[str] = []
-    for name in options.backend or EVERYWHERE:
-        with backends.get(name).start() as running:
-            for result in measured(running, data, options, about, profiled):
-                results.append(result)
-                write(options.out, results, about, "\n".join(profiled))
-    write(options.out, results, about, "\n".join(profiled))
+        about["size"] = "a quick run of few rows and rounds, which says only that everything runs"
+    # What cannot be written is known before hours of measuring, not after them.
+    write(options.out, about, {})
+    databases: dict[str, dict[str, Any]] = {}
+    for name in options.backend or ORDER:
+        databases[name] = measured(name, options)
+        write(options.out, about, databases)
     print(f"written: {options.out / 'benchmarks.json'}, {options.out / 'benchmarks.md'}")
-    return 0
+    failures = [f"{name}, {case}: {error}" for name, found in databases.items() for case, error in found["failures"]]
+    print("\n".join(["failed:", *failures]) if failures else "nothing failed")
+    return 1 if failures else 0
 
 
-def measured(running: Any, data: Data, options: Any, about: dict[str, Any], profiled: list[str]) -> Iterator[Result]:
-    """Run the cases on one server, and print each group as it is done."""
-    for case in options.case or cases.names():
-        with Bench(running, running.new_database(), data, options.quick) as bench:
-            about["servers"][running.name] = bench.bare.version()
-            for group in cases.get(case).groups(bench):
-                results = measure(group, running.name)
-                print(f"\n{running.title}\n{tables.table(results)}", flush=True)
-                yield from results
-    if not options.no_profile:
-        with Bench(running, running.new_database(), data, options.quick) as bench:
-            profiled.append(profiles.of(bench))
+def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Measure one database in its own process, and return what that one wrote, as far as it came."""
+    backend = backends.get(name)
+    found: dict[str, Any] = {"title": backend.title, "how": "", "server": "", "failures": [], "profile": ""}
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="dorm-vector-") as folder:
+        part = Path(folder) / "part.json"
+        command = [sys.executable, "-m", "benchmarks.one", name, str(part), *passed_on(options)]
+        try:
+            ended = subprocess.run(command, check=False, timeout=60 * options.minutes).returncode
+            trouble = f"its process ended with {ended}" if ended else ""
+        except subprocess.TimeoutExpired:
+            trouble = f"it took more than {options.minutes} minutes"
+        found |= json.loads(part.read_text()) if part.exists() else {"results": []}
+    if trouble:
+        found["failures"].append(["its process", trouble])
+    results = [Result(**result) for result in found["results"]]
+    return {**found, "results": results, "minutes": (time.monotonic() - start) / 60}
 
 
-def write(folder: Path, results: list[Result], about: dict[str, Any], profiled: str) -> None:
+def passed_on(options: argparse.Namespace) -> list[str]:
+    arguments = [f"--case={case}" for case in options.case or ()]
+    arguments += [f"--data={options.data}"] if options.data else []
+    return arguments + [flag for flag in ("--quick", "--no-profile") if getattr(options, flag[2:].replace("-", "_"))]
+
+
+def write(folder: Path, about: dict[str, Any], databases: dict[str, dict[str, Any]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    found = {"about": about, "results": [asdict(result) for result in results]}
-    (folder / "benchmarks.json").write_text(json.dumps(found, indent=1) + "\n")
-    (folder / "benchmarks.md").write_text(tables.document(results, about, profiled))
+    plain = {
+        name: {**found, "results": [vars(result) for result in found["results"]]} for name, found in databases.items()
+    }
+    (folder / "benchmarks.json").write_text(json.dumps({"about": about, "databases": plain}, indent=1) + "\n")
+    (folder / "benchmarks.md").write_text(tables.document(about, databases))
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """Return what the run and each of its processes are told alike."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--quick", action="store_true", help="few rows and three rounds: does it run?")
+    made.add_argument("--case", action="append", choices=cases.names(), help="repeatable; all of them")
+    made.add_argument("--data", type=Path, help="folder with embeddings.npy and queries.npy; else seeded clusters")
+    made.add_argument("--no-profile", action="store_true", help="leave out where the time goes")
+    return made
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="5,000 rows and three rounds: does it run?")
-    parser.add_argument("--backend", action="append", choices=bare.names(), help=f"repeatable; {', '.join(EVERYWHERE)}")
-    parser.add_argument("--case", action="append", choices=cases.names(), help="repeatable; all of them")
-    parser.add_argument("--data", type=Path, help="folder with embeddings.npy and queries.npy; else seeded clusters")
-    parser.add_argument("--out", type=Path, default=Path("docs"), help="where the JSON and the page are written")
-    parser.add_argument("--no-profile", action="store_true", help="leave out where the time goes")
-    return parser.parse_args()
+    made = parser(__doc__ or "")
+    made.prog = "python -m benchmarks.run"
+    made.add_argument("--backend", action="append", choices=bare.names(), help="repeatable; all of them")
+    made.add_argument("--out", type=Path, default=Path("docs"), help="where the JSON and the page are written")
+    made.add_argument("--minutes", type=float, default=20, help="the most that one database may take")
+    return made.parse_args()
 
 
 if __name__ == "__main__":

@@ -12,32 +12,38 @@ INTRODUCTION = """# Benchmarks
 
 <!-- Written by `python -m benchmarks.run`: change the benchmark, not this page. -->
 
-Medians of one run, in which the contestants took turns.
+Medians of one run, in which the contestants took turns, on one server with one configuration for all of them.
 A ratio is to the first line of its table; one that misses its aim is marked **✗**.
 Recall is the share of the exact neighbours found, beside every search.
+Where an aim is missed, the last table of the database shows where the time goes.
 
-Run it yourself: `pip install -e ".[dev,benchmarks]"`, then `python -m benchmarks.run`.
+Run it yourself: `pip install -e ".[benchmarks]" && python -m benchmarks.run`.
 """
+OURS = ("dorm_vector", "bulk_load", "to_matrix", "nearest(", "import dorm, dorm_vector", "AddIndex")
+BARE = ("bare", "import dorm", "numpy", "exact")
 
 
-def document(results: list[Result], about: dict[str, Any], profiles: str) -> str:
-    """Return the whole page."""
-    parts = [INTRODUCTION, *_about(about)]
-    for backend, of_backend in groupby(results, lambda result: result.backend):
-        parts.append(f"## {about['servers'][backend]}\n")
-        parts += [table(list(of_group)) for _title, of_group in groupby(of_backend, lambda result: result.group)]
-    return "\n".join([*parts, profiles]).rstrip() + "\n"
+def document(about: dict[str, Any], databases: dict[str, dict[str, Any]]) -> str:
+    """Return the whole page; ``databases`` has what was found on each, by name."""
+    results = [result for found in databases.values() for result in found["results"]]
+    parts = [INTRODUCTION, *_about(about, databases), *_failures(databases), *_aims(results, databases)]
+    parts += _losses(results, databases)
+    for found in databases.values():
+        parts.append(f"## {found['server'] or found['title']}\n")
+        parts += [table(list(group)) for _title, group in groupby(found["results"], lambda result: result.group)]
+        parts.append(found["profile"])
+    return "\n".join(parts).rstrip() + "\n"
 
 
 def table(results: list[Result]) -> str:
     """Return the table of one group."""
-    head = f"### {results[0].group[0].upper()}{results[0].group[1:]}\n\n| | median | ratio | aim | recall | |\n"
+    head = f"### {_sentence(results[0].group)}\n\n| | median | ratio | aim | recall | |\n"
     return head + "|---|--:|--:|--:|--:|---|\n" + "\n".join(map(_line, results)) + "\n"
 
 
 def _line(result: Result) -> str:
-    aim = f"{result.limit:g}" if result.limit else ""
-    missed = " **✗**" if result.limit and result.ratio > result.limit else ""
+    aim = ", ".join(result.aims)
+    missed = "" if all(result.aims.values()) else " **✗**"
     recall = "" if result.recall is None else f"{result.recall:.3f}"
     ratio = f"{result.ratio:.2f}{missed}"
     return f"| {result.contestant} | {duration(result.seconds)} | {ratio} | {aim} | {recall} | {result.note} |"
@@ -47,9 +53,57 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1e3:.2f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
-def _about(about: dict[str, Any]) -> Iterator[str]:
+def _sentence(text: str) -> str:
+    return text if "_" in text.partition(" ")[0] else text[0].upper() + text[1:]
+
+
+def _about(about: dict[str, Any], databases: dict[str, dict[str, Any]]) -> Iterator[str]:
     yield "| | |\n|---|---|"
     for name, value in about.items():
-        if isinstance(value, str):
-            yield f"| {name} | {value} |"
+        yield f"| {name} | {value} |"
+    for found in databases.values():
+        yield f"| {found['title']} | {found['how']}; {found['minutes']:.1f} minutes |"
     yield ""
+
+
+def _failures(databases: dict[str, dict[str, Any]]) -> Iterator[str]:
+    failures = [(found["title"], *failure) for found in databases.values() for failure in found["failures"]]
+    if failures:
+        yield "## What failed\n"
+        yield from (f"- **{title}, {case}**: `{error}`" for title, case, error in failures)
+        yield ""
+
+
+def _aims(results: list[Result], databases: dict[str, dict[str, Any]]) -> Iterator[str]:
+    aimed = [(result, aim, is_met) for result in results for aim, is_met in result.aims.items()]
+    if not aimed:
+        return
+    met = sum(is_met for _result, _aim, is_met in aimed)
+    yield f"## What was aimed at\n\n{met} of {len(aimed)} aims were met.\n"
+    yield "| database | work | who | aim | ratio | |\n|---|---|---|--:|--:|---|"
+    for result, aim, is_met in aimed:
+        where, mark = databases[result.backend]["title"], "met" if is_met else "**✗**"
+        yield f"| {where} | {result.group} | {result.contestant} | {aim} | {result.ratio:.2f} | {mark} |"
+    yield ""
+
+
+def _losses(results: list[Result], databases: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Say where another library was quicker than the best of ours, and found as much."""
+    lost = [
+        f"- {databases[of_one[0].backend]['title']}, {title}: {other.contestant} took {duration(other.seconds)},"
+        f" {best.contestant} {duration(best.seconds)}."
+        for (_backend, title), group in groupby(results, lambda result: (result.backend, result.group))
+        for of_one in [list(group)]
+        for best in sorted((each for each in of_one if _is_ours(each)), key=lambda each: each.seconds)[:1]
+        for other in of_one
+        if not _is_ours(other) and not other.contestant.startswith(BARE)
+        if other.seconds < best.seconds and (other.recall or 0) >= (best.recall or 0)
+    ]
+    if lost:
+        yield "## Where another library was quicker\n"
+        yield from lost
+        yield ""
+
+
+def _is_ours(result: Result) -> bool:
+    return result.contestant.startswith(OURS)

@@ -70,5 +70,8 @@ class Bare:
         sql = f'SELECT id, embedding, {self.distance} AS d FROM "{table}"{where} ORDER BY d LIMIT {count}'
         return [(row[0], np.frombuffer(row[1], np.float32), row[2]) for row in self.execute(sql, query.tobytes())]
 
+    def build(self, table: str, name: str) -> None:
+        self.execute(f'CREATE VECTOR INDEX "{name}" ON "{table}" (embedding) M=16 DISTANCE=cosine')
+
     def close(self) -> None:
         self.connection.close()

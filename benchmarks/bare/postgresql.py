@@ -68,6 +68,10 @@ class Bare:
             f'SELECT id, embedding, embedding <=> %b AS d FROM "{table}"{where} ORDER BY d LIMIT {count}', query
         )
 
+    def build(self, table: str, name: str) -> None:
+        parameters = "(embedding vector_cosine_ops) WITH (m = 16, ef_construction = 64)"
+        self.execute(f'CREATE INDEX "{name}" ON "{table}" USING hnsw {parameters}')
+
     def close(self) -> None:
         self.connection.close()
 

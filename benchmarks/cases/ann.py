@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks import peers
-from benchmarks.bench import COUNT, Bench
+from benchmarks.bench import COUNT, SHARES, Bench
 from benchmarks.cases.exact import searches
 from benchmarks.measuring import Contestant, Group
 from dorm_vector import CosineDistance, search_options
@@ -15,12 +15,14 @@ from dorm_vector import CosineDistance, search_options
 def groups(bench: Bench) -> Iterator[Group]:
     if not bench.dialect.is_approximate:
         return
+    bench = bench.first(bench.sizes.indexed)
     model = bench.filled(indexed=True)
     table = model._meta.db_table
-    others = [peer for peer in peers.of(bench, table) if hasattr(peer, "nearest")]
+    others = [peer for peer in peers.of(bench, table, indexed=True) if hasattr(peer, "nearest")]
+    rows = f"{len(bench.data):,} x {bench.data.dimensions}"
     yield Group(
         "ann",
-        f"HNSW k={COUNT} with vectors, {len(bench.data):,} x {bench.data.dimensions}, the server's defaults",
+        f"index search, k={COUNT} with vectors, {rows}, the server's defaults",
         [
             bench.theirs(table),
             bench.ours(model),
@@ -31,14 +33,14 @@ def groups(bench: Bench) -> Iterator[Group]:
     )
     yield Group(
         "ann",
-        f"HNSW k={COUNT} at several ef_search",
+        f"index search, k={COUNT}, {rows}, at several ef_search",
         [at_width(bench, model, width) for width in (20, 40, 80, 200)],
         bench.rounds(40),
     )
-    for below, share in ((100, "50 %"), (10, "5 %"), (1, "0.5 %")):
+    for below, share in SHARES:
         yield Group(
             "ann",
-            f"filtered k={COUNT}, {share} of the rows pass",
+            f"index search, k={COUNT}, {rows}, {share} of the rows pass",
             [
                 bench.theirs(table, below),
                 bench.ours(model, below),

@@ -16,7 +16,8 @@ from benchmarks.measuring import Contestant, Group
 def groups(bench: Bench) -> Iterator[Group]:
     if not bench.dialect.is_approximate:
         return
-    model = bench.filled(bench.data.first(10_000), indexed=True)
+    bench = bench.first(min(bench.sizes.indexed, 10_000))
+    model = bench.filled(indexed=True)
     state = ProjectState.from_apps()
     operation = (model.__name__, models.HNSW)
 
@@ -26,4 +27,6 @@ def groups(bench: Bench) -> Iterator[Group]:
     def build(_: int) -> None:
         AddIndex(*operation).database_forwards(models.APP, get_connection(), state, state)
 
-    yield Group("build", "build an HNSW index of 10,000 rows", [Contestant("AddIndex", build, drop)], bench.rounds(3))
+    rows = f"{len(bench.data):,} x {bench.data.dimensions}"
+    bare = Contestant("bare driver", lambda _: bench.bare.build(model._meta.db_table, models.HNSW.name), drop)
+    yield Group("build", f"build the index of {rows}", [bare, Contestant("AddIndex", build, drop)], bench.rounds(3))

@@ -1,4 +1,4 @@
-"""The ten nearest rows without an index."""
+"""The ten nearest rows without an index: of all, and of those that pass a filter."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks import peers
-from benchmarks.bench import COUNT, Bench
+from benchmarks.bench import COUNT, SHARES, Bench
 from benchmarks.measuring import Contestant, Group
 
 
 def groups(bench: Bench) -> Iterator[Group]:
+    bench = bench.first(bench.sizes.searched)
     model = bench.filled()
     table = model._meta.db_table
     others = [peer for peer in peers.of(bench, table) if hasattr(peer, "nearest")]
@@ -26,8 +27,14 @@ def groups(bench: Bench) -> Iterator[Group]:
             Contestant("numpy scan of a matrix in memory", in_memory(bench), recall=bench.judge()),
         ],
         bench.rounds(15),
-        {"dorm_vector": 1.1},
     )
+    for below, share in SHARES:
+        yield Group(
+            "exact",
+            f"exact k={COUNT} of {len(bench.data):,} x {bench.data.dimensions}, {share} of the rows pass",
+            [bench.theirs(table, below), bench.ours(model, below)],
+            bench.rounds(10),
+        )
 
 
 def searches(bench: Bench, peer: Any) -> Any:

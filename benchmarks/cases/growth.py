@@ -1,43 +1,30 @@
-"""What more rows, and more dimensions, cost an exact search and a load."""
+"""What more rows, and more dimensions, cost an exact search."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from benchmarks.bench import COUNT, Bench
-from benchmarks.data import Data, synthetic
-from benchmarks.measuring import Contestant, Group
-from dorm_vector import CosineDistance
+from benchmarks.data import synthetic
+from benchmarks.measuring import Group
 
-ROWS = (1_000, 10_000, 100_000)
 DIMENSIONS = (128, 384, 1_536)
 
 
 def groups(bench: Bench) -> Iterator[Group]:
-    for rows in ROWS[: 2 if bench.quick else None]:
-        yield search(bench, synthetic(rows, 384))
+    for rows in bench.sizes.growth:
+        yield search(bench.over(synthetic(rows, 384)))
     for dimensions in DIMENSIONS:
-        yield search(bench, synthetic(2_000 if bench.quick else 10_000, dimensions))
+        if (bench.sizes.wide, dimensions) not in [(rows, 384) for rows in bench.sizes.growth]:
+            yield search(bench.over(synthetic(bench.sizes.wide, dimensions)))
 
 
-def search(bench: Bench, data: Data) -> Group:
-    model = bench.filled(data)
-    table = model._meta.db_table
-
-    def bare(number: int) -> list[int]:
-        return [row[0] for row in bench.bare.nearest(table, data.queries[number % 200], COUNT)]
-
-    def ours(number: int) -> list[int]:
-        distance = CosineDistance("embedding", data.queries[number % 200])
-        return [row.pk for row in model.objects.annotate(distance=distance).order_by("distance")[:COUNT]]
-
-    def recall(number: int, found: list[int]) -> float:
-        return data.recall(data.queries[number % 200], found)
-
+def search(bench: Bench) -> Group:
+    model, data = bench.filled(), bench.data
     return Group(
         "growth",
-        f"exact k={COUNT} of {len(data):,} x {data.dimensions}",
-        [Contestant("bare driver", bare, recall=recall), Contestant("dorm_vector", ours, recall=recall)],
+        f"exact k={COUNT} of {len(data):,} x {data.dimensions}, seeded clusters",
+        [bench.theirs(model._meta.db_table), bench.ours(model)],
         bench.rounds(7),
-        {"dorm_vector": 1.1} if len(data) >= 100_000 else {},
+        {"dorm_vector": 1.1} if bench.name == "sqlite" and len(data) == 100_000 else {},
     )

@@ -1,38 +1,50 @@
-"""How much memory a load of a million rows takes on top of what the process had."""
+"""How much memory a load of many rows takes on top of what the process had; and a search of a million."""
 
 from __future__ import annotations
 
 import resource
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from benchmarks.bench import Bench
-from benchmarks.data import SEED, Floats
+from benchmarks.bench import COUNT, Bench
+from benchmarks.data import Data, synthetic
 from benchmarks.measuring import Contestant, Group
+from benchmarks.sizes import MILLION
 from dorm_vector import bulk_load
 
-DIMENSIONS = 384
+DIMENSIONS, MEGABYTES = 384, 200
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def groups(bench: Bench) -> Iterator[Group]:
-    model = bench.empty(DIMENSIONS)
-    count = 50_000 if bench.quick else 1_000_000
+    model, bench = bench.empty(DIMENSIONS), bench.over(synthetic(bench.sizes.streamed, DIMENSIONS))
+    count = len(bench.data)
 
     def load(_: int) -> float:
         before = peak(anew=True)
-        bulk_load(model, ({"id": n, "part": 0, "embedding": row} for n, row in enumerate(rows(count), 1)))
+        bulk_load(model, rows(bench.data))
         return peak() - before
 
     yield Group(
         "memory",
-        f"bulk_load {count:,} x {DIMENSIONS} from a generator",
-        [Contestant("bulk_load", load, note=lambda grown: f"{grown:.0f} MB more than before")],
+        f"bulk_load of {count:,} x {DIMENSIONS} from a generator",
+        [Contestant("bulk_load", load, note=told)],
         rounds=1,
     )
-    bench.drop_rows(model)
+    if count == MILLION:
+        bench.settle(model)
+        yield Group(
+            "memory",
+            f"exact k={COUNT} of {count:,} x {DIMENSIONS}, seeded clusters",
+            [bench.theirs(model._meta.db_table), bench.ours(model)],
+            bench.rounds(3),
+        )
+
+
+def told(grown: float) -> str:
+    mark = "" if grown < MEGABYTES else " **✗**"
+    return f"{grown:.0f} MB more than before, of {MEGABYTES} aimed at{mark}"
 
 
 def peak(*, anew: bool = False) -> float:
@@ -45,7 +57,6 @@ def peak(*, anew: bool = False) -> float:
     return int(line.split()[1]) / 1024
 
 
-def rows(count: int) -> Iterator[Floats]:
-    generator = np.random.default_rng(SEED)
-    for _ in range(0, count, 10_000):
-        yield from generator.standard_normal((10_000, DIMENSIONS), np.float32)
+def rows(data: Data) -> Iterator[dict[str, Any]]:
+    for number, vector in enumerate(data.vectors, 1):
+        yield {"id": number, "part": 0, "embedding": vector}

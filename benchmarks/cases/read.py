@@ -14,6 +14,7 @@ from dorm_vector import to_matrix
 
 
 def groups(bench: Bench) -> Iterator[Group]:
+    bench = bench.first(bench.sizes.loaded)
     model = bench.filled()
     table = model._meta.db_table
 

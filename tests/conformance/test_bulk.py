@@ -309,9 +309,9 @@ async def test_so_they_are_on_async(db: Database) -> None:
     assert db.dialect.uses_index(nearest.explain(), INDEX) is has_indexes
     with pytest.raises(InvalidVector):
         await abulk_load(Package, [{"section": "s", "embedding": [float("nan")] * 16}], defer_indexes=True)
+    twice = {"id": [-1, -1], "section": ["s"] * 2, "embedding": matrix[:2]}
     with pytest.raises(IntegrityError):
-        load = {"id": [-1, -1], "section": ["s"] * 2, "embedding": matrix[:2]}
-        await abulk_load(Package, load, defer_indexes=True)
+        await abulk_load(Package, twice, defer_indexes=True)
     assert db.dialect.uses_index(nearest.explain(), INDEX) is has_indexes
 
 
