@@ -108,15 +108,31 @@ class VectorDistance(Expression):
             return None
         return where.dialect.index_search(self.metric, left, right, dimensions)
 
+    def as_measured_once(self, table_alias: str | None = None, **context: Any) -> tuple[SQL, str] | None:
+        """Return what ORDER BY sorts by, and the template that makes the distance of it; None where there is none."""
+        where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
+        if self.vector is None:
+            return None
+        left, right, dimensions = self._operands(where)
+        if self._as_ranked(where, left, right) != (left, right):
+            # An index of halves sorts by the distance of those.
+            return None
+        return where.dialect.rank(self.metric, left, right, dimensions), where.dialect.shown(self.metric)
+
     def _compile(self, table_alias: str | None, context: dict[str, Any], *, ranking: bool) -> SQL:
         where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
         if self.vector is None:
             return where.dialect.null_distance, []
         left, right, dimensions = self._operands(where)
-        if ranking and isinstance(self.field_path, str):
-            left, right = as_indexed(self.metric, where.field(self.field_path), where, left, right)
+        if ranking:
+            left, right = self._as_ranked(where, left, right)
         write = where.dialect.rank if ranking else where.dialect.distance
         return write(self.metric, left, right, dimensions)
+
+    def _as_ranked(self, where: Scope, left: Operand, right: Operand) -> tuple[Operand, Operand]:
+        if not isinstance(self.field_path, str):
+            return left, right
+        return as_indexed(self.metric, where.field(self.field_path), where, left, right)
 
     def _operands(self, where: Scope) -> tuple[Operand, Operand, int]:
         shape = vector_shape_of(self.field_path, where) or Shape(Element.FLOAT32, None, path_of(self.field_path))

@@ -47,6 +47,8 @@ class Distance:
     value: str
     rank: str = ""
     constant: str = ""
+    shown: str = "{rank}"
+    """Makes ``value`` of a ``{rank}`` that is at hand."""
     indexed: str = ""
     """What ORDER BY says in a search that an index serves, where the database wants such a search said differently."""
     indexed_where: str = ""
@@ -275,6 +277,10 @@ class Dialect:
         """Return the distance as ORDER BY wants it, so that an index can serve it."""
         spelled = self._supported(metric)
         return self._measure(spelled.rank or spelled.against(right), left, right, dimensions)
+
+    def shown(self, metric: Metric) -> str:
+        """Return the template that makes the distance that users read of its ``{rank}``."""
+        return self._supported(metric).shown
 
     def index_search(self, metric: Metric, left: Operand, right: Operand, dimensions: int) -> tuple[SQL, SQL]:
         """Return what ORDER BY and WHERE say in a search that an index serves."""

@@ -86,7 +86,9 @@ DIALECT = Dialect(
     distances={
         Metric.L2: Distance("{left} <-> {right}"),
         # <=> says NaN for a zero vector. The operator alone can be served by an index.
-        Metric.COSINE: Distance("NULLIF({left} <=> {right}, 'NaN')", rank="{left} <=> {right}"),
+        Metric.COSINE: Distance(
+            "NULLIF({left} <=> {right}, 'NaN')", rank="{left} <=> {right}", shown="NULLIF({rank}, 'NaN')"
+        ),
         Metric.INNER_PRODUCT: Distance("{left} <#> {right}"),
         Metric.L1: Distance("{left} <+> {right}"),
         Metric.HAMMING: Distance("{left} <~> {right}"),

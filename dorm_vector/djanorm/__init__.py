@@ -21,6 +21,7 @@ from . import (  # noqa: F401  # imported for the repairs they register
     mysql_drivers,
     mysql_migrations,
     negating,
+    pooling,
     rebuilding,
     repairs,
     serializing,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dorm.aggregates import Aggregate
 from dorm.queryset import QuerySet
 
 from .compiling import Names
@@ -12,6 +13,8 @@ from .repairs import repair
 
 def over_vectors(queryset: Any, expressions: dict[str, Any]) -> dict[str, Any]:
     """Return the expressions with djanorm's Avg and Sum over vectors as ours."""
+    if not any(isinstance(expression, Aggregate) for expression in expressions.values()):
+        return expressions
     from ..aggregates import of_vectors
 
     names = Names(queryset._query, queryset.model)

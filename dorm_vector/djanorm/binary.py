@@ -26,6 +26,9 @@ _ALIKE = frozenset(
 )
 
 
+_IDLE = 0  # psycopg.pq.TransactionStatus, which only psycopg can import
+
+
 class BinaryQuery(str):
     """SQL whose rows are fetched in binary."""
 
@@ -94,7 +97,7 @@ async def _async_rows(original: Any, wrapper: Any, connection: Any, sql: str, pa
 
 def _is_idle(connection: Any) -> bool:
     """Tell whether no transaction is open, and none is needed."""
-    return not connection.autocommit and connection.info.transaction_status.name == "IDLE"
+    return not connection.autocommit and connection.pgconn.transaction_status == _IDLE
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from dorm.query import SQLQuery
 from ..dialects import dialect_for
 from ..dialects.base import SQL
 
-_SORTED_BY = "_sorted_by"
+SORTED_BY = "_sorted_by"
 
 
 class Condition(Exists):
@@ -46,7 +46,7 @@ class IndexSearch:
         """Return the outermost SELECT; ``head`` is all of it that stands before ORDER BY."""
         name = query.order_by_fields[0]
         if query.annotations.get(name) is not self.expression or not query._is_projected(name):
-            name = _SORTED_BY
+            name = SORTED_BY
             head.annotations = {**head.annotations, name: self.expression}
         head.where_nodes = self.narrowed(query.where_nodes)
         sql, params = self.found(*SQLQuery.as_select(head, connection))
@@ -59,7 +59,7 @@ def index_search(query: Any, connection: Any) -> IndexSearch | None:
 
     It is a slice, by one distance alone, nearest first, from a vector that is not all zeros.
     """
-    if not dialect_for(connection).sort_found or query.limit_val is None or _is_grouped(query):
+    if not dialect_for(connection).sort_found or query.limit_val is None or is_grouped(query):
         return None
     expression = _sole_distance(query)
     if expression is None:
@@ -83,7 +83,8 @@ def _sole_distance(query: Any) -> Any:
     return distance if hasattr(distance, "as_index_search") and not descending else None
 
 
-def _is_grouped(query: Any) -> bool:
+def is_grouped(query: Any) -> bool:
+    """Tell whether the rows of the query are not those of its tables, or are locked."""
     return bool(query.distinct_flag or query.group_by_fields or query.having_nodes or query.for_update_flag) or any(
         isinstance(annotation, Aggregate) for annotation in query.annotations.values()
     )

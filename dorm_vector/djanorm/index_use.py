@@ -20,6 +20,8 @@ from .compiling import Scope, scope
 from .models import indexes_of
 
 _HALF_MAX = 65504
+# What the highest byte of a float32 below 32768 can be, of either sign.
+_SMALL = bytes(byte for byte in range(256) if byte & 0x7F <= 0x46)
 _SHORTLIST = "_shortlist"
 _WHOLE = Indexed(Element.FLOAT32, 0)
 
@@ -35,8 +37,19 @@ def as_indexed(metric: Metric, field: Any, where: Scope, left: Operand, right: O
     return found[0].of(left), found[0].of(right)
 
 
+def index_facts(query: Any, vectors: list[Any]) -> tuple[Any, ...]:
+    """Return what of the values of a query decides which index serves it, and how."""
+    indexes = query.model._meta.indexes
+    conditions = [index.condition for index in indexes if index.condition is not None]
+    implied = [implies(query, condition) for condition in conditions]
+    facts = [(any(vector), not indexes or _fits_half(vector)) for vector in vectors]
+    return (*map(id, indexes), *implied, *facts)
+
+
 def _fits_half(vector: Any) -> bool:
-    return not isinstance(vector, Vector) or max(map(abs, vector.to_list())) <= _HALF_MAX
+    if not isinstance(vector, Vector) or not vector[3::4].translate(None, _SMALL):
+        return True
+    return max(map(abs, vector.to_list())) <= _HALF_MAX
 
 
 def _serving(metric: Metric, field: Any, query: Any, dialect: Dialect) -> Iterator[Indexed]:

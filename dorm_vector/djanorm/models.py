@@ -40,9 +40,7 @@ def _has_own_objects(cls: Any) -> bool:
 
 def vector_fields(model: Any) -> list[Any]:
     """Return the model's vector fields."""
-    from ..fields import VectorField
-
-    return [field for field in model._meta.concrete_fields if isinstance(field, VectorField)]
+    return [field for field in model._meta.concrete_fields if hasattr(field, "to_vector")]
 
 
 def reads_vectors(field: Any) -> bool:

@@ -28,8 +28,7 @@ class VectorRows(QuerySet[Any]):
 
     def __init__(self, model: Any, using: str = "default") -> None:
         super().__init__(model, using)
-        self._query = VectorSQLQuery(model)
-        self._query.using = using
+        self._query = adopt(self._query, self)
 
     def _clone(self) -> Any:
         queryset: Any = super()._clone()

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from dorm.conf import settings
-from dorm.exceptions import ImproperlyConfigured
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _switched_off: ContextVar[frozenset[str]] = ContextVar("dorm_vector_repairs_off", default=frozenset())
@@ -107,11 +106,8 @@ def modules() -> set[str]:
 def is_on(name: str) -> bool:
     if name in _switched_off.get():
         return False
-    try:
-        chosen = getattr(settings, "DORM_VECTOR_REPAIRS", True)
-    except ImproperlyConfigured:
-        # A model or a queryset is made before dorm.configure(): nothing turned anything off yet.
-        return True
+    # djanorm's own look-up raises for what nobody set; and a model is made before dorm.configure().
+    chosen = vars(settings).get("DORM_VECTOR_REPAIRS", True)
     return bool(chosen) if isinstance(chosen, bool) else name in chosen
 
 

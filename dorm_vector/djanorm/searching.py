@@ -167,6 +167,8 @@ class SearchConnection:
         return streamed
 
     def _run(self, method: str, sql: str, params: Any) -> Any:
+        if not self._is_tuned():
+            return drive(self._connection, self._steps(method, sql, params, {}, nested=True))
         drive(self._connection, self._learn_version())
         assignments, nested = self._assignments(), in_transaction(self._connection)
         alone = not (assignments and self._dialect.options_of_transaction) or nested
@@ -176,6 +178,10 @@ class SearchConnection:
                 return drive(self._connection, self._steps(method, sql, params, assignments, nested))
 
         return run() if alone else with_transient_retry(run)
+
+    def _is_tuned(self) -> bool:
+        """Tell whether the search may want an option of the server to be other than it is."""
+        return self._is_ranked and bool(self._asked or self._goes_on or self._width > self._default_width())
 
     # what is sent, one step at a time, so that sync and async are one
 
@@ -251,6 +257,11 @@ class SearchConnection:
         template = dialect.option_value if name in wanted else dialect.option_at_least
         return {variable: template.format(variable=variable, value=width) for variable in option.variables}
 
+    def _default_width(self) -> float:
+        """Return how many rows the index finds where nobody says so."""
+        option = self._dialect.search_options.get(self._dialect.width_option)
+        return int(option.default) if option is not None else float("inf")
+
     def _has(self, name: str) -> bool:
         since = self._dialect.search_options[name].since
         return not since or version_numbers(_versions.get(self._connection, "")) >= version_numbers(since)
@@ -276,6 +287,8 @@ class AsyncSearchConnection(SearchConnection):
             yield row
 
     async def _run(self, method: str, sql: str, params: Any) -> Any:
+        if not self._is_tuned():
+            return await adrive(self._connection, self._steps(method, sql, params, {}, nested=True))
         await adrive(self._connection, self._learn_version())
         assignments, nested = self._assignments(), in_transaction(self._connection)
         alone = not (assignments and self._dialect.options_of_transaction) or nested

@@ -18,10 +18,12 @@ from ..exceptions import InvalidVector
 from .binary import BinaryQuery, is_plain, reads_binary
 from .compiling import compiling, current_connection
 from .index_search import IndexSearch, index_search
+from .measured_once import measured_once
 from .probing import through_an_index
 from .reading import annotation_field, as_read
 from .search_query import SearchQuery
 from .searching import announce
+from .written_once import InFilter, written
 
 _COMPARISONS = {"exact": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "in": "IN"}
 # SQL wants a column where values() asks for annotations alone; a constant keeps DISTINCT what it is.
@@ -39,6 +41,8 @@ class VectorSQLQuery(SearchQuery):
     """The dialect whose read form wraps vector columns: set in the outermost SELECT alone."""
     is_part: bool = False
     """Whether this is one SELECT of a union, whose order nobody sees."""
+    marks_filter: bool = False
+    """Whether the parameters of WHERE are to be known again among the others."""
 
     def clone(self) -> VectorSQLQuery:
         query: Any = super().clone()
@@ -48,6 +52,12 @@ class VectorSQLQuery(SearchQuery):
         return cloned
 
     # WHERE
+
+    def _compile_nodes(self, nodes: list[Any], connection: Any) -> SQL:
+        sql, params = super()._compile_nodes(nodes, connection)
+        if self.marks_filter and nodes is self.where_nodes:
+            return sql, [InFilter(position, param) for position, param in enumerate(params)]
+        return sql, params
 
     def _compile_leaf(self, field_parts: list[str], lookup: str, value: Any, connection: Any) -> SQL:
         if hasattr(value, "as_condition"):
@@ -172,16 +182,16 @@ class VectorSQLQuery(SearchQuery):
         if self.ranks():
             query = through_an_index(query, connection)
         with compiling(connection, query):
-            sql, params = query._select(connection)
+            sql, params = written(query, connection)
         if self.limit_val is not None and self.is_by_distance():
             announce(connection, self, sql)
         return sql, params
 
     def _select(self, connection: Any) -> SQL:
         """Compile the outermost SELECT: djanorm's, with our columns before and our order behind."""
-        search = index_search(self, connection)
-        if search is not None and not self.is_part:
-            return search.select(self, self._head(connection), connection)
+        way = None if self.is_part else index_search(self, connection) or measured_once(self, connection)
+        if way is not None:
+            return way.select(self, self._head(connection), connection)
         # First, so that the relations it crosses are joined when djanorm writes FROM.
         order, order_params = self._ordering(connection)
         head = self._head(connection)
@@ -192,7 +202,7 @@ class VectorSQLQuery(SearchQuery):
 
     def _head(self, connection: Any) -> VectorSQLQuery:
         head = self.clone()
-        head.joins, head._reader = self.joins, dialect_for(connection)
+        head.joins, head._reader, head.marks_filter = self.joins, dialect_for(connection), self.marks_filter
         head._is_binary = head._reader.binary_rows and not self.is_part and reads_binary(self)
         head.annotations = as_read(self, self.annotations, head._reader)
         head.order_by_fields, head.limit_val, head.offset_val, head.for_update_flag = [], None, None, False

@@ -53,7 +53,7 @@ SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE(("tests_note"."sourc
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" ORDER BY "distance" ASC LIMIT 2;
 
 -- cosine distance, on an indexed column
-SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (NULLIF("tests_package"."embedding" <=> %s::vector, 'NaN')) AS "distance" FROM "tests_package" ORDER BY ("tests_package"."embedding" <=> %s::vector) ASC LIMIT 2;
+SELECT *, NULLIF("_sorted_by", 'NaN') AS "distance" FROM (SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", ("tests_package"."embedding" <=> %s::vector) AS "_sorted_by" FROM "tests_package" ORDER BY "_sorted_by" ASC LIMIT 2) AS "found" ORDER BY "_sorted_by" ASC;
 
 -- inner product
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", ("tests_document"."embedding" <#> %s::vector) AS "distance" FROM "tests_document" ORDER BY "distance" ASC LIMIT 2;
@@ -71,27 +71,27 @@ SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "test
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" WHERE ("tests_document"."embedding" IS NOT NULL) ORDER BY "distance" ASC LIMIT 2;
 
 -- nearest, on an indexed column
-SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (NULLIF("tests_package"."embedding" <=> %s::vector, 'NaN')) AS "distance" FROM "tests_package" ORDER BY ("tests_package"."embedding" <=> %s::vector) ASC LIMIT 0;
+SELECT *, NULLIF("_sorted_by", 'NaN') AS "distance" FROM (SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", ("tests_package"."embedding" <=> %s::vector) AS "_sorted_by" FROM "tests_package" ORDER BY "_sorted_by" ASC LIMIT 0) AS "found" ORDER BY "_sorted_by" ASC;
 
 -- nearest, filtered
 SELECT extversion AS version FROM pg_extension WHERE extname = 'vector';
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('ivfflat.iterative_scan', 'relaxed_order', true);
-SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (NULLIF("tests_package"."embedding" <=> %s::vector, 'NaN')) AS "distance" FROM "tests_package" WHERE "tests_package"."section" = %s ORDER BY ("tests_package"."embedding" <=> %s::vector) ASC LIMIT 0;
+SELECT *, NULLIF("_sorted_by", 'NaN') AS "distance" FROM (SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", ("tests_package"."embedding" <=> %s::vector) AS "_sorted_by" FROM "tests_package" WHERE "tests_package"."section" = %s ORDER BY "_sorted_by" ASC LIMIT 0) AS "found" ORDER BY "_sorted_by" ASC;
 
 -- nearest, more rows than an index finds by itself
 SELECT set_config('hnsw.ef_search', greatest(nullif(current_setting('hnsw.ef_search', true), '')::int, 100)::text, true);
-SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (NULLIF("tests_package"."embedding" <=> %s::vector, 'NaN')) AS "distance" FROM "tests_package" ORDER BY ("tests_package"."embedding" <=> %s::vector) ASC LIMIT 0 OFFSET 100;
+SELECT *, NULLIF("_sorted_by", 'NaN') AS "distance" FROM (SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", ("tests_package"."embedding" <=> %s::vector) AS "_sorted_by" FROM "tests_package" ORDER BY "_sorted_by" ASC LIMIT 0 OFFSET 100) AS "found" ORDER BY "_sorted_by" ASC;
 
 -- nearest, where the index finds fewer rows than it should
-SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (NULLIF("tests_package"."embedding" <=> %s::vector, 'NaN')) AS "distance" FROM "tests_package" ORDER BY ("tests_package"."embedding" <=> %s::vector) ASC LIMIT 2;
-SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", (NULLIF("tests_package"."embedding" <=> %s::vector, 'NaN')) AS "distance" FROM "tests_package" ORDER BY ("tests_package"."embedding" <=> %s::vector) + 0 ASC LIMIT 2;
+SELECT *, NULLIF("_sorted_by", 'NaN') AS "distance" FROM (SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", ("tests_package"."embedding" <=> %s::vector) AS "_sorted_by" FROM "tests_package" ORDER BY "_sorted_by" ASC LIMIT 2) AS "found" ORDER BY "_sorted_by" ASC;
+SELECT *, NULLIF("_sorted_by", 'NaN') AS "distance" FROM (SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", ("tests_package"."embedding" <=> %s::vector) + 0 AS "_sorted_by" FROM "tests_package" ORDER BY "_sorted_by" ASC LIMIT 2) AS "found" ORDER BY "_sorted_by" ASC;
 
 -- nearest, within a distance
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" WHERE ("tests_document"."embedding" IS NOT NULL) AND (("tests_document"."embedding" <-> %s::vector) <= %s) ORDER BY "distance" ASC;
 
 -- nearest to a row
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
-SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", ("tests_document"."embedding" <-> %s::vector) AS "distance" FROM "tests_document" WHERE ("tests_document"."embedding" IS NOT NULL) AND NOT ("tests_document"."id" = %s) ORDER BY ("tests_document"."embedding" <-> %s::vector) + 0 ASC LIMIT 2;
+SELECT *, "_sorted_by" AS "distance" FROM (SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector", ("tests_document"."embedding" <-> %s::vector) + 0 AS "_sorted_by" FROM "tests_document" WHERE ("tests_document"."embedding" IS NOT NULL) AND NOT ("tests_document"."id" = %s) ORDER BY "_sorted_by" ASC LIMIT 2) AS "found" ORDER BY "_sorted_by" ASC;
 
 -- nearest, inside another query
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE "tests_document"."id" IN (SELECT * FROM (SELECT "tests_document_sub"."id" AS "pk" FROM "tests_document" AS "tests_document_sub" WHERE "tests_document_sub"."pages" = %s AND ("tests_document_sub"."embedding" IS NOT NULL) ORDER BY ("tests_document_sub"."embedding" <-> %s::vector) + 0 ASC LIMIT 2) AS "chosen") ORDER BY "tests_document"."id" ASC;

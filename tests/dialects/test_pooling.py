@@ -1,0 +1,111 @@
+"""Round trips of a search on PostgreSQL, as the driver's own trace shows them, and connections that went away."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dorm
+import pytest
+from dorm.db.connection import get_async_connection, reset_connections
+from dorm.transaction import atomic
+
+import backends
+from dorm_vector import CosineDistance
+from dorm_vector.djanorm import pooling, repairs
+from tests.databases import Database, create_tables
+from tests.models import Document
+
+ROUND_TRIP = re.compile(r"\sF\s.*\b(?:Query|Sync)\b")
+QUERY = [1.0, 0.0, 0.0]
+
+
+@pytest.fixture
+def postgresql() -> Iterator[Database]:
+    with backends.get("postgresql").start() as running:
+        database = Database(running, {**running.new_database(), "MAX_POOL_SIZE": 1})
+        database.use()
+        # One failure is one: nothing is to be tried again.
+        dorm.configure(RETRY_ATTEMPTS=1)
+        create_tables(database.connection)
+        Document.objects.create(title="a", embedding=QUERY)
+        yield database
+        dorm.configure(RETRY_ATTEMPTS=3)
+        reset_connections()
+
+
+def ranked() -> Any:
+    return Document.objects.annotate(distance=CosineDistance("embedding", QUERY)).order_by("distance")[:1]
+
+
+def pooled(database: Database) -> Any:
+    """Return the one connection of the pool."""
+    with database.connection._get_pool().connection() as connection:
+        return connection
+
+
+def round_trips(connection: Any, work: Any, trace: Path) -> int:
+    with trace.open("w+b") as file:
+        connection.pgconn.trace(file.fileno())
+        try:
+            work()
+        finally:
+            connection.pgconn.untrace()
+    return len(ROUND_TRIP.findall(trace.read_text()))
+
+
+def test_a_search_is_one_round_trip(postgresql: Database, tmp_path: Path) -> None:
+    connection = pooled(postgresql)
+    assert round_trips(connection, lambda: list(ranked()), tmp_path / "trace") == 1
+    with repairs.switched_off("check_where_in_doubt"):
+        assert round_trips(connection, lambda: list(ranked()), tmp_path / "trace") == 2
+    with repairs.switched_off("check_where_in_doubt", "binary_rows"):
+        assert round_trips(connection, lambda: list(ranked()), tmp_path / "trace") == 4, "check, BEGIN and COMMIT"
+    with atomic():
+        assert round_trips(connection, lambda: list(ranked()), tmp_path / "trace") <= 2, "BEGIN, once"
+
+
+def test_a_connection_that_was_idle_is_asked(postgresql: Database, tmp_path: Path) -> None:
+    connection = pooled(postgresql)
+    setattr(connection, pooling._LAST_GIVEN, time.monotonic() - pooling._IDLE - 1)
+    assert round_trips(connection, lambda: list(ranked()), tmp_path / "trace") == 2
+    assert round_trips(connection, lambda: list(ranked()), tmp_path / "trace") == 1
+
+
+def end(database: Database, connection: Any) -> None:
+    """Let the server end the session, and wait until its word is here."""
+    import psycopg
+
+    settings = database.settings
+    where = {"host": settings["HOST"], "port": settings["PORT"], "dbname": settings["NAME"], "user": settings["USER"]}
+    with psycopg.connect(**where, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.info.backend_pid])
+
+
+def test_a_connection_that_the_server_ended_is_replaced(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    end(postgresql, pooled(postgresql))
+    assert [row.title for row in ranked()] == ["a"]
+    end(postgresql, pooled(postgresql))
+    monkeypatch.setattr(pooling, "_has_news", lambda socket: False)
+    with pytest.raises(dorm.OperationalError):
+        list(ranked())
+
+
+def test_without_poll_every_connection_is_asked(
+    postgresql: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = pooled(postgresql)
+    monkeypatch.delattr("select.poll")
+    assert round_trips(connection, lambda: list(ranked()), tmp_path / "trace") == 2
+
+
+async def test_an_async_connection_that_the_server_ended_is_replaced(postgresql: Database, tmp_path: Path) -> None:
+    async with (await get_async_connection()._get_pool()).connection() as connection:
+        pass
+    assert [row.title async for row in ranked()] == ["a"]
+    end(postgresql, connection)
+    assert [row.title async for row in ranked()] == ["a"]
+    await get_async_connection().close()
