@@ -93,19 +93,13 @@ class Upsert(Step):
         return {"update_conflicts": True, "unique_fields": [self.key], "update_fields": list(write.fields)}
 
 
-def create_tables(*models: Any, using: str = "default") -> None:
-    """Enable vectors, and create the tables and indexes of the models as a migration does."""
-    connection, before, after = get_connection(using), ProjectState(), ProjectState()
-    creations = [_creation(model) for model in models]
-    for creation in creations:
-        creation.state_forwards("", after)
-    VectorExtension().database_forwards("", connection, before, before)
-    with connection.atomic():
-        for creation in creations:
-            creation.database_forwards("", connection, before, after)
-
-
-def _creation(model: Any) -> CreateModel:
-    meta = model._meta
+def create_table(model: Any, using: str) -> None:
+    """Enable vectors, and create the model's table as a migration does, unless it is there."""
+    meta, connection, before, after = model._meta, get_connection(using), ProjectState(), ProjectState()
     options = {"db_table": meta.db_table, "indexes": list(meta.indexes)}
-    return CreateModel(model.__name__, [(field.name, field) for field in meta.fields], options)
+    creation = CreateModel(model.__name__, [(field.name, field) for field in meta.fields], options)
+    creation.state_forwards("", after)
+    VectorExtension().database_forwards("", connection, before, before)
+    if not connection.table_exists(meta.db_table):
+        with connection.atomic():
+            creation.database_forwards("", connection, before, after)

@@ -11,7 +11,9 @@ from dorm.expressions import Q
 from ..djanorm.steps import Steps
 from .extras import required
 from .filters import from_dict
-from .rows import Asked, Found, Record, Rows, adone, done, relevance
+from .records import Asked, Found, Record, relevance
+from .rows import Rows
+from .work import adone, done
 
 with required("langchain"):
     from langchain_core.documents import Document
@@ -20,6 +22,7 @@ with required("langchain"):
 
 Filter = Mapping[str, Any] | Q
 Scored = list[tuple[Document, float]]
+_NARROWED = ("filter", "max_distance", "exact", "search_options")
 
 
 class DormVectorStore(VectorStore):
@@ -142,12 +145,15 @@ class DormVectorStore(VectorStore):
     # searches
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """Return the ``k`` documents nearest to the text, nearest first."""
-        return _documents(done(self._searching(query, k, **kwargs)))
+        """Return the ``k`` documents nearest to the text, nearest first.
+
+        ``hybrid=True``, or a dict of what ``hybrid_search`` takes besides, finds them by their words too.
+        """
+        return _documents(done(self._finding(query, k, **kwargs)))
 
     async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Do what ``similarity_search`` does."""
-        return _documents(await adone(self._searching(query, k, **kwargs)))
+        return _documents(await adone(self._finding(query, k, **kwargs)))
 
     def similarity_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> Scored:
         """Return the ``k`` documents nearest to the text, each with its distance; the smaller, the nearer."""
@@ -174,6 +180,25 @@ class DormVectorStore(VectorStore):
     ) -> Scored:
         """Do what ``similarity_search_with_score_by_vector`` does."""
         return _scored(await adone(self._rows.search(embedding, k, self._asked(**kwargs))))
+
+    def hybrid_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
+        """Return the ``k`` documents that the words and the meaning of the text find, best first.
+
+        Takes ``fusion``, ``weights``, ``candidates`` and ``rrf_constant`` as ``dorm_vector.hybrid_search`` has them.
+        """
+        return _documents(done(self._searching_both(query, k, **kwargs)))
+
+    async def ahybrid_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
+        """Do what ``hybrid_search`` does."""
+        return _documents(await adone(self._searching_both(query, k, **kwargs)))
+
+    def hybrid_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> Scored:
+        """Return the same documents, each with its fused score; the greater, the better."""
+        return _by_score(done(self._searching_both(query, k, **kwargs)))
+
+    async def ahybrid_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> Scored:
+        """Do what ``hybrid_search_with_score`` does."""
+        return _by_score(await adone(self._searching_both(query, k, **kwargs)))
 
     def max_marginal_relevance_search(
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
@@ -217,6 +242,20 @@ class DormVectorStore(VectorStore):
             raise ValueError("delete() without ids and filter would delete every row. Say delete(filter={}) for that.")
         yield from self._rows.delete(ids, from_dict(self._rows.columns, filter))
         return True
+
+    def _finding(
+        self, query: str, k: int, *, hybrid: bool | Mapping[str, Any] = False, **kwargs: Any
+    ) -> Steps[list[Found]]:
+        if hybrid is False:
+            return self._searching(query, k, **kwargs)
+        return self._searching_both(query, k, **kwargs, **({} if hybrid is True else hybrid))
+
+    def _searching_both(self, query: str, k: int, **options: Any) -> Steps[list[Found]]:
+        narrowed = {name: options.pop(name) for name in _NARROWED if name in options}
+        asked = self._asked(**narrowed)
+        vector = yield from self._rows.embedded(query)
+        found = yield from self._rows.both(query, vector, k, asked, **options)
+        return found
 
     def _searching(self, query: str, k: int, **kwargs: Any) -> Steps[list[Found]]:
         asked = self._asked(**kwargs)
@@ -263,3 +302,7 @@ def _documents(found: Iterable[Found]) -> list[Document]:
 
 def _scored(found: Iterable[Found]) -> Scored:
     return [(_document(each.record), float("nan") if each.distance is None else each.distance) for each in found]
+
+
+def _by_score(found: Iterable[Found]) -> Scored:
+    return [(_document(each.record), 0.0 if each.score is None else each.score) for each in found]

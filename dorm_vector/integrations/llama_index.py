@@ -12,7 +12,9 @@ from ..djanorm.steps import Steps
 from ..embedders import Embedder
 from .extras import required
 from .filters import all_of, from_metadata_filters, target
-from .rows import Asked, Found, Record, Rows, adone, done, relevance
+from .records import Asked, Found, Record, relevance
+from .rows import Rows
+from .work import adone, done
 
 with required("llama-index"):
     from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -143,7 +145,9 @@ class DormVectorStore(BasePydanticVectorStore):
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         """Return the nodes that the query finds, best first, with similarities from 0 to 1.
 
-        The keywords are ``max_distance``, ``exact`` and ``search_options``, as ``nearest()`` has them.
+        The keywords are ``max_distance``, ``exact`` and ``search_options``, as ``nearest()`` has them; of the mode
+        ``mmr`` also ``mmr_threshold``, and of ``hybrid`` what ``hybrid_search`` takes. The similarities of ``hybrid``
+        are fused scores, and those of ``text_search`` and ``sparse``, which are one, the database's own.
         """
         return self._result(done(self._querying(query, **kwargs)))
 
@@ -166,10 +170,12 @@ class DormVectorStore(BasePydanticVectorStore):
     def _querying(self, query: VectorStoreQuery, **options: Any) -> Steps[list[Found]]:
         if query.mode not in _MODES:
             raise ValueError(f"The mode {query.mode.value!r} is none of this store. It has {', '.join(_MODES)}.")
-        balance = options.pop("mmr_threshold", query.mmr_threshold)
-        asked = Asked(self._where(query), **options)
-        found = yield from _MODES[query.mode](self._rows, query, asked, _BALANCE if balance is None else balance)
+        tuned = {name: options.pop(name) for name in ("max_distance", "exact", "search_options") if name in options}
+        found = yield from _MODES[query.mode](self._rows, query, Asked(self._where(query), **tuned), **options)
         return found
+
+    def _similarity(self, found: Found) -> float:
+        return relevance(self._rows.metric, found.distance) if found.score is None else found.score
 
     def _where(self, query: VectorStoreQuery) -> Q | None:
         filters = from_metadata_filters(self._rows.columns, query.filters)
@@ -204,7 +210,7 @@ class DormVectorStore(BasePydanticVectorStore):
     def _result(self, found: list[Found]) -> VectorStoreQueryResult:
         return VectorStoreQueryResult(
             nodes=[_node(each.record) for each in found],
-            similarities=[relevance(self._rows.metric, each.distance) for each in found],
+            similarities=[self._similarity(each) for each in found],
             ids=[str(each.record.id) for each in found],
         )
 
@@ -235,22 +241,52 @@ def _vector(rows: Rows, query: VectorStoreQuery) -> Steps[Any]:
     return vector
 
 
-def _nearest(rows: Rows, query: VectorStoreQuery, asked: Asked, _balance: float) -> Steps[list[Found]]:
+def _nearest(rows: Rows, query: VectorStoreQuery, asked: Asked) -> Steps[list[Found]]:
     vector = yield from _vector(rows, query)
     found = yield from rows.search(vector, query.similarity_top_k, asked)
     return found
 
 
-def _diverse(rows: Rows, query: VectorStoreQuery, asked: Asked, balance: float) -> Steps[list[Found]]:
+def _diverse(
+    rows: Rows, query: VectorStoreQuery, asked: Asked, mmr_threshold: float | None = None
+) -> Steps[list[Found]]:
     vector = yield from _vector(rows, query)
-    k = query.similarity_top_k
+    k, given = query.similarity_top_k, (mmr_threshold, query.mmr_threshold)
+    balance = next((value for value in given if value is not None), _BALANCE)
     found = yield from rows.diverse(vector, k, _FETCHED * k, balance, asked)
     return found
 
 
-_MODES: dict[str, Callable[[Rows, VectorStoreQuery, Asked, float], Steps[list[Found]]]] = {
+def _of_words(rows: Rows, query: VectorStoreQuery, asked: Asked) -> Steps[list[Found]]:
+    k = query.similarity_top_k if query.sparse_top_k is None else query.sparse_top_k
+    return rows.of_words(_text(query), k, asked)
+
+
+def _of_both(rows: Rows, query: VectorStoreQuery, asked: Asked, **options: Any) -> Steps[list[Found]]:
+    """Search both ways: ``alpha`` is the weight of the vector, and each way has its own number of candidates."""
+    text = _text(query)
+    vector = yield from _vector(rows, query)
+    if query.alpha is not None:
+        options.setdefault("weights", {"text": 1 - query.alpha, "vector": query.alpha})
+    if query.sparse_top_k is not None:
+        options.setdefault("candidates", max(query.similarity_top_k, query.sparse_top_k))
+    k = query.similarity_top_k if query.hybrid_top_k is None else query.hybrid_top_k
+    found = yield from rows.both(text, vector, k, asked, **options)
+    return found
+
+
+def _text(query: VectorStoreQuery) -> str:
+    if query.query_str is None:
+        raise ValueError(f"The mode {query.mode.value!r} searches words, and needs query_str.")
+    return query.query_str
+
+
+_MODES: dict[str, Callable[..., Steps[list[Found]]]] = {
     VectorStoreQueryMode.DEFAULT.value: _nearest,
     VectorStoreQueryMode.MMR.value: _diverse,
+    VectorStoreQueryMode.HYBRID.value: _of_both,
+    VectorStoreQueryMode.TEXT_SEARCH.value: _of_words,
+    VectorStoreQueryMode.SPARSE.value: _of_words,
 }
 
 

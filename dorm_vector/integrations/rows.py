@@ -6,18 +6,16 @@ Each operation is a generator of steps, which ``done`` and ``adone`` take.
 from __future__ import annotations
 
 import json
-import math
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from dorm.exceptions import ValidationError
 from dorm.expressions import Q
 from dorm.fields import AutoField, CharField, TextField, UUIDField
 
-from ..djanorm.models import indexes_of
-from ..djanorm.steps import Step, Steps, arun, run
+from ..djanorm.models import indexes_of, text_indexes_of
+from ..djanorm.steps import Steps
 from ..djanorm.stores import Delete, Fetch, Upsert, Write, rows_of
 from ..embedders import Embedder, as_embedder
 from ..exceptions import EmbeddingError
@@ -26,76 +24,12 @@ from ..ranking import mmr
 from ..search import chosen_metric
 from .columns import columns_of
 from .filters import all_of
+from .records import Asked, Found, Record
+from .work import EmbedDocuments, EmbedQuery, SearchBoth, SearchText
 
 _DISTANCE = "document_distance"
+_PREFIX = "document_"
 _IDS_AT_ONCE = 10_000
-_Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True)
-class Record:
-    """A document as it is stored; without an id until it is."""
-
-    text: str
-    metadata: Mapping[str, Any]
-    id: str | None = None
-    vector: Any = None
-
-
-@dataclass(frozen=True)
-class Found:
-    """A document that a search found, and its distance; a search of text has none."""
-
-    record: Record
-    distance: float | None = None
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a search may be narrowed and tuned by."""
-
-    where: Q | None = None
-    max_distance: float | None = None
-    exact: bool | None = None
-    search_options: Mapping[str, int | str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class EmbedDocuments(Step):
-    """Embed texts."""
-
-    embedder: Embedder
-    texts: list[str]
-
-    def run(self, wrapper: Any) -> Any:
-        return self.embedder.embed_documents(self.texts)
-
-    async def arun(self, wrapper: Any) -> Any:
-        return await self.embedder.aembed_documents(self.texts)
-
-
-@dataclass(frozen=True)
-class EmbedQuery(Step):
-    """Embed a question."""
-
-    embedder: Embedder
-    text: str
-
-    def run(self, wrapper: Any) -> Any:
-        return self.embedder.embed_query(self.text)
-
-    async def arun(self, wrapper: Any) -> Any:
-        return await self.embedder.aembed_query(self.text)
-
-
-def done(steps: Steps[_Result]) -> _Result:
-    """Take the steps, and return what they return."""
-    return run(None, steps)
-
-
-async def adone(steps: Steps[_Result]) -> _Result:
-    """Take the steps, waiting for each."""
-    return await arun(None, steps)
 
 
 class Rows:
@@ -227,6 +161,31 @@ class Rows:
         chosen = mmr(rows, self.columns.vector.name, vector, k, balance=balance)
         return [Found(self._record(row), getattr(row, _DISTANCE)) for row in chosen]
 
+    def both(self, text: str, vector: Any, k: int, asked: Asked, **options: Any) -> Steps[list[Found]]:
+        """Return the ``k`` documents that the words of a text and a vector find, best first."""
+        if _count("k", k) == 0:
+            return []
+        options |= {"vector": vector, "field": self.columns.vector.name, "distance": self.metric, "exact": asked.exact}
+        rows = yield SearchBoth(self._for_words(asked), self._words(text, k) | options)
+        return [Found(self._record(row), row.document_vector_distance, row.document_score) for row in rows]
+
+    def of_words(self, text: str, k: int, asked: Asked) -> Steps[list[Found]]:
+        """Return the ``k`` documents that the words of a text find, best first."""
+        if _count("k", k) == 0:
+            return []
+        rows = yield SearchText(self._for_words(asked), self._words(text, k))
+        return [Found(self._record(row), None, row.document_text_score) for row in rows]
+
+    def _words(self, text: str, k: int) -> dict[str, Any]:
+        # A model with one TextIndex says itself where its words are.
+        fields = None if len(text_indexes_of(self.columns.model)) == 1 else [self.columns.text.name]
+        return {"text": text, "text_fields": fields, "limit": k, "prefix": _PREFIX}
+
+    def _for_words(self, asked: Asked) -> Any:
+        if asked.max_distance is not None:
+            raise ValueError("A search of words finds documents at any distance: max_distance is not for it.")
+        return self.narrowed(asked)
+
     def _nearest(self, vector: Any, asked: Asked) -> Any:
         return self.narrowed(asked).nearest(
             self.columns.vector.name,
@@ -308,21 +267,3 @@ def _as_json(metadata: dict[str, Any]) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         raise ValueError(f"Metadata is stored as JSON, and {metadata!r} is none: {error}.") from error
     return metadata
-
-
-_RELEVANCE: dict[Metric, Callable[[float], float]] = {
-    Metric.COSINE: lambda distance: 1 - distance,
-    Metric.INNER_PRODUCT: lambda distance: -distance,
-    Metric.JACCARD: lambda distance: 1 - distance,
-}
-
-
-def relevance(metric: Metric, distance: float | None) -> float:
-    """Return the distance as 0 to 1, the greater the nearer: the cosine or the inner product itself, else 1 / (1 + d).
-
-    Without a distance, which a zero vector has to none, it is 0.
-    """
-    if distance is None or math.isnan(distance):
-        return 0.0
-    measured = _RELEVANCE[metric](distance) if metric in _RELEVANCE else 1 / (1 + distance)
-    return min(1.0, max(0.0, measured))

@@ -7,27 +7,39 @@ from typing import Any
 
 import dorm
 
-from ..djanorm.stores import create_tables
+from ..djanorm import stores
 from ..fields import VectorField
 from ..indexes import HnswIndex
 from ..keys import TextKeyField
 from ..metrics import Metric
+from ..text_index import TextIndex
 
 
-def document_model(table: str, dimensions: int, *, distance: str = "cosine", app_label: str | None = None) -> Any:
+def document_model(
+    table: str,
+    dimensions: int,
+    *,
+    distance: str = "cosine",
+    language: str | None = "english",
+    app_label: str | None = None,
+) -> Any:
     """Return a model of documents in ``table``: ``document_id``, ``text``, ``metadata`` and an indexed ``embedding``.
 
-    The same arguments give the same model. Without ``app_label`` migrations leave the model alone, and
-    ``create_table`` creates its table; with it, the model is one of that app's, to be made in its ``models.py``.
+    ``language`` is that of the TextIndex of ``text``, for searches of words; None for no such index. The same arguments
+    give the same model. Without ``app_label`` migrations leave the model alone, and ``create_table`` creates its table;
+    with it, the model is one of that app's, to be made in its ``models.py``.
     """
-    return _model(table, dimensions, Metric(distance).value, app_label)
+    return _model(table, dimensions, Metric(distance).value, language, app_label)
 
 
 @cache
-def _model(table: str, dimensions: int, distance: str, app_label: str | None) -> Any:
+def _model(table: str, dimensions: int, distance: str, language: str | None, app_label: str | None) -> Any:
+    indexes: list[Any] = [HnswIndex(fields=["embedding"], name=f"{table}_embedding", distance=distance)]
+    if language is not None:
+        indexes.append(TextIndex(fields=["text"], name=f"{table}_text", language=language))
     meta = {
         "db_table": table,
-        "indexes": [HnswIndex(fields=["embedding"], name=f"{table}_embedding", distance=distance)],
+        "indexes": indexes,
         "managed": app_label is not None,
         **({"app_label": app_label} if app_label else {}),
     }
@@ -46,11 +58,11 @@ def _model(table: str, dimensions: int, distance: str, app_label: str | None) ->
 
 
 def create_table(model: Any, *, using: str = "default") -> Any:
-    """Enable vectors, create the model's table and indexes unless they are there, and return the model.
+    """Enable vectors, create the model's table and its indexes unless the table is there, and return the model.
 
     Runs the operations that a migration of the model would; a program with migrations does not need it.
     """
-    create_tables(model, using=using)
+    stores.create_table(model, using)
     return model
 
 

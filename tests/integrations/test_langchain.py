@@ -103,6 +103,44 @@ def test_mmr_finds_what_is_unlike(store: DormVectorStore) -> None:
     assert texts(store.as_retriever(search_type="mmr", search_kwargs={"k": 1}).invoke(QUESTION)) == [TEXTS[4]]
 
 
+@pytest.fixture
+def ready(db: Database) -> DormVectorStore:
+    """Six documents in a ready model; the vector of the last has no direction, so that it is no one's neighbour."""
+    model = create_table(document_model("ready_documents", len(WORDS)))
+    model.objects.all().delete()
+    store = DormVectorStore(model, embed)
+    store.add_texts([*TEXTS, "zambia"], [*METADATA, {}])
+    return store
+
+
+def test_words_find_what_the_vector_does_not(ready: DormVectorStore) -> None:
+    question = "cholera zambia"
+    assert "zambia" not in texts(ready.similarity_search(question, k=5))
+    found = ready.hybrid_search_with_score(question, k=5)
+    assert "zambia" in texts([document for document, _score in found])
+    scores = [score for _document, score in found]
+    assert scores == sorted(scores, reverse=True)
+    assert texts(ready.similarity_search(question, k=5, hybrid=True)) == texts([document for document, _score in found])
+    nearest = texts(ready.similarity_search(question, k=2))
+    assert texts(ready.hybrid_search(question, k=2, weights={"text": 0, "vector": 1}, fusion="weighted")) == nearest
+    only_words = ready.similarity_search("zambia", k=1, hybrid={"weights": {"text": 1, "vector": 0}})
+    assert texts(only_words) == ["zambia"]
+    retriever = ready.as_retriever(search_kwargs={"k": 9, "hybrid": True, "filter": {"year": {"$exists": True}}})
+    assert set(texts(retriever.invoke(question))) == set(TEXTS)
+    assert ready.hybrid_search(question, k=0) == []
+    with pytest.raises(ValueError, match="max_distance is not for it"):
+        ready.hybrid_search(question, max_distance=0.5)
+    with pytest.raises(TypeError, match="where"):
+        ready.hybrid_search(question, where={})
+
+
+async def test_words_find_it_without_blocking(ready: DormVectorStore) -> None:
+    found = await ready.ahybrid_search_with_score("cholera zambia", k=9)
+    assert found == ready.hybrid_search_with_score("cholera zambia", k=9)
+    assert await ready.ahybrid_search("cholera zambia", k=9) == [document for document, _score in found]
+    assert texts(await ready.as_retriever(search_kwargs={"k": 1, "hybrid": True}).ainvoke("zambia")) == ["zambia"]
+
+
 def test_writing_an_id_again_overwrites_what_the_document_says_and_nothing_else(store: DormVectorStore) -> None:
     Note.objects.filter(slug="a").update(price=9.5, urgent=True)
     assert store.add_texts(["measles at home"], [{"pages": 99}], ids=["a"]) == ["a"]

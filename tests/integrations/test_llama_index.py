@@ -26,7 +26,7 @@ from llama_index.core.vector_stores import (
     MetadataFilters,
     VectorStoreQuery,
 )
-from llama_index.core.vector_stores.types import VectorStoreQueryMode
+from llama_index.core.vector_stores.types import VectorStoreQueryMode, VectorStoreQueryResult
 
 from dorm_vector.integrations import create_table, document_model
 from dorm_vector.integrations.columns import columns_of
@@ -229,6 +229,40 @@ def test_mmr_finds_what_is_unlike(store: DormVectorStore) -> None:
     assert texts(store.query(asked(question, k=2, mode=mmr), mmr_threshold=1).nodes) == [TEXTS[4], TEXTS[0]]
 
 
+@pytest.mark.parametrize("mode", [VectorStoreQueryMode.TEXT_SEARCH, VectorStoreQueryMode.SPARSE])
+def test_words_find_alone(store: DormVectorStore, mode: VectorStoreQueryMode) -> None:
+    def found(text: str, **options: Any) -> list[str]:
+        return texts(store.query(VectorStoreQuery(query_str=text, similarity_top_k=9, mode=mode, **options)).nodes)
+
+    assert found("capital, dengue!") == [TEXTS[1]]
+    assert set(found("delta cholera")) == {TEXTS[0], TEXTS[3], TEXTS[4]}
+    assert found("cholera", filters=only(("year", "==", 2023))) == [TEXTS[3]]
+    assert len(found("cholera", sparse_top_k=2)) == 2
+    assert found("zambia") == found("?!") == []
+    with pytest.raises(ValueError, match="searches words, and needs query_str"):
+        store.query(asked(mode=mode))
+
+
+def test_words_and_vectors_find_together(store: DormVectorStore) -> None:
+    def found(**options: Any) -> VectorStoreQueryResult:
+        query = {"query_str": "capital", "query_embedding": vector_of("cholera"), "similarity_top_k": 9}
+        return store.query(VectorStoreQuery(mode=VectorStoreQueryMode.HYBRID, **(query | options)))
+
+    result = found()
+    # The one is the first and a far one, the other the nearest alone.
+    assert texts(result.nodes)[:2] == [TEXTS[1], TEXTS[4]]
+    assert result.similarities is not None
+    assert result.similarities[1] == pytest.approx(1 / 61)
+    assert texts(found(alpha=1.0, hybrid_top_k=3).nodes) == [text for text, _distance in by_distance("cholera")[:3]]
+    assert texts(found(alpha=0.0, hybrid_top_k=1).nodes) == [TEXTS[1]]
+    assert set(texts(found(similarity_top_k=1, sparse_top_k=1, hybrid_top_k=9).nodes)) == {TEXTS[1], TEXTS[4]}
+    assert texts(found(filters=only(("year", "!=", 2021)), similarity_top_k=1).nodes) == [TEXTS[4]]
+    by_words = asked(k=1, query_str="capital", mode=VectorStoreQueryMode.HYBRID)
+    assert texts(store.query(by_words, fusion="weighted", weights={"text": 1, "vector": 0}).nodes) == [TEXTS[1]]
+    with pytest.raises(ValueError, match="searches words, and needs query_str"):
+        found(query_str=None)
+
+
 def test_a_mode_that_there_is_not_names_those_that_are(store: DormVectorStore) -> None:
     with pytest.raises(ValueError, match=r"'svm' is none of this store. It has default, .*mmr"):
         store.query(asked(mode=VectorStoreQueryMode.SVM))
@@ -296,6 +330,9 @@ async def test_every_twin_is_async_to_the_driver(ready: DormVectorStore, monkeyp
     result = await ready.aquery(asked(k=1, filters=only(("labels", "contains", "delta"))))
     assert texts(result.nodes) == [TEXTS[0]]
     assert texts((await ready.aquery(asked(k=1, mode=VectorStoreQueryMode.MMR))).nodes) == [TEXTS[4]]
+    for mode in (VectorStoreQueryMode.HYBRID, VectorStoreQueryMode.TEXT_SEARCH):
+        words = VectorStoreQuery(query_str="dengue", query_embedding=vector_of("dengue"), mode=mode)
+        assert texts((await ready.aquery(words)).nodes) == [TEXTS[1]]
     assert texts(await ready.aget_nodes(["node-1"])) == [TEXTS[1]]
     await ready.adelete("north")
     await ready.adelete_nodes(["node-2"])
