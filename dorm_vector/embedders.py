@@ -152,9 +152,10 @@ def _name_of_model(source: Any) -> str:
 
 
 def _dimensions_of(source: Any) -> int | None:
-    value = getattr(source, "dimensions", None)
-    for method in ("get_sentence_embedding_dimension", "get_embedding_dimension"):
-        value = getattr(source, method)() if hasattr(source, method) else value
+    # The name of a SentenceTransformer's method since 5.2, and before.
+    methods = (getattr(source, f"get_{name}_dimension", None) for name in ("embedding", "sentence_embedding"))
+    method = next((method for method in methods if method is not None), None)
+    value = method() if method is not None else getattr(source, "dimensions", None)
     return value if isinstance(value, int) else None
 
 

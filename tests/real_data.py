@@ -1,17 +1,19 @@
-"""The 2,000 packages of the quickstart, in a table that can be filtered by any share of it."""
+"""Real packages and their embeddings: the 2,000 of the quickstart, and the 40,000 they are from."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import dorm
 import numpy as np
 
-from dorm_vector import HnswIndex, VectorField
-from examples.package_search.corpus import Corpus, Questions, corpus, questions
+from dorm_vector import HnswIndex, VectorField, bulk_load
+from examples.package_search.corpus import DATA, Corpus, Questions, corpus, questions, vectors
 from tests.databases import Database, create_tables
 
 INDEX = "real_embedding_hnsw"
@@ -64,3 +66,56 @@ def nearest_names(vector: Any, count: int, share: float = 1.0) -> list[str]:
     every = packages().embeddings.astype(np.float64)
     similarity = every @ np.asarray(vector, dtype=np.float64) / np.linalg.norm(every, axis=1)
     return [packages().rows[n][0] for n in np.argsort(-similarity, kind="stable") if shares()[n] < share][:count]
+
+
+# the 40,000
+
+
+ROOT = Path(__file__).parents[1]
+BESIDE = ROOT.parent / "shared/data/debian_packages"
+FOLDER = Path(os.environ.get("DORM_VECTOR_PACKAGES") or (BESIDE if BESIDE.exists() else DATA))
+TAKES = {"libsql": 4_000, "mariadb": 8_000, "mysql": 4_000}
+"""As many as are loaded where an index of all is built in minutes, or a distance is computed number by number."""
+
+
+class Shelved(dorm.Model):
+    """A package in its section."""
+
+    name = dorm.CharField(max_length=100)
+    section = dorm.CharField(max_length=20)
+    embedding = VectorField(dimensions=384)
+
+    class Meta:
+        app_label = "tests"
+        indexes = [HnswIndex(fields=["embedding"], name="shelved_embedding_hnsw", distance="cosine")]
+
+
+@cache
+def every_package() -> Corpus:
+    return corpus(FOLDER)
+
+
+@cache
+def shelved_questions() -> Any:
+    return vectors(FOLDER / "queries.npy")
+
+
+def shelved_packages(database: Database) -> tuple[list[list[str]], Any]:
+    """Return the rows and the embeddings that this database takes in reasonable time."""
+    everything = os.environ.get("DORM_VECTOR_PACKAGES_ALL")
+    count = len(every_package().rows) if everything else TAKES.get(database.name)
+    return every_package().rows[:count], every_package().embeddings[:count]
+
+
+@contextmanager
+def shelved_table(database: Database) -> Iterator[None]:
+    create_tables(database.connection, (Shelved,))
+    rows, embeddings = shelved_packages(database)
+    columns = {"name": [row[0] for row in rows], "section": [row[1] for row in rows], "embedding": embeddings}
+    bulk_load(Shelved, columns, defer_indexes=True)
+    if database.dialect.analyze:
+        database.connection.execute_script(database.dialect.analyze.format(table="tests_shelved"))
+    try:
+        yield
+    finally:
+        database.connection.execute_script('DROP TABLE "tests_shelved"')

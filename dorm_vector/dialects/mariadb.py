@@ -106,6 +106,7 @@ DIALECT = Dialect(
     width_option="ef_search",
     set_option="{variable} = {value}",
     option_at_least="GREATEST(@@{variable}, {value})",
+    option_setting="SELECT @@{variable}",
     tuned_by={"hnsw": "ef_search"},
     second_sort_key=False,
     analyze='ANALYZE TABLE "{table}"',
