@@ -90,7 +90,7 @@ FTS5 = TextSearch(
     join='"{name}".rowid = "{table}".rowid',
     standing="SELECT 1 AS found FROM sqlite_master WHERE type = 'trigger' AND name = '{name}_insert'",
     outlives_table=True,
-    hidden="SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%%USING fts5(%%'",
+    hidden="SELECT name FROM sqlite_master WHERE type = 'table' AND sql GLOB 'CREATE VIRTUAL TABLE*USING fts5(*'",
     shadows=("_data", "_idx", "_content", "_docsize", "_config"),
     languages={"english": "porter unicode61 remove_diacritics 2", "": "unicode61 remove_diacritics 2"},
 )

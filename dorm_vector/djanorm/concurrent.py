@@ -14,7 +14,7 @@ from ..dialects.base import ConcurrentBuild
 from ..exceptions import IndexWouldWait, UnsupportedByDatabase
 
 # First: what it repairs of the same operations is to stand inside of this.
-from . import migrations
+from . import migrations, text_migrations  # noqa: F401
 from .repairs import repair
 
 _OPERATIONS = "dorm.migrations.operations"

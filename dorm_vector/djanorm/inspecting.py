@@ -29,6 +29,8 @@ def inspect_vectors(original: Any, connection: Any) -> list[dict[str, Any]]:
     found = original(connection)
     hidden = (_SHADOW,) if any(table["name"] in _INTERNAL for table in found) else ()
     tables = [table for table in found if not (table["name"].startswith(_INTERNAL) or table["name"].endswith(hidden))]
+    indexes = _text_indexes(connection)
+    tables = [table for table in tables if table["name"] not in indexes]
     for table in tables:
         fields = _vector_fields(table["name"], connection)
         for column in table["columns"]:
@@ -53,6 +55,13 @@ def _render_models(original: Any, tables: list[dict[str, Any]]) -> str:
     return (
         source.replace("import dorm\n", "import dorm\nimport dorm_vector\n", 1) if "dorm_vector." in source else source
     )
+
+
+def _text_indexes(connection: Any) -> set[str]:
+    """Return the tables that are text indexes, or belong to one."""
+    search = dialect_for(connection).text_search
+    names = [row["name"] for row in connection.execute(search.hidden)] if search.hidden else []
+    return {f"{name}{ending}" for name in names for ending in ("", *search.shadows)}
 
 
 def _vector_fields(table: str, connection: Any) -> dict[str, str]:

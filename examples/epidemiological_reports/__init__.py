@@ -1,0 +1,1 @@
+"""Reports of outbreaks, searched by their fields, by meaning, by both and by likeness: JSON over FastAPI."""

@@ -1,0 +1,117 @@
+"""Each repair that an index of words needs, and the bug that comes back without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import dorm
+import pytest
+import turso
+from dorm.db.connection import _create_async_connection, _create_sync_connection, reset_connections
+from dorm.migrations import operations
+from dorm.migrations.state import ProjectState
+
+import backends
+from dorm_vector import TextIndex, text_search
+from dorm_vector.djanorm import repairs
+from tests.databases import Database, create_tables
+from tests.models import Article, Author
+
+TABLES = (Author, Article)
+
+
+@pytest.fixture(params=["sqlite", "libsql", "turso"])
+def db(request: pytest.FixtureRequest) -> Iterator[Database]:
+    with backends.get(request.param).start() as running:
+        database = Database(running, running.new_database())
+        database.use()
+        create_tables(database.connection, TABLES)
+        yield database
+        reset_connections()
+
+
+def found(text: str) -> list[str]:
+    return sorted(row.headline for row in text_search(Article.objects.all(), text=text))
+
+
+def states() -> tuple[ProjectState, ProjectState]:
+    return ProjectState.from_apps(), ProjectState.from_apps()
+
+
+def test_text_index_ddl(db: Database) -> None:
+    state, _ = states()
+    index = TextIndex(["headline", "body"], "again_words")
+    with repairs.switched_off("text_index_ddl"):
+        # "SELECT 1", where a plain index would be of whole texts.
+        operations.AddIndex("Article", index).database_forwards("tests", db.connection, state, state)
+    names = {row["name"] for row in db.connection.execute("SELECT name FROM sqlite_master")}
+    assert "again_words" not in names
+    operations.RemoveIndex("Article", Article._meta.indexes[0]).database_forwards("tests", db.connection, state, state)
+    operations.AddIndex("Article", index).database_forwards("tests", db.connection, state, state)
+    names = {row["name"] for row in db.connection.execute("SELECT name FROM sqlite_master")}
+    assert "again_words" in names
+    assert "article_words" not in names
+
+
+def test_keep_text_indexes(db: Database) -> None:
+    before, after = states()
+    alter = operations.AlterField("Article", "pages", dorm.IntegerField(default=2))
+    alter.state_forwards("tests", after)
+    Article.objects.create(headline="first heron")
+    with repairs.switched_off("keep_text_indexes"):
+        alter.database_forwards("tests", db.connection, before, after)
+        Article.objects.create(headline="lost heron")
+        if db.dialect.text_search.outlives_table:
+            assert found("heron") == ["first heron"]
+        else:
+            assert [row.text_score for row in text_search(Article.objects.all(), text="heron")] in (
+                [],
+                [0.0],
+                [0.0, 0.0],
+            )
+    alter.database_forwards("tests", db.connection, before, after)
+    Article.objects.create(headline="next heron")
+    assert found("heron") == ["first heron", "lost heron", "next heron"]
+    assert all(row.text_score > 0 for row in text_search(Article.objects.all(), text="heron"))
+
+
+def test_drop_text_indexes(db: Database) -> None:
+    state, nothing = states()
+    nothing.models = {}
+    delete = operations.DeleteModel("Article")
+
+    def left() -> list[Any]:
+        return db.connection.execute("SELECT name FROM sqlite_master WHERE name LIKE '%article%'")
+
+    with repairs.switched_off("drop_text_indexes"):
+        delete.database_forwards("tests", db.connection, state, nothing)
+        assert bool(left()) is db.dialect.text_search.outlives_table
+    for statement in Article._meta.indexes[0].drop(db.dialect, "article_words", "tests_article"):
+        db.connection.execute_script(statement)
+    create_tables(db.connection, (Article,))
+    assert left()
+    delete.database_forwards("tests", db.connection, state, nothing)
+    assert left() == []
+
+
+async def test_turso_text_indexes() -> None:
+    create = 'CREATE INDEX "t_words" ON "t" USING fts ("a")'
+    with backends.get("turso").start() as running:
+        settings = running.new_database()
+        with repairs.switched_off("turso_text_indexes"):
+            connection: Any = _create_sync_connection("plain", settings)
+            connection.execute_script('CREATE TABLE "t" ("id" INTEGER PRIMARY KEY, "a" TEXT)')
+            with pytest.raises(turso.DatabaseError, match="index method is an experimental feature"):
+                connection.execute_script(create)
+            connection.close()
+        connection = _create_sync_connection("mended", settings)
+        connection.execute_script(create)
+        connection.execute_write('INSERT INTO "t" VALUES (1, %s)', ["a heron"])
+        connection.close()
+        later: Any = _create_async_connection("later", settings)
+        rows = await later.execute("SELECT id FROM t WHERE fts_match(a, ?1)", ["heron"])
+        assert [row["id"] for row in rows] == [1]
+        await later.execute_script('DROP INDEX "t_words"')
+        await later.execute_script(create)
+        await later.close()
