@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from dorm.fields import NOT_PROVIDED, AutoField
+from dorm.fields import NOT_PROVIDED, AutoField, Field, IntegerField
 
 from .djanorm.columns import named_field, written_fields
 from .exceptions import DimensionMismatch, at_row
@@ -221,6 +221,8 @@ def _bound(field: Any, part: Any, start: int) -> Values:
         return Matrix(_float32(field, part, start))
     convert = _converter(field)
     values = part.tolist() if getattr(part, "ndim", 2) == 1 else list(part)
+    if set(map(type, values)) == {int} and _keeps_integers(field):
+        return values
     try:
         return [convert(value) for value in values]
     except Exception:  # whatever a field raises: it is raised again, with its row
@@ -232,6 +234,13 @@ def _bound(field: Any, part: Any, start: int) -> Values:
 def _is_plain(field: Any) -> bool:
     """Tell whether the field binds the float32 values as they are."""
     return isinstance(field, VectorField) and field.value_type is Vector and not field.normalize
+
+
+def _keeps_integers(field: Any) -> bool:
+    """Tell whether the field binds whole numbers as they are, so that none of them has to pass through it."""
+    kind = type(field)
+    converts = kind.to_python not in (IntegerField.to_python, AutoField.to_python)
+    return not converts and kind.get_db_prep_value is Field.get_db_prep_value
 
 
 def _bind_one(convert: Callable[[Any], Any], value: Any, row: int) -> None:

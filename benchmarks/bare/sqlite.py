@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.bare._inserting import inserts
 from benchmarks.data import Data, Floats
 from dorm_vector import load_sqlite_vec_extension, sqlite_vec_tier
 
@@ -28,14 +29,10 @@ class Bare:
         return self.connection.execute(sql, params).fetchall()
 
     def load(self, table: str, data: Data) -> None:
-        """Run one prepared INSERT in one transaction."""
-        packed, width = data.vectors.tobytes(), 4 * data.dimensions
-        vectors = (packed[at : at + width] for at in range(0, len(packed), width))
+        """Run INSERTs of a hundred rows in one transaction."""
         self.execute("BEGIN")
-        self.connection.executemany(
-            f'INSERT INTO "{table}" (id, part, embedding) VALUES (?, ?, ?)',
-            zip(data.ids, data.parts, vectors, strict=True),
-        )
+        for sql, bound in inserts(table, data):
+            self.connection.execute(sql, bound)
         self.execute("COMMIT")
 
     insert = load

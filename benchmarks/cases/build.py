@@ -29,4 +29,4 @@ def groups(bench: Bench) -> Iterator[Group]:
 
     rows = f"{len(bench.data):,} x {bench.data.dimensions}"
     bare = Contestant("bare driver", lambda _: bench.bare.build(model._meta.db_table, models.HNSW.name), drop)
-    yield Group("build", f"build the index of {rows}", [bare, Contestant("AddIndex", build, drop)], bench.rounds(3))
+    yield Group("build", f"build the index of {rows}", [bare, Contestant("AddIndex", build, drop)], bench.rounds(2))

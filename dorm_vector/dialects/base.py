@@ -183,6 +183,10 @@ class Dialect:
     """The length, as a distance from zero, that the database stores no vector of."""
     load: str = "executemany"
     """How ``bulk_load`` writes: a binary ``copy``, ``executemany``, or ``values``, many rows in one INSERT."""
+    load_rows: int = 2_000
+    """The most rows of such an INSERT."""
+    load_bytes: int = 0
+    """The most bytes of its values; 0 where they are no part of the statement."""
     binary_rows: bool = False
     """Whether ``to_matrix`` asks the driver for rows in the server's binary form."""
     keep_existing: str = "ON CONFLICT DO NOTHING"

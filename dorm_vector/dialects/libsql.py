@@ -63,6 +63,8 @@ DIALECT = Dialect(
         Metric.HAMMING: Distance(_HAMMING),
         Metric.JACCARD: Distance(f"coalesce(2.0 * {_HAMMING} / nullif({_EITHER_TWICE}, 0), 1.0)"),
     },
+    load="values",
+    load_rows=100,
     # Its functions raise on NULL.
     null_guard="CASE WHEN {condition} THEN {distance} END",
     orders_by_outer=False,

@@ -88,6 +88,8 @@ DIALECT = Dialect(
     literal_form="(X'{hex}')",
     longest=2.0**64,
     load="values",
+    # The values are part of the statement, of which it takes 16 MB, and an escaped byte is two.
+    load_bytes=4 * 2**20,
     # INSERT IGNORE would forgive more than a duplicate.
     keep_existing="ON DUPLICATE KEY UPDATE {first} = {first}",
     overwrite_existing="ON DUPLICATE KEY UPDATE {assignments}",

@@ -45,6 +45,8 @@ DIALECT = Dialect(
             f"coalesce(2.0 * {_HAMMING} / nullif({_HAMMING} + {_ONES_LEFT} + {_ONES_RIGHT}, 0), 1.0)"
         ),
     },
+    load="values",
+    load_rows=100,
     # sqlite-vec raises on NULL; CASE is evaluated first, and costs nothing measurable.
     null_guard="CASE WHEN {condition} THEN {distance} END",
     orders_by_outer=False,

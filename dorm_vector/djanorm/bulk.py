@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from dorm.db.connection import router_db_for_write
@@ -26,8 +27,6 @@ from .steps import Copy, Execute, Many, RawConnection, Script, Steps, Write, aru
 
 _STAGING = "dorm_vector_load"
 _MAX_PARAMETERS = 60_000
-# MySQL and MariaDB take 16 MB in a statement, where an escaped byte is two.
-_MAX_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class Values(Executemany):
 
     def write(self, batch: Batch) -> Steps[int]:
         changed = 0
-        for rows in _portions(batch.rows(), _MAX_PARAMETERS // len(batch.columns)):
+        for rows in self._portions(batch):
             changed += yield from self._insert(rows)
         # An overwritten row counts twice on MySQL and MariaDB.
         return len(batch) if self.load.on_conflict == "update" else changed
@@ -112,17 +111,24 @@ class Values(Executemany):
     def _insert(self, rows: Sequence[tuple[Any, ...]]) -> Steps[int]:
         row = f"({', '.join(['%s'] * len(rows[0]))})"
         sql = f"{self.load.into} VALUES {', '.join([row] * len(rows))}{self.load.conflict}"
-        changed = yield Write(sql, [value for values in rows for value in values])
+        changed = yield Write(sql, list(chain.from_iterable(rows)))
         return int(changed)
 
+    def _portions(self, batch: Batch) -> Iterable[list[tuple[Any, ...]]]:
+        dialect, rows = self.load.dialect, list(batch.rows())
+        most = min(dialect.load_rows, _MAX_PARAMETERS // len(batch.columns))
+        if dialect.load_bytes:
+            return _weighed(rows, most, dialect.load_bytes)
+        return (rows[at : at + most] for at in range(0, len(rows), most))
 
-def _portions(rows: Iterable[tuple[Any, ...]], most: int) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield the rows by no more than ``most``, and by no more bytes than a statement may have."""
+
+def _weighed(rows: list[tuple[Any, ...]], most: int, heaviest: int) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the rows by no more than ``most``, of no more bytes than ``heaviest``."""
     portion: list[tuple[Any, ...]] = []
     size = 0
     for row in rows:
         weight = sum(len(value) for value in row if isinstance(value, (bytes, str)))
-        if portion and (len(portion) >= most or size + weight > _MAX_BYTES):
+        if portion and (len(portion) >= most or size + weight > heaviest):
             yield portion
             portion, size = [], 0
         portion.append(row)

@@ -26,16 +26,22 @@ _CONVERSIONS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     ((dt.date, dt.time), lambda value: value.isoformat()),
     (dt.timedelta, lambda value: value // _MICROSECOND),
 )
-_INTEGERS = range(-(2**63), 2**63)
+_LEAST = -(2**63)
+_PLAIN = frozenset({bytes, float, type(None)})
 
 
 def bound(values: Iterable[Any]) -> list[Any]:
-    return [value if type(value) in (bytes, float) or value is None else _converted(value) for value in values]
+    # Most values need nothing, and there are many of them.
+    return [value if _is_plain(type(value), value) else _converted(value) for value in values]
+
+
+def _is_plain(kind: type, value: Any) -> bool:
+    return kind in _PLAIN or (kind is int and _LEAST <= value < -_LEAST)
 
 
 def _converted(value: Any) -> Any:
     if isinstance(value, int):
-        if value not in _INTEGERS:
+        if not _LEAST <= value < -_LEAST:
             # Both drivers would do otherwise: one rounds it to a float, the other fails halfway.
             raise OverflowError(f"{value} does not fit into a column: an integer there has 64 bits.")
         return int(value)
@@ -70,7 +76,8 @@ def _placeholders(sql: str) -> int | None:
 
 def with_literals(sql: str, values: list[Any], bindable: range) -> tuple[str, list[Any]]:
     """Write the integers that cannot be bound into the statement, in place of their placeholders."""
-    if all(type(value) is not int or value in bindable for value in values):
+    least, most = bindable[0], bindable[-1]
+    if not [None for value in values if type(value) is int and not least <= value <= most]:
         return sql, values
     if _placeholders(sql) is None:
         raise ProgrammingError(f"An integer of more than 32 bits can stand only for a plain '?': {sql}")
