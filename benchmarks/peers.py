@@ -17,8 +17,8 @@ from benchmarks.data import Data, Floats
 
 def of(bench: Bench, table: str, *, indexed: bool = False) -> list[Any]:
     """Return the peers that know this database, over the table that ours made; those with one of their own fill it."""
-    makers = (Contrib, *BY_DATABASE.get(bench.name, ()))
-    found = [peer for peer in (_made(maker, bench, table) for maker in makers) if peer is not None]
+    found = [_made(maker, bench, table) for maker in BY_DATABASE.get(bench.name, ())]
+    found = [peer for peer in found if peer is not None]
     for peer in found:
         if hasattr(peer, "fill"):
             peer.fill(indexed)
@@ -34,15 +34,13 @@ def _made(maker: Callable[[Bench, str], Any], bench: Bench, table: str) -> Any:
 
 
 class Contrib:
-    """djanorm's own ``contrib.pgvector``."""
+    """djanorm's own ``contrib.pgvector``, which stores no packed vectors on other databases."""
 
     name = "djanorm contrib.pgvector"
 
     def __init__(self, bench: Bench, table: str) -> None:
         self.bench, self.table = bench, table
         self.model = _contrib_model(table, bench.data.dimensions)
-        if bench.name not in ("postgresql", "sqlite"):
-            raise ImportError(f"contrib.pgvector stores no packed vectors on {bench.name}")
 
     def make(self, data: Data) -> None:
         self.bench.bare.clear(self.table)
@@ -240,4 +238,5 @@ def _url(settings: dict[str, Any]) -> str:
     return f"postgresql+psycopg://{user}:{password}@/{name}?host={settings['HOST']}&port={settings['PORT']}"
 
 
-BY_DATABASE: dict[str, tuple[Callable[[Bench, str], Any], ...]] = {"postgresql": (Django, SqlAlchemy, LangChain)}
+PEERS: tuple[Any, ...] = (Contrib, Django, SqlAlchemy, LangChain)
+BY_DATABASE: dict[str, tuple[Callable[[Bench, str], Any], ...]] = {"postgresql": PEERS, "sqlite": (Contrib,)}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
 from benchmarks.measuring import Result
+from benchmarks.peers import PEERS
 
 INTRODUCTION = """# Benchmarks
 
@@ -19,8 +20,7 @@ Where an aim is missed, the last table of the database shows where the time goes
 
 Run it yourself: `pip install -e ".[benchmarks]" && python -m benchmarks.run`.
 """
-OURS = ("dorm_vector", "bulk_load", "to_matrix", "nearest(", "import dorm, dorm_vector", "AddIndex")
-BARE = ("bare", "import dorm", "numpy", "exact")
+NO_LIBRARY = ("bare", "numpy")
 
 
 def document(about: dict[str, Any], databases: dict[str, dict[str, Any]]) -> str:
@@ -89,15 +89,15 @@ def _aims(results: list[Result], databases: dict[str, dict[str, Any]]) -> Iterat
 
 def _losses(results: list[Result], databases: dict[str, dict[str, Any]]) -> Iterator[str]:
     """Say where another library was quicker than the best of ours, and found as much."""
+    peers = {peer.name for peer in PEERS}
     lost = [
         f"- {databases[of_one[0].backend]['title']}, {title}: {other.contestant} took {duration(other.seconds)},"
         f" {best.contestant} {duration(best.seconds)}."
         for (_backend, title), group in groupby(results, lambda result: (result.backend, result.group))
         for of_one in [list(group)]
-        for best in sorted((each for each in of_one if _is_ours(each)), key=lambda each: each.seconds)[:1]
+        for best in _fastest(each for each in of_one if each.contestant not in peers)
         for other in of_one
-        if not _is_ours(other) and not other.contestant.startswith(BARE)
-        if other.seconds < best.seconds and (other.recall or 0) >= (best.recall or 0)
+        if other.contestant in peers and other.seconds < best.seconds and (other.recall or 0) >= (best.recall or 0)
     ]
     if lost:
         yield "## Where another library was quicker\n"
@@ -105,5 +105,6 @@ def _losses(results: list[Result], databases: dict[str, dict[str, Any]]) -> Iter
         yield ""
 
 
-def _is_ours(result: Result) -> bool:
-    return result.contestant.startswith(OURS)
+def _fastest(results: Iterable[Result]) -> list[Result]:
+    ours = [each for each in results if not each.contestant.startswith(NO_LIBRARY)]
+    return sorted(ours, key=lambda each: each.seconds)[:1]
