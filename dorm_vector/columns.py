@@ -25,7 +25,8 @@ class InDatabaseEmbedding(VectorExpression):
 
     ``source`` is the field with the text, or ``Value("text")``. It stands in queries, and in a GeneratedVectorField,
     where ``source`` names a column. ``dimensions`` lets a distance check its other side. Raises ValueError for a
-    function or a model that is no plain name: they become part of the statement.
+    function or a model that is no plain name: they become part of the statement; and UnsupportedByDatabase where no
+    such function can be.
     """
 
     def __init__(self, function: str, model: str, source: Any, dimensions: int | None = None) -> None:
@@ -38,6 +39,7 @@ class InDatabaseEmbedding(VectorExpression):
         return Shape(Element.FLOAT32, self.dimensions, repr(self))
 
     def operand(self, where: Scope) -> Operand:
+        where.dialect.require_embedding(self.function, in_column=where.assumed is not None)
         text = Operand("%s", (self.source.value,)) if isinstance(self.source, Value) else where.column(self.source)
         call = f"{self.function}('{self.model}', {text.sql})"
         return Operand(f"({where.dialect.computed.format(operand=call)})", text.params)

@@ -16,6 +16,7 @@ from ..routines import Routine
 from ._index_rules import ConcurrentBuild as ConcurrentBuild  # noqa: PLC0414  # dialects have it from here
 from ._index_rules import IndexRules as IndexRules  # noqa: PLC0414
 from ._json import SQLITE, JsonRules
+from ._search_options import SearchOption as SearchOption  # noqa: PLC0414
 from ._text_search import TextSearch as TextSearch  # noqa: PLC0414
 
 SQL = tuple[str, list[Any]]
@@ -88,24 +89,6 @@ class Operand:
     constant: bool = False
 
 
-@dataclass(frozen=True)
-class SearchOption:
-    """A setting of the server that trades the speed of an index for its recall.
-
-    ``variables`` maps the server's names for it to the values that are spelled otherwise there; ``allowed`` is a range
-    of whole numbers or the words it takes; ``since`` is the version that brought it, as ``Dialect.minimum`` counts.
-    """
-
-    variables: Mapping[str, Mapping[str, str]]
-    allowed: range | tuple[str, ...]
-    default: int | str
-    since: str = ""
-
-    def spelled(self, value: int | str) -> dict[str, str]:
-        """Return the server's variables with the value as each spells it."""
-        return {name: spellings.get(str(value), str(value)) for name, spellings in self.variables.items()}
-
-
 # A database is itself: comparing its facts one by one would only make the import slower.
 @dataclass(frozen=True, eq=False, repr=False)
 class Dialect:
@@ -140,6 +123,10 @@ class Dialect:
     """A column that the database computes."""
     generated_subquery: Unsupported | None = None
     """Why such a column takes no subquery."""
+    generated_call: Unsupported | None = None
+    """Why it calls no function that a user has made."""
+    embedding_functions: Mapping[str, Unsupported] = field(default_factory=dict)
+    """Why a function whose name begins so embeds no text here."""
     max_dimensions: int = 16_000
     placeholder: str = "%s"
     """How a bound vector is written."""
@@ -354,6 +341,13 @@ class Dialect:
 
     def _refusal(self, lacking: Unsupported) -> UnsupportedByDatabase:
         return UnsupportedByDatabase(f"{self.title}: {lacking.reason} {lacking.instead} See {lacking.see}.")
+
+    def require_embedding(self, function: str, *, in_column: bool) -> None:
+        """Raise UnsupportedByDatabase where a function of this name embeds no text, there or anywhere."""
+        refused = [claim for start, claim in self.embedding_functions.items() if function.startswith(start)]
+        refused += [self.generated_call] if in_column and self.generated_call else []
+        if refused:
+            raise self._refusal(refused[0])
 
     def _measure(self, template: str, left: Operand, right: Operand, dimensions: int) -> SQL:
         zeros = Operand(self.zeros.format(dimensions=dimensions))

@@ -9,6 +9,7 @@ from ..bits import Bit
 from ..elements import Element
 from ..metrics import Metric
 from ..vector import HalfVector
+from ._embedding_functions import NONE_CAN_BE_ADDED
 from ._libsql import ROUTINES
 from ._text_search import FTS5
 from .base import Dialect, Distance, Form, IndexRules, Unsupported
@@ -51,6 +52,7 @@ DIALECT = Dialect(
     forms=_FORMS,
     zeros="zeroblob(4 * {dimensions})",
     routines=ROUTINES,
+    embedding_functions=NONE_CAN_BE_ADDED,
     distances={
         Metric.L2: Distance("vector_distance_l2({left}, {right})"),
         Metric.COSINE: Distance("vector_distance_cos({left}, {right})"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..elements import Element
 from ..metrics import Metric
 from . import _float32
+from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
 from ._json import MYSQL
 from ._mariadb import GENERATED_SUBQUERY, ROUTINES
 from ._text_search import FULLTEXT
@@ -42,6 +43,8 @@ DIALECT = Dialect(
     # No case, accent or final space is left out of the comparison.
     text_key="VARCHAR({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
     routines=ROUTINES,
+    generated_call=NOT_IN_A_COLUMN,
+    embedding_functions=POSTGRESML,
     generated_subquery=GENERATED_SUBQUERY,
     distances={
         Metric.L2: Distance(_L2, indexed=_L2),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..elements import Element
 from ..metrics import Metric
+from ._embedding_functions import POSTGRESML
 from ._sqlite import ROUTINES
 from ._text_search import FTS5
 from .base import Dialect, Distance, Form, Unsupported
@@ -31,6 +32,7 @@ DIALECT = Dialect(
     forms={Element.BIT: Form("BLOB", max_dimensions=83_886_080)},
     zeros="zeroblob(4 * {dimensions})",
     routines=ROUTINES,
+    embedding_functions=POSTGRESML,
     distances={
         Metric.L2: Distance("vec_distance_l2({left}, {right})"),
         Metric.COSINE: Distance("vec_distance_cosine({left}, {right})"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..elements import Element
 from ..metrics import Metric
+from ._embedding_functions import NONE_CAN_BE_ADDED
 from ._json import TURSO
 from ._turso import GENERATED, ROUTINES, TEXT_SEARCH
 from .base import Dialect, Distance, Form, Unsupported
@@ -46,6 +47,7 @@ DIALECT = Dialect(
     zeros="zeroblob(4 * {dimensions})",
     json=TURSO,
     routines=ROUTINES,
+    embedding_functions=NONE_CAN_BE_ADDED,
     generated=GENERATED,
     distances={
         Metric.L2: Distance("vector_distance_l2({left}, {right})"),
