@@ -1,0 +1,9 @@
+"""Enable vector search."""
+
+from dorm_vector import VectorExtension
+
+dependencies = []
+
+operations = [
+    VectorExtension(),
+]
