@@ -8,6 +8,7 @@ from typing import Any
 import dorm
 from dorm.db.connection import get_async_connection, get_connection, reset_connections
 from dorm.migrations.autodetector import MigrationAutodetector
+from dorm.migrations.operations import DeleteModel
 from dorm.migrations.state import ProjectState
 
 from backends import Running
@@ -57,6 +58,12 @@ def create_tables(connection: Any, models: tuple[Any, ...] = MODELS) -> None:
         for operations in MigrationAutodetector(ProjectState(), after).changes().values():
             for operation in _in_order(operations, models):
                 operation.database_forwards("tests", connection, before, after)
+
+
+def drop_table(database: Database, model: Any) -> None:
+    """Drop the model's table and its indexes, as a migration that deletes the model does."""
+    state, nothing = _state_of((model,)), ProjectState()
+    DeleteModel(model.__name__).database_forwards("tests", database.connection, state, nothing)
 
 
 def _state_of(models: tuple[Any, ...]) -> ProjectState:

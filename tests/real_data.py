@@ -12,9 +12,9 @@ from typing import Any
 import dorm
 import numpy as np
 
-from dorm_vector import HnswIndex, VectorField, bulk_load
+from dorm_vector import HnswIndex, TextIndex, VectorField, bulk_load
 from examples.package_search.corpus import DATA, Corpus, Questions, corpus, questions, vectors
-from tests.databases import Database, create_tables
+from tests.databases import Database, create_tables, drop_table
 
 INDEX = "real_embedding_hnsw"
 SHARES = (0.5, 0.05, 0.005, 0.0005)
@@ -66,6 +66,35 @@ def nearest_names(vector: Any, count: int, share: float = 1.0) -> list[str]:
     every = packages().embeddings.astype(np.float64)
     similarity = every @ np.asarray(vector, dtype=np.float64) / np.linalg.norm(every, axis=1)
     return [packages().rows[n][0] for n in np.argsort(-similarity, kind="stable") if shares()[n] < share][:count]
+
+
+class Described(dorm.Model):
+    """A package with its words."""
+
+    name = dorm.CharField(max_length=100)
+    summary = dorm.TextField()
+    embedding = VectorField(dimensions=384)
+
+    class Meta:
+        app_label = "tests"
+        indexes = [
+            HnswIndex(fields=["embedding"], name="described_embedding_hnsw", distance="cosine"),
+            TextIndex(fields=["name", "summary"], name="described_words"),
+        ]
+
+
+@contextmanager
+def described_table(database: Database) -> Iterator[None]:
+    create_tables(database.connection, (Described,))
+    names, summaries = ([row[column] for row in packages().rows] for column in (0, 3))
+    columns = {"name": names, "summary": summaries, "embedding": packages().embeddings}
+    bulk_load(Described, columns, defer_indexes=True)
+    if database.dialect.analyze:
+        database.connection.execute_script(database.dialect.analyze.format(table="tests_described"))
+    try:
+        yield
+    finally:
+        drop_table(database, Described)
 
 
 # the 40,000

@@ -49,4 +49,5 @@ TEXT_SEARCH = TextSearch(
     part="coalesce({column}, '')",
     joint=" || ' ' || ",
     needs_index=False,
+    in_plan="Index Scan on {name} ",
 )

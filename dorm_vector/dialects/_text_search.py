@@ -42,6 +42,8 @@ class TextSearch:
     """Finds the index ``{name}``, where changing a column drops it with its table."""
     outlives_table: bool = False
     """Whether it has to be dropped after its table."""
+    in_plan: str = ""
+    """What the database's plan says where the index ``{name}`` serves a search."""
     hidden: str = ""
     """Finds, as ``name``, the tables that are indexes."""
     shadows: tuple[str, ...] = ()
@@ -90,6 +92,7 @@ FTS5 = TextSearch(
     join='"{name}".rowid = "{table}".rowid',
     standing="SELECT 1 AS found FROM sqlite_master WHERE type = 'trigger' AND name = '{name}_insert'",
     outlives_table=True,
+    in_plan="SCAN {name} VIRTUAL TABLE INDEX",
     hidden="SELECT name FROM sqlite_master WHERE type = 'table' AND sql GLOB 'CREATE VIRTUAL TABLE*USING fts5(*'",
     shadows=("_data", "_idx", "_content", "_docsize", "_config"),
     languages={"english": "porter unicode61 remove_diacritics 2", "": "unicode61 remove_diacritics 2"},
@@ -102,5 +105,6 @@ FULLTEXT = TextSearch(
     create=('CREATE FULLTEXT INDEX "{name}" ON "{table}" ({columns})',),
     drop=('DROP INDEX "{name}" ON "{table}"',),
     condition=_MATCH,
+    in_plan="fulltext {name} {name} ",
     score=_MATCH,
 )

@@ -55,5 +55,6 @@ TEXT_SEARCH = TextSearch(
     word='"{word}"',
     query="?1",
     words_first=True,
+    in_plan="QUERY INDEX METHOD fts",
     standing="SELECT 1 AS found FROM sqlite_master WHERE type = 'index' AND name = '{name}'",
 )

@@ -18,14 +18,13 @@ from dorm_vector import (
     Metric,
     TextIndex,
     UnsupportedByDatabase,
-    VectorField,
     ahybrid_search,
     atext_search,
     hybrid_search,
     text_search,
 )
 from tests import oracle
-from tests.databases import Database, create_tables
+from tests.databases import Database, create_tables, drop_table
 from tests.models import Article, Author, Document
 
 ANIMALS = ("fox", "badger", "heron", "otter", "lizard", "sparrow", "weasel", "beetle", "marmot", "gannet")
@@ -377,10 +376,7 @@ def recipes(db: Database) -> Iterator[Database]:
     for title in ("cabbage crab", "bread and butter", "abacus cabin", "plain toast"):
         Recipe.objects.create(title=title)
     yield db
-    db.connection.execute_script('DROP TABLE "tests_recipe"')
-    for statement in Recipe._meta.indexes[0].drop(db.dialect, "recipe_words", "tests_recipe"):
-        if db.dialect.text_search.outlives_table:
-            db.connection.execute_script(statement)
+    drop_table(db, Recipe)
 
 
 def titles(rows: Any) -> list[str]:
@@ -400,15 +396,3 @@ async def test_the_vector_is_the_embedding_of_a_text(recipes: Database) -> None:
     assert {row.title: row.hybrid_vector_rank for row in other}["bread and butter"] == 1
     later = await ahybrid_search(Recipe.objects.all(), text="toast", vector="bread and butter", prefix="hybrid_")
     assert titles(later) == titles(other)
-
-
-class Sign(dorm.Model):
-    """A model of a key of its own, and of a text with none of its words reduced."""
-
-    code = dorm.CharField(max_length=20, primary_key=True)
-    text = dorm.CharField(max_length=50)
-    embedding = VectorField(dimensions=3)
-
-    class Meta:
-        app_label = "tests"
-        indexes = [TextIndex(fields=["text"], name="sign_words")]

@@ -15,7 +15,7 @@ from dorm.db.connection import _create_sync_connection
 import backends
 from dorm_vector import TextIndex, VectorField, abulk_load, bulk_load, text_search
 from dorm_vector.dialects import dialect_for
-from tests.databases import Database, create_tables
+from tests.databases import Database, create_tables, drop_table
 from tests.project import Project
 
 MODEL = """
@@ -135,13 +135,13 @@ def test_built_without_stopping_writers(project: Project) -> None:
 
 def test_a_table_that_is_altered_keeps_it(project: Project) -> None:
     migrated(project, item())
-    migrated(project, item(pages="null=True"))
+    migrated(project, item(pages="default=2"))
     project.python("Item.objects.create(title='second walrus')")
     assert found(project, "walrus") == "old walrus second walrus"
-    migrated(project, item(pages="null=True", dimensions=4))
+    migrated(project, item(pages="default=2", dimensions=4))
     project.python("Item.objects.create(title='third walrus')")
     project.dorm("migrate", "shop", "4")
-    project.models(item(pages="null=True"))
+    project.models(item(pages="default=2"))
     project.python("Item.objects.filter(title='old walrus').update(title='old heron')")
     project.python("Item.objects.create(title='fourth walrus')")
     assert found(project, "walrus") == "fourth walrus second walrus third walrus"
@@ -247,10 +247,7 @@ def pages(db: Database) -> Iterator[Database]:
     create_tables(db.connection, (Page, Sign))
     yield db
     for model in (Page, Sign):
-        (index,) = model._meta.indexes
-        for statement in index.drop(db.dialect, index.name, model._meta.db_table):
-            db.connection.execute_script(statement)
-        db.connection.execute_script(f'DROP TABLE "{model._meta.db_table}"')
+        drop_table(db, model)
 
 
 def words(text: str, model: Any = Page) -> list[Any]:

@@ -82,7 +82,7 @@ def test_drop_text_indexes(db: Database) -> None:
     delete = operations.DeleteModel("Article")
 
     def left() -> list[Any]:
-        return db.connection.execute("SELECT name FROM sqlite_master WHERE name LIKE '%article%'")
+        return list(db.connection.execute("SELECT name FROM sqlite_master WHERE name LIKE '%article%'"))
 
     with repairs.switched_off("drop_text_indexes"):
         delete.database_forwards("tests", db.connection, state, nothing)
