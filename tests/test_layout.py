@@ -95,6 +95,13 @@ def test_a_dialect_has_a_backend_golden_sql_a_page_and_an_extra(stem: str) -> No
     assert stem in PROJECT["optional-dependencies"]
 
 
+def test_only_its_own_extra_brings_the_client_that_brings_sphinx() -> None:
+    wanted = {name for name, needs in PROJECT["optional-dependencies"].items() if "libsql-client" in str(needs)}
+    asked = {name for name, needs in PROJECT["optional-dependencies"].items() if "libsql-remote" in str(needs)}
+    assert (wanted, asked) == ({"libsql-remote"}, {"dev"})
+    assert "libsql" not in str(PROJECT["dependencies"])
+
+
 def test_golden_sql_and_pages_belong_to_a_dialect() -> None:
     assert DIALECTS.keys() >= GOLDEN
     assert DIALECTS.keys() >= PAGES
