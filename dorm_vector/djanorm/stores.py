@@ -23,10 +23,9 @@ def concrete_fields(model: Any) -> dict[str, Any]:
 
 
 def rows_of(source: Any, using: str | None) -> VectorQuerySet:
-    """Return all rows of a model, or those of a queryset."""
-    if isinstance(source, QuerySet):
-        return as_vector(source.using(using) if using else source.all())
-    return VectorQuerySet(source, using or "default")
+    """Return the rows that a model's default manager gives, or those of a queryset."""
+    queryset = source if isinstance(source, QuerySet) else source._default_manager.all()
+    return as_vector(queryset.using(using) if using else queryset.all())
 
 
 def alias_of(queryset: Any) -> str:

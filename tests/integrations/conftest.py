@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import re
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
 import dorm
 import pytest
 
-from dorm_vector import EmbeddingField
+from dorm_vector import EmbeddingField, VectorField
+from dorm_vector.keys import TextKeyField
 from tests.databases import Database, create_tables
+from tests.models import Author
 
 WORDS = ("cholera", "dengue", "measles", "school", "delta", "capital")
 TEXTS = [
@@ -51,6 +54,31 @@ class Memo(dorm.Model):
     topic = dorm.CharField(max_length=30, null=True)
     owner = dorm.CharField(max_length=30, default="nobody")
     embedding = EmbeddingField(len(WORDS), source="text", embedder=embed)
+
+
+class Page(dorm.Model):
+    """A model whose primary key is a UUID that it makes itself."""
+
+    id = dorm.UUIDField(primary_key=True, default=uuid.uuid4)
+    text = dorm.TextField()
+    metadata = dorm.JSONField(default=dict)
+    embedding = VectorField(len(WORDS))
+
+
+class Entry(dorm.Model):
+    """A model whose primary key is a text."""
+
+    name = TextKeyField(max_length=60, primary_key=True)
+    text = dorm.TextField()
+    author = dorm.ForeignKey(Author, on_delete=dorm.CASCADE, null=True)
+    embedding = VectorField(len(WORDS))
+
+
+@pytest.fixture
+def keyed(db: Database) -> None:
+    create_tables(db.connection, (Page, Entry))
+    for model in (Page, Entry):
+        db.connection.execute_write(f'DELETE FROM "{model._meta.db_table}"')
 
 
 @pytest.fixture

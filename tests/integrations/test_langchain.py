@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import uuid
 from typing import Any
 
+import dorm
 import pytest
 from dorm import Q
+from dorm.db.connection import reset_connections
 from dorm.exceptions import FieldDoesNotExist
 from langchain_core.documents import Document
 from langchain_core.vectorstores import base
@@ -16,9 +19,9 @@ from dorm_vector import EmbeddingError, InvalidVector
 from dorm_vector.integrations import create_table, document_model
 from dorm_vector.integrations.langchain import DormVectorStore
 from tests.databases import Database
-from tests.integrations.conftest import METADATA, TEXTS, WORDS, Memo, by_distance, embed, vector_of
+from tests.integrations.conftest import METADATA, TEXTS, WORDS, Entry, Memo, Page, by_distance, embed, vector_of
+from tests.models import Author, Note
 from tests.models import Document as ModelDocument
-from tests.models import Note
 from tests.project import ROOT
 
 QUESTION = "cholera"
@@ -201,6 +204,47 @@ def test_a_model_that_embeds_needs_no_embedding(memos: None) -> None:
     memo = Memo.objects.get(pk=int(ids[1]))
     memo.save()
     assert Memo.objects.count() == 3
+
+
+def test_a_primary_key_may_be_a_uuid(keyed: None) -> None:
+    store = DormVectorStore(Page, embed)
+    given = str(uuid.uuid4())
+    ids = store.add_documents([Document(page_content="cholera"), Document(id=given, page_content="dengue")])
+    assert ids[1] == given
+    assert [Page.objects.get(text=text).pk for text in ("cholera", "dengue")] == [uuid.UUID(key) for key in ids]
+    assert store.add_texts(["measles"], [{"k": 1}], ids=[given.upper()]) == [given]
+    assert store.get_by_ids(["no uuid", given]) == [Document(id=given, page_content="measles", metadata={"k": 1})]
+    with pytest.raises(ValueError, match="cannot hold the id 'no uuid'"):
+        store.add_texts(["delta"], ids=["no uuid"])
+    assert store.delete(["no uuid", given])
+    assert Page.objects.count() == 1
+
+
+def test_a_primary_key_may_be_a_text_and_metadata_a_relation(keyed: None) -> None:
+    ada, bob = Author.objects.create(name="Ada"), Author.objects.create(name="Bob")
+    store = DormVectorStore(Entry, embed)
+    store.add_texts(["cholera", "dengue"], [{"author_id": ada.pk}, {"author_id": bob.pk}], ids=["a", "A"])
+    assert store.add_texts(["measles"], [{}], ids=["A"]) == ["A"]
+    (document,) = store.similarity_search("measles", filter={"author_id": bob.pk})
+    assert document == Document(id="A", page_content="measles", metadata={"author_id": bob.pk})
+    assert Entry.objects.get(name="A").author.name == "Bob"
+    (generated,) = store.add_texts(["school"])
+    assert Entry.objects.get(name=generated).author is None
+
+
+def test_a_store_may_be_of_another_database(several: dict[str, Database]) -> None:
+    first, second = [several[name].settings for name in ("sqlite", "postgresql")]
+    reset_connections()
+    dorm.configure(DATABASES={"default": first, "other": second}, INSTALLED_APPS=[])
+    stores = [DormVectorStore(Note, embed), DormVectorStore(Note, embed, using="other")]
+    for at, store in enumerate(stores):
+        store.delete(filter={})
+        store.add_texts([TEXTS[at]], [{"year": at}], ids=["x"])
+    found = [store.similarity_search(QUESTION, filter={"year": {"$gte": 0}}) for store in stores]
+    assert list(map(texts, found)) == [[TEXTS[0]], [TEXTS[1]]]
+    stores[0].delete(["x"])
+    assert texts(stores[1].get_by_ids(["x"])) == [TEXTS[1]]
+    stores[1].delete(["x"])
 
 
 def test_what_the_model_cannot_hold_is_refused(memos: None) -> None:
