@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from .djanorm import matrix as seam
@@ -22,27 +24,29 @@ def to_matrix(queryset: Any, field: str) -> Matrix:
     ``field`` may cross relations. Rows whose vector is NULL are left out. Everything is held in memory at once.
     """
     reading = seam.Reading(queryset, field)
-    return _assembled(reading, run(reading.connection, reading.rows()))
+    return _assembled(reading, run(reading.connection, reading.columns()))
 
 
 async def ato_matrix(queryset: Any, field: str) -> Matrix:
     """Do what ``to_matrix`` does, on an async connection."""
     reading = seam.Reading(queryset, field, is_async=True)
-    return _assembled(reading, await arun(reading.connection, reading.rows()))
+    return _assembled(reading, await arun(reading.connection, reading.columns()))
 
 
-def _assembled(reading: seam.Reading, rows: list[tuple[Any, Any]]) -> Matrix:
-    rows = [row for row in rows if row[1] is not None]
-    decode = reading.key.from_db_value
-    return [decode(row[0]) for row in rows], _stacked(reading.field, [row[1] for row in rows])
+def _assembled(reading: seam.Reading, columns: tuple[Sequence[Any], Sequence[Any]]) -> Matrix:
+    keys, stored = columns
+    if None in stored:
+        there = [value is not None for value in stored]
+        keys, stored = list(compress(keys, there)), list(compress(stored, there))
+    return list(map(reading.key.from_db_value, keys)), _stacked(reading.field, stored)
 
 
-def _stacked(field: VectorField, stored: list[Any]) -> npt.NDArray[np.float32]:
+def _stacked(field: VectorField, stored: Sequence[Any]) -> npt.NDArray[np.float32]:
     import numpy as np
 
-    if field.value_type is Vector:
+    if field.value_type is Vector and len(sizes := set(map(len, stored))) < 2:
         for form in (np.dtype(("<f4", field.dimensions)), _with_header(field.dimensions)):
-            if all(len(value) == form.itemsize for value in stored):
+            if sizes <= {form.itemsize}:
                 values = np.frombuffer(bytearray().join(stored), form)
                 return values if form.fields is None else values["values"].astype("<f4")
     # Of another type, or not of one length: the field knows what to do, or to say.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..dialects import dialect_for
@@ -22,10 +23,13 @@ class Reading:
         self.connection = queryset._get_async_connection() if is_async else queryset._get_connection()
         self._query = queryset.values_list("pk", path)._query
 
-    def rows(self) -> Steps[list[tuple[Any, Any]]]:
+    def columns(self) -> Steps[tuple[Sequence[Any], Sequence[Any]]]:
+        """Return the keys and the vectors, as the database hands them over."""
         sql, params = self._query.as_select(self.connection)
         if dialect_for(self.connection).binary_rows:
-            rows: list[tuple[Any, Any]] = yield BinaryRows(sql, params)
-            return rows
-        named = yield Execute(sql, params)
-        return [(row["pk"], row[self.path]) for row in named]
+            rows = yield BinaryRows(sql, params)
+        else:
+            rows = yield Execute(sql, params)
+        rows = [row.values() for row in rows] if rows and isinstance(rows[0], dict) else rows
+        keys, stored = zip(*rows, strict=True) if rows else ((), ())
+        return keys, stored
