@@ -54,7 +54,6 @@ from .functions import (
 )
 from .indexes import HnswIndex, IvfflatIndex
 from .metrics import Metric
-from .operations import VectorExtension
 from .query import VectorManager, VectorQuerySet, as_vector
 from .search import search_options
 from .sparse import SparseVector
@@ -66,6 +65,7 @@ if TYPE_CHECKING:
     from .diagnostics import Reason, SearchPlan
     from .hybrid import ahybrid_search, atext_search, hybrid_search, text_search
     from .matrix import ato_matrix, to_matrix
+    from .operations import VectorExtension
     from .progress import rich_progress, tqdm_progress
     from .ranking import (
         Outlier,
@@ -190,6 +190,7 @@ _LATER = {
     "Recall": "recall",
     "Recommendation": "recall",
     "SearchPlan": "diagnostics",
+    "VectorExtension": "operations",
     "abulk_load": "bulk",
     "afind_duplicates": "ranking",
     "ahybrid_search": "hybrid",

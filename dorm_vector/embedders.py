@@ -6,7 +6,6 @@ import asyncio
 import importlib
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Protocol, runtime_checkable
@@ -41,7 +40,7 @@ Documents = Callable[[Sequence[str]], Any]
 Query = Callable[[str], Any]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class _Adapted:
     """An embedder made of functions, some of which may be missing."""
 
@@ -163,5 +162,7 @@ def _finished(result: Any) -> Any:
     """Return the result of an async function to code that is not: run in a thread, where no loop is."""
     if not inspect.iscoroutine(result):
         return result
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, result).result()

@@ -13,7 +13,7 @@ from .exceptions import UnsupportedByDatabase
 PRECISIONS: Mapping[str, Element] = {"half": Element.HALF, "bit": Element.BIT}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Indexed:
     """What an index holds of a field, and how it is said in SQL, with ``{operand}``."""
 

@@ -33,7 +33,7 @@ OPCLASSES: Mapping[str, tuple[Element, Metric]] = {
 _NUMBERS = tuple(metric for metric in Metric if Element.FLOAT32 in metric.elements)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class _Column:
     element: Element
     dimensions: int = 1

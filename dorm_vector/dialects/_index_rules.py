@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from ..elements import Element
 from ..metrics import Metric
+from ._facts import NOTHING, Facts
 
 
-@dataclass(frozen=True, eq=False)
-class IndexRules:
+class IndexRules(Facts):
     """What the database's own vector index demands. The defaults demand nothing."""
 
     metrics: Mapping[Metric, str] | None = None
     """The distances it can be built for, and their names in CREATE; None where the opclass says it."""
-    wide_metrics: Mapping[Metric, str] = field(default_factory=dict)
+    wide_metrics: Mapping[Metric, str] = NOTHING
     """Their names from ``wide`` dimensions on, where those differ."""
     wide: int = 0
     links: range = range(2, 101)
@@ -25,11 +24,11 @@ class IndexRules:
     whole_table: bool = False
     """Whether it takes no condition."""
     one_per_table: bool = False
-    max_dimensions: Mapping[Element, int] = field(default_factory=dict)
+    max_dimensions: Mapping[Element, int] = NOTHING
     """The most dimensions that it takes of an element type."""
     too_full: str = ""
     """What the error of a build says where a sparse vector has more numbers than the index takes."""
-    casts: Mapping[Element, str] = field(default_factory=dict)
+    casts: Mapping[Element, str] = NOTHING
     """How ``{operand}`` stands in it as ``{dimensions}`` of another type; empty where it takes only columns."""
     prefix: str = ""
     """The first ``{dimensions}`` of ``{operand}``."""
@@ -40,8 +39,7 @@ class IndexRules:
     concurrent: ConcurrentBuild | None = None
 
 
-@dataclass(frozen=True)
-class ConcurrentBuild:
+class ConcurrentBuild(Facts):
     """What the database demands of a build, and of a removal, that does not stop writers."""
 
     set_option: str

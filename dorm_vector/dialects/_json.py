@@ -6,8 +6,9 @@ Every template may hold ``{column}``, ``{key}``, the key as JSON text spells it,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from ._facts import Facts
 
 
 class Kind(Enum):
@@ -18,8 +19,7 @@ class Kind(Enum):
     BOOLEAN = "boolean"
 
 
-@dataclass(frozen=True)
-class Scalar:
+class Scalar(Facts):
     """A value of one kind; NULL where there is none, or one of another kind."""
 
     sql: str
@@ -29,8 +29,7 @@ class Scalar:
     """The comparison with that, by ``{operator}``, where it is no plain one."""
 
 
-@dataclass(frozen=True)
-class Pattern:
+class Pattern(Facts):
     """How text is matched: the ``condition`` with ``{text}`` and ``{pattern}``, and the wildcards of the pattern."""
 
     condition: str
@@ -49,8 +48,7 @@ class Pattern:
         return written
 
 
-@dataclass(frozen=True)
-class JsonRules:
+class JsonRules(Facts):
     """What is asked of a JSON column."""
 
     scalars: Mapping[Kind, Scalar]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from ._facts import Facts
 
 
-@dataclass(frozen=True)
-class SearchOption:
+class SearchOption(Facts):
     """A setting of the server that trades the speed of an index for its recall.
 
     ``variables`` maps the server's names for it to the values that are spelled otherwise there; ``allowed`` is a range

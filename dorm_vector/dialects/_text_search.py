@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from ._facts import NOTHING, Facts
 
 
-@dataclass(frozen=True, eq=False)
-class TextSearch:
+class TextSearch(Facts):
     """The SQL of a full-text search.
 
     Templates hold ``{name}`` of the index, ``{table}``, ``{columns}``, ``{new}`` (those of a trigger's row), ``{key}``
@@ -48,7 +48,7 @@ class TextSearch:
     """Finds, as ``name``, the tables that are indexes."""
     shadows: tuple[str, ...] = ()
     """What the names of their own tables end with."""
-    languages: Mapping[str, str] = field(default_factory=dict)
+    languages: Mapping[str, str] = NOTHING
     """What ``{language}`` is for a language; under "" for those that are not named. Without any it is itself."""
 
     def document(self, columns: list[str], prefix: str = "") -> str:

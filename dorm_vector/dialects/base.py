@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from string import Formatter
 from typing import Any
 
@@ -13,6 +13,7 @@ from ..elements import Element
 from ..exceptions import UnsupportedByDatabase
 from ..metrics import Metric
 from ..routines import Routine
+from ._facts import NOTHING, Facts
 from ._index_rules import ConcurrentBuild as ConcurrentBuild  # noqa: PLC0414  # dialects have it from here
 from ._index_rules import IndexRules as IndexRules  # noqa: PLC0414
 from ._json import SQLITE, JsonRules
@@ -23,8 +24,7 @@ SQL = tuple[str, list[Any]]
 RoutineKey = Routine | tuple[Routine, Element]
 
 
-@dataclass(frozen=True)
-class Unsupported:
+class Unsupported(Facts):
     """Something the database lacks.
 
     ``reason`` is the sentence that users read, ``instead`` what to use, ``probe`` a statement that fails on the server
@@ -37,8 +37,7 @@ class Unsupported:
     see: str
 
 
-@dataclass(frozen=True)
-class Distance:
+class Distance(Facts):
     """The SQL of one metric, with ``{left}``, ``{right}``, ``{zeros}`` and ``{dimensions}``.
 
     ``value`` is what users read. ``rank`` sorts the same way and is what an index can serve; it is ``value`` unless
@@ -59,8 +58,7 @@ class Distance:
         return self.constant if self.constant and right.constant else self.value
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(Facts):
     """How the columns of one element type are declared, bound, read and widened."""
 
     column: str
@@ -89,9 +87,7 @@ class Operand:
     constant: bool = False
 
 
-# A database is itself: comparing its facts one by one would only make the import slower.
-@dataclass(frozen=True, eq=False, repr=False)
-class Dialect:
+class Dialect(Facts):
     """The SQL that one database speaks for vectors. Holds no connection and runs nothing."""
 
     name: str
@@ -112,9 +108,9 @@ class Dialect:
     """How the values in a JSON column are compared."""
     text_key: str = "VARCHAR({length})"
     """A column of text in which no two texts are equal."""
-    forms: Mapping[Element, Form | Unsupported] = field(default_factory=dict)
+    forms: Mapping[Element, Form | Unsupported] = NOTHING
     """Element types that are not stored as float32 vectors are."""
-    routines: Mapping[RoutineKey, str | Unsupported] = field(default_factory=dict)
+    routines: Mapping[RoutineKey, str | Unsupported] = NOTHING
     """The SQL of each function, with ``{left} {right} {dimensions}``, and of a part ``{start}`` from 1, ``{offset}``
     from 0, ``{count}`` and ``{end}``; that of an aggregate is its name. A pair with an element holds for that one."""
     computed: str = "{operand}"
@@ -125,7 +121,7 @@ class Dialect:
     """Why such a column takes no subquery."""
     generated_call: Unsupported | None = None
     """Why it calls no function that a user has made."""
-    embedding_functions: Mapping[str, Unsupported] = field(default_factory=dict)
+    embedding_functions: Mapping[str, Unsupported] = NOTHING
     """Why a function whose name begins so embeds no text here."""
     max_dimensions: int = 16_000
     placeholder: str = "%s"
@@ -155,7 +151,7 @@ class Dialect:
     """Returns, as ``declaration``, how the columns of the bound table are declared; empty where no length is in it."""
     concurrently: str = ""
     """What stands behind INDEX in a build that does not block writers."""
-    index_rules: IndexRules = field(default_factory=IndexRules)
+    index_rules: IndexRules = IndexRules()
     drop: str = 'DROP INDEX IF EXISTS "{name}"'
     """Drops an index, with ``{name}`` and ``{table}``."""
     sort_found: str = ""
@@ -199,12 +195,12 @@ class Dialect:
     """The most rows that an index finds then."""
     exact_rank: str = "{rank}"
     """Sorts as ``{rank}`` does, and is what no index can serve."""
-    search_options: Mapping[str, SearchOption] = field(default_factory=dict)
+    search_options: Mapping[str, SearchOption] = NOTHING
     width_option: str = ""
     """The search option that bounds how many rows an index can find."""
-    filtered_options: Mapping[str, int | str] = field(default_factory=dict)
+    filtered_options: Mapping[str, int | str] = NOTHING
     """Search options that let a filtered search go on until it has its rows."""
-    filtered_settings: Mapping[str, str] = field(default_factory=dict)
+    filtered_settings: Mapping[str, str] = NOTHING
     """Other variables of the server that a filtered search wants, and their values."""
     set_option: str = ""
     """One assignment, with ``{variable}`` and ``{value}``."""
@@ -216,7 +212,7 @@ class Dialect:
     """Runs before a statement, with ``{assignments}``; ends with the transaction."""
     options_of_statement: str = ""
     """Wraps the one statement that the options are for, with ``{assignments}`` and ``{statement}``."""
-    tuned_by: Mapping[str, str] = field(default_factory=dict)
+    tuned_by: Mapping[str, str] = NOTHING
     """Index kind to the search option that trades its speed for recall."""
     option_setting: str = ""
     """Shows what ``{variable}`` is in this session."""

@@ -17,7 +17,7 @@ from ..index_forms import indexed
 from ..indexes import VectorIndex
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Place:
     """Where an index stands."""
 

@@ -20,7 +20,7 @@ from ..dialects.base import SQL, Operand
 from .repairs import repair
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Compile:
     connection: Any
     query: Any
@@ -53,7 +53,7 @@ for _method in ("as_select", "as_count", "as_exists", "as_update", "as_delete"):
     repair("dorm.query:SQLQuery", _method, name="remember_connection")(_remember_connection)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Names:
     """What field paths mean: the fields of a model, and the annotations of a query."""
 
@@ -93,7 +93,7 @@ class Names:
         return self.field(path) if path else None
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Scope(Names):
     """Where an expression stands: its dialect, and what its field paths resolve against."""
 

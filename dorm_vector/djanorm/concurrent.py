@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from dorm.migrations.operations import AddIndex
-
 from ..dialects import dialect_for
 from ..dialects.base import ConcurrentBuild
 from ..exceptions import IndexWouldWait, UnsupportedByDatabase
 
 # First: what it repairs of the same operations is to stand inside of this.
 from . import migrations, text_migrations  # noqa: F401
+from .importing import Late
 from .repairs import repair
 
 _OPERATIONS = "dorm.migrations.operations"
+operations: Any = Late(_OPERATIONS)
 
 
 @repair(f"{_OPERATIONS}:AddIndex", "database_forwards")
@@ -67,7 +67,7 @@ def _is_ours_alone(operation: Any, table: str, rules: ConcurrentBuild, connectio
     locks = {row["mode"] for row in connection.execute(rules.own_locks.format(table=table))}
     if rules.exclusive in locks:
         return True
-    if locks - (rules.waits_not_for if isinstance(operation, AddIndex) else frozenset()):
+    if locks - (rules.waits_not_for if isinstance(operation, operations.AddIndex) else frozenset()):
         raise IndexWouldWait(
             f"{type(operation).__name__}({operation.index.get_name(operation.model_name)!r}, concurrently=True) would"
             f" wait for ever: what this run of migrate did to {table} before is committed only at the end of the"

@@ -25,7 +25,7 @@ class Condition(Exists):
         return self.sql, self.params
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class IndexSearch:
     """What such a search says in ORDER BY and in WHERE; ``expression`` is the distance that users read."""
 

@@ -16,7 +16,7 @@ from .binary import BinaryQuery
 from .index_search import SORTED_BY, is_grouped
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Rank:
     """An annotation that is SQL already."""
 
@@ -26,7 +26,7 @@ class Rank:
         return self.compiled
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class MeasuredOnce:
     """What the slice is sorted by, and the template that makes the annotation ``name`` of it."""
 

@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dorm.migrations import operations
-
 from ..dialects import dialect_for
 from ..exceptions import VectorsWouldBeLost
 from ..fields import VectorField
 from ..index_forms import indexed
 from ..indexes import VectorIndex
 from .building import Place, build, said_concurrently
+from .importing import Late
 from .possible_indexes import require_possible_indexes
 from .rebuilding import standing_state
 from .repairs import repair
 
 _OPERATIONS = "dorm.migrations.operations"
+operations: Any = Late(_OPERATIONS)
 
 
 @repair(f"{_OPERATIONS}:AddIndex", "database_forwards")

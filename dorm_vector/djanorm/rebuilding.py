@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dorm.migrations import operations
-
 from ..dialects import dialect_for
 from ..text_index import TextIndex
+from .importing import Late
 from .repairs import repair
 
 _OPERATIONS = "dorm.migrations.operations"
+operations: Any = Late(_OPERATIONS)
 # The vendor by which djanorm knows the SQL that each of these speaks.
 _SPEAKS = {"libsql": "sqlite"}
 

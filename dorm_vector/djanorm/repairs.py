@@ -22,7 +22,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _switched_off: ContextVar[frozenset[str]] = ContextVar("dorm_vector_repairs_off", default=frozenset())
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Repair:
     """One attribute of djanorm or of a driver, and what stands in its place."""
 

@@ -10,13 +10,14 @@ from typing import Any
 from dorm.expressions import Q, RawSQL
 from dorm.fields import Field
 from dorm.indexes import Index
-from dorm.migrations import writer
-from dorm.migrations.operations import CreateModel, Operation
 
 from ..expressions import Expression
+from .importing import Late
 from .repairs import repair
 
 _WRITER = "dorm.migrations.writer"
+writer: Any = Late(_WRITER)
+operations: Any = Late("dorm.migrations.operations")
 _OWN_PACKAGE = "dorm_vector."
 
 
@@ -49,7 +50,7 @@ def index_source(original: Any, operation: Any) -> str:
     """
     if _is_ours(operation):
         return _call(operation)
-    if isinstance(operation, CreateModel) and (operation.options or {}).get("indexes"):
+    if isinstance(operation, operations.CreateModel) and (operation.options or {}).get("indexes"):
         operation = copy.copy(operation)
         operation.options = operation.options | {"indexes": [_Source(_value(i)) for i in operation.options["indexes"]]}
         return str(original(operation))
@@ -108,7 +109,7 @@ def enable_pgvector(original: Any, *args: Any, **options: Any) -> Path:
 
 
 def _is_ours(item: Any) -> bool:
-    return isinstance(item, (Field, Index, Operation)) and _path(item).startswith(_OWN_PACKAGE)
+    return isinstance(item, (Field, Index, operations.Operation)) and _path(item).startswith(_OWN_PACKAGE)
 
 
 def _path(item: Any) -> str:
@@ -124,7 +125,7 @@ def _call(item: Any) -> str:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, (Field, Index, Operation)):
+    if isinstance(value, (Field, Index, operations.Operation)):
         return _part(value)
     if isinstance(value, Expression) and hasattr(value, "deconstruct"):
         return _call(value)

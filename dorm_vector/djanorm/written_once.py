@@ -32,7 +32,7 @@ class NoShape(Exception):
     """The query holds something whose SQL only its compilation knows."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class InFilter:
     """A parameter of WHERE, so that it is known again among those of the statement."""
 
@@ -40,7 +40,7 @@ class InFilter:
     value: Any
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Slot:
     """Where a parameter comes from: the query's vectors, as a value of some type, or its filter."""
 
