@@ -343,26 +343,37 @@ def test_without_an_index_the_error_says_which_to_declare(db: Database) -> None:
 
 
 class Letters:
-    """An embedder whose vectors count letters."""
+    """An embedder whose vectors count letters; it notes how it was asked for those of questions."""
 
     name, dimensions = "letters-1", 3
 
-    def embed_query(self, text: str) -> list[float]:
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def vector(self, text: str) -> list[float]:
         return [float(text.count(letter)) for letter in "abc"]
 
+    def embed_query(self, text: str) -> list[float]:
+        self.asked.append("blocking")
+        return self.vector(text)
+
     def embed_documents(self, texts: Any) -> list[list[float]]:
-        return [self.embed_query(text) for text in texts]
+        return [self.vector(text) for text in texts]
 
     async def aembed_query(self, text: str) -> list[float]:
-        return self.embed_query(text)
+        self.asked.append("awaited")
+        return self.vector(text)
 
     async def aembed_documents(self, texts: Any) -> list[list[float]]:
         return self.embed_documents(texts)
 
 
+LETTERS = Letters()
+
+
 class Recipe(dorm.Model):
     title = dorm.TextField()
-    embedding = EmbeddingField(3, source="title", embedder=Letters())
+    embedding = EmbeddingField(3, source="title", embedder=LETTERS)
     score = dorm.IntegerField(default=0)
 
     class Meta:
@@ -375,6 +386,7 @@ def recipes(db: Database) -> Iterator[Database]:
     create_tables(db.connection, (Recipe,))
     for title in ("cabbage crab", "bread and butter", "abacus cabin", "plain toast"):
         Recipe.objects.create(title=title)
+    LETTERS.asked.clear()
     yield db
     drop_table(db, Recipe)
 
@@ -388,11 +400,14 @@ async def test_the_vector_is_the_embedding_of_a_text(recipes: Database) -> None:
         hybrid_search(Recipe.objects.all(), text="cabbage")
     of_text = hybrid_search(Recipe.objects.all(), text="toast cabbage", prefix="hybrid_")
     of_vector = hybrid_search(
-        Recipe.objects.all(), text="toast cabbage", vector=Letters().embed_query("toast cabbage"), prefix="hybrid_"
+        Recipe.objects.all(), text="toast cabbage", vector=LETTERS.vector("toast cabbage"), prefix="hybrid_"
     )
     assert titles(of_text) == titles(of_vector)
     assert of_text[0].title == "cabbage crab"
     other = hybrid_search(Recipe.objects.all(), text="toast", vector="bread and butter", prefix="hybrid_")
     assert {row.title: row.hybrid_vector_rank for row in other}["bread and butter"] == 1
+    assert set(LETTERS.asked) == {"blocking"}
+    LETTERS.asked.clear()
     later = await ahybrid_search(Recipe.objects.all(), text="toast", vector="bread and butter", prefix="hybrid_")
     assert titles(later) == titles(other)
+    assert LETTERS.asked == ["awaited"]

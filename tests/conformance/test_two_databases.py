@@ -13,9 +13,9 @@ from dorm.db.connection import get_connection, reset_connections
 from dorm.functions import Coalesce
 from dorm.transaction import aatomic, atomic
 
-from dorm_vector import CosineDistance, L2Distance, abulk_load, bulk_load
+from dorm_vector import CosineDistance, L2Distance, abulk_load, ahybrid_search, bulk_load, hybrid_search
 from tests.databases import Database
-from tests.models import MODELS, Author, Chunk, Document
+from tests.models import MODELS, Article, Author, Chunk, Document
 
 QUERY = [1.0, 0.0, 0.0]
 # Values that text would round, and that another byte order would not survive.
@@ -230,3 +230,13 @@ async def write_both_and_fail(alias: str, other: str) -> None:
         await on(alias).acreate(title="lost", embedding=QUERY)
         await on(other).acreate(title=f"kept {alias}", embedding=QUERY)
         raise RuntimeError
+
+
+async def test_words_and_vectors_are_searched_where_they_are(aliases: list[str]) -> None:
+    for alias in aliases:
+        Article.objects.using(alias).create(headline=f"heron of {alias}", embedding=QUERY)
+    for alias in aliases:
+        (row,) = hybrid_search(Article.objects.using(alias), text="heron", vector=QUERY)
+        (again,) = await ahybrid_search(Article.objects.using(alias), text="heron", vector=QUERY)
+        assert row.headline == again.headline == f"heron of {alias}"
+        assert row.text_rank == again.vector_rank == 1
