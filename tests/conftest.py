@@ -11,7 +11,7 @@ import backends
 from tests.databases import Database, create_tables
 
 WITHOUT_DOWNLOAD = ("sqlite", "postgresql", "turso")
-IMPLEMENTED = ("sqlite", "postgresql", "turso", "libsql", "mariadb")
+IMPLEMENTED = ("sqlite", "postgresql", "turso", "libsql", "mariadb", "mysql")
 _running: dict[str, backends.Running] = {}
 
 

@@ -11,7 +11,7 @@ from .base import Dialect, Distance, Operand, Unsupported
 
 __all__ = ["DIALECTS", "Dialect", "Distance", "Operand", "Unsupported", "dialect_for", "dialect_named"]
 
-DIALECTS = ("postgresql", "sqlite", "turso", "libsql", "mariadb")
+DIALECTS = ("postgresql", "sqlite", "turso", "libsql", "mariadb", "mysql")
 _BY_VENDOR = {"postgresql": "postgresql", "sqlite": "sqlite", "libsql": "turso", "hrana": "libsql"}
 
 

@@ -12,7 +12,8 @@ from . import _float32
 from .base import RoutineKey, Unsupported
 
 _SEE = "https://mariadb.com/docs/server/reference/sql-structure/vectors/vector-functions"
-_LEFT, _RIGHT = _float32.number("{left}", "n.i"), _float32.number("{right}", "n.i")
+_LEFT, _RIGHT = _float32.number("{left}", "4 * n.i"), _float32.number("{right}", "4 * n.i")
+_SIGNS = f"GROUP_CONCAT(CHAR({_float32.signs('{left}')}) ORDER BY n.i SEPARATOR '')"
 _NORM = "VEC_DISTANCE_EUCLIDEAN({left}, REPEAT(X'00', LENGTH({left})))"
 _AGGREGATE = Unsupported(
     "it has no aggregate over vectors.",
@@ -44,7 +45,7 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
     Routine.ADD: _each(f"{_LEFT} + {_RIGHT}"),
     Routine.SUBTRACT: _each(f"{_LEFT} - {_RIGHT}"),
     Routine.MULTIPLY: _each(f"{_LEFT} * {_RIGHT}"),
-    Routine.BINARY_QUANTIZE: f"IF({{left}} IS NULL, NULL, ({_float32.signs('{left}')}))",
+    Routine.BINARY_QUANTIZE: f"IF({{left}} IS NULL, NULL, (SELECT {_SIGNS} FROM {_float32.BYTES}))",
     Routine.TO_VECTOR: "{left}",
     Routine.TO_HALFVEC: Unsupported(
         "it has no function that rounds to half.",

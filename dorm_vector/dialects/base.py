@@ -135,6 +135,8 @@ class Dialect(Facts):
     """A vector of ``{dimensions}`` zeros."""
     null_distance: str = "CAST(NULL AS DOUBLE PRECISION)"
     ascending: str = "{rank} ASC NULLS LAST"
+    nearest_first: str = ""
+    """The same for a distance; empty where it is no different."""
     orders_by_outer: bool = True
     """Whether ORDER BY in a subquery may name columns of the query around it."""
     descending: str = "{value} DESC NULLS LAST"

@@ -20,13 +20,13 @@ _LENGTH, _RIGHT_LENGTH = (f"VEC_DISTANCE_EUCLIDEAN({{{side}}}, {{zeros}})" for s
 _LENGTHS = f"{_LENGTH} * {_RIGHT_LENGTH}"
 
 _L1 = (
-    f"(SELECT SUM(ABS({_float32.number('{left}', 'n.i')} - {_float32.number('{right}', 'n.i')}))"
+    f"(SELECT SUM(ABS({_float32.number('{left}', '4 * n.i')} - {_float32.number('{right}', '4 * n.i')}))"
     f" FROM {_float32.POSITIONS})"
 )
 # A derived table cannot name a column outside it; where the right side is one vector, it is read once, not per row.
 _L1_OF_A_CONSTANT = (
-    f"(SELECT SUM(ABS({_float32.number('{left}', 'q.i')} - q.y)) FROM"
-    f" (SELECT n.i, {_float32.number('p.h', 'n.i')} AS y FROM (SELECT {{right}} AS h) p, {_float32.POSITIONS}"
+    f"(SELECT SUM(ABS({_float32.number('{left}', '4 * q.i')} - q.y)) FROM"
+    f" (SELECT n.i, {_float32.number('p.h', '4 * n.i')} AS y FROM (SELECT {{right}} AS h) p, {_float32.POSITIONS}"
     " LIMIT {dimensions}) q)"
 )
 

@@ -85,11 +85,16 @@ def _strict(cursor: Any) -> Any:
             return await cursor.execute(self, query, args)
         connection = vars(self.connection)
         if not connection.get("_dorm_vector_strict"):
-            await cursor.execute(self, _STRICT_MODE)
+            await _be_strict(self.connection)
             connection["_dorm_vector_strict"] = True
         return None
 
     return type(cursor.__name__, (cursor,), {"execute": execute, "dorm_vector_strict": True})
+
+
+async def _be_strict(connection: Any) -> None:
+    # Past the cursor, which would make a Python warning of what MySQL says: that stricter modes will be one with it.
+    await connection.query(_STRICT_MODE)
 
 
 @repair(_WRAPPER, "execute", name="async_query_log")
@@ -141,7 +146,7 @@ async def _rows(connection: Any, sql: str, params: Any, chunk_size: int) -> Asyn
     from aiomysql import SSCursor
 
     async with connection.cursor(SSCursor) as cursor:
-        await cursor.execute(_STRICT_MODE)
+        await _be_strict(connection)
         await cursor.execute(sql, tuple(params or ()))
         names = [column[0] for column in cursor.description]
         while rows := await cursor.fetchmany(chunk_size):

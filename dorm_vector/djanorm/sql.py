@@ -148,7 +148,7 @@ class VectorSQLQuery(SearchQuery):
         if (self._is_projected(name) and not self._is_searched_exactly(name)) and (
             descending or self.distinct_flag or self._annotation(name) == self._annotation(name, ranking=True)
         ):
-            template = dialect.descending if descending else dialect.ascending
+            template = dialect.descending if descending else _ascending(dialect, expression)
             return template.format(value=f'"{name}"', rank=f'"{name}"'), []
         return self._order_expression(dialect, expression, descending, exact=self._is_searched_exactly(name))
 
@@ -158,7 +158,8 @@ class VectorSQLQuery(SearchQuery):
             return dialect.descending.format(value=value), params * dialect.descending.count("{value}")
         rank, params = self._compiled(expression, ranking=True)
         rank = dialect.exact_rank.format(rank=rank) if exact else rank
-        return dialect.ascending.format(rank=rank), params * dialect.ascending.count("{rank}")
+        template = _ascending(dialect, expression)
+        return template.format(rank=rank), params * template.count("{rank}")
 
     def _is_searched_exactly(self, name: str) -> bool:
         return self.search is not None and self.search.exact and self.search.name == name
@@ -361,6 +362,10 @@ class VectorSQLQuery(SearchQuery):
         compile_sql = getattr(expression, "as_ranking_sql", expression.as_sql) if ranking else expression.as_sql
         sql, params = compile_sql(self._alias(), model=self.model, connection=current_connection(self), query=self)
         return sql, list(params)
+
+
+def _ascending(dialect: Dialect, expression: Any) -> str:
+    return (hasattr(expression, "as_ranking_sql") and dialect.nearest_first) or dialect.ascending
 
 
 def by_output(query: SQLQuery, connection: Any) -> str:

@@ -1,0 +1,100 @@
+"""MySQL's arithmetic of vectors, in SQL: each float is read from its four bytes, exactly.
+
+A vector is cast to bytes once a row, in a derived table that LIMIT keeps from being merged into what is around it; the
+cast inside every SUBSTR would cost thirty times as much.
+"""
+
+from __future__ import annotations
+
+from ..elements import Element
+from ..routines import Routine
+from . import _float32
+from .base import RoutineKey, Unsupported
+
+_SEE = "https://dev.mysql.com/doc/refman/9.7/en/vector-functions.html"
+_LEFT, _RIGHT = "CAST({left} AS BINARY)", "CAST({right} AS BINARY)"
+
+# n.last is where a float ends, x and y are those of the two sides. One vector for all rows is read once, not per row.
+_ENDS = f"(SELECT 4 * n.i AS last FROM {_float32.POSITIONS} LIMIT {{dimensions}}) n"
+_X, _Y = _float32.number("s.h", "n.last"), _float32.number("s.g", "n.last")
+_ONE = f"(SELECT {_LEFT} AS h LIMIT 1) s, {_ENDS}"
+_PAIRS = f"(SELECT {_LEFT} AS h, {_RIGHT} AS g LIMIT 1) s, {_ENDS}"
+_X_BESIDE_A_CONSTANT = _float32.number("s.h", "q.last")
+_WITH_A_CONSTANT = (
+    f"(SELECT {_LEFT} AS h LIMIT 1) s, (SELECT n.last, {_float32.number('p.h', 'n.last')} AS y"
+    f" FROM (SELECT {_RIGHT} AS h LIMIT 1) p, {_ENDS} LIMIT {{dimensions}}) q"
+)
+
+
+def of_pairs(value: str) -> tuple[str, str]:
+    """Return the SQL of an aggregate over ``{x}`` and ``{y}``: of two columns, and of a column and one vector."""
+    columns, constant = value.replace("{x}", _X).replace("{y}", _Y), value.replace("{x}", _X_BESIDE_A_CONSTANT)
+    return f"(SELECT {columns} FROM {_PAIRS})", f"(SELECT {constant.replace('{y}', 'q.y')} FROM {_WITH_A_CONSTANT})"
+
+
+def of_read_pairs(value: str) -> tuple[str, str]:
+    """Return the same of ``d.x`` and ``d.y``, for an aggregate that names them more than once."""
+    columns = f"SELECT {_X} AS x, {_Y} AS y FROM {_PAIRS}"
+    constant = f"SELECT {_X_BESIDE_A_CONSTANT} AS x, q.y FROM {_WITH_A_CONSTANT}"
+    return (
+        f"(SELECT {value} FROM ({columns} LIMIT {{dimensions}}) d)",
+        f"(SELECT {value} FROM ({constant} LIMIT {{dimensions}}) d)",
+    )
+
+
+def _each(value: str, source: str) -> str:
+    """Return the SQL of a vector of the values ``d.v``, NULL where there is none."""
+    # STRING_TO_VECTOR() refuses what is smaller than a float32 can hold in full.
+    full = "IF(ABS(d.v) < 1.1755E-38, 0E0, d.v)"
+    rows = f"SELECT {value} AS v FROM {source} ORDER BY n.last LIMIT {{dimensions}}"
+    return f"STRING_TO_VECTOR((SELECT CAST(JSON_ARRAYAGG({full}) AS CHAR) FROM ({rows}) d WHERE d.v IS NOT NULL))"
+
+
+def _joined(byte: str, source: str) -> str:
+    """Return the SQL of the bytes ``n.i``, of any number: GROUP_CONCAT() cuts at 1,024 of them."""
+    rows = f"SELECT LPAD(HEX({byte}), 2, '0') AS b FROM {source} ORDER BY n.i LIMIT {{bytes}}"
+    return f"(SELECT UNHEX(REGEXP_REPLACE(CAST(JSON_ARRAYAGG(d.b) AS CHAR), '[^0-9A-F]', '')) FROM ({rows}) d)"
+
+
+_AGGREGATE = Unsupported(
+    "it has no aggregate over vectors.",
+    "Read the vectors and compute it in Python.",
+    "SELECT AVG(embedding) FROM tests_document",
+    _SEE,
+)
+
+GENERATED = Unsupported(
+    "a generated column takes no function of a VECTOR.",
+    "Compute the vector in Python, and save it.",
+    "CREATE TABLE generated_probe (a VECTOR(1), b BINARY(4) GENERATED ALWAYS AS (CAST(a AS BINARY)) STORED)",
+    "https://dev.mysql.com/doc/refman/9.7/en/vector.html",
+)
+
+ROUTINES: dict[RoutineKey, str | Unsupported] = {
+    Routine.DIMENSIONS: "LENGTH({left}) DIV 4",
+    # Bits are stored by the eight.
+    (Routine.DIMENSIONS, Element.BIT): "{dimensions} + 0 * LENGTH({left})",
+    Routine.NORM: f"(SELECT SQRT(SUM(POW({_X}, 2))) FROM {_ONE})",
+    Routine.NORMALIZE: _each(
+        "r.x / IF(SUM(r.x * r.x) OVER () > 0, SQRT(SUM(r.x * r.x) OVER ()), 1)",
+        f"(SELECT n.last, {_X} AS x FROM {_ONE} LIMIT {{dimensions}}) r",
+    ).replace("n.last LIMIT", "r.last LIMIT"),
+    Routine.SUBVECTOR: f"SUBSTR({_LEFT}, 4 * {{offset}} + 1, 4 * {{count}})",
+    Routine.CONCATENATE: f"CONCAT({_LEFT}, {_RIGHT})",
+    Routine.ADD: _each(f"{_X} + {_Y}", _PAIRS),
+    Routine.SUBTRACT: _each(f"{_X} - {_Y}", _PAIRS),
+    Routine.MULTIPLY: _each(f"{_X} * {_Y}", _PAIRS),
+    Routine.BINARY_QUANTIZE: _joined(
+        _float32.signs("s.h"), f"(SELECT {_LEFT} AS h LIMIT 1) s, {_float32.BYTES} WHERE s.h IS NOT NULL"
+    ),
+    Routine.TO_VECTOR: "{left}",
+    Routine.TO_HALFVEC: Unsupported(
+        "it has no function that rounds to half.",
+        "Write the values to a HalfVectorField, which rounds them.",
+        "SELECT VECTOR_TO_HALF(embedding) FROM tests_document",
+        _SEE,
+    ),
+    Routine.TO_SPARSEVEC: "{left}",
+    Routine.AVERAGE: _AGGREGATE,
+    Routine.SUM: _AGGREGATE,
+}

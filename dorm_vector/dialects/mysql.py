@@ -1,0 +1,76 @@
+"""MySQL 9: VECTOR columns of packed little-endian float32; distances in SQL, or by DISTANCE() where the server has it.
+
+Source: https://dev.mysql.com/doc/refman/9.7/en/vector.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..elements import Element
+from ..metrics import Metric
+from ._mysql import GENERATED, ROUTINES, of_pairs, of_read_pairs
+from .base import Dialect, Distance, Form, Unsupported
+
+_NO_INDEX = Unsupported(
+    reason="it has no nearest-neighbour index, so every search is exact.",
+    instead="Declare the index all the same: it is built where the database has one.",
+    probe="CREATE VECTOR INDEX probe_index ON tests_package (embedding)",
+    see="https://dev.mysql.com/doc/refman/9.7/en/vector.html",
+)
+
+
+def _of(pairs: tuple[str, str]) -> Distance:
+    return Distance(pairs[0], constant=pairs[1])
+
+
+_COSINE = "SUM(d.x * d.y) / NULLIF(SQRT(SUM(d.x * d.x) * SUM(d.y * d.y)), 0)"
+_BOTH, _EITHER = (f"BIT_COUNT(CAST({{left}} AS BINARY) {sign} CAST({{right}} AS BINARY))" for sign in "&|")
+
+DIALECT = Dialect(
+    name="mysql",
+    title="MySQL",
+    minimum="9.0",
+    column="VECTOR({dimensions})",
+    forms={Element.BIT: Form("VARBINARY({bytes})", literal="(X'{hex}')", max_dimensions=8 * 65_524)},
+    max_dimensions=16_383,
+    zeros="REPEAT(X'00', 4 * {dimensions})",
+    # A VECTOR is equal to another one, and to nothing else.
+    equality="CAST({left} AS BINARY) = {right}",
+    stored="CAST({column} AS BINARY)",
+    routines=ROUTINES,
+    generated=GENERATED,
+    distances={
+        Metric.L2: _of(of_pairs("SQRT(SUM(POW({x} - {y}, 2)))")),
+        Metric.COSINE: _of(of_read_pairs(f"1 - GREATEST(-1, LEAST(1, {_COSINE}))")),
+        Metric.INNER_PRODUCT: _of(of_pairs("-SUM({x} * {y})")),
+        Metric.L1: _of(of_pairs("SUM(ABS({x} - {y}))")),
+        Metric.HAMMING: Distance(f"CAST({_BOTH.replace('&', '^')} AS DOUBLE)"),
+        Metric.JACCARD: Distance(f"IF({_EITHER} = 0, 1E0, 1 - {_BOTH} / (1E0 * {_EITHER}))"),
+    },
+    null_distance="CAST(NULL AS DOUBLE)",
+    ascending="{rank} IS NULL, {rank} ASC",
+    # A distance is computed as often as it is written.
+    nearest_first="-{rank} DESC",
+    descending="{value} DESC",
+    indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX},
+    drop='DROP INDEX "{name}" ON "{table}"',
+    alter_column='ALTER TABLE "{table}" MODIFY COLUMN {definition}',
+    literal_form="(X'{hex}')",
+    load="values",
+    # INSERT IGNORE would forgive more than a duplicate.
+    keep_existing="ON DUPLICATE KEY UPDATE {first} = {first}",
+    overwrite_existing="ON DUPLICATE KEY UPDATE {assignments}",
+    inserted_row='AS "inserted" ',
+    inserted_value='"inserted".{column}',
+    explain="EXPLAIN{format}",
+    explain_analyze="EXPLAIN ANALYZE{format}",
+    explain_format="tree",
+    declarations=(
+        "SELECT CONCAT(column_name, ' ', column_type) AS declaration FROM information_schema.columns"
+        " WHERE table_schema = DATABASE() AND table_name = %s"
+    ),
+    analyze='ANALYZE TABLE "{table}"',
+    version_query="SELECT VERSION() AS version",
+    install_hint="Upgrade the server to MySQL 9.0 or newer.",
+)
