@@ -27,16 +27,21 @@ class Reason:
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What served a search: ``index`` is its name, or None and ``reasons`` say why; ``plan`` is the database's own."""
+    """What served a search: ``index`` is its name, or None and ``reasons`` say why; ``plan`` is the database's own.
+
+    ``distance`` says how the distance is computed, where servers of the database differ in it.
+    """
 
     index: str | None
     reasons: tuple[Reason, ...]
     plan: str
+    distance: str = ""
 
     def __str__(self) -> str:
         if self.index is not None:
             return f"The index {self.index} serves this search."
-        return "\n".join(["No index serves this search.", *(f"- {reason}" for reason in self.reasons)])
+        lines = ["No index serves this search.", *(f"- {reason}" for reason in self.reasons)]
+        return "\n".join([*lines, *([f"The distance is {self.distance}"] if self.distance else [])])
 
 
 def explained(queryset: Any) -> SearchPlan:
@@ -51,7 +56,9 @@ async def aexplained(queryset: Any) -> SearchPlan:
 
 def _judged(seen: Seen) -> SearchPlan:
     used = _used(seen, seen.plan)
-    return SearchPlan(used, () if used else tuple(_reasons(seen)), seen.plan)
+    distance = _distance(seen.query)
+    how = seen.dialect.how(distance.metric) if distance is not None else ""
+    return SearchPlan(used, () if used else tuple(_reasons(seen)), seen.plan, how)
 
 
 def _used(seen: Seen, plan: str) -> str | None:

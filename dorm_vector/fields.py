@@ -80,7 +80,7 @@ class VectorField(Field[Any]):
         return name, f"dorm_vector.{type(self).__name__}", args, own | options
 
     def db_type(self, connection: Any) -> str:
-        return dialect_for(connection).column_type(self.element, self.dimensions)
+        return dialect_for(connection).column_type(self.element, self.dimensions, unique=self.unique)
 
     def to_python(self, value: Any) -> Any:
         if value is None or _is_expression(value):

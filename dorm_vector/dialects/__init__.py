@@ -19,7 +19,7 @@ def dialect_for(connection: Any) -> Dialect:
     """Return the dialect of a djanorm connection; UnsupportedByDatabase where there is none."""
     vendor = getattr(connection, "dialect", None) or connection.vendor
     if vendor == "mysql":
-        return dialect_named("mariadb" if _server(connection).is_mariadb else "mysql")
+        return _of_server(_server(connection))
     if vendor not in _BY_VENDOR:
         raise UnsupportedByDatabase(
             f"dorm_vector does not know the database {vendor!r}. It knows {', '.join(sorted(DIALECTS))}."
@@ -34,7 +34,13 @@ def _server(connection: Any) -> Any:
     return server_of(connection)
 
 
+def _of_server(server: Any) -> Dialect:
+    if server.is_mariadb:
+        return dialect_named("mariadb")
+    return dialect_named("mysql", "WITH_DISTANCE" if server.has_distance else "DIALECT")
+
+
 @cache
-def dialect_named(name: str) -> Dialect:
-    dialect: Dialect = importlib.import_module(f"{__name__}.{name}").DIALECT
+def dialect_named(name: str, variant: str = "DIALECT") -> Dialect:
+    dialect: Dialect = getattr(importlib.import_module(f"{__name__}.{name}"), variant)
     return dialect

@@ -63,6 +63,13 @@ _AGGREGATE = Unsupported(
     _SEE,
 )
 
+UNIQUE = Unsupported(
+    "a VECTOR takes no key, so that it cannot be unique.",
+    "Make a column of its hash unique, and fill that in Python.",
+    "CREATE TABLE unique_probe (a VECTOR(1) UNIQUE)",
+    "https://dev.mysql.com/doc/refman/9.7/en/vector.html",
+)
+
 GENERATED = Unsupported(
     "a generated column takes no function of a VECTOR.",
     "Compute the vector in Python, and save it.",

@@ -53,6 +53,8 @@ class Distance(Facts):
     """What ORDER BY says in a search that an index serves, where the database wants such a search said differently."""
     indexed_where: str = ""
     """What keeps rows without a distance out of that search."""
+    how: str = ""
+    """How it is computed, where servers of this database differ in it."""
 
     def against(self, right: Operand) -> str:
         return self.constant if self.constant and right.constant else self.value
@@ -110,6 +112,8 @@ class Dialect(Facts):
     """A column of text in which no two texts are equal."""
     forms: Mapping[Element, Form | Unsupported] = NOTHING
     """Element types that are not stored as float32 vectors are."""
+    unique: Unsupported | None = None
+    """Why a float32 vector column cannot be unique."""
     routines: Mapping[RoutineKey, str | Unsupported] = NOTHING
     """The SQL of each function, with ``{left} {right} {dimensions}``, and of a part ``{start}`` from 1, ``{offset}``
     from 0, ``{count}`` and ``{end}``; that of an aggregate is its name. A pair with an element holds for that one."""
@@ -248,9 +252,11 @@ class Dialect(Facts):
             self.column, self.placeholder, self.read, self.literal_form, max_dimensions=self.max_dimensions
         )
 
-    def column_type(self, element: Element, dimensions: int) -> str:
-        """Return the column type; UnsupportedByDatabase past the dimensions that the database has."""
+    def column_type(self, element: Element, dimensions: int, *, unique: bool = False) -> str:
+        """Return the column type; UnsupportedByDatabase past what the database has."""
         form = self.form(element)
+        if unique and self.unique is not None and element not in self.forms:
+            raise self._refusal(self.unique)
         if dimensions > form.max_dimensions:
             raise UnsupportedByDatabase(
                 f"{self.title} holds up to {form.max_dimensions:,} dimensions in a {element.value} column;"
@@ -270,6 +276,10 @@ class Dialect(Facts):
     def shown(self, metric: Metric) -> str:
         """Return the template that makes the distance that users read of its ``{rank}``."""
         return self._supported(metric).shown
+
+    def how(self, metric: Metric) -> str:
+        """Return how the distance is computed; empty where all servers of this database do it alike."""
+        return self._supported(metric).how
 
     def index_search(self, metric: Metric, left: Operand, right: Operand, dimensions: int) -> tuple[SQL, SQL]:
         """Return what ORDER BY and WHERE say in a search that an index serves."""

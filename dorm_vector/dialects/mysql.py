@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ..elements import Element
 from ..metrics import Metric
-from ._mysql import GENERATED, ROUTINES, of_pairs, of_read_pairs
+from ._mysql import GENERATED, ROUTINES, UNIQUE, of_pairs, of_read_pairs
 from .base import Dialect, Distance, Form, Unsupported
 
 _NO_INDEX = Unsupported(
@@ -20,8 +20,16 @@ _NO_INDEX = Unsupported(
 )
 
 
-def _of(pairs: tuple[str, str]) -> Distance:
-    return Distance(pairs[0], constant=pairs[1])
+_FROM_BYTES = "computed in SQL, from the bytes of each number"
+_WITHOUT_FUNCTION = f"{_FROM_BYTES}; this server has no DISTANCE()."
+
+
+def _of(pairs: tuple[str, str], how: str = _WITHOUT_FUNCTION) -> Distance:
+    return Distance(pairs[0], constant=pairs[1], how=how)
+
+
+def _by_function(value: str) -> Distance:
+    return Distance(value, how="computed by the server's DISTANCE().")
 
 
 _COSINE = "SUM(d.x * d.y) / NULLIF(SQRT(SUM(d.x * d.x) * SUM(d.y * d.y)), 0)"
@@ -33,6 +41,7 @@ DIALECT = Dialect(
     minimum="9.0",
     column="VECTOR({dimensions})",
     forms={Element.BIT: Form("VARBINARY({bytes})", literal="(X'{hex}')", max_dimensions=8 * 65_524)},
+    unique=UNIQUE,
     max_dimensions=16_383,
     zeros="REPEAT(X'00', 4 * {dimensions})",
     # A VECTOR is equal to another one, and to nothing else.
@@ -44,7 +53,7 @@ DIALECT = Dialect(
         Metric.L2: _of(of_pairs("SQRT(SUM(POW({x} - {y}, 2)))")),
         Metric.COSINE: _of(of_read_pairs(f"1 - GREATEST(-1, LEAST(1, {_COSINE}))")),
         Metric.INNER_PRODUCT: _of(of_pairs("-SUM({x} * {y})")),
-        Metric.L1: _of(of_pairs("SUM(ABS({x} - {y}))")),
+        Metric.L1: _of(of_pairs("SUM(ABS({x} - {y}))"), f"{_FROM_BYTES}."),
         Metric.HAMMING: Distance(f"CAST({_BOTH.replace('&', '^')} AS DOUBLE)"),
         Metric.JACCARD: Distance(f"IF({_EITHER} = 0, 1E0, 1 - {_BOTH} / (1E0 * {_EITHER}))"),
     },
@@ -73,4 +82,21 @@ DIALECT = Dialect(
     analyze='ANALYZE TABLE "{table}"',
     version_query="SELECT VERSION() AS version",
     install_hint="Upgrade the server to MySQL 9.0 or newer.",
+)
+
+_LENGTHS = " AND ".join(f"DISTANCE({{{side}}}, {{zeros}}, 'EUCLIDEAN') > 0" for side in ("left", "right"))
+_SIGN = "DISTANCE(STRING_TO_VECTOR('[1]'), STRING_TO_VECTOR('[1]'), 'DOT')"
+
+# https://dev.mysql.com/doc/refman/9.7/en/vector-functions.html and, for Percona's server,
+# https://docs.percona.com/percona-server/9.7/distance-function.html
+WITH_DISTANCE = replace(
+    DIALECT,
+    distances={
+        **DIALECT.distances,
+        Metric.L2: _by_function("DISTANCE({left}, {right}, 'EUCLIDEAN')"),
+        # What it says of a zero vector is written down for one of the two servers.
+        Metric.COSINE: _by_function(f"CASE WHEN {_LENGTHS} THEN DISTANCE({{left}}, {{right}}, 'COSINE') END"),
+        # One of the two has it negated already, and of the other nothing is written down.
+        Metric.INNER_PRODUCT: _by_function(f"-{_SIGN} * DISTANCE({{left}}, {{right}}, 'DOT')"),
+    },
 )

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, Self
 
 from dorm.expressions import F
-from dorm.query import _validate_identifier
 from dorm.queryset import CombinedQuerySet, QuerySet, ValuesListQuerySet
 
 from ..dialects import dialect_for
 from ..search import SearchMethods
 from .aggregating import over_vectors
 from .derived import DerivedQuery
+from .explaining import Explained
 from .models import reads_vectors
 from .reading import decoded, decoders
 from .searching import searching
@@ -20,7 +20,7 @@ from .slices import Slices, require_whole
 from .sql import VectorSQLQuery, by_output
 
 
-class VectorRows(QuerySet[Any]):
+class VectorRows(Explained):
     """What every queryset over a model with vector fields does differently."""
 
     _query: VectorSQLQuery
@@ -143,17 +143,6 @@ class VectorRows(QuerySet[Any]):
     async def aaggregate(self, **aggregates: Any) -> dict[str, Any]:
         aggregates = over_vectors(self, aggregates)
         return decoded(await super().aaggregate(**aggregates), decoders(self._query, aggregates))
-
-    # djanorm's is static, and is called through self.
-    def _build_explain_prefix(self, connection: Any, analyze: bool, format: str | None, verbose: bool) -> str:  # type: ignore[override]
-        dialect = dialect_for(connection)
-        template = dialect.explain_analyze if analyze else dialect.explain
-        if not template:
-            return str(QuerySet._build_explain_prefix(connection, analyze, format, verbose))
-        chosen = format or dialect.explain_format
-        if chosen:
-            _validate_identifier(chosen, "explain format")
-        return template.format(format=f" FORMAT={chosen.upper()}" if chosen else "")
 
     # writes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import dorm
@@ -84,6 +85,11 @@ class Wide(dorm.Model):
         app_label = "tests"
 
 
+def analyze(database: Database, table: str) -> None:
+    if database.dialect.analyze:
+        database.connection.execute_script(database.dialect.analyze.format(table=table))
+
+
 @pytest.fixture(scope="module")
 def forms(database: Database) -> Iterator[Database]:
     create_tables(database.connection, (Form,))
@@ -93,7 +99,7 @@ def forms(database: Database) -> Iterator[Database]:
     ]
     for start in range(0, ROWS, 500):
         Form.objects.bulk_create(made[start : start + 500])
-    database.connection.execute_script('ANALYZE "tests_form"')
+    analyze(database, "tests_form")
     yield database
     database.connection.execute_script('DROP TABLE "tests_form"')
 
@@ -385,7 +391,7 @@ def real(database: Database) -> Iterator[Database]:
     made = [Text(share=n % 100, embedding=vector) for n, vector in enumerate(packages().embeddings)]
     for start in range(0, len(made), 500):
         Text.objects.bulk_create(made[start : start + 500])
-    database.connection.execute_script('ANALYZE "tests_text"')
+    analyze(database, "tests_text")
     yield database
     database.connection.execute_script('DROP TABLE "tests_text"')
 
@@ -408,14 +414,14 @@ def exact_neighbours(vector: Any, count: int, share: int = 100) -> list[int]:
     return order[:count]
 
 
-def recall(queryset_of: Any, share: int = 100) -> float:
+def recall(queryset_of: Any, share: int = 100, *, approximate: bool = True) -> float:
     first = Text.objects.order_by("pk")[0].pk
-    hits = 0
-    for vector in asked().embeddings:
+    hits, vectors = 0, asked().embeddings[: None if approximate else 2]
+    for vector in vectors:
         found = {row.pk - first for row in queryset_of(vector)[:10]}
         assert len(found) == 10
         hits += len(found & set(exact_neighbours(vector, 10, share)))
-    return hits / (10 * len(asked().embeddings))
+    return hits / (10 * len(vectors))
 
 
 BITWISE = HnswIndex(["embedding"], "text_bits", distance="cosine", precision="bit")
@@ -425,14 +431,16 @@ FIRST_256 = HnswIndex(["embedding"], "text_first", distance="cosine", dimensions
 @pytest.mark.parametrize("index, shortlist, wanted", [(BITWISE, 200, 0.95), (BITWISE, 20, 0.6), (FIRST_256, 50, 0.9)])
 def test_a_shortlist_is_ranked_exactly(real: Database, index: Any, shortlist: int, wanted: float) -> None:
     with built(real, index, model=Text):
-        real.connection.execute_script('ANALYZE "tests_text"')
+        analyze(real, "tests_text")
 
         def search(vector: Any) -> Any:
             return Text.objects.nearest("embedding", vector).rerank(shortlist)
 
         assert_serves(real, search(asked().embeddings[0])[:10], index.name)
-        assert recall(search) >= wanted
-        assert recall(lambda vector: search(vector).filter(share__lt=10), share=10) >= wanted
+        # Two questions tell as much as all where every search is exact, and may read every row in SQL.
+        found = partial(recall, approximate=is_built(real, index.kind))
+        assert found(search) >= wanted
+        assert found(lambda vector: search(vector).filter(share__lt=10), share=10) >= wanted
         rows = list(search(asked().embeddings[1])[:10])
         distances = [row.distance for row in rows]
         assert distances == sorted(distances)
