@@ -9,7 +9,9 @@ from dataclasses import replace
 
 from ..elements import Element
 from ..metrics import Metric
+from ._json import MYSQL
 from ._mysql import GENERATED, ROUTINES, UNIQUE, of_pairs, of_read_pairs
+from ._text_search import FULLTEXT
 from .base import Dialect, Distance, Form, Unsupported
 
 _NO_INDEX = Unsupported(
@@ -47,6 +49,9 @@ DIALECT = Dialect(
     # A VECTOR is equal to another one, and to nothing else.
     equality="CAST({left} AS BINARY) = {right}",
     stored="CAST({column} AS BINARY)",
+    json=MYSQL,
+    # No case, accent or final space is left out of the comparison.
+    text_key="VARCHAR({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin",
     routines=ROUTINES,
     generated=GENERATED,
     distances={
@@ -63,6 +68,7 @@ DIALECT = Dialect(
     nearest_first="-{rank} DESC",
     descending="{value} DESC",
     indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX},
+    text_search=FULLTEXT,
     drop='DROP INDEX "{name}" ON "{table}"',
     alter_column='ALTER TABLE "{table}" MODIFY COLUMN {definition}',
     literal_form="(X'{hex}')",
@@ -70,6 +76,7 @@ DIALECT = Dialect(
     # INSERT IGNORE would forgive more than a duplicate.
     keep_existing="ON DUPLICATE KEY UPDATE {first} = {first}",
     overwrite_existing="ON DUPLICATE KEY UPDATE {assignments}",
+    ddl_commits=True,
     inserted_row='AS "inserted" ',
     inserted_value='"inserted".{column}',
     explain="EXPLAIN{format}",

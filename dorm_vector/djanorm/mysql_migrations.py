@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..indexes import VectorIndex
@@ -26,6 +27,21 @@ def drop_index_on_table(
     options = from_state.models[f"{app_label}.{operation.model_name.lower()}"]["options"]
     table = options.get("db_table") or f"{app_label}_{operation.model_name.lower()}"
     connection.execute_script(f'DROP INDEX "{operation.index.get_name(operation.model_name)}" ON "{table}"')
+
+
+@repair(_OPERATIONS, "_field_to_column_sql")
+def text_default(original: Any, name: str, field: Any, connection: Any) -> str:
+    """Write the DEFAULT of a text column as MySQL takes it.
+
+    Symptom: a table with a ``TextField(default="")`` cannot be created on MySQL. Cause: it takes the default of a TEXT
+    column in parentheses alone, and djanorm writes none. djanorm 4.3 to 4.5.
+    """
+    sql = str(original(name, field, connection))
+    is_text = connection.vendor == "mysql" and field.db_type(connection) == "TEXT"
+    return _DEFAULT.sub(r" DEFAULT (\1)", sql, count=1) if is_text else sql
+
+
+_DEFAULT = re.compile(r" DEFAULT ('(?:[^']|'')*')")
 
 
 @repair("dorm.inspect", "introspect_tables")
