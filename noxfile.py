@@ -69,7 +69,7 @@ def djanorm(session: nox.Session, djanorm: str) -> None:
 
 @nox.session(name="all")
 def every(session: nox.Session) -> None:
-    """Test everything on all five databases; a server that is missing is a failure."""
+    """Test everything on all six databases; a server that is missing is a failure."""
     session.install("-e", ".[dev]")
     pytest(session, "--backend", "all", "--no-skips")
 

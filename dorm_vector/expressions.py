@@ -200,7 +200,7 @@ class HammingDistance(VectorDistance):
 class JaccardDistance(VectorDistance):
     """1 - the share of the set bits that both have, 0 to 1; 1 where neither has one.
 
-    On SQLite and MySQL it is composed of Hamming distances, and exact.
+    On SQLite it is composed of Hamming distances, and exact.
     """
 
     metric = Metric.JACCARD

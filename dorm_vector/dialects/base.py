@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from string import Formatter
+from dataclasses import replace
 from typing import Any
 
 from ..elements import Element
@@ -17,10 +15,13 @@ from ._facts import NOTHING, Facts
 from ._index_rules import ConcurrentBuild as ConcurrentBuild  # noqa: PLC0414  # dialects have it from here
 from ._index_rules import IndexRules as IndexRules  # noqa: PLC0414
 from ._json import SQLITE, JsonRules
+from ._operands import SQL as SQL  # noqa: PLC0414
+from ._operands import Operand as Operand  # noqa: PLC0414
+from ._operands import compose as compose  # noqa: PLC0414
+from ._operands import parsed
 from ._search_options import SearchOption as SearchOption  # noqa: PLC0414
 from ._text_search import TextSearch as TextSearch  # noqa: PLC0414
 
-SQL = tuple[str, list[Any]]
 RoutineKey = Routine | tuple[Routine, Element]
 
 
@@ -77,16 +78,6 @@ class Form(Facts):
     max_dimensions: int = 16_000
     stored: Callable[[Any], bytes] = bytes
     """The bytes of a value in the column."""
-
-
-@dataclass(frozen=True)
-class Operand:
-    """One side of a distance: SQL, its parameters, whether it can be NULL, and whether it is the same for all rows."""
-
-    sql: str
-    params: tuple[Any, ...] = ()
-    nullable: bool = True
-    constant: bool = False
 
 
 class Dialect(Facts):
@@ -309,7 +300,7 @@ class Dialect(Facts):
     def call(self, routine: Routine, element: Element, operands: Mapping[str, Operand]) -> Operand:
         """Return what the function makes of its operands: NULL where one of them is."""
         template = self.routine(routine, element)
-        if any(name and name not in operands for _text, name in _parse(template)):
+        if any(name and name not in operands for _text, name in parsed(template)):
             raise UnsupportedByDatabase(
                 f"{self.title}: to {routine.value} it has to know the dimensions of the vector. Use"
                 " CastVector(…, VectorField(dimensions=…)) to say them."
@@ -378,23 +369,6 @@ def _unknown(routine: Routine) -> Unsupported:
     return Unsupported(f"it has no function to {routine.value}.", "Compute it in Python.", "", "its documentation")
 
 
-def compose(template: str, operands: Mapping[str, Operand]) -> SQL:
-    """Fill a template and collect the parameters in the order in which the operands stand in it."""
-    params: list[Any] = []
-    sql = ""
-    for text, name in _parse(template):
-        sql += text
-        if name:
-            sql += operands[name].sql
-            params += operands[name].params
-    return sql, params
-
-
 def version_numbers(version: str) -> tuple[int, ...]:
     """Return what versions compare by: ``"0.8.1-dev"`` is (0, 8, 1)."""
     return tuple(int(part) for part in version.partition("-")[0].split(".") if part.isdigit())
-
-
-@functools.cache
-def _parse(template: str) -> list[tuple[str, str | None]]:
-    return [(text, name) for text, name, _, _ in Formatter().parse(template)]

@@ -5,8 +5,6 @@ Source: https://dev.mysql.com/doc/refman/9.7/en/vector.html
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..elements import Element
 from ..metrics import Metric
 from ._json import MYSQL
@@ -96,14 +94,16 @@ _SIGN = "DISTANCE(STRING_TO_VECTOR('[1]'), STRING_TO_VECTOR('[1]'), 'DOT')"
 
 # https://dev.mysql.com/doc/refman/9.7/en/vector-functions.html and, for Percona's server,
 # https://docs.percona.com/percona-server/9.7/distance-function.html
-WITH_DISTANCE = replace(
-    DIALECT,
-    distances={
-        **DIALECT.distances,
-        Metric.L2: _by_function("DISTANCE({left}, {right}, 'EUCLIDEAN')"),
-        # What it says of a zero vector is written down for one of the two servers.
-        Metric.COSINE: _by_function(f"CASE WHEN {_LENGTHS} THEN DISTANCE({{left}}, {{right}}, 'COSINE') END"),
-        # One of the two has it negated already, and of the other nothing is written down.
-        Metric.INNER_PRODUCT: _by_function(f"-{_SIGN} * DISTANCE({{left}}, {{right}}, 'DOT')"),
-    },
+WITH_DISTANCE = Dialect(
+    **vars(DIALECT)
+    | {
+        "distances": {
+            **DIALECT.distances,
+            Metric.L2: _by_function("DISTANCE({left}, {right}, 'EUCLIDEAN')"),
+            # What it says of a zero vector is written down for one of the two servers.
+            Metric.COSINE: _by_function(f"CASE WHEN {_LENGTHS} THEN DISTANCE({{left}}, {{right}}, 'COSINE') END"),
+            # One of the two has it negated already, and of the other nothing is written down.
+            Metric.INNER_PRODUCT: _by_function(f"-{_SIGN} * DISTANCE({{left}}, {{right}}, 'DOT')"),
+        }
+    }
 )

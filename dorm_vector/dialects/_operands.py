@@ -1,0 +1,40 @@
+"""What stands in the SQL of a dialect, and how a template is filled with it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from string import Formatter
+from typing import Any
+
+SQL = tuple[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class Operand:
+    """One side of a distance: SQL, its parameters, whether it can be NULL, and whether it is the same for all rows."""
+
+    sql: str
+    params: tuple[Any, ...] = ()
+    nullable: bool = True
+    constant: bool = False
+
+
+# A database is itself: comparing its facts one by one would only make the import slower.
+def compose(template: str, operands: Mapping[str, Operand]) -> SQL:
+    """Fill a template and collect the parameters in the order in which the operands stand in it."""
+    params: list[Any] = []
+    sql = ""
+    for text, name in parsed(template):
+        sql += text
+        if name:
+            sql += operands[name].sql
+            params += operands[name].params
+    return sql, params
+
+
+@functools.cache
+def parsed(template: str) -> list[tuple[str, str | None]]:
+    """Return each text of a template, and the name behind it."""
+    return [(text, name) for text, name, _, _ in Formatter().parse(template)]
