@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode
-from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -22,69 +15,22 @@ import pytest
 from backends import get
 from backends._url import url_from
 from examples.epidemiological_reports.data import reports
-from examples.epidemiological_reports.embedding import ThesaurusEmbedder
+from examples.epidemiological_reports.embedding import EMBEDDER
+from tests.examples.serving import ROOT, Server, served
 
-ROOT = Path(__file__).parents[2]
+EXAMPLE = ("examples.epidemiological_reports",)
 REPORTS = {fields["code"]: fields for fields in reports()}
-EMBEDDER = ThesaurusEmbedder()
-
-
-class Server:
-    """The served API."""
-
-    def __init__(self, port: int) -> None:
-        self.root = f"http://127.0.0.1:{port}"
-
-    def __call__(self, path: str, **query: Any) -> list[dict[str, Any]]:
-        with urlopen(f"{self.root}{path}?{urlencode(query)}", timeout=60) as answer:  # noqa: S310  # our own server
-            rows: list[dict[str, Any]] = json.load(answer)
-            return rows
-
-    def refuses(self, path: str, **query: Any) -> int:
-        with pytest.raises(HTTPError) as refused:
-            self(path, **query)
-        refused.value.close()
-        return refused.value.code
-
-
-@contextmanager
-def served(url: str) -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "examples.epidemiological_reports", "--port", str(port)]
-    variables = {**os.environ, "DATABASE_URL": url}
-    with subprocess.Popen(command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            server = Server(port)
-            wait_for(server, process)
-            yield server
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def wait_for(server: Server, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 90
-    while True:
-        try:
-            server("/reports", limit=1)
-            return
-        except URLError:
-            assert process.poll() is None, process.stderr.read() if process.stderr else ""
-            assert time.monotonic() < deadline, "the server does not answer"
-            time.sleep(0.2)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def ask(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     if request.param == "sqlite":
-        with served(f"sqlite:///{tmp_path_factory.mktemp('reports') / 'reports.sqlite3'}") as server:
+        with served(EXAMPLE, f"sqlite:///{tmp_path_factory.mktemp('reports') / 'reports.sqlite3'}") as server:
             yield server
         return
     with get("postgresql").start() as running:
         database = running.new_database()
-        with served(url_from(database)) as server:
+        with served(EXAMPLE, url_from(database)) as server:
             yield server
         running.drop_database(database)
 

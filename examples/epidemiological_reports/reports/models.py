@@ -5,7 +5,7 @@ from __future__ import annotations
 import dorm
 
 from dorm_vector import EmbeddingField, HnswIndex, TextIndex
-from examples.epidemiological_reports.embedding import DIMENSIONS, ThesaurusEmbedder
+from examples.epidemiological_reports.embedding import DIMENSIONS, EMBEDDER
 
 
 class Report(dorm.Model):
@@ -18,7 +18,7 @@ class Report(dorm.Model):
     cases = dorm.IntegerField()
     title = dorm.CharField(max_length=120)
     text = dorm.TextField()
-    embedding = EmbeddingField(DIMENSIONS, source=["title", "text"], embedder=ThesaurusEmbedder())
+    embedding = EmbeddingField(DIMENSIONS, source=["title", "text"], embedder=EMBEDDER)
 
     class Meta:
         app_label = "reports"

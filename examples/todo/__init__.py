@@ -1,0 +1,1 @@
+"""A to-do list that embeds what is typed."""

@@ -1,0 +1,22 @@
+"""One table: what is to be done, with the meaning of its text beside it."""
+
+from __future__ import annotations
+
+import dorm
+
+from dorm_vector import EmbeddingField, HnswIndex, VectorManager
+from examples.todo.embedding import DIMENSIONS, EMBEDDER
+
+
+class Task(dorm.Model):
+    """Something to do; saving it with another text embeds that."""
+
+    text = dorm.CharField(max_length=300)
+    done = dorm.BooleanField(default=False)
+    embedding = EmbeddingField(DIMENSIONS, source="text", embedder=EMBEDDER)
+
+    objects = VectorManager()  # it would be there anyway; so type checkers know, too
+
+    class Meta:
+        app_label = "tasks"
+        indexes = [HnswIndex(fields=["embedding"], name="task_embedding", distance="cosine")]
