@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..elements import Element
 from ..metrics import Metric
+from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
 from ._json import MYSQL
 from ._mysql import GENERATED, ROUTINES, UNIQUE, of_pairs, of_read_pairs
 from ._text_search import FULLTEXT
@@ -51,6 +52,8 @@ DIALECT = Dialect(
     # No case, accent or final space is left out of the comparison.
     text_key="VARCHAR({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin",
     routines=ROUTINES,
+    generated_call=NOT_IN_A_COLUMN,
+    embedding_functions=POSTGRESML,
     generated=GENERATED,
     distances={
         Metric.L2: _of(of_pairs("SQRT(SUM(POW({x} - {y}, 2)))")),

@@ -188,6 +188,11 @@ EMBEDDERS = {
         """CREATE FUNCTION demo_embed(model TEXT, source TEXT) RETURNS VECTOR(3) DETERMINISTIC
         RETURN VEC_FromText(CONCAT('[', LENGTH(source), ',', ASCII(source), ',', LENGTH(model), ']'))""",
     ),
+    "mysql": (
+        "demo_embed",
+        """CREATE FUNCTION demo_embed(model TEXT, source TEXT) RETURNS VECTOR(3) DETERMINISTIC
+        RETURN STRING_TO_VECTOR(CONCAT('[', LENGTH(source), ',', ASCII(source), ',', LENGTH(model), ']'))""",
+    ),
     "sqlite": ("demo_embed", ""),
 }
 
