@@ -26,6 +26,16 @@ class Condition(Exists):
 
 
 @dataclass(eq=False, repr=False)
+class Rank:
+    """An annotation that is SQL already."""
+
+    compiled: SQL
+
+    def as_sql(self, *_args: Any, **_context: Any) -> SQL:
+        return self.compiled
+
+
+@dataclass(eq=False, repr=False)
 class IndexSearch:
     """What such a search says in ORDER BY and in WHERE; ``expression`` is the distance that users read."""
 
@@ -47,11 +57,13 @@ class IndexSearch:
         name = query.order_by_fields[0]
         if query.annotations.get(name) is not self.expression or not query._is_projected(name):
             name = SORTED_BY
-            head.annotations = {**head.annotations, name: self.expression}
+        # Rows without a distance are left out: what sorts the others is what they show.
+        head.annotations = {**head.annotations, name: Rank(self.rank)}
         head.where_nodes = self.narrowed(query.where_nodes)
-        sql, params = self.found(*SQLQuery.as_select(head, connection))
+        sql, params = SQLQuery.as_select(head, connection)
+        found = f'{sql} ORDER BY "{name}" ASC LIMIT {self.candidates}'
         template = dialect_for(connection).sort_found
-        return template.format(select=sql, value=f'"{name}"', limits=query._limits()), params
+        return template.format(select=found, value=f'"{name}"', limits=query._limits()), params
 
 
 def index_search(query: Any, connection: Any) -> IndexSearch | None:

@@ -13,17 +13,7 @@ from dorm.query import SQLQuery
 from ..dialects import dialect_for
 from ..dialects.base import SQL
 from .binary import BinaryQuery
-from .index_search import SORTED_BY, is_grouped
-
-
-@dataclass(eq=False, repr=False)
-class Rank:
-    """An annotation that is SQL already."""
-
-    compiled: SQL
-
-    def as_sql(self, *_args: Any, **_context: Any) -> SQL:
-        return self.compiled
+from .index_search import SORTED_BY, Rank, is_grouped
 
 
 @dataclass(eq=False, repr=False)
