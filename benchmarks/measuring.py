@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Work = Callable[[int], Any]
+SECONDS, LEAST = 45, 3
+"""A group takes no more rounds after so many seconds, once it has had the least of them."""
 
 
 def _nothing() -> None:
@@ -87,7 +89,10 @@ def measure(group: Group, backend: str) -> list[Result]:
     times: dict[str, list[float]] = {contestant.name: [] for contestant in group.contestants}
     recalls: dict[str, list[float]] = {contestant.name: [] for contestant in group.contestants}
     notes: dict[str, str] = {}
+    start = time.monotonic()
     for number in range(-1 if group.rounds > 1 else 0, group.rounds):
+        if number >= LEAST and time.monotonic() - start > SECONDS:
+            break
         for contestant in group.contestants:
             seconds, answer = _timed(contestant, max(number, 0))
             if number >= 0:
@@ -105,7 +110,7 @@ def measure(group: Group, backend: str) -> list[Result]:
             median,
             median / base,
             statistics.mean(recalls[name]) if recalls[name] else None,
-            group.rounds,
+            len(times[name]),
             notes[name],
             {str(aim): not aim.is_missed(medians) for aim in _aims(group, medians) if aim.contestant == name},
         )

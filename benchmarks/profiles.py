@@ -13,7 +13,7 @@ from dorm.transaction import atomic
 from benchmarks.bench import COUNT, Bench
 from dorm_vector import CosineDistance
 
-ROUNDS = 100
+ROUNDS, SECONDS = 100, 3
 POOLED = """
 djanorm asks a pooled connection whether it is alive before each statement outside of a transaction; `dorm_vector` lets
 it ask one that was idle, or whose socket has news, so that a search is one round trip.
@@ -22,7 +22,8 @@ it ask one that was idle, or whose socket has news, so that a search is one roun
 
 def of(bench: Bench) -> str:
     """Return a table of the parts of one search of few rows, so that the server's part is small."""
-    model = bench.first(1_000).filled()
+    bench = bench.first(bench.sizes.growth[0])
+    model = bench.filled()
     table = model._meta.db_table
     query = bench.query(0)
 
@@ -42,14 +43,14 @@ def of(bench: Bench) -> str:
     with atomic():
         lines.insert(-1, f"| djanorm runs that SQL, in atomic() | {median(steps[3][1]):.0f} |")
         lines.append(f"| all of it, in atomic() | {median(steps[4][1]):.0f} |")
-    head = f"### Where one search of 1,000 rows spends its time, {bench.running.title}\n\n| | µs |\n|---|--:|\n"
-    return head + "\n".join(lines) + "\n" + (POOLED if bench.name == "postgresql" else "")
+    head = f"### Where one search of {len(bench.data):,} rows spends its time, {bench.running.title}\n\n"
+    return head + "| | µs |\n|---|--:|\n" + "\n".join(lines) + "\n" + (POOLED if bench.name == "postgresql" else "")
 
 
 def median(work: Callable[[], Any]) -> float:
     """Return the median in microseconds."""
-    times = []
-    for _ in range(ROUNDS):
+    times: list[float] = []
+    while len(times) < ROUNDS and sum(times) < SECONDS:
         start = time.perf_counter()
         work()
         times.append(time.perf_counter() - start)
