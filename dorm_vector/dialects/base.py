@@ -300,11 +300,7 @@ class Dialect(Facts):
     def call(self, routine: Routine, element: Element, operands: Mapping[str, Operand]) -> Operand:
         """Return what the function makes of its operands: NULL where one of them is."""
         template = self.routine(routine, element)
-        if any(name and name not in operands for _text, name in parsed(template)):
-            raise UnsupportedByDatabase(
-                f"{self.title}: to {routine.value} it has to know the dimensions of the vector. Use"
-                " CastVector(…, VectorField(dimensions=…)) to say them."
-            )
+        self._require_dimensions(f"to {routine.value}", template, operands)
         sql, params = self._guarded(template, operands)
         sides = [operand for operand in operands.values() if operand.nullable]
         return Operand(sql, tuple(params), bool(sides), all(operand.constant for operand in operands.values()))
@@ -349,10 +345,19 @@ class Dialect(Facts):
             raise self._refusal(refused[0])
 
     def _measure(self, template: str, left: Operand, right: Operand, dimensions: int) -> SQL:
-        zeros = Operand(self.zeros.format(dimensions=dimensions))
-        operands = {"left": left, "right": right, "zeros": zeros, "dimensions": Operand(str(dimensions))}
-        operands["bytes"] = Operand(str(-(-dimensions // 8)))
+        operands = {"left": left, "right": right}
+        if dimensions:
+            operands["zeros"] = Operand(self.zeros.format(dimensions=dimensions))
+            operands |= {"dimensions": Operand(str(dimensions)), "bytes": Operand(str(-(-dimensions // 8)))}
+        self._require_dimensions("for this distance", template, operands)
         return self._guarded(template, operands)
+
+    def _require_dimensions(self, purpose: str, template: str, operands: Mapping[str, Operand]) -> None:
+        if any(name and name not in operands for _text, name in parsed(template)):
+            raise UnsupportedByDatabase(
+                f"{self.title}: {purpose} it has to know the dimensions of the vector. Use"
+                " CastVector(…, VectorField(dimensions=…)) to say them."
+            )
 
     def _guarded(self, template: str, operands: Mapping[str, Operand]) -> SQL:
         sql, params = compose(template, operands)
