@@ -87,8 +87,8 @@ def test_one_that_answers_as_documented_is_used(db: Database, functions: Any, me
     rows = Document.objects.annotate(distance=MEASURES[metric]("embedding", query)).order_by("distance")
     assert ("DISTANCE(" in rows._query.as_select(db.connection)[0]) is (metric is not Metric.L1)
     found = {row.title: row.distance for row in rows}
-    for number, vector in enumerate(expected):
-        assert found[str(number)] == pytest.approx(distance(metric, vector, query), abs=1e-6)
+    for at, vector in enumerate(expected):
+        assert found[str(at)] == pytest.approx(distance(metric, vector, query), abs=1e-6)
     assert found["none"] is None
     assert found["zero"] == (
         None if metric is Metric.COSINE else pytest.approx(distance(metric, [0, 0, 0], query), abs=1e-6)
