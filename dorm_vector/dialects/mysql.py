@@ -74,6 +74,8 @@ DIALECT = Dialect(
     alter_column='ALTER TABLE "{table}" MODIFY COLUMN {definition}',
     literal_form="(X'{hex}')",
     load="values",
+    # The values are part of the statement, of which it takes 64 MB, and an escaped byte is two.
+    load_bytes=4 * 2**20,
     # INSERT IGNORE would forgive more than a duplicate.
     keep_existing="ON DUPLICATE KEY UPDATE {first} = {first}",
     overwrite_existing="ON DUPLICATE KEY UPDATE {assignments}",
