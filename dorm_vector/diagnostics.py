@@ -8,7 +8,7 @@ from typing import Any
 
 from dorm.expressions import CombinedExpression
 
-from .djanorm.search_plans import Seen, asee, indexes_of, query_of, see, vector_field
+from .djanorm.search_plans import BuiltIndex, Seen, asee, indexes_of, query_of, see, vector_field
 from .expressions import VectorDistance, VectorSimilarity
 from .vector import Vector
 
@@ -90,13 +90,13 @@ def _inside(expression: Any) -> Iterator[VectorDistance]:
 
 def _reasons(seen: Seen) -> Iterator[Reason]:
     distance = _distance(seen.query)
-    if seen.dialect.probe:
+    if seen.dialect.probe and not _asks_an_index(seen.query):
         yield Reason(
             "no-such-index",
             f"{seen.dialect.title} uses no index by itself.",
             "Every search there is exact, unless it says nearest(..., exact=False).",
         )
-    elif not seen.dialect.is_approximate:
+    elif not (seen.dialect.probe or seen.dialect.is_approximate):
         yield Reason(
             "no-such-index", f"{seen.dialect.title} has no index for vectors.", "Every search there is exact; keep it."
         )
@@ -105,6 +105,10 @@ def _reasons(seen: Seen) -> Iterator[Reason]:
     else:
         found = [*_shape(seen, distance), *_indexes(seen, distance)]
         yield from found or _choice(seen)
+
+
+def _asks_an_index(query: Any) -> bool:
+    return query.search is not None and bool(query.search.approximate)
 
 
 def _shape(seen: Seen, distance: VectorDistance) -> Iterator[Reason]:
@@ -157,13 +161,25 @@ def _indexes(seen: Seen, distance: VectorDistance) -> Iterator[Reason]:
             )
         elif seen.dialect.built_indexes and name not in built:
             yield Reason("not-built", f"The index {name} is not in the database.", "Run: dorm migrate.")
-    for index in built.values():
-        if not index.valid:
-            yield Reason(
-                "invalid", f"The build of the index {index.name} failed.", f'Rebuild it: REINDEX INDEX "{index.name}".'
-            )
+    for index in seen.built:
+        yield from _badly_built(index, [each for each in declared if each.name == index.name])
     if any(metric is wanted for metric in metrics.values()):
         yield from _partial(seen, [index for index in declared if index.metric is wanted])
+
+
+def _badly_built(index: BuiltIndex, declared: list[Any]) -> Iterator[Reason]:
+    """Yield what is wrong with an index that there is, whatever it holds of the vector."""
+    if not index.valid:
+        yield Reason(
+            "invalid", f"The build of the index {index.name} failed.", f'Rebuild it: REINDEX INDEX "{index.name}".'
+        )
+    for each in declared:
+        if index.opclass and index.opclass.partition("_")[2] != each.opclass.partition("_")[2]:
+            yield Reason(
+                "other-opclass",
+                f"The index {index.name} is built with {index.opclass}, and declared for {each.metric.value}.",
+                f'Drop it, DROP INDEX "{index.name}", and create it as it is declared.',
+            )
 
 
 def _partial(seen: Seen, declared: list[Any]) -> Iterator[Reason]:
@@ -180,7 +196,14 @@ def _partial(seen: Seen, declared: list[Any]) -> Iterator[Reason]:
 
 def _choice(seen: Seen) -> Iterator[Reason]:
     """Yield what the planner thought, where nothing stands in the way of an index."""
-    if seen.dialect.planner_switch and not _used(seen, seen.forced_plan):
+    width = seen.dialect.probe_width
+    if width and seen.query.candidates() > width:
+        yield Reason(
+            "too-many-rows",
+            f"It wants {seen.query.candidates()} rows, and an index finds {width} at most.",
+            "Slice it shorter, or leave out exact=False.",
+        )
+    elif width or (seen.dialect.planner_switch and not _used(seen, seen.forced_plan)):
         yield Reason("unknown", "Its plan says no more.", "Read it: queryset.explain().")
     elif seen.query.is_filtered():
         yield Reason(

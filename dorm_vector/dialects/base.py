@@ -218,7 +218,7 @@ class Dialect(Facts):
     planner_switch: str = ""
     """A variable of the planner; where it is off, an index that can serve a query does."""
     built_indexes: str = ""
-    """Returns name and validity of the vector indexes of a bound table and column."""
+    """Returns name, validity and operator class, if there is such a thing, of a bound table's and column's indexes."""
     second_sort_key: bool = True
     """Whether an index still serves a search with a second sort key."""
     option_now: str = ""

@@ -114,6 +114,8 @@ DIALECT = Dialect(
     option_setting="SELECT @@{variable}",
     tuned_by={"hnsw": "ef_search"},
     second_sort_key=False,
+    built_indexes="SELECT index_name AS name, 1 AS valid, '' AS opclass FROM information_schema.statistics"
+    " WHERE table_schema = DATABASE() AND table_name = %s AND column_name = %s AND index_type = 'VECTOR'",
     analyze='ANALYZE TABLE "{table}"',
     options_of_statement="SET STATEMENT {assignments} FOR {statement}",
     version_query="SELECT VERSION() AS version",

@@ -127,8 +127,9 @@ DIALECT = Dialect(
     analyze='ANALYZE "{table}"',
     planner_switch="enable_seqscan",
     # An index on an expression has no column: it counts for each.
-    built_indexes="SELECT i.relname AS name, x.indisvalid AS valid"
+    built_indexes="SELECT i.relname AS name, x.indisvalid AS valid, o.opcname AS opclass"
     " FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am m ON m.oid = i.relam"
+    " JOIN pg_opclass o ON o.oid = x.indclass[0]"
     " LEFT JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]"
     " WHERE x.indrelid = to_regclass(quote_ident(%s)) AND (a.attname = %s OR x.indkey[0] = 0)"
     " AND m.amname IN ('hnsw', 'ivfflat')",

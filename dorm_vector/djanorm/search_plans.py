@@ -20,6 +20,8 @@ class BuiltIndex:
 
     name: str
     valid: bool
+    opclass: str = ""
+    """What it is built for, where the database says so."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def _look(queryset: Any, connection: Any, field_path: str) -> Steps:
     if field_path and dialect.built_indexes:
         field = vector_field(queryset.model, field_path)
         rows = yield "execute", dialect.built_indexes, [field.model._meta.db_table, field.column]
-        built = [BuiltIndex(str(row["name"]), bool(row["valid"])) for row in rows]
+        built = [BuiltIndex(str(row["name"]), bool(row["valid"]), str(row["opclass"])) for row in rows]
     if not dialect.planner_switch:
         return built, ""
     variable = {"variable": dialect.planner_switch}
