@@ -41,9 +41,6 @@ class Near:
     def text(self) -> QueryText | None:
         return self.vector if isinstance(self.vector, QueryText) else None
 
-    def is_instance_of(self, model: Any) -> bool:
-        return isinstance(self.vector, model)
-
 
 @dataclass(frozen=True)
 class Fusion:
@@ -129,17 +126,18 @@ class FusedSearch:
     def _branches(self, rows: Any, dialect: Dialect) -> Iterator[_Branch]:
         of_words, of_vector = self.fusion.weights
         if self.words is not None:
-            # A row that is searched by is no answer of either branch.
-            others = (
-                rows.exclude(pk=self.near.vector.pk) if self.near and self.near.is_instance_of(rows.model) else rows
-            )
-            sql, params = _selected(_having_words(others, self.words, dialect), None)
+            sql, params = _selected(_having_words(self._others(rows), self.words, dialect), None)
             # Sorted outside: where Turso computes the score, it sorts by something else.
             best = f'SELECT * FROM ({sql}) AS "matched" ORDER BY "{_VALUE}" DESC, "pk" LIMIT {self.candidates}'
             yield _Branch((best, params), ("text_rank", "text_score"), True, of_words)
         if self.near is not None:
             nearest = _selected(_ranked_by_vector(rows, self.near, dialect), self.candidates)
             yield _Branch(nearest, ("vector_rank", "vector_distance"), False, of_vector)
+
+    def _others(self, rows: Any) -> Any:
+        """Return the rows but the one that is searched by, which ``nearest()`` leaves out as well."""
+        itself = self.near.vector if self.near is not None else None
+        return rows.exclude(pk=itself.pk) if isinstance(itself, rows.model) else rows
 
     def _asked(self, search: TextSearch) -> SQL:
         """Return the words as a column before all else, where the database refers to them by number."""
@@ -212,7 +210,9 @@ def searchable(queryset: Any) -> Any:
     rows = rows if isinstance(rows, VectorQuerySet) else upgraded(rows)
     query = rows._query
     if query.is_values() or query.group_by_fields or query.having_nodes or query._annotations_have_aggregate():
-        raise ValueError("hybrid_search() returns instances: give it a queryset without values() and aggregates.")
+        raise ValueError(
+            "hybrid_search() and text_search() return instances: give a queryset without values() and aggregates."
+        )
     if query.search is not None:
         raise ValueError("hybrid_search() ranks by itself: give it the queryset without nearest().")
     return rows
@@ -226,7 +226,8 @@ def fused(rows: Any, search: FusedSearch, prefix: str, limit: int) -> Any:
     columns = {f"{prefix}{name}": _Written(f'"{_FUSED}"."{name}"', [], text) for name in FOUND}
     query.annotations = {**query.annotations, **columns}
     query.where_nodes, query.distinct_flag, query.offset_val = [], False, None
-    query.ctes = [*query.ctes, (_FUSED, search)]
+    # First, for the words may have to be the statement's first parameter.
+    query.ctes = [(_FUSED, search), *query.ctes]
     query.joins = [("INNER", _FUSED, _FUSED, f'"{_FUSED}"."pk" = "{rows.model._meta.db_table}"."{key.column}"')]
     query.order_by_fields, query.limit_val = [f"-{prefix}score", key.name], limit
     return found

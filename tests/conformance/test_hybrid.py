@@ -205,6 +205,37 @@ def test_a_row_that_is_searched_by_is_left_out(articles: Database) -> None:
     assert rows[0].vector_distance == pytest.approx(oracle.distance(Metric.L2, rows[0].embedding, itself.embedding))
 
 
+def test_a_queryset_that_has_ctes_keeps_them(articles: Database) -> None:
+    plain = hybrid_search(Article.objects.all(), text=WORDS, vector=ASKED)
+    # Without a parameter: Turso takes none of a CTE that nothing reads.
+    every = Article.objects.all()
+    assert pks(hybrid_search(Article.objects.with_cte(every=every), text=WORDS, vector=ASKED)) == pks(plain)
+
+
+class Saying(dorm.Model):
+    """Words, and no vector."""
+
+    text = dorm.TextField()
+
+    class Meta:
+        app_label = "tests"
+        indexes = [TextIndex(fields=["text"], name="saying_words")]
+
+
+def test_a_model_without_a_vector_is_searched_by_its_words(db: Database) -> None:
+    create_tables(db.connection, (Saying,))
+    try:
+        Saying.objects.bulk_create([Saying(text=text) for text in ("a heron waits", "an otter dives", "herons fly")])
+        assert "a heron waits" in titles_of(text_search(Saying.objects.all(), text="heron"))
+        assert titles_of(text_search(Saying.objects.exclude(text="a heron waits"), text="otter")) == ["an otter dives"]
+    finally:
+        drop_table(db, Saying)
+
+
+def titles_of(rows: Any) -> list[str]:
+    return [row.text for row in rows]
+
+
 async def test_async_twins(articles: Database) -> None:
     options: dict[str, Any] = {"text": WORDS, "vector": ASKED, "fusion": "weighted", "limit": 7}
     rows = await ahybrid_search(Article.objects.filter(pages__lt=50), **options)
@@ -316,7 +347,7 @@ def test_what_is_refused_is_refused_before_anything_is_sent(
 
 def test_what_is_no_queryset_of_instances_is_refused(articles: Database) -> None:
     for rows in (Article.objects.values("pages"), Article.objects.annotate(n=dorm.Count("author"))):
-        with pytest.raises(ValueError, match="returns instances"):
+        with pytest.raises(ValueError, match="return instances"):
             hybrid_search(rows, text=WORDS, vector=ASKED)
     with pytest.raises(ValueError, match="without nearest"):
         hybrid_search(Article.objects.nearest("embedding", ASKED), text=WORDS, vector=ASKED)
