@@ -86,6 +86,7 @@ if TYPE_CHECKING:
         measure_recall,
         recommend_search_options,
     )
+    from .vec0 import Vec0Index
 
 __version__ = "0.1.0"
 
@@ -134,6 +135,7 @@ __all__ = [
     "UnsuitableDistance",
     "UnsuitableFunction",
     "UnsupportedByDatabase",
+    "Vec0Index",
     "Vector",
     "VectorAdd",
     "VectorAvg",
@@ -191,6 +193,7 @@ _LATER = {
     "Recommendation": "recall",
     "SearchPlan": "diagnostics",
     "VectorExtension": "operations",
+    "Vec0Index": "vec0",
     "abulk_load": "bulk",
     "afind_duplicates": "ranking",
     "ahybrid_search": "hybrid",

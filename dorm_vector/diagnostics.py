@@ -65,7 +65,9 @@ def _used(seen: Seen, plan: str) -> str | None:
     distance = _distance(seen.query)
     names = [index.name for index in seen.built]
     if distance is not None:
-        names += [index.name for index in indexes_of(vector_field(seen.query.model, distance.field_path))]
+        # What is declared for other databases is no name in a plan of this one.
+        declared = indexes_of(vector_field(seen.query.model, distance.field_path))
+        names += [index.name for index in declared if not seen.dialect.companions]
     return next((name for name in names if seen.dialect.uses_index(plan, name)), None)
 
 
@@ -96,6 +98,8 @@ def _reasons(seen: Seen) -> Iterator[Reason]:
             f"{seen.dialect.title} uses no index by itself.",
             "Every search there is exact, unless it says nearest(..., exact=False).",
         )
+    elif seen.companions:
+        yield from _beside(seen)
     elif not (seen.dialect.probe or seen.dialect.is_approximate):
         yield Reason(
             "no-such-index", f"{seen.dialect.title} has no index for vectors.", "Every search there is exact; keep it."
@@ -109,6 +113,17 @@ def _reasons(seen: Seen) -> Iterator[Reason]:
 
 def _asks_an_index(query: Any) -> bool:
     return query.search is not None and bool(query.search.approximate)
+
+
+def _beside(seen: Seen) -> Iterator[Reason]:
+    """Yield what keeps the companions of the table away."""
+    distance = _distance(seen.query)
+    if distance is None:
+        yield Reason("no-distance", "It is not sorted by a distance.", 'Use nearest("embedding", vector).')
+        return
+    found = [*_shape(seen, distance), *_indexes(seen, distance)]
+    found += [] if found else [Reason(*each) for each in seen.obstacles]
+    yield from found or [Reason("unknown", "Its plan says no more.", "Read it: queryset.explain().")]
 
 
 def _shape(seen: Seen, distance: VectorDistance) -> Iterator[Reason]:
@@ -137,7 +152,7 @@ def _order(seen: Seen) -> Iterator[Reason]:
         yield Reason("descending", "It wants the farthest.", "Sort by the distance, ascending.")
     elif not isinstance(expression, (VectorDistance, VectorSimilarity)):
         yield Reason("arithmetic", "It sorts by arithmetic on the distance.", "Sort by the distance itself.")
-    if len(names) > 1 and not seen.dialect.second_sort_key:
+    if len(names) > 1 and (seen.companions or not seen.dialect.second_sort_key):
         yield Reason("second-key", "It has a second sort key.", "Sort by the distance alone.")
 
 
@@ -145,7 +160,10 @@ def _indexes(seen: Seen, distance: VectorDistance) -> Iterator[Reason]:
     """Yield what keeps each index that there is, or is not, away."""
     field = vector_field(seen.query.model, distance.field_path)
     wanted, declared = distance.metric, indexes_of(field)
-    suggestion = f'HnswIndex(fields=[{field.name!r}], name="…", distance={wanted.value!r})'
+    if seen.companions:
+        declared = [index for index in declared if index.is_built_by(seen.dialect)]
+    kind = "Vec0Index" if seen.companions else "HnswIndex"
+    suggestion = f'{kind}(fields=[{field.name!r}], name="…", distance={wanted.value!r})'
     metrics = {index.name: index.metric for index in declared}
     built = {index.name: index for index in seen.built}
     if not declared and not built:

@@ -14,6 +14,17 @@ PRECISIONS: Mapping[str, Element] = {"half": Element.HALF, "bit": Element.BIT}
 
 
 @dataclass(eq=False, repr=False)
+class Column:
+    """A column of a table, as an index that holds more than vectors needs to know it."""
+
+    name: str
+    declared: str
+    """Its type."""
+    nullable: bool = False
+    is_key: bool = False
+
+
+@dataclass(eq=False, repr=False)
 class Indexed:
     """What an index holds of a field, and how it is said in SQL, with ``{operand}``."""
 

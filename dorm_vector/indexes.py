@@ -13,7 +13,7 @@ from dorm.indexes import Index
 from .build_options import BuildOptions, checked_build_options
 from .dialects import Dialect, Unsupported
 from .elements import Element
-from .index_forms import PRECISIONS, indexed, require_fitting
+from .index_forms import PRECISIONS, Column, indexed, require_fitting
 from .metrics import Metric
 
 _SHORT = {
@@ -41,9 +41,11 @@ class _Column:
 
 
 class VectorIndex(Index):
-    """An index on one vector field. Use HnswIndex or IvfflatIndex."""
+    """An index on one vector field. Use HnswIndex, IvfflatIndex or Vec0Index."""
 
-    kind: ClassVar[str]
+    kind: str
+    method_in_djanorm: ClassVar[str] = ""
+    """What djanorm is to take it for, where it does not know the kind."""
     metrics: ClassVar[tuple[Metric, ...]]
     elements: ClassVar[frozenset[Element]]
     ranges: ClassVar[Mapping[str, range]]
@@ -72,7 +74,8 @@ class VectorIndex(Index):
         self.precision, self.dimensions = precision, dimensions
         self.metric, self.measure = self._metrics(opclass, distance)
         self._asked_opclass = opclass
-        super().__init__(list(fields), name, method=self.kind, opclasses=[self.opclass], condition=condition)
+        method = self.method_in_djanorm or self.kind
+        super().__init__(list(fields), name, method=method, opclasses=[self.opclass], condition=condition)
         self.with_options = dict(parameters)
         self.build_options = checked_build_options(type(self).__name__, build_options)
 
@@ -137,10 +140,12 @@ class VectorIndex(Index):
         *,
         field: Any = None,
         rows: int = 0,
+        columns: Mapping[str, Column] | None = None,
     ) -> list[str]:
         """Return the SQL that builds the index over that many rows; none where searches are exact without one.
 
-        Without ``field``, of a column of the type that the opclass is for.
+        Without ``field``, of a column of the type that the opclass is for. ``columns`` are those of the table, by the
+        names of their fields.
         """
         if field is None:
             field = _Column(Element.FLOAT32 if self.precision else OPCLASSES[self.opclass][0])

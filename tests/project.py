@@ -12,7 +12,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 HEADER = """import dorm
 from dorm import Index, Q
-from dorm_vector import HnswIndex, IvfflatIndex, VectorField
+from dorm_vector import HnswIndex, IvfflatIndex, Vec0Index, VectorField
 
 """
 

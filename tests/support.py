@@ -23,12 +23,14 @@ from dorm_vector import (
     Metric,
     SparseVectorField,
     TextIndex,
+    Vec0Index,
     Vector,
     VectorField,
 )
 from dorm_vector.dialects import DIALECTS, Dialect, Unsupported, dialect_named
 from dorm_vector.dialects.base import Operand, SearchOption
 from dorm_vector.djanorm.repairs import REPAIRS, Repair
+from dorm_vector.indexes import VectorIndex
 from dorm_vector.routines import Routine
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +42,12 @@ BLOCK = re.compile(
 )
 EMBEDDING, QUERY, BITS, SIZE = Operand('"embedding"'), Vector([1, 2, 3]), Bit("101"), 3
 FIELDS = {field.element: field for field in (VectorField, HalfVectorField, SparseVectorField, BitField)}
-INDEXES = (HnswIndex(["embedding"], "document_embedding"), IvfflatIndex(["embedding"], "document_embedding"))
+INDEXES = (
+    HnswIndex(["embedding"], "document_embedding"),
+    IvfflatIndex(["embedding"], "document_embedding"),
+    Vec0Index(["embedding"], "document_embedding"),
+    Vec0Index(["embedding"], "document_embedding", precision="bit"),
+)
 
 
 def pages(folder: str) -> list[Path]:
@@ -90,7 +97,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 ELEMENTS = {Element.FLOAT32: "float32", Element.HALF: "half", Element.SPARSE: "sparse", Element.BIT: "bit"}
-KINDS = {"hnsw": "HNSW", "ivfflat": "IVFFlat"}
+KINDS = {"hnsw": "HNSW", "ivfflat": "IVFFlat", "vec0": "vec0"}
 # How databases call a distance that they compute themselves; one made of others has only their names in it.
 OWN_NAMES = {
     "l2": r"l2|euclidean|<->",
@@ -229,11 +236,12 @@ def text_index(_argument: str, _page: Path) -> str:
     )
 
 
-def statements_of(dialect: Dialect, index: HnswIndex | IvfflatIndex) -> str:
+def statements_of(dialect: Dialect, index: VectorIndex) -> str:
     claim = dialect.indexes[index.kind]
     if isinstance(claim, Unsupported):
         return "-- nothing: the search stays exact"
-    return joined(index.statements(dialect, index.name or "", "document", "embedding"))
+    field = VectorField(dimensions=384)
+    return joined(index.statements(dialect, index.name or "", "document", "embedding", field=field))
 
 
 def extension(_argument: str, _page: Path) -> str:

@@ -11,6 +11,7 @@ from ..elements import Element
 from ..exceptions import UnsupportedByDatabase
 from ..metrics import Metric
 from ..routines import Routine
+from ._companions import DROP, Companion
 from ._facts import NOTHING, Facts
 from ._index_rules import ConcurrentBuild as ConcurrentBuild  # noqa: PLC0414  # dialects have it from here
 from ._index_rules import IndexRules as IndexRules  # noqa: PLC0414
@@ -149,6 +150,10 @@ class Dialect(Facts):
     concurrently: str = ""
     """What stands behind INDEX in a build that does not block writers."""
     index_rules: IndexRules = IndexRules()
+    companions: Mapping[str, Companion] = NOTHING
+    """The kinds of index that are a table beside the model's."""
+    companions_found: str = ""
+    """Returns the name of each companion that there is, and its table."""
     drop: str = 'DROP INDEX IF EXISTS "{name}"'
     """Drops an index, with ``{name}`` and ``{table}``."""
     sort_found: str = ""
@@ -232,7 +237,8 @@ class Dialect(Facts):
     @property
     def is_approximate(self) -> bool:
         """Whether some index of this database answers searches, unasked, with some of the nearest rows."""
-        return not self.probe and not all(isinstance(template, Unsupported) for template in self.indexes.values())
+        own = [template for kind, template in self.indexes.items() if kind not in self.companions]
+        return not self.probe and not all(isinstance(template, Unsupported) for template in own)
 
     def form(self, element: Element) -> Form:
         """Return how columns of the element type are treated; UnsupportedByDatabase where there are none."""
@@ -323,10 +329,14 @@ class Dialect(Facts):
         return [] if isinstance(template, Unsupported) else [template.format(**parts)]
 
     def drop_index(self, kind: str, name: str, table: str) -> list[str]:
-        return [] if isinstance(self.indexes[kind], Unsupported) else [self.drop.format(name=name, table=table)]
+        if isinstance(self.indexes[kind], Unsupported):
+            return []
+        return [
+            template.format(name=name, table=table) for template in (DROP if kind in self.companions else (self.drop,))
+        ]
 
     def uses_index(self, plan: str, name: str) -> bool:
-        return self.index_in_plan.format(name=name) in plan
+        return self.index_in_plan.format(name=name) in f" {' '.join(plan.split())} "
 
     def _supported(self, metric: Metric) -> Distance:
         spelled = self.distances[metric]

@@ -12,6 +12,7 @@ from ..vector import HalfVector
 from ._embedding_functions import NONE_CAN_BE_ADDED
 from ._libsql import ROUTINES
 from ._text_search import FTS5
+from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form, IndexRules, Unsupported
 
 _NO_IVFFLAT = Unsupported(
@@ -77,6 +78,7 @@ DIALECT = Dialect(
             " 'max_neighbors={links}', 'insert_l={ef_construction}', 'search_l=200')){condition}"
         ),
         "ivfflat": _NO_IVFFLAT,
+        **NO_VEC0_INDEXES,
     },
     text_search=FTS5,
     index_rules=IndexRules(

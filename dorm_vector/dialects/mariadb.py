@@ -12,6 +12,7 @@ from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
 from ._json import MYSQL
 from ._mariadb import GENERATED_SUBQUERY, ROUTINES
 from ._text_search import FULLTEXT
+from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form, IndexRules, SearchOption, Unsupported
 
 _L2 = "VEC_DISTANCE_EUCLIDEAN({left}, {right})"
@@ -73,6 +74,7 @@ DIALECT = Dialect(
             probe="CREATE TABLE ivfflat_probe (e VECTOR(3) NOT NULL, VECTOR INDEX (e) USING IVFFLAT)",
             see="https://mariadb.com/docs/server/reference/sql-structure/vectors/vector-overview",
         ),
+        **NO_VEC0_INDEXES,
     },
     text_search=FULLTEXT,
     index_rules=IndexRules(

@@ -11,6 +11,7 @@ from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
 from ._json import MYSQL
 from ._mysql import GENERATED, ROUTINES, UNIQUE, of_pairs, of_read_pairs
 from ._text_search import FULLTEXT
+from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form, Unsupported
 
 _NO_INDEX = Unsupported(
@@ -68,7 +69,7 @@ DIALECT = Dialect(
     # A distance is computed as often as it is written.
     nearest_first="-{rank} DESC",
     descending="{value} DESC",
-    indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX},
+    indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, **NO_VEC0_INDEXES},
     text_search=FULLTEXT,
     drop='DROP INDEX "{name}" ON "{table}"',
     alter_column='ALTER TABLE "{table}" MODIFY COLUMN {definition}',

@@ -10,6 +10,7 @@ from ..elements import Element
 from ..metrics import Metric
 from ._json import POSTGRESQL
 from ._postgresql import ROUTINES, TEXT_SEARCH
+from ._vec0 import NO_VEC0_INDEXES
 from .base import ConcurrentBuild, Dialect, Distance, Form, IndexRules, SearchOption
 
 _INDEX = 'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" USING {method} ({expression} {opclass}){options}{condition}'
@@ -97,8 +98,8 @@ DIALECT = Dialect(
     },
     # NULLS LAST is the default here, and spelling NULLS FIRST would lose the index.
     ascending="{rank} ASC",
-    indexes={kind: _INDEX.replace("{method}", kind) for kind in ("hnsw", "ivfflat")},
     text_search=TEXT_SEARCH,
+    indexes={**{kind: _INDEX.replace("{method}", kind) for kind in ("hnsw", "ivfflat")}, **NO_VEC0_INDEXES},
     enable=("CREATE EXTENSION IF NOT EXISTS vector",),
     disable=("DROP EXTENSION IF EXISTS vector",),
     version_query="SELECT extversion AS version FROM pg_extension WHERE extname = 'vector'",

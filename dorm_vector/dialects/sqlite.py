@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from ..elements import Element
 from ..metrics import Metric
+from ._companions import FOUND
 from ._embedding_functions import POSTGRESML
 from ._sqlite import ROUTINES
 from ._text_search import FTS5
-from .base import Dialect, Distance, Form, Unsupported
+from ._vec0 import SIGNS, VEC0
+from .base import Dialect, Distance, Form, SearchOption, Unsupported
 
 _NO_INDEX = Unsupported(
     reason="a plain table has no vector index, so every search is exact.",
@@ -53,8 +55,16 @@ DIALECT = Dialect(
     null_guard="CASE WHEN {condition} THEN {distance} END",
     orders_by_outer=False,
     null_distance="CAST(NULL AS REAL)",
-    indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX},
     text_search=FTS5,
+    indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, "vec0": VEC0.create[0], "vec0_bit": SIGNS.create[0]},
+    companions={"vec0": VEC0, "vec0_bit": SIGNS},
+    companions_found=FOUND,
+    index_in_plan=" {name} ",
+    # How many signs are compared exactly for each row that is asked for: 0.996 of the ten nearest, and of the hundred
+    # nearest 0.999, of 40,000 sentences in 384 dimensions.
+    search_options={"oversample": SearchOption({}, range(1, 1001), 40)},
+    tuned_by={"vec0_bit": "oversample"},
+    built_indexes=f"SELECT name, valid, '' AS opclass FROM ({FOUND}) WHERE \"table\" = %s AND %s IS NOT NULL",
     version_query="SELECT ltrim(vec_version(), 'v') AS version",
     install_hint='Install sqlite-vec: pip install "dorm-vector[sqlite]".',
 )

@@ -11,6 +11,7 @@ from ..metrics import Metric
 from ._embedding_functions import NONE_CAN_BE_ADDED
 from ._json import TURSO
 from ._turso import GENERATED, ROUTINES, TEXT_SEARCH
+from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form, Unsupported
 
 _NO_INDEX = Unsupported(
@@ -65,8 +66,8 @@ DIALECT = Dialect(
     },
     null_guard="CASE WHEN {condition} THEN {distance} END",
     null_distance="CAST(NULL AS REAL)",
-    indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX},
     text_search=TEXT_SEARCH,
+    indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, **NO_VEC0_INDEXES},
     declarations="SELECT sql AS declaration FROM sqlite_master WHERE type = 'table' AND name = %s",
     install_hint='Install pyturso 0.7 or newer: pip install "dorm-vector[turso]".',
 )

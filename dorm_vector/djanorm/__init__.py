@@ -7,6 +7,7 @@ from . import (  # noqa: F401  # imported for the repairs they register
     arrays,
     async_transactions,
     binary,
+    companion_migrations,
     concurrent,
     connections,
     deferred,

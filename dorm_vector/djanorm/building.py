@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,8 +14,11 @@ from dorm.functions import _compile_condition
 
 from ..dialects import Dialect, dialect_for
 from ..exceptions import HalfPrecisionWarning, UnsupportedByDatabase
-from ..index_forms import indexed
+from ..index_forms import Column, indexed
 from ..indexes import VectorIndex
+from .importing import Late
+
+operations: Any = Late("dorm.migrations.operations")
 
 
 @dataclass(eq=False, repr=False)
@@ -25,6 +29,7 @@ class Place:
     table: str
     column: str
     field: Any
+    columns: Mapping[str, Column] | None = None
 
 
 def build(index: VectorIndex, place: Place, connection: Any, concurrently: bool = False) -> None:
@@ -33,6 +38,11 @@ def build(index: VectorIndex, place: Place, connection: Any, concurrently: bool 
     statements = statements_of(index, place, connection)
     if statements and place.field is not None:
         _warn_of_half(index, place, dialect)
+    if index.kind in dialect.companions:
+        for statement in [*dialect.drop_index(index.kind, place.name, place.table), *statements]:
+            # A script of more than one semicolon, as a trigger has, ends SQLite's transaction.
+            connection.execute_write(statement)
+        return
     with build_options(index.build_options if statements else {}, connection, dialect):
         for statement in statements:
             _run(said_concurrently(statement, dialect) if concurrently else statement, place, connection, dialect)
@@ -54,7 +64,23 @@ def _run(statement: str, place: Place, connection: Any, dialect: Dialect) -> Non
 def statements_of(index: VectorIndex, place: Place, connection: Any) -> list[str]:
     dialect, condition = dialect_for(connection), condition_of(index, connection)
     rows = _rows(place.table, condition, connection) if index.counts_rows and index.is_built_by(dialect) else 0
-    return index.statements(dialect, place.name, place.table, place.column, condition, field=place.field, rows=rows)
+    return index.statements(
+        dialect, place.name, place.table, place.column, condition, field=place.field, rows=rows, columns=place.columns
+    )
+
+
+def columns_of(fields: Mapping[str, Any], connection: Any) -> dict[str, Column]:
+    """Return the columns of a table by the names of its fields; those of a ManyToManyField are none of it."""
+    columns = {}
+    for name, field in fields.items():
+        definition = operations._field_to_column_sql(name, field, connection)
+        if definition:
+            _empty, column, declared = definition.split('"', 2)
+            kind = re.split(r"[\s(]", f"{declared.strip()} ", maxsplit=1)[0].upper()
+            # Elsewhere another order and another equality would hold.
+            kind = "" if " COLLATE " in declared.upper() else kind
+            columns[name] = Column(column, kind, bool(field.null), bool(field.primary_key))
+    return columns
 
 
 def said_concurrently(statement: str, dialect: Dialect) -> str:

@@ -22,7 +22,7 @@ from ..dialects import Dialect
 from ..exceptions import UnsupportedByDatabase
 from ..indexes import VectorIndex
 from . import copying
-from .building import condition_of, rows_query
+from .building import columns_of, condition_of, rows_query
 from .steps import Copy, Execute, Many, RawConnection, Script, Steps, Write, arun, run
 
 _STAGING = "dorm_vector_load"
@@ -250,7 +250,7 @@ def _commits(load: Load, wrapper: Any) -> bool:
 def _drop(load: Load) -> Steps[None]:
     for index, _column in _indexes(load):
         for statement in load.dialect.drop_index(index.kind, index.get_name(load.model.__name__), load.table):
-            yield Script(statement)
+            yield _ddl(load, index, statement)
 
 
 def _create(load: Load, connection: Any) -> Steps[None]:
@@ -258,8 +258,20 @@ def _create(load: Load, connection: Any) -> Steps[None]:
         name, condition = index.get_name(load.model.__name__), condition_of(index, connection)
         counted = (yield Execute(rows_query(load.table, condition))) if index.counts_rows else [{"rows": 0}]
         field, rows = load.model._meta.get_field(index.fields[0]), int(counted[0]["rows"])
-        for statement in index.statements(load.dialect, name, load.table, column, condition, field=field, rows=rows):
-            yield Script(statement)
+        columns = columns_of(load.model._meta._field_cache, connection) if _is_companion(load, index) else None
+        for statement in index.statements(
+            load.dialect, name, load.table, column, condition, field=field, rows=rows, columns=columns
+        ):
+            yield _ddl(load, index, statement)
+
+
+def _ddl(load: Load, index: VectorIndex, statement: str) -> Script | Write:
+    # A script of SQLite's ends the transaction where it is a trigger, and on an async connection always.
+    return Write(statement) if _is_companion(load, index) else Script(statement)
+
+
+def _is_companion(load: Load, index: VectorIndex) -> bool:
+    return index.kind in load.dialect.companions
 
 
 def _rebuild(load: Load, connection: Any) -> Steps[None]:

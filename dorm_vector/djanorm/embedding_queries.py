@@ -12,7 +12,7 @@ from dorm.expressions import F
 from ..exceptions import StaleEmbedding
 from .embedding import embedding_fields, filled, hash_name, names_read, vectors_of
 from .embedding_work import Steps, adrive, drive
-from .searching import frames_inside
+from .index_missed import frames_inside
 
 
 class EmbeddingQueries:

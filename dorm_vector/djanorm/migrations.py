@@ -12,7 +12,7 @@ from ..exceptions import VectorsWouldBeLost
 from ..fields import VectorField
 from ..index_forms import indexed
 from ..indexes import VectorIndex
-from .building import Place, build, said_concurrently
+from .building import Place, build, columns_of, said_concurrently
 from .importing import Late
 from .possible_indexes import require_possible_indexes
 from .rebuilding import standing_state
@@ -36,11 +36,11 @@ def vector_index_ddl(
     if not isinstance(operation.index, VectorIndex):
         original(operation, app_label, connection, from_state, to_state)
         return
-    require_possible_indexes(_model(operation, app_label, to_state), dialect_for(connection))
-    place = _place(operation, app_label, to_state)
+    require_possible_indexes(_model(operation, app_label, to_state), connection)
+    place = _place(operation, app_label, to_state, connection)
     if place.field is None:
         # Taken back from a squashed migration that creates the model, too: the state before knows no such model.
-        place = _place(operation, app_label, from_state)
+        place = _place(operation, app_label, from_state, connection)
     build(operation.index, place, connection, operation.concurrently)
 
 
@@ -52,7 +52,7 @@ def _drop_vector_index(
     if not isinstance(operation.index, VectorIndex):
         original(operation, app_label, connection, from_state, to_state)
         return
-    _drop(operation.index, _place(operation, app_label, from_state), connection, operation.concurrently)
+    drop(operation.index, _place(operation, app_label, from_state, connection), connection, operation.concurrently)
 
 
 @repair(f"{_OPERATIONS}:AlterField", "database_forwards")
@@ -87,18 +87,18 @@ def _indexes_fitted(
     operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any, old: VectorField, new: VectorField
 ) -> Iterator[None]:
     """Take away the indexes that say something else about the new column, and build them anew."""
-    dialect, kept = dialect_for(connection), _vector_indexes(operation, app_label, to_state)
+    dialect, kept = dialect_for(connection), vector_indexes(operation, app_label, to_state)
     fitted = [
         index
-        for index in _vector_indexes(operation, app_label, from_state)
+        for index in vector_indexes(operation, app_label, from_state)
         if index.fields == [operation.name] and index in kept
         if indexed(index, old, dialect) != indexed(index, new, dialect)
     ]
     for index in fitted:
-        _drop(index, _placed(operation, index, app_label, from_state), connection)
+        drop(index, placed(operation, index, app_label, from_state, connection), connection)
     yield
     for index in fitted:
-        build(index, _placed(operation, index, app_label, to_state), connection)
+        build(index, placed(operation, index, app_label, to_state, connection), connection)
 
 
 @repair(f"{_OPERATIONS}:AlterField", "database_backwards")
@@ -216,28 +216,31 @@ def _field(operation: Any, app_label: str, state: Any) -> Any:
     return _model(operation, app_label, state).get("fields", {}).get(operation.name)
 
 
-def _place(operation: Any, app_label: str, state: Any) -> Place:
-    return _placed(operation, operation.index, app_label, state)
+def _place(operation: Any, app_label: str, state: Any, connection: Any) -> Place:
+    return placed(operation, operation.index, app_label, state, connection)
 
 
-def _placed(operation: Any, index: VectorIndex, app_label: str, state: Any) -> Place:
+def placed(operation: Any, index: VectorIndex, app_label: str, state: Any, connection: Any) -> Place:
     """Return where the index of the operation's model stands."""
     (name,) = index.fields
-    field = _model(operation, app_label, state).get("fields", {}).get(name)
+    fields = _model(operation, app_label, state).get("fields", {})
+    field = fields.get(name)
+    columns = columns_of(fields, connection) if index.kind in dialect_for(connection).companions else None
     column = getattr(field, "column", None) or getattr(field, "db_column", None) or name
     if field is not None:
         # In a migration it belongs to no model, and errors are to name it.
         field = copy.copy(field)
         field.model, field.name = None, f"{operation.model_name}.{name}"
-    return Place(index.get_name(operation.model_name), _table(operation, app_label, state), column, field)
+    table = _table(operation, app_label, state)
+    return Place(index.get_name(operation.model_name), table, column, field, columns)
 
 
-def _vector_indexes(operation: Any, app_label: str, state: Any) -> list[VectorIndex]:
+def vector_indexes(operation: Any, app_label: str, state: Any) -> list[VectorIndex]:
     declared = _model(operation, app_label, state).get("options", {}).get("indexes") or []
     return [index for index in declared if isinstance(index, VectorIndex)]
 
 
-def _drop(index: VectorIndex, place: Place, connection: Any, concurrently: bool = False) -> None:
+def drop(index: VectorIndex, place: Place, connection: Any, concurrently: bool = False) -> None:
     dialect = dialect_for(connection)
     for statement in dialect.drop_index(index.kind, place.name, place.table):
         connection.execute_script(said_concurrently(statement, dialect) if concurrently else statement)

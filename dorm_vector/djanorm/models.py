@@ -93,6 +93,11 @@ def text_indexes_of(model: Any) -> list[Any]:
     return [index for index in model._meta.indexes if isinstance(index, TextIndex)]
 
 
+def has_companions(model: Any, kinds: Any) -> bool:
+    """Tell whether the model declares an index of those kinds that are a table beside it."""
+    return bool(kinds) and any(getattr(index, "kind", None) in kinds for index in model._meta.indexes)
+
+
 def check_indexes(field: Any) -> None:
     """Raise ValueError where an index that the model declares is not one for this field."""
     for index in indexes_of(field):

@@ -34,6 +34,10 @@ def vec_distance_hamming(left: bytes, right: bytes) -> int:
     return (int.from_bytes(left, "big") ^ int.from_bytes(right, "big")).bit_count()
 
 
+def vec_quantize_binary(value: bytes) -> bytes:
+    return np.packbits(_floats(value) > 0, bitorder="little").tobytes()
+
+
 def vec_length(value: bytes) -> int:
     return len(value) // 4
 
@@ -64,6 +68,7 @@ FUNCTIONS: dict[str, Any] = {
         vec_distance_cosine,
         vec_bit,
         vec_distance_hamming,
+        vec_quantize_binary,
         vec_length,
         vec_normalize,
         vec_slice,

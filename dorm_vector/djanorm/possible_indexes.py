@@ -6,9 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..dialects import Dialect, dialect_for
+from ..dialects._companions import Companion
 from ..exceptions import UnsupportedByDatabase
 from ..indexes import VectorIndex
+from .building import columns_of
 from .repairs import repair
+from .sqlite_vec import SqliteVecTier, sqlite_vec_tier
+
+NO_EXTENSION = (
+    "sqlite-vec itself cannot be loaded into this Python's SQLite, and its stand-in has no vec0."
+    " Use a Python built with --enable-loadable-sqlite-extensions."
+)
 
 
 @repair("dorm.migrations.executor:MigrationExecutor", "_apply_forward")
@@ -26,15 +34,16 @@ def indexes_checked_first(
             operation.state_forwards(app_label, state)
             model = state.models.get(f"{app_label}.{_model_name(operation)}", {})
             if any(isinstance(index, VectorIndex) for index in _indexes(model)):
-                require_possible_indexes(model, dialect_for(executor.connection))
+                require_possible_indexes(model, executor.connection)
     return original(executor, app_label, migrations, applied, *rest, **options)
 
 
-def require_possible_indexes(model: dict[str, Any], dialect: Dialect) -> None:
+def require_possible_indexes(model: dict[str, Any], connection: Any) -> None:
     """Raise UnsupportedByDatabase, with the remedy, where the model's vector indexes cannot be built."""
+    dialect = dialect_for(connection)
     built = [index for index in _indexes(model) if isinstance(index, VectorIndex) and index.is_built_by(dialect)]
     for index in built:
-        for reason in _obstacles(model, index, built, dialect):
+        for reason in (*_obstacles(model, index, built, dialect), *_companion_obstacles(model, index, connection)):
             name = index.get_name(model["name"])
             raise UnsupportedByDatabase(f"{dialect.title} cannot build {name}: {reason} Nothing was changed.")
 
@@ -56,6 +65,19 @@ def _obstacles(model: dict[str, Any], index: VectorIndex, built: list[Any], dial
         yield f"m is from {rules.links[0]} to {rules.links[-1]} there; it is {index.with_options['m']}."
     if rules.one_per_table and built[0] is not index:
         yield f"a table has one vector index there, and {built[0].get_name(model['name'])} is it. Keep one of them."
+
+
+def _companion_obstacles(model: dict[str, Any], index: Any, connection: Any) -> Iterator[str]:
+    dialect, (name,) = dialect_for(connection), index.fields
+    if index.kind in dialect.companions and name in model["fields"]:
+        yield from index.obstacles(dialect, model["fields"][name].dimensions, columns_of(model["fields"], connection))
+        if not is_served(dialect.companions[index.kind]):
+            yield NO_EXTENSION
+
+
+def is_served(companion: Companion) -> bool:
+    """Tell whether this process can read the companion."""
+    return not companion.is_virtual or sqlite_vec_tier() is not SqliteVecTier.NUMPY_FUNCTIONS
 
 
 def _indexes(model: dict[str, Any]) -> list[Any]:

@@ -11,7 +11,7 @@ from ..dialects.base import SQL
 from ..index_forms import indexed
 from ..operands import VALUES
 from .index_use import implies, shortlisted
-from .models import indexes_of
+from .models import has_companions, indexes_of
 from .searching import Within, rows_asked
 
 
@@ -36,6 +36,16 @@ def through_an_index(query: Any, connection: Any) -> Any:
     if query.search.shortlist is not None:
         query = shortlisted(query, connection)
     return query if index is None else probed(query, connection, index)
+
+
+def companion_answer(query: Any, connection: Any) -> Any:
+    """Return what a companion of the model's table is asked for the query; None where none can answer it."""
+    if query.limit_val is None or not has_companions(query.model, dialect_for(connection).companions):
+        return None
+    # Late: few models have one.
+    from .companions import answer_of
+
+    return answer_of(query, connection)
 
 
 def asked_index(query: Any, connection: Any) -> Any:

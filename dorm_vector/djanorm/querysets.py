@@ -41,10 +41,10 @@ class VectorRows(Explained):
         return queryset
 
     def _get_connection(self) -> Any:
-        return searching(super()._get_connection(), self._query.options)
+        return searching(super()._get_connection(), self._query.options, self.model)
 
     def _get_async_connection(self) -> Any:
-        return searching(super()._get_async_connection(), self._query.options)
+        return searching(super()._get_async_connection(), self._query.options, self.model)
 
     # rows
 

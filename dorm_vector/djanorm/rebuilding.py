@@ -94,6 +94,7 @@ def standing_state(operation: Any, app_label: str, connection: Any, newer: Any, 
     model["fields"] = {name: field for name, field in fields.items() if _column_of(name, field, connection) in columns}
     if _rebuilds(connection):
         standing = {row["name"] for row in connection.execute(f'PRAGMA index_list("{table}")')}
+        standing |= {name for name, owner in companions_found(connection) if owner == table}
         indexes = [*model["options"].get("indexes", ()), *older.models[key]["options"].get("indexes", ())]
         named = {index.get_name(operation.model_name): index for index in reversed(indexes)}
         model["options"]["indexes"] = [
@@ -106,6 +107,13 @@ def is_standing(index: Any, name: str, connection: Any) -> bool:
     """Tell whether the index is one of texts, and whole."""
     template = dialect_for(connection).text_search.standing
     return isinstance(index, TextIndex) and bool(template) and bool(connection.execute(template.format(name=name)))
+
+
+def companions_found(connection: Any) -> list[tuple[str, str]]:
+    """Return each companion in the database, and the table that it belongs to."""
+    dialect = dialect_for(connection)
+    rows = connection.execute(dialect.companions_found) if dialect.companions_found else []
+    return [(str(row["name"]), str(row["table"])) for row in rows]
 
 
 def _column_of(name: str, field: Any, connection: Any) -> str:

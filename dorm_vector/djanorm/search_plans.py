@@ -10,7 +10,7 @@ from typing import Any
 from dorm.queryset import _explain_row_to_str
 
 from ..dialects import Dialect, dialect_for
-from .models import indexes_of, vector_field
+from .models import has_companions, indexes_of, vector_field
 from .searching import Steps, adrive, drive, in_transaction
 
 
@@ -34,6 +34,10 @@ class Seen:
     built: Sequence[BuiltIndex]
     forced_plan: str = ""
     """The plan where reading all rows counts as dear; empty where the database has no such switch."""
+    companions: bool = False
+    """Whether the model declares a companion that the database has."""
+    obstacles: Sequence[tuple[str, str, str]] = ()
+    """Code, problem and remedy of what keeps the companions from a search that is of the right shape."""
 
 
 def query_of(queryset: Any) -> Any:
@@ -52,7 +56,7 @@ def see(queryset: Any, field_path: str) -> Seen:
     alone = in_transaction(connection) or not dialect_for(connection).planner_switch
     with nullcontext() if alone else connection.atomic():
         built, forced = drive(connection, _look(queryset, connection, field_path))
-    return Seen(query_of(queryset), dialect_for(connection), plan, built, forced)
+    return _seen(queryset, connection, plan, built, forced)
 
 
 async def asee(queryset: Any, field_path: str) -> Seen:
@@ -60,7 +64,17 @@ async def asee(queryset: Any, field_path: str) -> Seen:
     alone = in_transaction(connection) or not dialect_for(connection).planner_switch
     async with nullcontext() if alone else connection.aatomic():
         built, forced = await adrive(connection, _look(queryset, connection, field_path))
-    return Seen(query_of(queryset), dialect_for(connection), plan, built, forced)
+    return _seen(queryset, connection, plan, built, forced)
+
+
+def _seen(queryset: Any, connection: Any, plan: str, built: Any, forced: str) -> Seen:
+    query, dialect = query_of(queryset), dialect_for(connection)
+    if not has_companions(query.model, dialect.companions):
+        return Seen(query, dialect, plan, built, forced)
+    # Late: few models have one.
+    from .companions import obstacles_of
+
+    return Seen(query, dialect, plan, built, forced, True, list(obstacles_of(query, connection)))
 
 
 def _look(queryset: Any, connection: Any, field_path: str) -> Steps:

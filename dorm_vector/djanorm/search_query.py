@@ -25,6 +25,8 @@ class SearchQuery(SQLQuery):
 
     search: Search | None = None
     options: Options = NO_OPTIONS
+    scans: bool = False
+    """Whether every row is to be read, though a companion could answer."""
 
     def ranks(self) -> bool:
         """Tell whether this is a slice of a search, in the order of its distance."""
@@ -53,6 +55,7 @@ class SearchQuery(SQLQuery):
     def exactly(self) -> Self:
         """Return the same search as one that no index answers."""
         query: Any = self.clone()
+        query.scans = True
         query.search = replace(self.search, exact=True) if self.search is not None else None
         exact: Self = query
         return exact

@@ -6,8 +6,6 @@ So a slice of ``nearest()`` has enough candidates, is sorted on arrival, and is 
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import nullcontext
 from contextvars import ContextVar
@@ -20,8 +18,9 @@ from dorm.expressions import Q
 
 from ..dialects import Dialect, dialect_for
 from ..dialects.base import SearchOption, version_numbers
-from ..exceptions import IndexMissed, UnsupportedByDatabase
-from .models import indexes_of, vector_field
+from ..exceptions import UnsupportedByDatabase
+from .index_missed import warn_of_a_miss
+from .models import has_companions, indexes_of, vector_field
 
 Options = Mapping[str, Any]
 Steps = Generator[tuple[str, str, Any], Any, Any]
@@ -93,16 +92,19 @@ def with_shortlist(queryset: Any, size: int, name: str | None) -> Any:
         raise TypeError("queryset.rerank(shortlist) takes a number of rows. By a function: rerank(rows, reranker).")
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise ValueError(f"rerank(shortlist={size!r}): want a whole number of rows, at least 1.")
-    index = _small_index(vector_field(queryset.model, search.field_path), found._query.annotations[search.name], name)
+    field, distance = vector_field(queryset.model, search.field_path), found._query.annotations[search.name]
+    index = _small_index(field, distance, name, dialect_for(queryset._get_connection()))
     found._query.search = replace(search, shortlist=Shortlist(size, index))
     return found
 
 
-def _small_index(field: Any, distance: Any, name: str | None) -> Any:
+def _small_index(field: Any, distance: Any, name: str | None, dialect: Dialect) -> Any:
     small = [index for index in indexes_of(field) if index.precision or index.dimensions]
     found = [index for index in small if index.metric is distance.metric and name in (None, index.name)]
-    if len(found) == 1:
-        return found[0]
+    # One may be declared for each of several databases.
+    built = [index for index in found if index.is_built_by(dialect)]
+    if 1 in (len(found), len(built)):
+        return (built or found)[0]
     metric = distance.metric.value
     if found:
         raise ValueError(f'rerank() finds {" and ".join(index.name for index in found)}: choose, index="…".')
@@ -113,19 +115,20 @@ def _small_index(field: Any, distance: Any, name: str | None) -> Any:
     )
 
 
-def searching(connection: Any, options: Options) -> Any:
+def searching(connection: Any, options: Options, model: Any) -> Any:
     """Return the connection for one statement of a queryset that may hold searches."""
     dialect = dialect_for(connection)
-    if not (options or block_options.get() or dialect.is_approximate or dialect.probe):
+    has_index = dialect.is_approximate or dialect.probe or has_companions(model, dialect.companions)
+    if not (options or block_options.get() or has_index):
         return connection
     is_async = hasattr(connection, "aatomic")
     return (AsyncSearchConnection if is_async else SearchConnection)(connection, options)
 
 
-def announce(connection: Any, query: Any, sql: str = "") -> None:
+def announce(connection: Any, query: Any, sql: str = "", answer: Any = None) -> None:
     """Tell the connection of a search in the statement being compiled; ``sql`` where it is the whole statement."""
     if isinstance(connection, SearchConnection):
-        connection.announce(query, sql)
+        connection.announce(query, sql, answer)
 
 
 class SearchConnection:
@@ -138,16 +141,21 @@ class SearchConnection:
         self._is_ranked = bool(options)
         self._width = 0
         self._goes_on = False
-        self._result: tuple[str, Any] | None = None
+        self._result: Any = None
+        self._answer: Any = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
-    def announce(self, query: Any, sql: str) -> None:
+    def announce(self, query: Any, sql: str, answer: Any) -> None:
         self._is_ranked = True
-        if not query.ranks() or (self._dialect.probe and not query.search.approximate):
+        if answer is not None:
+            self._result, self._answer = (sql, query), answer
             return
-        _warn_of_a_miss(query)
+        unasked = self._dialect.probe and query.search is not None and not query.search.approximate
+        if not query.ranks() or self._dialect.companions or unasked:
+            return
+        warn_of_a_miss(query)
         self._width = max(self._width, query.candidates())
         self._goes_on = self._goes_on or query.is_filtered() or not fits_one_scan(self._dialect, query)
         if sql:
@@ -194,6 +202,10 @@ class SearchConnection:
                 remember_version(self._connection, str(rows[0]["version"]))
 
     def _steps(self, method: str, sql: str, params: Any, assignments: dict[str, str], nested: bool) -> Steps:
+        if self._answer is not None and not (yield from self._answer.is_standing(self._result[1])):
+            written, query = self._result
+            plain, params = query.exactly().as_select(self._connection)
+            sql, self._result = sql.removesuffix(written) + plain, None
         dialect, sent, before = self._dialect, sql, None
         written = ", ".join(
             dialect.set_option.format(variable=name, value=value) for name, value in assignments.items()
@@ -216,6 +228,8 @@ class SearchConnection:
             # The index ran out of candidates, or there are no more rows: only an exact search can tell.
             sql, params = query.exactly().as_select(self._connection)
             rows = yield "execute", sql, params
+            return rows
+        if query.search is None:
             return rows
         name, limit = query.search.name, query.greatest_distance()
         rows = sorted(rows, key=lambda row: (row[name] is None, row[name]))[: query.limit_val]
@@ -298,27 +312,6 @@ class AsyncSearchConnection(SearchConnection):
                 return await adrive(self._connection, self._steps(method, sql, params, assignments, nested))
 
         return await run() if alone else await awith_transient_retry(run)
-
-
-def _warn_of_a_miss(query: Any) -> None:
-    """Warn where no index of the field is for the distance of the search: that is told without a plan."""
-    field = query._resolve_field(query.search.field_path.split("__"))
-    metrics = sorted({index.metric.value for index in indexes_of(field)})
-    wanted = query.annotations[query.search.name].metric.value
-    if metrics and wanted not in metrics:
-        message = (
-            f"{field.label} has an index for {' and '.join(metrics)}, and this search measures {wanted}: every row is"
-            f" read. Search by {metrics[0]}, add an index for {wanted}, or say exact=True."
-        )
-        warnings.warn(message, IndexMissed, stacklevel=frames_inside())
-
-
-def frames_inside() -> int:
-    """Return how far up the code stands that is neither ours nor djanorm's."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("dorm", "dorm_vector"):
-        frame, level = frame.f_back, level + 1
-    return level
 
 
 def remember_version(connection: Any, version: str) -> None:

@@ -19,7 +19,7 @@ from .binary import BinaryQuery, is_plain, reads_binary
 from .compiling import compiling, current_connection
 from .index_search import IndexSearch, index_search
 from .measured_once import measured_once
-from .probing import through_an_index
+from .probing import companion_answer, through_an_index
 from .reading import annotation_field, as_read
 from .search_query import SearchQuery
 from .searching import announce
@@ -180,12 +180,15 @@ class VectorSQLQuery(SearchQuery):
 
     def as_select(self, connection: Any) -> SQL:
         query = self._hiding_unselected()
-        if self.ranks():
+        answer = companion_answer(self, connection)
+        if answer is not None:
+            query = answer.narrowed(query)
+        elif self.ranks():
             query = through_an_index(query, connection)
         with compiling(connection, query):
             sql, params = written(query, connection)
         if self.limit_val is not None and self.is_by_distance():
-            announce(connection, self, sql)
+            announce(connection, self, sql, answer)
         return sql, params
 
     def _select(self, connection: Any) -> SQL:

@@ -154,7 +154,7 @@ def test_a_value_out_of_range_is_refused(real: Database) -> None:
 
 def test_an_option_is_in_force_and_then_it_is_not(real: Database, sent: list[str]) -> None:
     before = in_force(real)
-    if not real.dialect.search_options:
+    if not real.dialect.width_option:
         return
     option = an_option(real)
     value = str(*option.values())
@@ -194,7 +194,7 @@ def search_and_fail(database: Database) -> None:
 
 def test_nothing_leaks_out_of_a_transaction_or_a_failure(real: Database) -> None:
     before = in_force(real)
-    if not real.dialect.search_options:
+    if not real.dialect.width_option:
         return
     with atomic():
         list(nearest().search_options(**an_option(real))[:3])
@@ -209,7 +209,7 @@ def test_nothing_leaks_out_of_a_transaction_or_a_failure(real: Database) -> None
 
 
 async def test_options_async(real: Database, sent: list[str]) -> None:
-    if not real.dialect.search_options:
+    if not real.dialect.width_option:
         return
     option = an_option(real)
     value = str(*option.values())

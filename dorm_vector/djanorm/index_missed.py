@@ -1,0 +1,31 @@
+"""The warning of a search that no index of its field is for."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+from ..exceptions import IndexMissed
+from .models import indexes_of
+
+
+def warn_of_a_miss(query: Any) -> None:
+    """Warn where no index of the field is for the distance of the search: that is told without a plan."""
+    field = query._resolve_field(query.search.field_path.split("__"))
+    metrics = sorted({index.metric.value for index in indexes_of(field)})
+    wanted = query.annotations[query.search.name].metric.value
+    if metrics and wanted not in metrics:
+        message = (
+            f"{field.label} has an index for {' and '.join(metrics)}, and this search measures {wanted}: every row is"
+            f" read. Search by {metrics[0]}, add an index for {wanted}, or say exact=True."
+        )
+        warnings.warn(message, IndexMissed, stacklevel=frames_inside())
+
+
+def frames_inside() -> int:
+    """Return how far up the code stands that is neither ours nor djanorm's."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("dorm", "dorm_vector"):
+        frame, level = frame.f_back, level + 1
+    return level
