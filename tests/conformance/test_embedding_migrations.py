@@ -15,6 +15,10 @@ def lengths(texts):
     return [[len(text), 1, 2] for text in texts]
 
 
+def doubled(texts):
+    return [[2 * len(text), 1, 2] for text in texts]
+
+
 def longer(texts):
     return [[len(text), 1, 2, 3] for text in texts]
 
@@ -30,6 +34,8 @@ class Note(Text):
     title = dorm.CharField(max_length=50)
 """
 FIRST = '    embedding = EmbeddingField(3, source="body", embedder=lengths, null=True)\n'
+SAME_LENGTH = '    embedding = EmbeddingField(3, source="body", embedder="shop.models.doubled", null=True)\n'
+OTHER_LENGTH = '    embedding = EmbeddingField(4, source="body", embedder=longer, null=True)\n'
 SECOND = '    embedding_v2 = EmbeddingField(4, source="body", embedder="shop.models.longer", null=True)\n'
 
 
@@ -38,10 +44,28 @@ def test_from_three_dimensions_to_four_without_losing_a_row(tmp_path: Path, runn
     project.models(MODELS + FIRST)
     project.dorm("makemigrations", "shop", "--enable-pgvector")
     project.dorm("makemigrations", "shop")
-    project.dorm("migrate")
+    # The package has no tables, and says nothing of a folder that nobody has to make.
+    assert "No migrations to apply for 'dorm_vector'." in project.dorm("migrate")
     made = "Note.objects.bulk_create([Note(title=str(n), body='x' * n) for n in range(1, 6)])"
     assert project.python(f"{made}\nprint(Note.objects.get(title='3').embedding)") == "[3.0, 1.0, 2.0]"
     assert "No changes detected" in project.dorm("makemigrations", "shop")
+
+    # Another model of the same length: no migration, and the rows are embedded anew.
+    project.models(MODELS + SAME_LENGTH)
+    assert "No changes detected" in project.dorm("makemigrations", "shop")
+    again = "from dorm_vector import reembed\nprint(reembed(Note.objects.all()))"
+    assert (project.python(again), project.python(again)) == ("5", "0")
+    assert project.python("print(Note.objects.count(), Note.objects.get(title='3').embedding)") == "5 [6.0, 1.0, 2.0]"
+
+    # Another length in the same column is refused, and nothing is lost.
+    project.models(MODELS + OTHER_LENGTH)
+    project.dorm("makemigrations", "shop")
+    refused = project.try_dorm("migrate")
+    assert refused.returncode != 0
+    assert "VectorsWouldBeLost" in refused.stdout + refused.stderr
+    (project.directory / "shop/migrations" / f"{project.migrations()[-1]}.py").unlink()
+    project.models(MODELS + SAME_LENGTH)
+    assert project.python("print(Note.objects.count(), Note.objects.get(title='3').embedding)") == "5 [6.0, 1.0, 2.0]"
 
     project.models(MODELS + FIRST + SECOND)
     project.dorm("makemigrations", "shop")

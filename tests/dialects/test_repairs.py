@@ -22,7 +22,7 @@ from dorm_vector import HnswIndex, L2Distance, VectorExtension, VectorField, Vec
 from dorm_vector.djanorm import repairs
 from tests.databases import Database, create_tables
 from tests.models import Author, Chunk, Document
-from tests.project import ROOT
+from tests.project import ROOT, Project
 
 BUGS = (dorm.OperationalError, dorm.DatabaseError, dorm.exceptions.ProgrammingError)
 
@@ -116,6 +116,20 @@ def test_prepare_connections(tmp_path: Path) -> None:
 
     assert run("on").stdout.startswith("v")
     assert "no such function: vec_version" in run("off").stderr
+
+
+def test_the_setting_of_a_settings_file(tmp_path: Path) -> None:
+    """The command reads it by itself; a program is given it."""
+    project = Project(tmp_path, {"ENGINE": "sqlite", "NAME": str(tmp_path / "db.sqlite3")})
+    project.models("class Item(dorm.Model):\n    embedding = VectorField(dimensions=3)\n")
+    with (tmp_path / "settings.py").open("a") as settings:
+        settings.write("DORM_VECTOR_REPAIRS = False\n")
+    project.dorm("makemigrations", "--enable-pgvector", "shop")
+    assert "from dorm.contrib.pgvector import VectorExtension" in project.source(1)
+    asked = "from dorm_vector.djanorm.repairs import is_on\nprint(is_on('enable_pgvector'))"
+    assert project.python(asked) == "True"
+    given = "dorm.configure(**{name: value for name, value in vars(settings).items() if name.isupper()})\n"
+    assert project.python(given + asked) == "False"
 
 
 def state_of(**fields: Any) -> ProjectState:
