@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from dorm import fields
 from dorm.db.utils import log_query, normalize_db_exception
 
 from ..elements import Element
-from .repairs import repair
+from .repairs import is_on, repair
 
 _POSTGRESQL = "dorm.db.backends.postgresql"
 # psycopg reads these alike in text and in binary; an enum or a citext it would hand over as bytes.
@@ -30,9 +30,20 @@ _IDLE = 0  # psycopg.pq.TransactionStatus, which only psycopg can import
 
 
 class BinaryQuery(str):
-    """SQL whose rows are fetched in binary."""
+    """SQL whose rows are fetched in binary, and ``options`` of the server that hold for it, in the same round trip."""
 
-    __slots__ = ()
+    __slots__ = ("options",)
+    options: str
+
+    def __new__(cls, sql: str, options: str = "") -> Self:
+        query = str.__new__(cls, sql)
+        query.options = options
+        return query
+
+
+def takes_options(sql: str) -> bool:
+    """Tell whether options can travel with the query."""
+    return isinstance(sql, BinaryQuery) and is_on("binary_rows")
 
 
 def reads_binary(query: Any) -> bool:
@@ -67,37 +78,56 @@ def binary_rows(original: Any, wrapper: Any, connection: Any, sql: str, params: 
     """
     if not isinstance(sql, BinaryQuery):
         return original(wrapper, connection, sql, params, **options)
-    alone = wrapper._atomic_conn is None and _is_idle(connection)
-    with _logged(sql, params), connection.cursor(binary=True) as cursor:
-        # One statement is a transaction by itself: BEGIN and COMMIT would be two round trips more.
-        if alone:
-            connection.autocommit = True
-        try:
-            return cursor.execute(str(sql), params or []).fetchall()
-        finally:
-            if alone and not connection.closed:
-                connection.autocommit = False
+    with _by_itself(connection), connection.cursor(binary=True) as cursor:
+        if not sql.options:
+            return _rows(cursor, sql, params)
+        with _together(connection):
+            with _logged(sql.options, []):
+                connection.execute(sql.options)
+            return _rows(cursor, sql, params)
+
+
+def _rows(cursor: Any, sql: str, params: Any) -> Any:
+    with _logged(sql, params):
+        return cursor.execute(str(sql), params or []).fetchall()
 
 
 @repair(f"{_POSTGRESQL}:PostgreSQLAsyncDatabaseWrapper", "_aexec", name="binary_rows")
 async def _async_rows(original: Any, wrapper: Any, connection: Any, sql: str, params: Any, **options: Any) -> Any:
     if not isinstance(sql, BinaryQuery):
         return await original(wrapper, connection, sql, params, **options)
-    alone = not wrapper._in_async_atomic() and _is_idle(connection)
-    with _logged(sql, params):
+    with _by_itself(connection):
         async with connection.cursor(binary=True) as cursor:
-            if alone:
-                await connection.set_autocommit(True)
-            try:
-                return await (await cursor.execute(str(sql), params or [])).fetchall()
-            finally:
-                if alone and not connection.closed:
-                    await connection.set_autocommit(False)
+            if not sql.options:
+                return await _arows(cursor, sql, params)
+            async with _together(connection):
+                with _logged(sql.options, []):
+                    await connection.execute(sql.options)
+                return await _arows(cursor, sql, params)
 
 
-def _is_idle(connection: Any) -> bool:
-    """Tell whether no transaction is open, and none is needed."""
-    return not connection.autocommit and connection.pgconn.transaction_status == _IDLE
+async def _arows(cursor: Any, sql: str, params: Any) -> Any:
+    with _logged(sql, params):
+        return await (await cursor.execute(str(sql), params or [])).fetchall()
+
+
+@contextmanager
+def _by_itself(connection: Any) -> Iterator[None]:
+    """Let the statement be a transaction by itself where none is open: BEGIN and COMMIT are two round trips more."""
+    alone = not connection.autocommit and connection.pgconn.transaction_status == _IDLE
+    # What psycopg's setter does behind its lock, which an idle connection of ours does not need.
+    connection._autocommit = connection.autocommit or alone
+    try:
+        yield
+    finally:
+        connection._autocommit = connection.autocommit and not alone
+
+
+def _together(connection: Any) -> Any:
+    """Return the block in which options are set: a pipeline is one transaction, and one open is left as it was."""
+    if connection.pgconn.transaction_status == _IDLE:
+        return connection.pipeline()
+    return connection.transaction(force_rollback=True)
 
 
 @contextmanager

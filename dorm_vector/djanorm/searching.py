@@ -19,6 +19,7 @@ from dorm.expressions import Q
 from ..dialects import Dialect, dialect_for
 from ..dialects.base import SearchOption, version_numbers
 from ..exceptions import UnsupportedByDatabase
+from .binary import BinaryQuery, takes_options
 from .index_missed import warn_of_a_miss
 from .models import has_companions, indexes_of, vector_field
 
@@ -212,6 +213,8 @@ class SearchConnection:
         )
         if assignments and dialect.options_of_statement:
             sent = dialect.options_of_statement.format(assignments=written, statement=sql)
+        elif assignments and takes_options(sql) and not nested:
+            sent = BinaryQuery(sql, dialect.options_of_transaction.format(assignments=written))
         elif assignments:
             if nested:
                 before = (yield "execute", self._select_each(dialect.option_now, assignments), [])[0]

@@ -16,6 +16,7 @@ from dorm.transaction import atomic
 import backends
 from dorm_vector import CosineDistance
 from dorm_vector.djanorm import pooling, repairs
+from dorm_vector.djanorm.binary import BinaryQuery
 from tests.databases import Database, create_tables
 from tests.models import Document
 
@@ -109,3 +110,57 @@ async def test_an_async_connection_that_the_server_ended_is_replaced(postgresql:
     end(postgresql, connection)
     assert [row.title async for row in ranked()] == ["a"]
     await get_async_connection().close()
+
+
+def tuned(**options: int) -> Any:
+    return Document.objects.nearest("embedding", QUERY, distance="cosine").search_options(**options)[:1]
+
+
+def setting(connection: Any) -> Any:
+    return connection.execute("SELECT nullif(current_setting('hnsw.ef_search', true), '') AS value").fetchone()["value"]
+
+
+def test_options_travel_with_their_search(postgresql: Database, tmp_path: Path) -> None:
+    connection = pooled(postgresql)
+    list(tuned(ef_search=77))
+    assert round_trips(connection, lambda: list(tuned(ef_search=77)), tmp_path / "trace") == 1
+    assert "'77'" in (tmp_path / "trace").read_text()
+    with postgresql.connection._get_pool().connection() as again:
+        assert again is connection
+        assert setting(again) in (None, "40"), "they end with it"
+    with repairs.switched_off("binary_rows"):
+        assert round_trips(connection, lambda: list(tuned(ef_search=77)), tmp_path / "trace") == 4, "a transaction"
+
+
+def test_options_hold_for_their_search(postgresql: Database) -> None:
+    """Read by the statement itself: it is sent with options, on a connection that is idle and on one that is not."""
+    asked = BinaryQuery("SELECT current_setting('hnsw.ef_search')", "SELECT set_config('hnsw.ef_search', '77', true)")
+    wrapper = postgresql.connection
+    assert wrapper.execute(asked)[0]["current_setting"] == "77"
+    connection = pooled(postgresql)
+    with connection.transaction():
+        assert wrapper._exec(connection, asked, [])[0]["current_setting"] == "77"
+        assert setting(connection) in (None, "40"), "a transaction that is open is left as it was"
+
+
+def test_what_fails_with_options_leaves_the_connection_as_it_was(postgresql: Database) -> None:
+    wrong = BinaryQuery("SELECT 1 AS one", "SELECT set_config('hnsw.ef_search', '0', true)")
+    missing = BinaryQuery("SELECT nothing FROM nowhere", "SELECT set_config('hnsw.ef_search', '77', true)")
+    list(tuned(ef_search=77))
+    for failing in (wrong, missing):
+        with pytest.raises(dorm.DatabaseError):
+            postgresql.connection.execute(failing)
+        assert [row.title for row in tuned(ef_search=77)] == ["a"]
+    assert not pooled(postgresql).autocommit
+
+
+async def test_async_options_travel_with_their_search(postgresql: Database, tmp_path: Path) -> None:
+    assert [row.title async for row in tuned(ef_search=77)] == ["a"]
+    asked = BinaryQuery("SELECT current_setting('hnsw.ef_search')", "SELECT set_config('hnsw.ef_search', '77', true)")
+    wrapper = get_async_connection()
+    assert (await wrapper.execute(asked))[0]["current_setting"] == "77"
+    async with (await wrapper._get_pool()).connection() as connection:
+        row = await (await connection.execute("SELECT current_setting('hnsw.ef_search') AS value")).fetchone()
+        assert row["value"] == "40"
+        assert (await wrapper._aexec(connection, asked, []))[0]["current_setting"] == "77", "in a transaction"
+    await wrapper.close()
