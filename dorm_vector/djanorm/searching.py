@@ -180,7 +180,7 @@ class SearchConnection:
             return drive(self._connection, self._steps(method, sql, params, {}, nested=True))
         drive(self._connection, self._learn_version())
         assignments, nested = self._assignments(), in_transaction(self._connection)
-        alone = not (assignments and self._dialect.options_of_transaction) or nested
+        alone = nested or not (assignments and self._dialect.options_of_transaction) or takes_options(sql)
 
         def run() -> Any:
             with nullcontext() if alone else self._connection.atomic():
@@ -308,7 +308,7 @@ class AsyncSearchConnection(SearchConnection):
             return await adrive(self._connection, self._steps(method, sql, params, {}, nested=True))
         await adrive(self._connection, self._learn_version())
         assignments, nested = self._assignments(), in_transaction(self._connection)
-        alone = not (assignments and self._dialect.options_of_transaction) or nested
+        alone = nested or not (assignments and self._dialect.options_of_transaction) or takes_options(sql)
 
         async def run() -> Any:
             async with nullcontext() if alone else self._connection.aatomic():
