@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import dorm
 from dorm.db.connection import get_async_connection, get_connection, reset_connections
 from dorm.migrations.autodetector import MigrationAutodetector
 from dorm.migrations.operations import DeleteModel
 from dorm.migrations.state import ProjectState
+from dorm.models import _model_registry
 
 from backends import Running
 from dorm_vector import VectorExtension
@@ -67,7 +69,9 @@ def drop_table(database: Database, model: Any) -> None:
 
 
 def _state_of(models: tuple[Any, ...]) -> ProjectState:
-    state, everything = ProjectState(), ProjectState.from_apps()
+    # djanorm knows one model of a name, and another test may have one of the same.
+    with patch.dict(_model_registry, {model.__name__: model for model in models}):
+        state, everything = ProjectState(), ProjectState.from_apps()
     tables = {model._meta.db_table for model in models}
     state.models = {key: model for key, model in everything.models.items() if model["options"]["db_table"] in tables}
     return state
