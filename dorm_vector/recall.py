@@ -144,6 +144,11 @@ class _Measured:
     distance: str | None
     seed: int
 
+    def __post_init__(self) -> None:
+        for name, value in (("k", self.k), ("sample", self.sample)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}={value!r}: want a whole number, at least 1.")
+
     @property
     def rows(self) -> Any:
         source = getattr(self.source, "objects", self.source)

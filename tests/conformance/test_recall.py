@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import dorm
 import pytest
 
 from dorm_vector import (
@@ -107,3 +108,8 @@ def test_nothing_to_measure(db: Database) -> None:
         measure_recall(Document, "embedding")
     with pytest.raises(ValueError, match=r"target_recall=2\): want more than 0, and at most 1"):
         recommend_search_options(Document, "embedding", target_recall=2)
+    for wrong in ({"k": 0}, {"sample": 0}, {"k": True}, {"sample": "many"}):
+        with pytest.raises(ValueError, match="want a whole number, at least 1"):
+            measure_recall(Document, "embedding", **wrong)
+    with pytest.raises(dorm.FieldDoesNotExist, match="Document has no vector field 'title'"):
+        measure_recall(Document, "title", queries=[[1, 0, 0]])
