@@ -100,11 +100,15 @@ FTS5 = TextSearch(
 
 # https://dev.mysql.com/doc/refman/en/fulltext-search.html, https://mariadb.com/kb/en/full-text-indexes/
 _MATCH = "MATCH ({document}) AGAINST ({query} IN NATURAL LANGUAGE MODE)"
-FULLTEXT = TextSearch(
-    title="FULLTEXT",
-    create=('CREATE FULLTEXT INDEX "{name}" ON "{table}" ({columns})',),
-    drop=('DROP INDEX "{name}" ON "{table}"',),
-    condition=_MATCH,
-    in_plan="fulltext {name} {name} ",
-    score=_MATCH,
-)
+
+
+def fulltext(in_plan: str) -> TextSearch:
+    """Return the FULLTEXT of MySQL and of MariaDB, whose plans name it in their own words."""
+    return TextSearch(
+        title="FULLTEXT",
+        create=('CREATE FULLTEXT INDEX "{name}" ON "{table}" ({columns})',),
+        drop=('DROP INDEX "{name}" ON "{table}"',),
+        condition=_MATCH,
+        score=_MATCH,
+        in_plan=in_plan,
+    )

@@ -11,7 +11,7 @@ from . import _float32
 from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
 from ._json import MYSQL
 from ._mariadb import GENERATED_SUBQUERY, ROUTINES
-from ._text_search import FULLTEXT
+from ._text_search import fulltext
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form, IndexRules, SearchOption, Unsupported
 
@@ -76,7 +76,7 @@ DIALECT = Dialect(
         ),
         **NO_VEC0_INDEXES,
     },
-    text_search=FULLTEXT,
+    text_search=fulltext("fulltext {name} {name} "),
     index_rules=IndexRules(
         metrics={Metric.L2: "euclidean", Metric.COSINE: "cosine"},
         links=range(3, 201),

@@ -10,7 +10,7 @@ from ..metrics import Metric
 from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
 from ._json import MYSQL
 from ._mysql import GENERATED, ROUTINES, UNIQUE, of_pairs, of_read_pairs
-from ._text_search import FULLTEXT
+from ._text_search import fulltext
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form, Unsupported
 
@@ -70,7 +70,7 @@ DIALECT = Dialect(
     nearest_first="-{rank} DESC",
     descending="{value} DESC",
     indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, **NO_VEC0_INDEXES},
-    text_search=FULLTEXT,
+    text_search=fulltext("using {name} ("),
     drop='DROP INDEX "{name}" ON "{table}"',
     alter_column='ALTER TABLE "{table}" MODIFY COLUMN {definition}',
     literal_form="(X'{hex}')",
