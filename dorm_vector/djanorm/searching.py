@@ -102,10 +102,9 @@ def with_shortlist(queryset: Any, size: int, name: str | None) -> Any:
 def _small_index(field: Any, distance: Any, name: str | None, dialect: Dialect) -> Any:
     small = [index for index in indexes_of(field) if index.precision or index.dimensions]
     found = [index for index in small if index.metric is distance.metric and name in (None, index.name)]
-    # One may be declared for each of several databases.
-    built = [index for index in found if index.is_built_by(dialect)]
-    if 1 in (len(found), len(built)):
-        return (built or found)[0]
+    if found and len({index.kind for index in found}) == len(found):
+        # One of each kind: they are for several databases, and this one builds the first of those it can, or none.
+        return next((index for index in found if index.is_built_by(dialect)), found[0])
     metric = distance.metric.value
     if found:
         raise ValueError(f'rerank() finds {" and ".join(index.name for index in found)}: choose, index="…".')

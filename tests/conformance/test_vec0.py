@@ -13,16 +13,20 @@ from dorm.transaction import aatomic, atomic
 from dorm_vector import (
     CosineDistance,
     CosineSimilarity,
+    HnswIndex,
     L2Distance,
     Metric,
     Vec0Index,
     VectorField,
     abulk_load,
     bulk_load,
+    measure_recall,
+    recommend_search_options,
 )
 from dorm_vector.dialects import Unsupported
 from tests.databases import Database, create_tables
 from tests.oracle import distance, vectors
+from tests.real_data import asked, packages
 
 COUNT, DIMENSIONS = 300, 12
 STORED, QUERIES = vectors(1000, DIMENSIONS), vectors(8, DIMENSIONS, seed=8)
@@ -81,7 +85,29 @@ class Keyed(dorm.Model):
         ]
 
 
-TABLES = (Shelf, Volume, Keyed)
+class Everywhere(dorm.Model):
+    """With a small index for each of several databases."""
+
+    embedding = VectorField(dimensions=DIMENSIONS)
+
+    class Meta:
+        app_label = "tests"
+        indexes = [
+            HnswIndex(["embedding"], "everywhere_hnsw", distance="cosine", precision="bit"),
+            Vec0Index(["embedding"], "everywhere_signs", distance="cosine", precision="bit"),
+        ]
+
+
+class Sentence(dorm.Model):
+    embedding = VectorField(dimensions=384)
+
+    class Meta:
+        app_label = "tests"
+        indexes = [Vec0Index(["embedding"], "sentence_signs", distance="cosine", precision="bit")]
+
+
+TABLES = (Shelf, Volume, Keyed, Everywhere, Sentence)
+INDEXES = ("volume_vec0", "volume_signs", "keyed_vec0", "keyed_signs", "everywhere_signs", "sentence_signs")
 VOLUMES: Any = Volume.objects
 
 
@@ -91,8 +117,8 @@ def made(database: Database) -> Iterator[Database]:
     create_tables(database.connection, TABLES)
     yield database
     database.use()
-    for statement in ("volume_vec0", "volume_signs", "keyed_vec0", "keyed_signs") if has_vec0(database) else ():
-        for drop in database.dialect.drop_index("vec0", statement, ""):
+    for name in INDEXES:
+        for drop in database.dialect.drop_index("vec0", name, ""):
             database.connection.execute_write(drop)
     for model in reversed(TABLES):
         database.connection.execute_script(f'DROP TABLE "{model._meta.db_table}"')
@@ -593,6 +619,33 @@ def test_how_many_signs_are_compared_exactly(shop: Database) -> None:
     assert few != expected(5)
     with pytest.raises(ValueError, match="oversample=0: SQLite wants a whole number from 1 to 1000"):
         list(nearest(exact=False).search_options(oversample=0)[:5])
+
+
+def test_each_database_has_its_own_small_index(shop: Database) -> None:
+    rows: Any = Everywhere.objects
+    rows.bulk_create([Everywhere(id=n + 1, embedding=vector) for n, vector in enumerate(STORED[:100])])
+    known = sorted((distance(Metric.COSINE, vector, QUERY) or 0.0, n + 1) for n, vector in enumerate(STORED[:100]))
+    found = rows.nearest("embedding", QUERY).rerank(100)[:5]
+    assert keys(found) == [key for _far, key in known][:5]
+    if has_vec0(shop):
+        assert found.explain_search().index == "everywhere_signs"
+        plan = rows.nearest("embedding", QUERY)[:5].explain_search()
+        assert {reason.code for reason in plan.reasons} == {"not-asked-for"}
+
+
+def test_signs_find_nearly_all_of_real_sentences(shop: Database) -> None:
+    rows: Any = Sentence.objects
+    bulk_load(Sentence, {"id": list(range(1, 2001)), "embedding": packages().embeddings}, defer_indexes=True)
+    queries = list(asked().embeddings)
+    measured = measure_recall(rows, "embedding", k=10, queries=queries)
+    assert measured.recall >= 0.99
+    if not has_vec0(shop):
+        return
+    few = measure_recall(rows, "embedding", k=10, queries=queries, oversample=1)
+    assert few.recall < 0.9
+    advice = recommend_search_options(rows, "embedding", target_recall=0.99, k=10, queries=queries)
+    assert advice.reached
+    assert 1 < int(advice.options["oversample"]) <= 40
 
 
 # what is declared

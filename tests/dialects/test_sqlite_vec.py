@@ -93,6 +93,90 @@ def test_the_last_resort_makes_the_same_vectors(connections: list[sqlite3.Connec
         assert found == expected
 
 
+def test_the_last_resort_makes_the_same_signs(connections: list[sqlite3.Connection]) -> None:
+    native, bare = connections
+    load_sqlite_vec_extension(native)
+    sqlite_vec._create_numpy_functions(bare)
+    for vector in map(Vector, [*vectors(3, 384), [0.0, -0.0, 1e-45, -1e-45] * 4]):
+        native_signs, signs = (
+            connection.execute("SELECT vec_quantize_binary(?)", [vector]).fetchone()[0] for connection in connections
+        )
+        assert signs == native_signs
+
+
+WITHOUT_SQLITE_VEC = """
+from dorm_vector.djanorm import sqlite_vec
+sqlite_vec._can_load_extensions = sqlite_vec._register_auto_extension = lambda: False
+"""
+SEARCHES = """
+import warnings
+warnings.simplefilter("ignore")
+import dorm
+from dorm.db.connection import get_connection
+from dorm.migrations.operations import AddIndex
+from dorm.migrations.state import ProjectState
+from dorm_vector import UnsupportedByDatabase, Vec0Index, VectorField
+from dorm_vector.exceptions import VectorError
+
+dorm.configure(DATABASES={"default": {"ENGINE": "sqlite", "NAME": "vectors.sqlite3"}}, INSTALLED_APPS=[])
+
+
+class Item(dorm.Model):
+    embedding = VectorField(dimensions=8)
+
+    class Meta:
+        indexes = [Vec0Index(["embedding"], "item_vec0"), Vec0Index(["embedding"], "item_signs", precision="bit")]
+
+
+def build(index):
+    AddIndex("Item", index).database_forwards("__main__", get_connection(), state, state)
+
+
+def search(**options):
+    found = Item.objects.nearest("embedding", [1.0] + [-1.0] * 7, **options)[:3]
+    plan = found.explain_search()
+    print([row.pk for row in found], plan.index, *(reason.code for reason in plan.reasons))
+
+
+state = ProjectState.from_apps()
+"""
+
+
+def test_without_sqlite_vec_a_vec0_table_is_not_asked_and_not_built(tmp_path: Path) -> None:
+    """In processes of their own: one with sqlite-vec makes the file, one without it searches."""
+
+    def run(program: str) -> list[str]:
+        command = [sys.executable, "-c", program]
+        result = subprocess.run(
+            command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout.splitlines()
+
+    made = run(
+        SEARCHES
+        + "from dorm.migrations.schema import SchemaEditor\n"
+        + "SchemaEditor(get_connection()).create_model(Item)\n"
+        + "for index in Item._meta.indexes: build(index)\n"
+        + "Item.objects.bulk_create([Item(embedding=[1.1 * n] + [-1.0] * 7) for n in range(9)])\n"
+        + "search(); search(exact=False)\n"
+    )
+    assert made == ["[2, 1, 3] item_vec0", "[2, 1, 3] item_signs"]
+    found = run(
+        WITHOUT_SQLITE_VEC
+        + SEARCHES
+        + "search(); search(exact=False)\n"
+        + "try: build(Vec0Index(['embedding'], 'another'))\n"
+        + "except UnsupportedByDatabase as error: print(error)\n"
+        + "try: Item.objects.create(embedding=[1.0] * 8)\n"
+        + "except Exception as error: print(error)\n"
+    )
+    assert found[0] == made[0].replace("item_vec0", "None no-extension")
+    assert found[1] == made[1]
+    assert "sqlite-vec itself cannot be loaded into this Python's SQLite" in found[2]
+    assert found[3] == "no such module: vec0"
+
+
 def test_a_sum_past_float32_is_an_error(connections: list[sqlite3.Connection]) -> None:
     connection = connections[0]
     load_sqlite_vec_extension(connection)
