@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import uuid
@@ -314,6 +315,19 @@ async def test_every_twin_is_async_to_the_driver(db: Database, monkeypatch: pyte
     assert await model.objects.acount() == 1
     with pytest.raises(ValueError, match="every row"):
         await store.adelete()
+
+
+async def test_tasks_write_and_search_at_once(db: Database) -> None:
+    store = DormVectorStore(Note, embed)
+
+    async def write_and_find(at: int) -> list[Document]:
+        await store.aadd_texts([TEXTS[at % 5]], [{"year": at}], ids=[str(at)])
+        return await store.asimilarity_search(TEXTS[at % 5], filter={"year": at})
+
+    found = await asyncio.gather(*map(write_and_find, range(12)))
+    assert [texts(documents) for documents in found] == [[TEXTS[at % 5]] for at in range(12)]
+    await asyncio.gather(*(store.aadd_texts(["dengue"], [{"year": at}], ids=["shared"]) for at in range(6)))
+    assert await Note.objects.acount() == 13
 
 
 def test_the_table_of_a_ready_model_is_made_once(db: Database) -> None:
