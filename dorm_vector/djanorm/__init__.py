@@ -26,6 +26,7 @@ from . import (  # noqa: F401  # imported for the repairs they register
     rebuilding,
     repairs,
     serializing,
+    sqlite_loops,
     text_migrations,
     turso,
     turso_errors,

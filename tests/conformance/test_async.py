@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from dorm import Min
@@ -137,3 +138,18 @@ def test_a_second_event_loop(documents: list[Document]) -> None:
         return rows
 
     assert asyncio.run(search()) == asyncio.run(search()) == ["1", "0"]
+
+
+def test_two_event_loops_at_once(documents: list[Document]) -> None:
+    """Each in a thread of its own, writing and searching."""
+
+    async def work(name: str) -> None:
+        for number in range(5):
+            await Document.objects.acreate(title=f"{name}{number}", embedding=[number, 9, 9])
+            assert [row.title async for row in ranked()[:1]] == ["1"]
+        await get_async_connection().close()
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for done in [pool.submit(asyncio.run, work(name)) for name in "ab"]:
+            done.result(timeout=60)
+    assert Document.objects.count() == 15
