@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from threading import Barrier
 from typing import Any
 
+import aiomysql
 import dorm
 import pytest
-from dorm.db.connection import _create_sync_connection, get_async_connection
+from dorm.db.connection import _create_async_connection, _create_sync_connection, get_async_connection
 from dorm.inspect import introspect_tables
 from dorm.migrations import operations
 from dorm.migrations.state import ProjectState
@@ -19,6 +20,7 @@ from dorm.signals import post_query
 from dorm.transaction import aatomic
 
 from dorm_vector import L2Distance
+from dorm_vector.dialects import dialect_for
 from dorm_vector.djanorm import repairs
 from tests.databases import Database, create_tables
 from tests.models import Author, Document
@@ -270,3 +272,40 @@ async def test_quiet_async_plans(db: Database) -> None:
     with repairs.switched_off("quiet_async_plans"), pytest.warns(Warning, match="was resolved in SELECT"):
         await queryset.aexplain()
     assert await queryset.aexplain()
+
+
+# Which of the two answers is known from the server, whatever the settings say.
+
+
+@pytest.mark.parametrize("engine", ["mysql", "mariadb"])
+def test_the_server_says_which_it_is(db: Database, engine: str) -> None:
+    settings = {**db.settings, "ENGINE": engine}
+    connection = _create_sync_connection("sync", settings)
+    assert dialect_for(connection).name == db.name
+    connection.close()
+    assert dialect_for(_create_async_connection("async", settings)).name == db.name
+
+
+async def test_a_pool_of_the_users_own_says_so_too(db: Database) -> None:
+    settings = {name: db.settings[name] for name in ("HOST", "PORT", "USER", "PASSWORD", "NAME")}
+    names = {"NAME": "db"}
+    pool = await aiomysql.create_pool(**{names.get(name, name.lower()): value for name, value in settings.items()})
+    try:
+        wrapper = _create_async_connection("pooled", {**db.settings, "OPTIONS": {"pool": pool}})
+        assert dialect_for(wrapper).name == db.name
+        assert await wrapper.execute("SELECT 1 AS one") == [{"one": 1}]
+    finally:
+        pool.close()
+        await pool.wait_closed()
+
+
+@pytest.mark.not_on("mysql", reason="only trying says what a MySQL computes: test_mysql.py")
+def test_no_query_asks_mariadb(db: Database) -> None:
+    def questions() -> int:
+        return int(db.connection.execute("SHOW GLOBAL STATUS LIKE 'Questions'")[0]["Value"])
+
+    with opened(db) as connection:
+        connection.get_connection()
+        before = questions()
+        assert dialect_for(connection).name == "mariadb"
+        assert questions() - before == 1
