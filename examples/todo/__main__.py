@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import redirect_stdout
 from typing import Any
 
 from examples.todo.database import prepare
@@ -16,8 +15,7 @@ def main() -> None:
     if options.command == "serve":
         serve(options.port)
         return
-    with redirect_stdout(sys.stderr):  # what the first run says of its migrations
-        prepare()
+    prepare()
     COMMANDS[options.command](options)
 
 

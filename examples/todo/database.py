@@ -17,4 +17,4 @@ MIGRATIONS = Path(models.__file__).with_name("migrations")
 def prepare() -> None:
     """Do what `dorm migrate tasks` does."""
     dorm.configure(DATABASES=settings.DATABASES, INSTALLED_APPS=settings.INSTALLED_APPS)
-    MigrationExecutor(get_connection()).migrate("tasks", MIGRATIONS)
+    MigrationExecutor(get_connection(), verbosity=0).migrate("tasks", MIGRATIONS)
