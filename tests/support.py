@@ -170,6 +170,7 @@ def lacking(dialect: Dialect) -> dict[Unsupported, list[str]]:
         ((label_of(metric), dialect.distances[metric]) for metric in metrics()),
         ((f"{label} index", dialect.indexes[kind]) for kind, label in KINDS.items()),
         ((f"the function {routine.value}", dialect.routines.get(routine)) for routine in Routine),
+        (("a unique column", dialect.unique), ("a computed column", dialect.generated)),
     )
     for name, claim in named:
         if isinstance(claim, Unsupported):
