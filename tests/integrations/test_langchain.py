@@ -16,7 +16,7 @@ from dorm.exceptions import FieldDoesNotExist
 from langchain_core.documents import Document
 from langchain_core.vectorstores import base
 
-from dorm_vector import EmbeddingError, InvalidVector
+from dorm_vector import EmbeddingError, InvalidVector, UnsupportedByDatabase
 from dorm_vector.integrations import create_table, document_model
 from dorm_vector.integrations.langchain import DormVectorStore
 from tests.databases import Database
@@ -136,6 +136,14 @@ def test_words_find_what_the_vector_does_not(ready: DormVectorStore) -> None:
         ready.hybrid_search(question, max_distance=0.5)
     with pytest.raises(TypeError, match="where"):
         ready.hybrid_search(question, where={})
+
+
+def test_a_model_without_an_index_of_words_is_told_to_declare_one(store: DormVectorStore, db: Database) -> None:
+    if db.dialect.text_search.needs_index:
+        with pytest.raises(UnsupportedByDatabase, match=r"Note declares none of body\. Add TextIndex"):
+            store.hybrid_search("capital")
+    else:
+        assert texts(store.hybrid_search("capital", k=1)) == [TEXTS[1]]
 
 
 async def test_words_find_it_without_blocking(ready: DormVectorStore) -> None:
