@@ -12,16 +12,22 @@ from dorm_vector import (
     CosineDistance,
     L2Distance,
     MaxInnerProduct,
+    TextIndex,
     VectorExtension,
     VectorField,
     VectorManager,
+    ahybrid_search,
     as_vector,
+    hybrid_search,
 )
 
 
 class Document(dorm.Model):
     title = dorm.CharField(max_length=80)
     embedding = VectorField(dimensions=3)
+
+    class Meta:
+        indexes = [TextIndex(fields=["title"], name="document_words", language="german")]
 
 
 class Draft(dorm.Model):
@@ -42,6 +48,13 @@ def search_drafts(question: list[float]) -> list[Draft]:
 async def search_any_queryset(question: list[float]) -> list[Document]:
     documents = as_vector(Document.objects.exclude(title=""))
     return [document async for document in documents.order_by(L2Distance("embedding", question))]
+
+
+async def by_words_and_meaning(question: list[float]) -> list[str]:
+    weights = {"text": 0.3, "vector": 0.7}
+    found = hybrid_search(Document.objects, text="a word", vector=question, fusion="weighted", weights=weights)
+    later = await ahybrid_search(Document.objects.filter(title="x"), text="a word", vector=question, limit=3)
+    return [document.title for document in (*found, *later)]
 
 
 def question_forms() -> list[object]:
