@@ -128,7 +128,7 @@ class Dialect(Facts):
     null_guard: str = "{distance}"
     """Wraps a distance whose operands can be NULL, with ``{condition}`` and ``{distance}``."""
     zeros: str = ""
-    """A vector of ``{dimensions}`` zeros."""
+    """A vector of ``{dimensions}`` zeros; ``{nothing:0>{digits}}`` are the hexadecimal digits of its bytes."""
     null_distance: str = "CAST(NULL AS DOUBLE PRECISION)"
     ascending: str = "{rank} ASC NULLS LAST"
     nearest_first: str = ""
@@ -357,7 +357,7 @@ class Dialect(Facts):
     def _measure(self, template: str, left: Operand, right: Operand, dimensions: int) -> SQL:
         operands = {"left": left, "right": right}
         if dimensions:
-            operands["zeros"] = Operand(self.zeros.format(dimensions=dimensions))
+            operands["zeros"] = Operand(self.zeros.format(dimensions=dimensions, nothing="", digits=8 * dimensions))
             operands |= {"dimensions": Operand(str(dimensions)), "bytes": Operand(str(-(-dimensions // 8)))}
         self._require_dimensions("for this distance", template, operands)
         return self._guarded(template, operands)

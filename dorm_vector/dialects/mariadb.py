@@ -39,7 +39,8 @@ DIALECT = Dialect(
     forms={Element.BIT: Form("VARBINARY({bytes})", literal="(X'{hex}')", max_dimensions=8 * 65_532)},
     # What a row of 65,535 bytes has left beside its key.
     max_dimensions=16_380,
-    zeros="REPEAT(X'00', 4 * {dimensions})",
+    # REPEAT() would be called for each row, and cost twenty times what the distance does.
+    zeros="X'{nothing:0>{digits}}'",
     json=MYSQL,
     # No case, accent or final space is left out of the comparison.
     text_key="VARCHAR({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",

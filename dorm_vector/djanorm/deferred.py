@@ -33,16 +33,14 @@ def _absent(instance: Any, name: str) -> None:
 
 
 def _forget_missing(model: Any, attributes: dict[str, Any], row: Any) -> None:
-    if not hasattr(row, "keys"):
+    # Most rows have every value, and nothing else is asked of them.
+    empty = [field for field in model._meta.concrete_fields if attributes.get(field.attname) is None]
+    if not empty or not hasattr(row, "keys"):
         return
-    for field in _forgettable(model):
-        if attributes.get(field.attname) is None and field.column not in row.keys():  # noqa: SIM118  # sqlite3.Row is no mapping: `in` would search its values
+    columns, every = row.keys(), is_on(_REPAIR) and model.__getattr__ is _absent
+    for field in empty:
+        if field.column not in columns and (every or hasattr(field, "keeps_deferred")):
             attributes.pop(field.attname, None)
-
-
-def _forgettable(model: Any) -> Iterator[Any]:
-    every = is_on(_REPAIR) and model.__getattr__ is _absent
-    return (field for field in model._meta.concrete_fields if every or hasattr(field, "keeps_deferred"))
 
 
 @repair("dorm.models:Model", "_do_update", name=_REPAIR)
