@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any
 
 import turso
@@ -14,15 +13,8 @@ from dorm.db.backends.libsql import LibSQLAsyncDatabaseWrapper
 from dorm.db.backends.sqlite import SQLiteAsyncDatabaseWrapper
 from turso.worker import STOP_RUNNING_SENTINEL
 
+from .sqlite_loops import Loop
 from .turso import FEATURES, PATIENCE
-
-
-@dataclass
-class Loop:
-    """What belongs to one event loop."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    connection: Any = None
 
 
 def adopt(wrapper: Any) -> None:
