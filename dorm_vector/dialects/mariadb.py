@@ -65,6 +65,8 @@ DIALECT = Dialect(
     # A distance of vectors of two lengths is NULL, so the field checks each; of NULL too.
     null_distance="CAST(NULL AS DOUBLE)",
     ascending="{rank} IS NULL, {rank} ASC",
+    # The same order, and the distance is measured once.
+    nearest_first="-{rank} DESC",
     descending="{value} DESC",
     indexes={
         # https://mariadb.com/docs/server/reference/sql-structure/vectors/create-table-with-vectors
