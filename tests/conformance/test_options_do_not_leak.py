@@ -89,7 +89,7 @@ WAYS: dict[str, Callable[[dict[str, Any]], Any]] = {
 @pytest.mark.parametrize("way", WAYS)
 def test_after_a_search(one: Database, way: str) -> None:
     list(nearest()[:1])
-    if not one.dialect.search_options:
+    if not one.dialect.option_setting:  # its options, if any, are in the statement itself
         assert not any((one.dialect.options_of_statement, one.dialect.options_of_transaction))
         return
     before = read(one)
@@ -105,9 +105,9 @@ def test_after_a_search(one: Database, way: str) -> None:
 
 
 def test_after_a_failure(one: Database) -> None:
-    if not one.dialect.search_options:
-        with pytest.raises(UnsupportedByDatabase, match="It has none"):
-            list(nearest().search_options(ef_search=10)[:3])
+    if not one.dialect.option_setting:
+        with pytest.raises(UnsupportedByDatabase, match="It has "):
+            list(nearest().search_options(effort=10)[:3])
         return
     list(nearest()[:1])
     before, option = read(one), an_option(one)
@@ -134,9 +134,9 @@ def search_and_fail(option: dict[str, Any]) -> None:
 
 
 async def test_async(one: Database) -> None:
-    if not one.dialect.search_options:
-        with pytest.raises(UnsupportedByDatabase, match="It has none"):
-            await nearest().search_options(ef_search=10)[:3]
+    if not one.dialect.option_setting:
+        with pytest.raises(UnsupportedByDatabase, match="It has "):
+            await nearest().search_options(effort=10)[:3]
         return
     await nearest()[:1]
     option = an_option(one)
