@@ -49,6 +49,8 @@ class Distance(Facts):
     value: str
     rank: str = ""
     constant: str = ""
+    nonzero: str = ""
+    """The same where that is bound as it is, and not all zeros."""
     shown: str = "{rank}"
     """Makes ``value`` of a ``{rank}`` that is at hand."""
     indexed: str = ""
@@ -59,6 +61,8 @@ class Distance(Facts):
     """How it is computed, where servers of this database differ in it."""
 
     def against(self, right: Operand) -> str:
+        if self.nonzero and right.constant and right.sql == "%s" and any(right.params[0]):
+            return self.nonzero
         return self.constant if self.constant and right.constant else self.value
 
 

@@ -53,6 +53,7 @@ DIALECT = Dialect(
         # It says 0, a perfect match, for a zero vector. Its index ranks one as if its distance was 0.5.
         Metric.COSINE: Distance(
             f"CASE WHEN {_LENGTH} > 0 AND {_RIGHT_LENGTH} > 0 THEN {_COSINE} END",
+            nonzero=f"CASE WHEN {_LENGTH} > 0 THEN {_COSINE} END",
             indexed=_COSINE,
             indexed_where=f"{_LENGTH} > 0",
         ),

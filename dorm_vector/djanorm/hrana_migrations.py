@@ -18,8 +18,8 @@ def keep_vector_indexes(
 
     Symptom: on libSQL an AlterField of any field drops the model's HnswIndex, and the next migration that removes it
     finds none; on SQLite a Vec0Index follows its table no more. Cause: the table is dropped, with its triggers, and
-    ``Index.create_sql``, which is asked for what to build again, is told neither the connection nor the field. djanorm
-    4.3 to 4.5.
+    ``Index.create_sql``, which is asked for what to build again, is told neither the connection nor the field.
+    djanorm 4.3 to 4.5.
     """
     original(operation, app_label, connection, from_state, to_state)
     declared = vector_indexes(operation, app_label, to_state)
