@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 Work = Callable[[int], Any]
 SECONDS, LEAST = 45, 3
@@ -33,6 +33,14 @@ class Contestant:
     """What to say of what the last round returned."""
 
 
+class Judged(TypedDict):
+    """What was aimed at, what was found, and whether that will do."""
+
+    aim: str
+    found: str
+    met: bool
+
+
 @dataclass(frozen=True)
 class Aim:
     """The time that a contestant is to take at most: ``ratio`` times that of another, and ``seconds`` more."""
@@ -48,9 +56,10 @@ class Aim:
             return f"{1e3 * self.seconds:g} ms more"
         return f"{self.ratio:g} x" + (f" {self.than}" if self.than else "")
 
-    def is_missed(self, medians: dict[str, float]) -> bool:
-        other = medians[self.than or next(iter(medians))]
-        return medians[self.contestant] > self.ratio * other + self.seconds
+    def judged(self, medians: dict[str, float]) -> Judged:
+        own, other = medians[self.contestant], medians[self.than or next(iter(medians))]
+        found = f"{1e3 * (own - other):.0f} ms more" if self.seconds else f"{own / other:.2f} x"
+        return {"aim": str(self), "found": found, "met": own <= self.ratio * other + self.seconds}
 
 
 @dataclass(frozen=True)
@@ -80,8 +89,7 @@ class Result:
     recall: float | None
     rounds: int
     note: str = ""
-    aims: dict[str, bool] = field(default_factory=dict)
-    """What was aimed at, and whether it was met."""
+    aims: list[Judged] = field(default_factory=list)
 
 
 def measure(group: Group, backend: str) -> list[Result]:
@@ -112,7 +120,7 @@ def measure(group: Group, backend: str) -> list[Result]:
             statistics.mean(recalls[name]) if recalls[name] else None,
             len(times[name]),
             notes[name],
-            {str(aim): not aim.is_missed(medians) for aim in _aims(group, medians) if aim.contestant == name},
+            [aim.judged(medians) for aim in _aims(group, medians) if aim.contestant == name],
         )
         for name, median in medians.items()
     ]

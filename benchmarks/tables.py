@@ -42,8 +42,8 @@ def table(results: list[Result]) -> str:
 
 
 def _line(result: Result) -> str:
-    aim = ", ".join(result.aims)
-    missed = "" if all(result.aims.values()) else " **✗**"
+    aim = ", ".join(each["aim"] for each in result.aims)
+    missed = "" if all(each["met"] for each in result.aims) else " **✗**"
     recall = "" if result.recall is None else f"{result.recall:.3f}"
     ratio = f"{result.ratio:.2f}{missed}"
     return f"| {result.contestant} | {duration(result.seconds)} | {ratio} | {aim} | {recall} | {result.note} |"
@@ -75,15 +75,15 @@ def _failures(databases: dict[str, dict[str, Any]]) -> Iterator[str]:
 
 
 def _aims(results: list[Result], databases: dict[str, dict[str, Any]]) -> Iterator[str]:
-    aimed = [(result, aim, is_met) for result in results for aim, is_met in result.aims.items()]
+    aimed = [(result, aim) for result in results for aim in result.aims]
     if not aimed:
         return
-    met = sum(is_met for _result, _aim, is_met in aimed)
+    met = sum(aim["met"] for _result, aim in aimed)
     yield f"## What was aimed at\n\n{met} of {len(aimed)} aims were met.\n"
-    yield "| database | work | who | aim | ratio | |\n|---|---|---|--:|--:|---|"
-    for result, aim, is_met in aimed:
-        where, mark = databases[result.backend]["title"], "met" if is_met else "**✗**"
-        yield f"| {where} | {result.group} | {result.contestant} | {aim} | {result.ratio:.2f} | {mark} |"
+    yield "| database | work | who | aim | found | |\n|---|---|---|--:|--:|---|"
+    for result, aim in aimed:
+        where, mark = databases[result.backend]["title"], "met" if aim["met"] else "**✗**"
+        yield f"| {where} | {result.group} | {result.contestant} | {aim['aim']} | {aim['found']} | {mark} |"
     yield ""
 
 
