@@ -11,8 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dorm
 import pytest
 from dorm import Avg, Exists, F, Max, Min, OuterRef, Q, Subquery
+from dorm.db.connection import get_connection
+from dorm.migrations.schema import SchemaEditor
 from dorm.signals import post_query
 
 import backends
@@ -28,10 +31,12 @@ from dorm_vector import (
     MaxInnerProduct,
     SubVector,
     UnsupportedByDatabase,
+    Vec0Index,
     VectorAdd,
     VectorAvg,
     VectorConcat,
     VectorDims,
+    VectorField,
     VectorMul,
     VectorNorm,
     VectorSub,
@@ -158,6 +163,34 @@ CASES |= {
     "text search": lambda: text_search(Article.objects.filter(author__name="ada"), text="a quick fox"),
     "average": lambda: Document.objects.aggregate(mean=Avg("embedding"), few=VectorSum("other", filter=Q(pages=1))),
     "average over a relation": lambda: list(Author.objects.annotate(mean=VectorAvg("documents__embedding"))),
+}
+
+
+class Shelved(dorm.Model):
+    """With a companion of each kind, where the database has such."""
+
+    shelf = dorm.IntegerField()
+    pages = dorm.IntegerField()
+    embedding = VectorField(dimensions=12, null=True)
+
+    class Meta:
+        app_label = "tests"
+        indexes = [
+            Vec0Index(["embedding"], "shelved_vec0", distance="cosine", partition_by=["shelf"], metadata=["pages"]),
+            Vec0Index(["embedding"], "shelved_signs", distance="cosine", precision="bit", partition_by=["shelf"]),
+        ]
+
+
+def shelved(**options: Any) -> Any:
+    rows: Any = Shelved.objects.filter(shelf=1)
+    return rows.nearest("embedding", [1.0] * 12, **options)
+
+
+CASES |= {
+    "fill a companion": lambda: create_tables(get_connection(), (Shelved,)),
+    "search a part of a companion": lambda: list(shelved().filter(pages__gt=1)[:3]),
+    "search a companion of signs": lambda: list(shelved(exact=False)[:3]),
+    "drop a companion": lambda: SchemaEditor(get_connection()).delete_model(Shelved),
 }
 
 

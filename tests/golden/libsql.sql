@@ -199,3 +199,15 @@ WITH "fused" AS (SELECT "pk", MAX("text_rank") AS "text_rank", MAX("text_score")
 
 -- average over a relation
 
+-- fill a companion
+SELECT sqlite_version() AS version, vector_distance_l2(zeroblob(4), zeroblob(4)) AS works;
+
+-- search a part of a companion
+SELECT "tests_shelved"."id" AS "id", "tests_shelved"."shelf" AS "shelf", "tests_shelved"."pages" AS "pages", "tests_shelved"."embedding" AS "embedding", (CASE WHEN "tests_shelved"."embedding" IS NOT NULL THEN vector_distance_cos("tests_shelved"."embedding", %s) END) AS "distance" FROM "tests_shelved" WHERE "tests_shelved"."shelf" = %s AND ("tests_shelved"."embedding" IS NOT NULL) AND "tests_shelved"."pages" > %s ORDER BY "distance" ASC NULLS LAST LIMIT 3;
+
+-- search a companion of signs
+SELECT "tests_shelved"."id" AS "id", "tests_shelved"."shelf" AS "shelf", "tests_shelved"."pages" AS "pages", "tests_shelved"."embedding" AS "embedding", (CASE WHEN "tests_shelved"."embedding" IS NOT NULL THEN vector_distance_cos("tests_shelved"."embedding", %s) END) AS "distance" FROM "tests_shelved" WHERE "tests_shelved"."shelf" = %s AND ("tests_shelved"."embedding" IS NOT NULL) ORDER BY "distance" ASC NULLS LAST LIMIT 3;
+SELECT "tests_shelved"."id" AS "id", "tests_shelved"."shelf" AS "shelf", "tests_shelved"."pages" AS "pages", "tests_shelved"."embedding" AS "embedding", (CASE WHEN "tests_shelved"."embedding" IS NOT NULL THEN vector_distance_cos("tests_shelved"."embedding", %s) END) AS "distance" FROM "tests_shelved" WHERE "tests_shelved"."shelf" = %s AND ("tests_shelved"."embedding" IS NOT NULL) ORDER BY (CASE WHEN "tests_shelved"."embedding" IS NOT NULL THEN vector_distance_cos("tests_shelved"."embedding", %s) END) ASC NULLS LAST LIMIT 3;
+
+-- drop a companion
+

@@ -207,3 +207,18 @@ SELECT vector_send(AVG("derived"."embedding")) AS "mean", vector_send(SUM(CASE W
 -- average over a relation
 SELECT "tests_author"."id" AS "id", "tests_author"."name" AS "name", vector_send(AVG("tests_author_documents"."embedding")) AS "mean" FROM "tests_author" LEFT OUTER JOIN "tests_document" AS "tests_author_documents" ON "tests_author_documents"."author_id" = "tests_author"."id" GROUP BY "tests_author"."id", "tests_author"."name";
 
+-- fill a companion
+SELECT extversion AS version FROM pg_extension WHERE extname = 'vector';
+
+-- search a part of a companion
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('ivfflat.iterative_scan', 'relaxed_order', true);
+SELECT *, NULLIF("_sorted_by", 'NaN') AS "distance" FROM (SELECT "tests_shelved"."id" AS "id", "tests_shelved"."shelf" AS "shelf", "tests_shelved"."pages" AS "pages", "tests_shelved"."embedding" AS "embedding", ("tests_shelved"."embedding" <=> %s::vector) AS "_sorted_by" FROM "tests_shelved" WHERE "tests_shelved"."shelf" = %s AND ("tests_shelved"."embedding" IS NOT NULL) AND "tests_shelved"."pages" > %s ORDER BY "_sorted_by" ASC LIMIT 3) AS "found" ORDER BY "_sorted_by" ASC;
+SELECT *, NULLIF("_sorted_by", 'NaN') AS "distance" FROM (SELECT "tests_shelved"."id" AS "id", "tests_shelved"."shelf" AS "shelf", "tests_shelved"."pages" AS "pages", "tests_shelved"."embedding" AS "embedding", ("tests_shelved"."embedding" <=> %s::vector) + 0 AS "_sorted_by" FROM "tests_shelved" WHERE "tests_shelved"."shelf" = %s AND ("tests_shelved"."embedding" IS NOT NULL) AND "tests_shelved"."pages" > %s ORDER BY "_sorted_by" ASC LIMIT 3) AS "found" ORDER BY "_sorted_by" ASC;
+
+-- search a companion of signs
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('ivfflat.iterative_scan', 'relaxed_order', true);
+SELECT *, NULLIF("_sorted_by", 'NaN') AS "distance" FROM (SELECT "tests_shelved"."id" AS "id", "tests_shelved"."shelf" AS "shelf", "tests_shelved"."pages" AS "pages", "tests_shelved"."embedding" AS "embedding", ("tests_shelved"."embedding" <=> %s::vector) AS "_sorted_by" FROM "tests_shelved" WHERE "tests_shelved"."shelf" = %s AND ("tests_shelved"."embedding" IS NOT NULL) ORDER BY "_sorted_by" ASC LIMIT 3) AS "found" ORDER BY "_sorted_by" ASC;
+SELECT *, NULLIF("_sorted_by", 'NaN') AS "distance" FROM (SELECT "tests_shelved"."id" AS "id", "tests_shelved"."shelf" AS "shelf", "tests_shelved"."pages" AS "pages", "tests_shelved"."embedding" AS "embedding", ("tests_shelved"."embedding" <=> %s::vector) + 0 AS "_sorted_by" FROM "tests_shelved" WHERE "tests_shelved"."shelf" = %s AND ("tests_shelved"."embedding" IS NOT NULL) ORDER BY "_sorted_by" ASC LIMIT 3) AS "found" ORDER BY "_sorted_by" ASC;
+
+-- drop a companion
+

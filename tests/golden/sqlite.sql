@@ -204,3 +204,52 @@ SELECT dorm_vector_avg("derived"."embedding") AS "mean", dorm_vector_sum(CASE WH
 -- average over a relation
 SELECT "tests_author"."id" AS "id", "tests_author"."name" AS "name", dorm_vector_avg("tests_author_documents"."embedding") AS "mean" FROM "tests_author" LEFT OUTER JOIN "tests_document" AS "tests_author_documents" ON "tests_author_documents"."author_id" = "tests_author"."id" GROUP BY "tests_author"."id", "tests_author"."name";
 
+-- fill a companion
+SELECT ltrim(vec_version(), 'v') AS version;
+DROP TRIGGER IF EXISTS "shelved_vec0_insert";
+DROP TRIGGER IF EXISTS "shelved_vec0_update";
+DROP TRIGGER IF EXISTS "shelved_vec0_move";
+DROP TRIGGER IF EXISTS "shelved_vec0_delete";
+DROP TABLE IF EXISTS "shelved_vec0";
+CREATE VIRTUAL TABLE "shelved_vec0" USING vec0(id integer primary key, by_shelf integer partition key, by_pages integer, vector float[12] distance_metric=cosine);
+INSERT INTO "shelved_vec0" (id, by_shelf, by_pages, vector) SELECT "id", "shelf", "pages", "embedding" FROM "tests_shelved" WHERE (CASE WHEN "embedding" IS NOT NULL THEN NOT vec_distance_cosine("embedding", "embedding") IS NULL ELSE 0 END);
+CREATE TRIGGER "shelved_vec0_insert" AFTER INSERT ON "tests_shelved" BEGIN DELETE FROM "shelved_vec0" WHERE id = new."id"; INSERT INTO "shelved_vec0" (id, by_shelf, by_pages, vector) SELECT new."id", new."shelf", new."pages", new."embedding" WHERE (CASE WHEN new."embedding" IS NOT NULL THEN NOT vec_distance_cosine(new."embedding", new."embedding") IS NULL ELSE 0 END); END;
+CREATE TRIGGER "shelved_vec0_update" AFTER UPDATE OF "id", "shelf", "embedding", "pages" ON "tests_shelved" WHEN new."id" IS old."id" AND new."shelf" IS old."shelf" AND (CASE WHEN old."embedding" IS NOT NULL THEN NOT vec_distance_cosine(old."embedding", old."embedding") IS NULL ELSE 0 END) AND (CASE WHEN new."embedding" IS NOT NULL THEN NOT vec_distance_cosine(new."embedding", new."embedding") IS NULL ELSE 0 END) AND (new."embedding" IS NOT old."embedding" OR new."pages" IS NOT old."pages") BEGIN UPDATE "shelved_vec0" SET by_pages = new."pages", vector = new."embedding" WHERE id = new."id"; END;
+CREATE TRIGGER "shelved_vec0_move" AFTER UPDATE OF "id", "shelf", "embedding", "pages" ON "tests_shelved" WHEN NOT (new."id" IS old."id" AND new."shelf" IS old."shelf" AND (CASE WHEN old."embedding" IS NOT NULL THEN NOT vec_distance_cosine(old."embedding", old."embedding") IS NULL ELSE 0 END) AND (CASE WHEN new."embedding" IS NOT NULL THEN NOT vec_distance_cosine(new."embedding", new."embedding") IS NULL ELSE 0 END)) BEGIN DELETE FROM "shelved_vec0" WHERE id = old."id"; DELETE FROM "shelved_vec0" WHERE id = new."id"; INSERT INTO "shelved_vec0" (id, by_shelf, by_pages, vector) SELECT new."id", new."shelf", new."pages", new."embedding" WHERE (CASE WHEN new."embedding" IS NOT NULL THEN NOT vec_distance_cosine(new."embedding", new."embedding") IS NULL ELSE 0 END); END;
+CREATE TRIGGER "shelved_vec0_delete" AFTER DELETE ON "tests_shelved" BEGIN DELETE FROM "shelved_vec0" WHERE id = old."id"; END;
+DROP TRIGGER IF EXISTS "shelved_signs_insert";
+DROP TRIGGER IF EXISTS "shelved_signs_update";
+DROP TRIGGER IF EXISTS "shelved_signs_move";
+DROP TRIGGER IF EXISTS "shelved_signs_delete";
+DROP TABLE IF EXISTS "shelved_signs";
+CREATE TABLE "shelved_signs" (id integer PRIMARY KEY NOT NULL, by_shelf integer, vector BLOB NOT NULL);
+CREATE INDEX "shelved_signs_parts" ON "shelved_signs" (by_shelf, vector);
+INSERT INTO "shelved_signs" (id, by_shelf, vector) SELECT "id", "shelf", vec_quantize_binary(CAST("embedding" || zeroblob(16) AS BLOB)) FROM "tests_shelved" WHERE "embedding" IS NOT NULL;
+CREATE TRIGGER "shelved_signs_insert" AFTER INSERT ON "tests_shelved" BEGIN DELETE FROM "shelved_signs" WHERE id = new."id"; INSERT INTO "shelved_signs" (id, by_shelf, vector) SELECT new."id", new."shelf", vec_quantize_binary(CAST(new."embedding" || zeroblob(16) AS BLOB)) WHERE new."embedding" IS NOT NULL; END;
+CREATE TRIGGER "shelved_signs_update" AFTER UPDATE OF "id", "shelf", "embedding" ON "tests_shelved" WHEN new."id" IS old."id" AND new."shelf" IS old."shelf" AND old."embedding" IS NOT NULL AND new."embedding" IS NOT NULL AND (new."embedding" IS NOT old."embedding") BEGIN UPDATE "shelved_signs" SET vector = vec_quantize_binary(CAST(new."embedding" || zeroblob(16) AS BLOB)) WHERE id = new."id"; END;
+CREATE TRIGGER "shelved_signs_move" AFTER UPDATE OF "id", "shelf", "embedding" ON "tests_shelved" WHEN NOT (new."id" IS old."id" AND new."shelf" IS old."shelf" AND old."embedding" IS NOT NULL AND new."embedding" IS NOT NULL) BEGIN DELETE FROM "shelved_signs" WHERE id = old."id"; DELETE FROM "shelved_signs" WHERE id = new."id"; INSERT INTO "shelved_signs" (id, by_shelf, vector) SELECT new."id", new."shelf", vec_quantize_binary(CAST(new."embedding" || zeroblob(16) AS BLOB)) WHERE new."embedding" IS NOT NULL; END;
+CREATE TRIGGER "shelved_signs_delete" AFTER DELETE ON "tests_shelved" BEGIN DELETE FROM "shelved_signs" WHERE id = old."id"; END;
+
+-- search a part of a companion
+SELECT count(*) AS "parts" FROM sqlite_master WHERE (type = 'table' AND name = %s) OR (type = 'trigger' AND tbl_name = %s AND name IN (%s, %s, %s, %s));
+SELECT "tests_shelved"."id" AS "id", "tests_shelved"."shelf" AS "shelf", "tests_shelved"."pages" AS "pages", "tests_shelved"."embedding" AS "embedding", (CASE WHEN "tests_shelved"."embedding" IS NOT NULL THEN vec_distance_cosine("tests_shelved"."embedding", %s) END) AS "distance" FROM "tests_shelved" WHERE ("tests_shelved"."embedding" IS NOT NULL) AND "tests_shelved"."id" IN (SELECT id FROM "shelved_vec0" WHERE vector MATCH %s AND k = 3 AND by_shelf = %s AND by_pages > %s) ORDER BY "distance" ASC NULLS LAST LIMIT 3;
+SELECT "tests_shelved"."id" AS "id", "tests_shelved"."shelf" AS "shelf", "tests_shelved"."pages" AS "pages", "tests_shelved"."embedding" AS "embedding", (CASE WHEN "tests_shelved"."embedding" IS NOT NULL THEN vec_distance_cosine("tests_shelved"."embedding", %s) END) AS "distance" FROM "tests_shelved" WHERE "tests_shelved"."shelf" = %s AND ("tests_shelved"."embedding" IS NOT NULL) AND "tests_shelved"."pages" > %s ORDER BY (CASE WHEN "tests_shelved"."embedding" IS NOT NULL THEN vec_distance_cosine("tests_shelved"."embedding", %s) END) ASC NULLS LAST LIMIT 3;
+
+-- search a companion of signs
+SELECT count(*) AS "parts" FROM sqlite_master WHERE (type = 'table' AND name = %s) OR (type = 'trigger' AND tbl_name = %s AND name IN (%s, %s, %s, %s));
+SELECT "tests_shelved"."id" AS "id", "tests_shelved"."shelf" AS "shelf", "tests_shelved"."pages" AS "pages", "tests_shelved"."embedding" AS "embedding", (CASE WHEN "tests_shelved"."embedding" IS NOT NULL THEN vec_distance_cosine("tests_shelved"."embedding", %s) END) AS "distance" FROM "tests_shelved" WHERE ("tests_shelved"."embedding" IS NOT NULL) AND "tests_shelved"."id" IN (SELECT id FROM "shelved_signs" WHERE 1 AND by_shelf = %s ORDER BY vec_distance_hamming(vec_bit(vector), vec_quantize_binary(CAST(%s || zeroblob(16) AS BLOB))) LIMIT 120) ORDER BY "distance" ASC NULLS LAST LIMIT 3;
+SELECT "tests_shelved"."id" AS "id", "tests_shelved"."shelf" AS "shelf", "tests_shelved"."pages" AS "pages", "tests_shelved"."embedding" AS "embedding", (CASE WHEN "tests_shelved"."embedding" IS NOT NULL THEN vec_distance_cosine("tests_shelved"."embedding", %s) END) AS "distance" FROM "tests_shelved" WHERE "tests_shelved"."shelf" = %s AND ("tests_shelved"."embedding" IS NOT NULL) ORDER BY (CASE WHEN "tests_shelved"."embedding" IS NOT NULL THEN vec_distance_cosine("tests_shelved"."embedding", %s) END) ASC NULLS LAST LIMIT 3;
+
+-- drop a companion
+SELECT substr(name, 1, length(name) - 5) AS "name", tbl_name AS "table", 1 AS "valid" FROM sqlite_master WHERE type = 'trigger' AND substr(name, -5) = '_move' AND instr(sql, 'DELETE FROM "' || substr(name, 1, length(name) - 5) || '" WHERE id = old.');
+DROP TRIGGER IF EXISTS "shelved_vec0_insert";
+DROP TRIGGER IF EXISTS "shelved_vec0_update";
+DROP TRIGGER IF EXISTS "shelved_vec0_move";
+DROP TRIGGER IF EXISTS "shelved_vec0_delete";
+DROP TABLE IF EXISTS "shelved_vec0";
+DROP TRIGGER IF EXISTS "shelved_signs_insert";
+DROP TRIGGER IF EXISTS "shelved_signs_update";
+DROP TRIGGER IF EXISTS "shelved_signs_move";
+DROP TRIGGER IF EXISTS "shelved_signs_delete";
+DROP TABLE IF EXISTS "shelved_signs";
+

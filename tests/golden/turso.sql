@@ -192,3 +192,13 @@ WITH "fused" AS (SELECT %s AS "asked", "pk", MAX("text_rank") AS "text_rank", MA
 
 -- average over a relation
 
+-- fill a companion
+
+-- search a part of a companion
+SELECT "tests_shelved"."id" AS "id", "tests_shelved"."shelf" AS "shelf", "tests_shelved"."pages" AS "pages", "tests_shelved"."embedding" AS "embedding", (CASE WHEN "tests_shelved"."embedding" IS NOT NULL THEN vector_distance_cos("tests_shelved"."embedding", %s) + 0 / (vector_distance_dot("tests_shelved"."embedding", "tests_shelved"."embedding") * vector_distance_dot(%s, %s)) END) AS "distance" FROM "tests_shelved" WHERE "tests_shelved"."shelf" = %s AND ("tests_shelved"."embedding" IS NOT NULL) AND "tests_shelved"."pages" > %s ORDER BY "distance" ASC NULLS LAST LIMIT 3;
+
+-- search a companion of signs
+SELECT "tests_shelved"."id" AS "id", "tests_shelved"."shelf" AS "shelf", "tests_shelved"."pages" AS "pages", "tests_shelved"."embedding" AS "embedding", (CASE WHEN "tests_shelved"."embedding" IS NOT NULL THEN vector_distance_cos("tests_shelved"."embedding", %s) + 0 / (vector_distance_dot("tests_shelved"."embedding", "tests_shelved"."embedding") * vector_distance_dot(%s, %s)) END) AS "distance" FROM "tests_shelved" WHERE "tests_shelved"."shelf" = %s AND ("tests_shelved"."embedding" IS NOT NULL) ORDER BY "distance" ASC NULLS LAST LIMIT 3;
+
+-- drop a companion
+
