@@ -396,7 +396,7 @@ def test_an_unknown_lookup_on_a_vector_says_what_there_is(documents: list[Docume
         list(Document.objects.filter(embedding__contains=NEAR))
 
 
-def test_two_columns_of_different_lengths_cannot_be_compared() -> None:
+def test_two_columns_of_different_lengths_cannot_be_compared(db: Database) -> None:
     class Pair(dorm.Model):
         from dorm_vector import VectorField
 
