@@ -29,10 +29,15 @@ def document(about: dict[str, Any], databases: dict[str, dict[str, Any]]) -> str
     parts = [INTRODUCTION, *_about(about, databases), *_failures(databases), *_aims(results, databases)]
     parts += _losses(results, databases)
     for found in databases.values():
-        parts.append(f"## {found['server'] or found['title']}\n")
+        parts.append(f"## {_heading(found)}\n")
         parts += [table(list(group)) for _title, group in groupby(found["results"], lambda result: result.group)]
         parts.append(found["profile"])
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _heading(found: dict[str, Any]) -> str:
+    title, server = str(found["title"]), str(found["server"])
+    return server if server.startswith(title) else f"{title} {server}".strip()
 
 
 def table(results: list[Result]) -> str:
