@@ -107,7 +107,7 @@ TAKES = {"libsql": 4_000, "mariadb": 8_000, "mysql": 4_000}
 """As many as are loaded where an index of all is built in minutes, or a distance is computed number by number."""
 
 
-class Shelved(dorm.Model):
+class Sectioned(dorm.Model):
     """A package in its section."""
 
     name = dorm.CharField(max_length=100)
@@ -116,7 +116,7 @@ class Shelved(dorm.Model):
 
     class Meta:
         app_label = "tests"
-        indexes = [HnswIndex(fields=["embedding"], name="shelved_embedding_hnsw", distance="cosine")]
+        indexes = [HnswIndex(fields=["embedding"], name="sectioned_embedding_hnsw", distance="cosine")]
 
 
 @cache
@@ -125,11 +125,11 @@ def every_package() -> Corpus:
 
 
 @cache
-def shelved_questions() -> Any:
+def sectioned_questions() -> Any:
     return vectors(FOLDER / "queries.npy")
 
 
-def shelved_packages(database: Database) -> tuple[list[list[str]], Any]:
+def sectioned_packages(database: Database) -> tuple[list[list[str]], Any]:
     """Return the rows and the embeddings that this database takes in reasonable time."""
     everything = os.environ.get("DORM_VECTOR_PACKAGES_ALL")
     count = len(every_package().rows) if everything else TAKES.get(database.name)
@@ -137,14 +137,14 @@ def shelved_packages(database: Database) -> tuple[list[list[str]], Any]:
 
 
 @contextmanager
-def shelved_table(database: Database) -> Iterator[None]:
-    create_tables(database.connection, (Shelved,))
-    rows, embeddings = shelved_packages(database)
+def sectioned_table(database: Database) -> Iterator[None]:
+    create_tables(database.connection, (Sectioned,))
+    rows, embeddings = sectioned_packages(database)
     columns = {"name": [row[0] for row in rows], "section": [row[1] for row in rows], "embedding": embeddings}
-    bulk_load(Shelved, columns, defer_indexes=True)
+    bulk_load(Sectioned, columns, defer_indexes=True)
     if database.dialect.analyze:
-        database.connection.execute_script(database.dialect.analyze.format(table="tests_shelved"))
+        database.connection.execute_script(database.dialect.analyze.format(table="tests_sectioned"))
     try:
         yield
     finally:
-        database.connection.execute_script('DROP TABLE "tests_shelved"')
+        database.connection.execute_script('DROP TABLE "tests_sectioned"')

@@ -138,6 +138,20 @@ def test_importing_the_package_imports_no_driver() -> None:
     assert not DRIVERS.intersection(json.loads(run.stdout))
 
 
+def models_of(path: Path) -> list[str]:
+    tree = ast.walk(ast.parse(path.read_text()))
+    return [
+        node.name for node in tree if isinstance(node, ast.ClassDef) and "dorm.Model" in map(ast.unparse, node.bases)
+    ]
+
+
+def test_no_two_models_of_the_suite_share_a_name() -> None:
+    # djanorm knows models by their names alone, whatever their module or app.
+    files = [path for path in (ROOT / "tests").rglob("*.py") if path.parent.name != "typing"]
+    names = [name for path in files for name in models_of(path)]
+    assert [name for name in names if names.count(name) > 1] == []
+
+
 @pytest.mark.parametrize("name", dorm_vector.__all__)
 def test_a_public_name_has_a_docstring_of_its_own(name: str) -> None:
     value = getattr(dorm_vector, name)

@@ -200,19 +200,19 @@ EMBEDDERS = {
 def embedding_model(function: str) -> Any:
     """Return a model whose column that function fills."""
 
-    class Article(dorm.Model):
+    class Bulletin(dorm.Model):
         body = dorm.CharField(max_length=50)
         embedding = GeneratedVectorField(
             expression=InDatabaseEmbedding(function, "small", "body"), output_field=VectorField(dimensions=3)
         )
 
         class Meta:
-            db_table = "tests_article"
+            db_table = "tests_bulletin"
 
-    return Article
+    return Bulletin
 
 
-class Essay(dorm.Model):
+class Translation(dorm.Model):
     """The same with a column that Python fills."""
 
     body = dorm.CharField(max_length=50)
@@ -258,39 +258,41 @@ def test_the_database_embeds_a_column(scratch: Database) -> None:
 
 
 async def test_the_database_embeds_a_question(scratch: Database) -> None:
-    create_tables(scratch.connection, (Essay,))
-    Essay.objects.bulk_create([Essay(body="abc", embedding=[3, 97, 5]), Essay(body="z", embedding=[1, 122, 5])])
+    create_tables(scratch.connection, (Translation,))
+    Translation.objects.bulk_create(
+        [Translation(body="abc", embedding=[3, 97, 5]), Translation(body="z", embedding=[1, 122, 5])]
+    )
     if scratch.name not in EMBEDDERS:
         (claim,) = scratch.dialect.embedding_functions.values()
         asked = InDatabaseEmbedding("demo_embed", "small", Value("abd"))
         with pytest.raises(UnsupportedByDatabase, match=re.escape(f"{claim.reason} {claim.instead}")):
-            list(Essay.objects.nearest("embedding", asked)[:1])
+            list(Translation.objects.nearest("embedding", asked)[:1])
         assert_impossible(scratch, claim)
         return
     function = installed_embedder(scratch)
     asked = InDatabaseEmbedding(function, "small", Value("abd"), dimensions=3)
-    rows = Essay.objects.annotate(distance=L2Distance("embedding", asked), asked=asked).order_by("distance")
+    rows = Translation.objects.annotate(distance=L2Distance("embedding", asked), asked=asked).order_by("distance")
     assert (rows[0].distance, rows[0].asked) == (0, [3, 97, 5])
     assert rows.values("asked")[0] == {"asked": [3, 97, 5]}
-    assert [row.body for row in Essay.objects.nearest("embedding", asked)[:2]] == ["abc", "z"]
+    assert [row.body for row in Translation.objects.nearest("embedding", asked)[:2]] == ["abc", "z"]
     if scratch.name != "sqlite":  # its function is that of one connection
-        assert [row.body for row in await Essay.objects.nearest("embedding", asked)[:2]] == ["abc", "z"]
-    of_column = Essay.objects.annotate(value=InDatabaseEmbedding(function, "s", "body", dimensions=3))
+        assert [row.body for row in await Translation.objects.nearest("embedding", asked)[:2]] == ["abc", "z"]
+    of_column = Translation.objects.annotate(value=InDatabaseEmbedding(function, "s", "body", dimensions=3))
     assert [row.value for row in of_column.order_by("id")] == [[3, 97, 1], [1, 122, 1]]
-    assert Essay.objects.filter(body="z").update(embedding=InDatabaseEmbedding(function, "s", "body")) == 1
-    assert Essay.objects.get(body="z").embedding == [1, 122, 1]
+    assert Translation.objects.filter(body="z").update(embedding=InDatabaseEmbedding(function, "s", "body")) == 1
+    assert Translation.objects.get(body="z").embedding == [1, 122, 1]
 
 
 def test_postgresml_elsewhere_is_refused_with_what_to_use(scratch: Database) -> None:
-    create_tables(scratch.connection, (Essay,))
+    create_tables(scratch.connection, (Translation,))
     asked = InDatabaseEmbedding("pgml.embed", "small", Value("abd"))
     claims = list(scratch.dialect.embedding_functions.values())
     if not claims:
         with pytest.raises(dorm.exceptions.ProgrammingError, match="pgml"):
-            list(Essay.objects.nearest("embedding", asked)[:1])
+            list(Translation.objects.nearest("embedding", asked)[:1])
         return
     with pytest.raises(UnsupportedByDatabase, match=r"Use EmbeddingField\(dimensions, source=…, embedder=…\)"):
-        list(Essay.objects.nearest("embedding", asked)[:1])
+        list(Translation.objects.nearest("embedding", asked)[:1])
     assert_impossible(scratch, claims[0])
 
 

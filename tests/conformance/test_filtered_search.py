@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.databases import Database
-from tests.real_data import SHARES, Shelved, shelved_packages, shelved_questions, shelved_table
+from tests.real_data import SHARES, Sectioned, sectioned_packages, sectioned_questions, sectioned_table
 
 QUESTIONS = (0, 7, 13)
 
@@ -23,12 +23,12 @@ QUESTIONS = (0, 7, 13)
 @pytest.fixture(scope="module")
 def loaded(database: Database) -> Iterator[Database]:
     database.use()
-    with shelved_table(database):
+    with sectioned_table(database):
         yield database
 
 
 @pytest.fixture
-def shelved(loaded: Database) -> Database:
+def sectioned(loaded: Database) -> Database:
     loaded.use()
     return loaded
 
@@ -46,7 +46,7 @@ def sections(rows: list[list[str]], share: float) -> set[str]:
 
 def expected(database: Database, vector: Any, among: set[str], k: int) -> list[str]:
     """Return the exact nearest in float64."""
-    rows, embeddings = shelved_packages(database)
+    rows, embeddings = sectioned_packages(database)
     inside = [n for n, row in enumerate(rows) if row[1] in among]
     similarity = embeddings[inside].astype(np.float64) @ np.asarray(vector, dtype=np.float64)
     return [rows[inside[n]][0] for n in np.argsort(-similarity, kind="stable")[:k]]
@@ -63,25 +63,25 @@ def checked(database: Database, found: list[Any], vector: Any, among: set[str], 
 
 
 @pytest.mark.parametrize("share", SHARES)
-async def test_a_filter_by_section_gives_k_rows(shelved: Database, share: float) -> None:
-    among = sections(shelved_packages(shelved)[0], share)
-    passing = sum(row[1] in among for row in shelved_packages(shelved)[0])
-    assert 0.5 * share <= passing / len(shelved_packages(shelved)[0]) <= max(share, 1 / 1999)
+async def test_a_filter_by_section_gives_k_rows(sectioned: Database, share: float) -> None:
+    among = sections(sectioned_packages(sectioned)[0], share)
+    passing = sum(row[1] in among for row in sectioned_packages(sectioned)[0])
+    assert 0.5 * share <= passing / len(sectioned_packages(sectioned)[0]) <= max(share, 1 / 1999)
     recall = []
     for question in QUESTIONS:
-        vector = shelved_questions()[question]
-        queryset = Shelved.objects.filter(section__in=sorted(among)).nearest("embedding", vector)
-        recall += [checked(shelved, list(queryset[:k]), vector, among, k) for k in (1, 10, 50)]
-        recall.append(checked(shelved, await queryset[:10], vector, among, 10))
-        by_an_index = Shelved.objects.filter(section__in=sorted(among)).nearest("embedding", vector, exact=False)
-        checked(shelved, list(by_an_index[:10]), vector, among, 10)
+        vector = sectioned_questions()[question]
+        queryset = Sectioned.objects.filter(section__in=sorted(among)).nearest("embedding", vector)
+        recall += [checked(sectioned, list(queryset[:k]), vector, among, k) for k in (1, 10, 50)]
+        recall.append(checked(sectioned, await queryset[:10], vector, among, 10))
+        by_an_index = Sectioned.objects.filter(section__in=sorted(among)).nearest("embedding", vector, exact=False)
+        checked(sectioned, list(by_an_index[:10]), vector, among, 10)
     # An index gives most of the nearest; where there is none, the rows are the nearest.
-    assert statistics.mean(recall) >= (0.6 if shelved.dialect.is_approximate else 1)
+    assert statistics.mean(recall) >= (0.6 if sectioned.dialect.is_approximate else 1)
 
 
-def test_the_index_is_there_and_serves_the_search(shelved: Database) -> None:
-    plan = Shelved.objects.nearest("embedding", shelved_questions()[0])[:10].explain_search()
-    if shelved.dialect.is_approximate:
-        assert plan.index == Shelved._meta.indexes[0].name
+def test_the_index_is_there_and_serves_the_search(sectioned: Database) -> None:
+    plan = Sectioned.objects.nearest("embedding", sectioned_questions()[0])[:10].explain_search()
+    if sectioned.dialect.is_approximate:
+        assert plan.index == Sectioned._meta.indexes[0].name
     else:
         assert [reason.code for reason in plan.reasons] == ["no-such-index"]

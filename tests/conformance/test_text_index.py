@@ -219,7 +219,7 @@ def test_what_is_no_index_is_refused(options: dict[str, Any]) -> None:
 # the index follows its rows
 
 
-class Page(dorm.Model):
+class Chapter(dorm.Model):
     title = dorm.CharField(max_length=50, unique=True)
     body = dorm.TextField(null=True)
     pages = dorm.IntegerField(default=1)
@@ -244,69 +244,69 @@ class Sign(dorm.Model):
 
 @pytest.fixture
 def pages(db: Database) -> Iterator[Database]:
-    create_tables(db.connection, (Page, Sign))
+    create_tables(db.connection, (Chapter, Sign))
     yield db
-    for model in (Page, Sign):
+    for model in (Chapter, Sign):
         drop_table(db, model)
 
 
-def words(text: str, model: Any = Page) -> list[Any]:
+def words(text: str, model: Any = Chapter) -> list[Any]:
     return sorted(row.pk if model is Sign else row.title for row in text_search(model.objects.all(), text=text))
 
 
 async def test_every_way_to_write_is_followed(pages: Database) -> None:
-    first = Page.objects.create(title="first heron", body="wading")
+    first = Chapter.objects.create(title="first heron", body="wading")
     assert words("heron") == words("wading") == ["first heron"]
-    Page.objects.bulk_create([Page(title=f"heron {name}") for name in ("two", "three")])
-    bulk_load(Page, [Page(title="loaded heron"), Page(title="loaded otter", body="heron")])
-    await abulk_load(Page, [{"title": "async heron"}])
+    Chapter.objects.bulk_create([Chapter(title=f"heron {name}") for name in ("two", "three")])
+    bulk_load(Chapter, [Chapter(title="loaded heron"), Chapter(title="loaded otter", body="heron")])
+    await abulk_load(Chapter, [{"title": "async heron"}])
     every = ["async heron", "first heron", "heron three", "heron two", "loaded heron", "loaded otter"]
     assert words("heron") == every
 
     first.title, first.body = "first egret", None
     first.save()
-    Page.objects.filter(title="heron two").update(title="egret two")
-    Page.objects.bulk_update([*Page.objects.filter(title="heron three")], ["title"])
+    Chapter.objects.filter(title="heron two").update(title="egret two")
+    Chapter.objects.bulk_update([*Chapter.objects.filter(title="heron three")], ["title"])
     assert words("heron") == ["async heron", "heron three", "loaded heron", "loaded otter"]
     assert words("egret") == ["egret two", "first egret"]
     assert words("wading") == []
-    Page.objects.filter(title="loaded otter").update(pages=9)
+    Chapter.objects.filter(title="loaded otter").update(pages=9)
     assert words("otter") == ["loaded otter"]
 
-    Page.objects.filter(title__in=["async heron", "heron three"]).delete()
-    Page.objects.get(title="egret two").delete()
+    Chapter.objects.filter(title__in=["async heron", "heron three"]).delete()
+    Chapter.objects.get(title="egret two").delete()
     assert words("heron egret") == ["first egret", "loaded heron", "loaded otter"]
-    loaded = Page.objects.get(title="loaded heron")
-    bulk_load(Page, [{"id": loaded.pk, "title": "loaded heron", "body": "stork"}], on_conflict="update")
+    loaded = Chapter.objects.get(title="loaded heron")
+    bulk_load(Chapter, [{"id": loaded.pk, "title": "loaded heron", "body": "stork"}], on_conflict="update")
     assert words("stork") == ["loaded heron"]
-    Page.objects.update_or_create(title="first egret", defaults={"body": "stork"})
+    Chapter.objects.update_or_create(title="first egret", defaults={"body": "stork"})
     assert words("stork") == ["first egret", "loaded heron"]
 
 
 def test_a_write_that_is_rolled_back_is_not_found(pages: Database) -> None:
-    Page.objects.create(title="kept heron")
+    Chapter.objects.create(title="kept heron")
     with dorm.transaction.atomic() as transaction:
-        Page.objects.create(title="lost heron")
-        Page.objects.filter(title="kept heron").update(title="lost egret")
+        Chapter.objects.create(title="lost heron")
+        Chapter.objects.filter(title="kept heron").update(title="lost egret")
         transaction.set_rollback(True)
     assert words("heron egret") == ["kept heron"]
     with pytest.raises(dorm.IntegrityError), dorm.transaction.atomic():
-        Page.objects.create(title="kept heron", body="twice")
+        Chapter.objects.create(title="kept heron", body="twice")
     assert words("twice") == []
     assert words("heron") == ["kept heron"]
 
 
 def test_a_row_that_is_replaced_has_its_new_words(pages: Database) -> None:
     """Python's REPLACE, of every database that has one, is a delete that no delete trigger sees."""
-    first, second = (Page.objects.create(title=title) for title in ("first heron", "second heron"))
-    table, quoted = Page._meta.db_table, '("id", "title", "pages") VALUES (%s, %s, 1)'
+    first, second = (Chapter.objects.create(title=title) for title in ("first heron", "second heron"))
+    table, quoted = Chapter._meta.db_table, '("id", "title", "pages") VALUES (%s, %s, 1)'
     if db_has_replace(pages):
         pages.connection.execute_write(f'REPLACE INTO "{table}" {quoted}', [first.pk, "egret"])
         # By its title it takes the place of the second.
         pages.connection.execute_write(f'REPLACE INTO "{table}" {quoted}', [first.pk, "second heron"])
         assert words("egret") == []
         assert words("heron") == ["second heron"]
-        assert Page.objects.count() == 1
+        assert Chapter.objects.count() == 1
     else:
         pages.connection.execute_write(
             f'INSERT INTO "{table}" {quoted} ON CONFLICT ("id") DO UPDATE SET "title" = EXCLUDED."title"',
@@ -314,15 +314,15 @@ def test_a_row_that_is_replaced_has_its_new_words(pages: Database) -> None:
         )
         assert words("egret") == ["egret"]
         assert words("heron") == ["second heron"]
-    Page.objects.filter(pk=second.pk).delete()
-    Page.objects.create(title="last egret")
+    Chapter.objects.filter(pk=second.pk).delete()
+    Chapter.objects.create(title="last egret")
     assert words("last") == ["last egret"]
 
 
 def db_has_replace(database: Database) -> bool:
     try:
         database.connection.execute_write(
-            f'REPLACE INTO "{Page._meta.db_table}" ("id", "title", "pages") SELECT 1, \'x\', 1 WHERE 1 = 0'
+            f'REPLACE INTO "{Chapter._meta.db_table}" ("id", "title", "pages") SELECT 1, \'x\', 1 WHERE 1 = 0'
         )
     except Exception:  # noqa: BLE001  # whatever the driver says of a word that it does not know
         return False

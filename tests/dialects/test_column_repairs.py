@@ -25,11 +25,11 @@ class Total(dorm.Model):
         db_table = "tests_total"
 
 
-class Shelf(dorm.Model):
+class Rack(dorm.Model):
     vectors = dorm.ArrayField(VectorField(dimensions=2))
 
     class Meta:
-        db_table = "tests_shelf"
+        db_table = "tests_rack"
 
 
 def test_vector_aggregates(sqlite: Database) -> None:
@@ -62,9 +62,9 @@ def test_vector_arrays() -> None:
     with backends.get("postgresql").start() as postgresql:
         database = Database(postgresql, postgresql.new_database())
         database.use()
-        create_tables(database.connection, (Shelf,))
-        Shelf.objects.create(vectors=[[1, 2], [3, 4]])
+        create_tables(database.connection, (Rack,))
+        Rack.objects.create(vectors=[[1, 2], [3, 4]])
         with repairs.switched_off("vector_arrays"):
-            assert str(Shelf.objects.get().vectors) == '{"[1,2]","[3,4]"}'
-        assert Shelf.objects.get().vectors == [[1, 2], [3, 4]]
+            assert str(Rack.objects.get().vectors) == '{"[1,2]","[3,4]"}'
+        assert Rack.objects.get().vectors == [[1, 2], [3, 4]]
         reset_connections()

@@ -30,11 +30,11 @@ ON_MYSQL = pytest.mark.not_on("mariadb", reason="MariaDB takes it as djanorm has
 VECTOR = [1.0, 2.0, 3.0]
 
 
-class Sentence(dorm.Model):
+class Utterance(dorm.Model):
     text = dorm.TextField(default='it\'s "so"')
 
     class Meta:
-        db_table = "tests_sentence"
+        db_table = "tests_utterance"
 
 
 class Reader(dorm.Model):
@@ -258,12 +258,12 @@ def test_introspect_mysql_tables(db: Database) -> None:
 
 @ON_MYSQL
 def test_text_default(db: Database) -> None:
-    with dropped(db, "tests_sentence"):
+    with dropped(db, "tests_utterance"):
         with repairs.switched_off("text_default"), pytest.raises(dorm.DatabaseError, match="can't have a default"):
-            create_tables(db.connection, (Sentence,))
-        create_tables(db.connection, (Sentence,))
-        db.connection.execute_write('INSERT INTO "tests_sentence" () VALUES ()')
-        assert Sentence.objects.get().text == 'it\'s "so"'
+            create_tables(db.connection, (Utterance,))
+        create_tables(db.connection, (Utterance,))
+        db.connection.execute_write('INSERT INTO "tests_utterance" () VALUES ()')
+        assert Utterance.objects.get().text == 'it\'s "so"'
 
 
 @ON_MYSQL

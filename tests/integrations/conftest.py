@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dorm
@@ -47,7 +47,7 @@ def by_distance(question: str) -> list[tuple[str, float]]:
     return sorted(found, key=lambda each: each[1])
 
 
-class Memo(dorm.Model):
+class Leaflet(dorm.Model):
     """A model with a key of numbers, without JSON, that embeds by itself."""
 
     text = dorm.TextField()
@@ -56,7 +56,7 @@ class Memo(dorm.Model):
     embedding = EmbeddingField(len(WORDS), source="text", embedder=embed)
 
 
-class Page(dorm.Model):
+class Sheet(dorm.Model):
     """A model whose primary key is a UUID that it makes itself."""
 
     id = dorm.UUIDField(primary_key=True, default=uuid.uuid4)
@@ -76,13 +76,15 @@ class Entry(dorm.Model):
 
 
 @pytest.fixture
-def keyed(db: Database) -> None:
-    create_tables(db.connection, (Page, Entry))
-    for model in (Page, Entry):
+def keyed(db: Database) -> Iterator[None]:
+    create_tables(db.connection, (Sheet, Entry))
+    yield
+    db.use()
+    for model in (Sheet, Entry):
         db.connection.execute_write(f'DELETE FROM "{model._meta.db_table}"')
 
 
 @pytest.fixture
-def memos(db: Database) -> None:
-    create_tables(db.connection, (Memo,))
-    db.connection.execute_write(f'DELETE FROM "{Memo._meta.db_table}"')
+def leaflets(db: Database) -> None:
+    create_tables(db.connection, (Leaflet,))
+    db.connection.execute_write(f'DELETE FROM "{Leaflet._meta.db_table}"')

@@ -20,7 +20,7 @@ from dorm_vector import EmbeddingError, InvalidVector, UnsupportedByDatabase
 from dorm_vector.integrations import create_table, document_model
 from dorm_vector.integrations.langchain import DormVectorStore
 from tests.databases import Database
-from tests.integrations.conftest import METADATA, TEXTS, WORDS, Entry, Memo, Page, by_distance, embed, vector_of
+from tests.integrations.conftest import METADATA, TEXTS, WORDS, Entry, Leaflet, Sheet, by_distance, embed, vector_of
 from tests.models import Author, Note
 from tests.models import Document as ModelDocument
 from tests.project import ROOT
@@ -200,33 +200,33 @@ def test_a_store_over_a_queryset_stays_within_it(store: DormVectorStore) -> None
     assert set(Note.objects.values_list("slug", flat=True)) == {"c", "d", "e"}
 
 
-def test_a_model_that_embeds_needs_no_embedding(memos: None) -> None:
-    store = DormVectorStore(Memo)
+def test_a_model_that_embeds_needs_no_embedding(leaflets: None) -> None:
+    store = DormVectorStore(Leaflet)
     assert store.embeddings is None
     ids = store.add_texts([TEXTS[0], TEXTS[1]], [{"topic": "water"}, {}])
-    assert [Memo.objects.get(pk=int(key)).text for key in ids] == [TEXTS[0], TEXTS[1]]
+    assert [Leaflet.objects.get(pk=int(key)).text for key in ids] == [TEXTS[0], TEXTS[1]]
     again = store.add_documents([Document(id=ids[1], page_content=TEXTS[2]), Document(page_content="cholera")])
     assert again[0] == ids[1]
     assert texts(store.similarity_search("measles", k=1)) == [TEXTS[2]]
     assert texts(store.similarity_search("water", k=3, filter={"topic": "water"}, exact=True)) == [TEXTS[0]]
     assert store.get_by_ids(["no number", ids[0]])[0].metadata == {"topic": "water", "owner": "nobody"}
-    memo = Memo.objects.get(pk=int(ids[1]))
-    memo.save()
-    assert Memo.objects.count() == 3
+    leaflet = Leaflet.objects.get(pk=int(ids[1]))
+    leaflet.save()
+    assert Leaflet.objects.count() == 3
 
 
 def test_a_primary_key_may_be_a_uuid(keyed: None) -> None:
-    store = DormVectorStore(Page, embed)
+    store = DormVectorStore(Sheet, embed)
     given = str(uuid.uuid4())
     ids = store.add_documents([Document(page_content="cholera"), Document(id=given, page_content="dengue")])
     assert ids[1] == given
-    assert [Page.objects.get(text=text).pk for text in ("cholera", "dengue")] == [uuid.UUID(key) for key in ids]
+    assert [Sheet.objects.get(text=text).pk for text in ("cholera", "dengue")] == [uuid.UUID(key) for key in ids]
     assert store.add_texts(["measles"], [{"k": 1}], ids=[given.upper()]) == [given]
     assert store.get_by_ids(["no uuid", given]) == [Document(id=given, page_content="measles", metadata={"k": 1})]
     with pytest.raises(ValueError, match="cannot hold the id 'no uuid'"):
         store.add_texts(["delta"], ids=["no uuid"])
     assert store.delete(["no uuid", given])
-    assert Page.objects.count() == 1
+    assert Sheet.objects.count() == 1
 
 
 def test_a_primary_key_may_be_a_text_and_metadata_a_relation(keyed: None) -> None:
@@ -256,8 +256,8 @@ def test_a_store_may_be_of_another_database(several: dict[str, Database]) -> Non
     stores[1].delete(["x"])
 
 
-def test_what_the_model_cannot_hold_is_refused(memos: None) -> None:
-    store = DormVectorStore(Memo)
+def test_what_the_model_cannot_hold_is_refused(leaflets: None) -> None:
+    store = DormVectorStore(Leaflet)
     with pytest.raises(ValueError, match=r"no place for the metadata 'year'.*topic, owner.*JSONField"):
         store.add_texts(["cholera"], [{"year": 2020}])
     with pytest.raises(ValueError, match="no place for the metadata 'year'"):
@@ -269,7 +269,7 @@ def test_what_the_model_cannot_hold_is_refused(memos: None) -> None:
     for value in (float("nan"), object(), {1: {2, 3}}):
         with pytest.raises(ValueError, match="stored as JSON"):
             DormVectorStore(Note, embed).add_texts(["cholera"], [{"year": value}])
-    assert Memo.objects.count() == Note.objects.count() == 0
+    assert Leaflet.objects.count() == Note.objects.count() == 0
     assert store.add_texts([]) == []
 
 

@@ -33,7 +33,7 @@ from dorm_vector.integrations.columns import columns_of
 from dorm_vector.integrations.filters import LLAMA_INDEX, from_metadata_filters
 from dorm_vector.integrations.llama_index import DormVectorStore
 from tests.databases import Database
-from tests.integrations.conftest import METADATA, TEXTS, WORDS, Memo, by_distance, embed, vector_of
+from tests.integrations.conftest import METADATA, TEXTS, WORDS, Leaflet, by_distance, embed, vector_of
 from tests.models import Note
 from tests.project import ROOT
 
@@ -290,20 +290,20 @@ def test_rows_of_the_application_are_nodes(db: Database) -> None:
     assert list(Note.objects.values_list("slug", flat=True)) == ["new"]
 
 
-def test_a_model_that_embeds_needs_no_vectors(memos: None) -> None:
-    Memo.objects.create(text="cholera", topic="water")
-    Memo.objects.create(text="dengue")
-    store = DormVectorStore(Memo)
+def test_a_model_that_embeds_needs_no_vectors(leaflets: None) -> None:
+    Leaflet.objects.create(text="cholera", topic="water")
+    Leaflet.objects.create(text="dengue")
+    store = DormVectorStore(Leaflet)
     index = VectorStoreIndex.from_vector_store(store, embed_model=store.embed_model)
     (found,) = index.as_retriever(similarity_top_k=1).retrieve("dengue")
     assert texts([found.node]) == ["dengue"]
     assert texts(store.query(VectorStoreQuery(query_str="cholera")).nodes) == ["cholera"]
-    assert store.client is Memo
+    assert store.client is Leaflet
     with pytest.raises(ValueError, match="cannot hold the id"):
         store.add([TextNode(text="measles")])
     with pytest.raises(ValueError, match="no place for the metadata 'ref_doc_id'"):
         store.delete("book")
-    assert Memo.objects.count() == 2
+    assert Leaflet.objects.count() == 2
 
 
 def test_an_index_writes_asks_and_forgets(ready: DormVectorStore) -> None:
