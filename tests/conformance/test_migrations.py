@@ -90,7 +90,8 @@ class Catalogue:
         with closing(self.connection):
             rows = self.connection.execute(INDEXES.get(self.dialect.name, INDEXES["sqlite"]))
         if rows and "Create Table" in rows[0]:
-            return dict(re.findall(r'KEY "(\w+)" (.*)', rows[0]["Create Table"]))
+            # From 11.8.9 on, MariaDB quotes an index's options.
+            return dict(re.findall(r'KEY "(\w+)" (.*)', rows[0]["Create Table"].replace("'", "")))
         return {row["name"]: row["sql"] or "" for row in rows}
 
     def close(self) -> None:
