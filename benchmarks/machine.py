@@ -27,7 +27,7 @@ PACKAGES = (
 def described() -> dict[str, str]:
     """Return the machine and the versions, by name."""
     return {
-        "machine": f"{_processor()}, {os.cpu_count()} processors, {_memory()} of memory",
+        "machine": f"{_processor()}, {_processors()}, {_memory()} of memory",
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
         "load": f"{os.getloadavg()[0]:.1f} before the run",
@@ -48,6 +48,12 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
     names = [line.partition(":")[2].strip() for line in described.read_text().splitlines() if "model name" in line]
     return names[0] if names else platform.machine()
+
+
+def _processors() -> str:
+    """Return how many there are, and how many of them the run was kept to."""
+    held = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{os.cpu_count()} processors" if held == os.cpu_count() else f"{held} of {os.cpu_count()} processors"
 
 
 def _memory() -> str:
