@@ -9,9 +9,11 @@ from dorm.db.connection import reset_connections
 
 import backends
 from tests.databases import Database, create_tables
+from tests.remote_suite import RemoteSuite
 
 WITHOUT_DOWNLOAD = ("sqlite", "postgresql", "turso")
 IMPLEMENTED = ("sqlite", "postgresql", "turso", "libsql", "mariadb", "mysql")
+REMOTE_SUITE = pytest.StashKey[RemoteSuite]()
 _running: dict[str, backends.Running] = {}
 
 
@@ -39,7 +41,23 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return [f"{name}: {backends.get(name).how()}" for name in chosen_backends(config)]
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about databases that were not chosen, which is no skip: nothing is missing."""
+    elsewhere = [item for item in items if "NOTSET" in item.name]
+    config.hook.pytest_deselected(items=elsewhere)
+    items[:] = [item for item in items if item not in elsewhere]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begin the longest test first, so that it runs beside the others."""
+    is_asked = any(item.name == "test_the_suite_passes" for item in session.items)
+    if is_asked and not session.config.getoption("--collect-only"):
+        session.config.stash[REMOTE_SUITE] = RemoteSuite(chosen_backends(session.config))
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if REMOTE_SUITE in session.config.stash:
+        session.config.stash[REMOTE_SUITE].stop()
     reset_connections()
     for running in _running.values():
         running.stop()

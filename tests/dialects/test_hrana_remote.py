@@ -17,24 +17,17 @@ from dorm.exceptions import ProgrammingError
 from dorm_vector import VectorField
 from dorm_vector.hrana.address import address_of
 from dorm_vector.hrana.errors import ConnectionLost
-from tests.conftest import chosen_backends
+from tests.conftest import REMOTE_SUITE
 from tests.databases import create_tables
 from tests.hrana_process import TOKEN, Server
 from tests.project import ROOT
 
-WHOLE = ["tests/conformance"]
-# Where libSQL is not among the databases that the run is about.
-PART = [f"tests/conformance/test_{name}.py" for name in ("roundtrip", "queries", "async", "threads", "search", "sql")]
 
-
-def test_the_suite_passes(server: Server, pytestconfig: pytest.Config) -> None:
-    suite = WHOLE if "libsql" in chosen_backends(pytestconfig) else PART
-    environment = {**os.environ, "DORM_VECTOR_LIBSQL_URL": f"{server.settings()['URL']}?authToken={TOKEN}"}
-    command = [sys.executable, "-m", "pytest", *suite, "-q", "--backend", "libsql", "--show-capture=no", "--no-skips"]
-    run = subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout[-5000:]
-    assert "URL in DORM_VECTOR_LIBSQL_URL" in run.stdout
-    assert TOKEN not in run.stdout + run.stderr
+def test_the_suite_passes(pytestconfig: pytest.Config) -> None:
+    code, printed = pytestconfig.stash[REMOTE_SUITE].finished()
+    assert code == 0, printed[-5000:]
+    assert "URL in DORM_VECTOR_LIBSQL_URL" in printed
+    assert TOKEN not in printed
 
 
 ASK = """
