@@ -17,7 +17,7 @@ from .exceptions import InvalidVector, UnsuitableDistance
 from .metrics import Metric
 from .operands import VALUE_TYPES, VALUES, Shape, compiled, path_of, require_dimensions, vector_shape_of, widened
 from .sparse import SparseVector
-from .vector import Vector
+from .vector import Vector, is_zero
 
 
 class Expression:
@@ -102,7 +102,7 @@ class VectorDistance(Expression):
         if self.vector is None or not hasattr(field, "to_vector"):
             return None
         left, right, dimensions = self._operands(where)
-        if left.nullable or not right.constant or not any(right.params[0]):
+        if left.nullable or not right.constant or is_zero(right.params[0]):
             return None
         if not any(index.serves(field, self.metric, where.dialect) for index in indexes_of(field)):
             return None

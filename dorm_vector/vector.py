@@ -92,6 +92,16 @@ class Vector(bytes):
     __str__ = __repr__
 
 
+_ZEROS = b"\x00\x80"
+
+
+def is_zero(vector: bytes) -> bool:
+    """Tell whether every number of a value is zero, of either sign."""
+    if vector.strip(_ZEROS):
+        return False
+    return not any(vector.to_list() if isinstance(vector, Vector) else vector)
+
+
 class HalfVector(Vector):
     """Hold n values that 16-bit floats can hold, -65504 to 65504, as 4n bytes of little-endian float32.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,4 +27,6 @@ def groups(bench: Bench) -> Iterator[Group]:
 
 
 def start(code: str) -> None:
-    subprocess.run([sys.executable, "-c", code], check=True)
+    # An interpreter that was told to keep no bytecode would compile this package each time, and its neighbours not.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)

@@ -11,6 +11,7 @@ from ..elements import Element
 from ..exceptions import UnsupportedByDatabase
 from ..metrics import Metric
 from ..routines import Routine
+from ..vector import is_zero
 from ._companions import DROP, Companion
 from ._facts import NOTHING, Facts
 from ._index_rules import ConcurrentBuild as ConcurrentBuild  # noqa: PLC0414  # dialects have it from here
@@ -61,7 +62,7 @@ class Distance(Facts):
     """How it is computed, where servers of this database differ in it."""
 
     def against(self, right: Operand) -> str:
-        if self.nonzero and right.constant and right.sql == "%s" and any(right.params[0]):
+        if self.nonzero and right.constant and right.sql == "%s" and not is_zero(right.params[0]):
             return self.nonzero
         return self.constant if self.constant and right.constant else self.value
 
@@ -176,6 +177,8 @@ class Dialect(Facts):
     """The most rows of such an INSERT."""
     load_bytes: int = 0
     """The most bytes of its values; 0 where they are no part of the statement."""
+    plain_rows: bool = False
+    """Whether ``to_matrix`` asks the driver for tuples, which it makes quicker than djanorm's rows."""
     binary_rows: bool = False
     """Whether ``to_matrix`` asks the driver for rows in the server's binary form."""
     keep_existing: str = "ON CONFLICT DO NOTHING"

@@ -50,6 +50,7 @@ DIALECT = Dialect(
         ),
     },
     load="values",
+    plain_rows=True,
     load_rows=100,
     # sqlite-vec raises on NULL; CASE is evaluated first, and costs nothing measurable.
     null_guard="CASE WHEN {condition} THEN {distance} END",

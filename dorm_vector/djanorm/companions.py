@@ -18,7 +18,7 @@ from ..dialects.base import SQL, compose
 from ..index_forms import Column
 from ..metrics import Metric
 from ..vec0 import filled_up, kind_of
-from ..vector import Vector
+from ..vector import Vector, is_zero
 from .building import columns_of
 from .compiling import scope
 from .models import indexes_of
@@ -140,7 +140,7 @@ def obstacles(index: Any, query: Any, distance: Any, connection: Any) -> Iterato
             f"It wants {count:,} rows, and {name} finds up to {most:,} sooner than all are read.",
             "Slice it shorter, or leave it: the answer is exact.",
         )
-    if distance.metric is Metric.COSINE and not any(distance.vector):
+    if distance.metric is Metric.COSINE and is_zero(distance.vector):
         yield "no-direction", "It searches by a vector of zeros.", "Search by another: it is as far from every row."
     covered = _covered(index, query, connection)
     if covered is None:

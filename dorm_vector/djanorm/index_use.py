@@ -15,7 +15,7 @@ from ..dialects.base import SQL
 from ..elements import Element
 from ..index_forms import Indexed, indexed
 from ..metrics import Metric
-from ..vector import Vector
+from ..vector import Vector, is_zero
 from .compiling import Scope, scope
 from .models import indexes_of
 
@@ -42,7 +42,7 @@ def index_facts(query: Any, vectors: list[Any]) -> tuple[Any, ...]:
     indexes = query.model._meta.indexes
     conditions = [index.condition for index in indexes if index.condition is not None]
     implied = [implies(query, condition) for condition in conditions]
-    facts = [(any(vector), not indexes or _fits_half(vector)) for vector in vectors]
+    facts = [(is_zero(vector), not indexes or _fits_half(vector)) for vector in vectors]
     return (*map(id, indexes), *implied, *facts)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..dialects import dialect_for
 from ..fields import VectorField
 from .querysets import upgraded
-from .steps import BinaryRows, Execute, Steps
+from .steps import BinaryRows, Execute, PlainRows, Steps
 
 
 class Reading:
@@ -26,10 +26,17 @@ class Reading:
     def columns(self) -> Steps[tuple[Sequence[Any], Sequence[Any]]]:
         """Return the keys and the vectors, as the database hands them over."""
         sql, params = self._query.as_select(self.connection)
-        if dialect_for(self.connection).binary_rows:
-            rows = yield BinaryRows(sql, params)
-        else:
-            rows = yield Execute(sql, params)
+        rows = yield self._step()(sql, params)
         rows = [row.values() for row in rows] if rows and isinstance(rows[0], dict) else rows
-        keys, stored = zip(*rows, strict=True) if rows else ((), ())
+        # A search shows its distance, too.
+        keys, stored, *_ = zip(*rows, strict=True) if rows else ((), ())
         return keys, stored
+
+    def _step(self) -> Any:
+        dialect = dialect_for(self.connection)
+        if self._query.ranks():
+            # The search has options of its own, and may have to be repeated.
+            return Execute
+        if dialect.plain_rows:
+            return PlainRows
+        return BinaryRows if dialect.binary_rows else Execute

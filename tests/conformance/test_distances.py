@@ -75,7 +75,7 @@ def test_null_and_the_zero_vector(db: Database, metric: Metric) -> None:
     stored = {"null": None, "zero": [0, 0, 0], "one": [1, 0, 0], "two": [0, 3, 4]}
     for title, vector in stored.items():
         Document.objects.create(title=title, embedding=vector)
-    for query in ([1, 0, 0], [0, 0, 0]):
+    for query in ([1, 0, 0], [0, 0, 0], [0, 0, -0.0]):
         rows = list(Document.objects.annotate(distance=DISTANCES[metric]("embedding", query)).order_by("distance"))
         for row in rows:
             expected = distance(metric, stored[row.title], query)

@@ -10,10 +10,11 @@ from dorm.db.connection import get_connection
 from dorm.signals import post_query
 from dorm.transaction import aatomic, atomic
 
-from dorm_vector import CosineDistance, UnsupportedByDatabase, search_options
+from dorm_vector import CosineDistance, Metric, UnsupportedByDatabase, ato_matrix, search_options, to_matrix
 from dorm_vector.djanorm import searching
 from tests.databases import Database
 from tests.models import Author, Document
+from tests.oracle import distance
 from tests.real_data import SHARES, Real, asked, nearest_names, real_table
 
 VECTOR = asked().embeddings[0]
@@ -242,3 +243,10 @@ def test_a_plain_queryset_around_a_search_gives_k_rows(db: Database) -> None:
     Document.objects.bulk_create([Document(title=str(n), author=ada, embedding=[n, 1, 0]) for n in range(100)])
     inner = Document.objects.filter(title="99").nearest("embedding", [0, 1, 0])[:1].values("author")
     assert Author.objects.filter(pk__in=inner).get() == ada
+
+
+async def test_a_matrix_of_the_nearest_has_as_many_rows_and_their_order(real: Database) -> None:
+    for _ids, matrix in (to_matrix(nearest()[:100], "embedding"), await ato_matrix(nearest()[:100], "embedding")):
+        apart = [distance(Metric.COSINE, row, VECTOR) or 0 for row in matrix.tolist()]
+        assert len(apart) == 100
+        assert apart == pytest.approx(sorted(apart), abs=1e-6)
