@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MISSING = "libSQL: its package is not installed, and DORM_VECTOR_LIBSQL_URL is not set.\n  pip install libsql"
 TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND sql NOT LIKE '%_shadow%'"
+VIRTUAL_FIRST = " ORDER BY sql LIKE 'CREATE VIRTUAL%' DESC"  # they drop tables of their own
 
 
 def source() -> str:
@@ -64,7 +65,7 @@ def create(settings: Settings, name: str) -> Settings:
 
 def drop(settings: Settings) -> None:
     if not settings["URL"].startswith("file:"):
-        tables = [f'DROP TABLE IF EXISTS "{row["name"]}"' for row in rows(settings, TABLES)]
+        tables = [f'DROP TABLE IF EXISTS "{row["name"]}"' for row in rows(settings, TABLES + VIRTUAL_FIRST)]
         rows(settings, "PRAGMA foreign_keys = OFF", *tables)
         return
     for suffix in ("", "-wal", "-shm", "-journal"):
