@@ -1,4 +1,4 @@
-"""Measure everything: python -m benchmarks.run [--quick] [--backend NAME] [--case NAME] [--data DIR].
+"""Measure everything: python -m benchmarks.run [--quick] [--backend NAME] [--case NAME] [--data DIR] [--keep].
 
 Each database is measured in a process of its own, so that one which crashes loses nothing of the others. The page and
 the JSON are written anew after each; the exit code is 1 where something failed.
@@ -25,12 +25,12 @@ ORDER = ("postgresql", "sqlite", "libsql", "mariadb", "turso", "mysql")
 
 def main() -> int:
     options = parsed()
-    about = {**machine.described(), "commit": machine.commit(), "data": origin(options.data), "seed": str(SEED)}
+    about = {**machine.described(), "data": origin(options.data), "seed": str(SEED)}
     if options.quick:
         about["size"] = "a quick run of few rows and rounds, which says only that everything runs"
     # What cannot be written is known before hours of measuring, not after them.
-    write(options.out, about, {})
-    databases: dict[str, dict[str, Any]] = {}
+    databases = kept(options.out) if options.keep else {}
+    write(options.out, about, databases)
     for name in options.backend or ORDER:
         databases[name] = measured(name, options)
         write(options.out, about, databases)
@@ -43,7 +43,14 @@ def main() -> int:
 def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Measure one database in its own process, and return what that one wrote, as far as it came."""
     backend = backends.get(name)
-    found: dict[str, Any] = {"title": backend.title, "how": "", "server": "", "failures": [], "profile": ""}
+    found: dict[str, Any] = {
+        "title": backend.title,
+        "commit": machine.commit(),
+        "how": "",
+        "server": "",
+        "failures": [],
+        "profile": "",
+    }
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="dorm-vector-") as folder:
         part = Path(folder) / "part.json"
@@ -58,6 +65,15 @@ def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
         found["failures"].append(["its process", trouble])
     results = [Result(**result) for result in found["results"]]
     return {**found, "results": results, "minutes": (time.monotonic() - start) / 60}
+
+
+def kept(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return what an earlier run found, by database."""
+    databases = json.loads((folder / "benchmarks.json").read_text())["databases"]
+    return {
+        name: {**found, "results": [Result(**result) for result in found["results"]]}
+        for name, found in databases.items()
+    }
 
 
 def passed_on(options: argparse.Namespace) -> list[str]:
@@ -90,6 +106,7 @@ def parsed() -> argparse.Namespace:
     made.prog = "python -m benchmarks.run"
     made.add_argument("--backend", action="append", choices=bare.names(), help="repeatable; all of them")
     made.add_argument("--out", type=Path, default=Path("docs"), help="where the JSON and the page are written")
+    made.add_argument("--keep", action="store_true", help="keep what an earlier run wrote there of other databases")
     made.add_argument("--minutes", type=float, default=20, help="the most that one database may take")
     return made.parse_args()
 

@@ -67,7 +67,7 @@ def _about(about: dict[str, Any], databases: dict[str, dict[str, Any]]) -> Itera
     for name, value in about.items():
         yield f"| {name} | {value} |"
     for found in databases.values():
-        yield f"| {found['title']} | {found['how']}; {found['minutes']:.1f} minutes |"
+        yield f"| {found['title']} | {found['how']}; commit {found['commit']}; {found['minutes']:.1f} minutes |"
     yield ""
 
 
