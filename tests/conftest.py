@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 from dorm.db.connection import reset_connections
+from hypothesis import settings
 
 import backends
 from tests.databases import Database, create_tables
@@ -13,6 +14,10 @@ from tests.remote_suite import RemoteSuite
 
 WITHOUT_DOWNLOAD = ("sqlite", "postgresql", "turso")
 IMPLEMENTED = ("sqlite", "postgresql", "turso", "libsql", "mariadb", "mysql")
+# The same cases in every run: a failure is one that can be seen again.
+settings.register_profile("seeded", derandomize=True)
+settings.load_profile("seeded")
+
 REMOTE_SUITE = pytest.StashKey[RemoteSuite]()
 _running: dict[str, backends.Running] = {}
 
