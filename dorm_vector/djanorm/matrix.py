@@ -34,8 +34,8 @@ class Reading:
 
     def _step(self) -> Any:
         dialect = dialect_for(self.connection)
-        if self._query.ranks():
-            # The search has options of its own, and may have to be repeated.
+        if self._query.is_slice() and self._query.is_by_distance():
+            # An index may answer it: it has options of its own, and may have to be repeated.
             return Execute
         if dialect.plain_rows:
             return PlainRows

@@ -246,7 +246,10 @@ def test_a_plain_queryset_around_a_search_gives_k_rows(db: Database) -> None:
 
 
 async def test_a_matrix_of_the_nearest_has_as_many_rows_and_their_order(real: Database) -> None:
-    for _ids, matrix in (to_matrix(nearest()[:100], "embedding"), await ato_matrix(nearest()[:100], "embedding")):
+    sorted_by = Real.objects.order_by(CosineDistance("embedding", VECTOR))
+    matrices = [to_matrix(nearest()[:100], "embedding"), await ato_matrix(nearest()[:100], "embedding")]
+    matrices.append(to_matrix(sorted_by[:30], "embedding"))
+    assert [len(matrix) for _ids, matrix in matrices] == [100, 100, 30]
+    for _ids, matrix in matrices:
         apart = [distance(Metric.COSINE, row, VECTOR) or 0 for row in matrix.tolist()]
-        assert len(apart) == 100
         assert apart == pytest.approx(sorted(apart), abs=1e-6)
