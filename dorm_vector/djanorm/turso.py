@@ -31,32 +31,33 @@ def turso_patience(original: Any, wrapper: Any) -> Any:
     return connection
 
 
-@repair(_SYNC, "_new_connection")
-def turso_text_indexes(original: Any, wrapper: Any) -> Any:
+@repair(_MODULE, "_import_turso")
+def turso_text_indexes(original: Any) -> Any:
     """Open Turso with its full-text index.
 
     Symptom: ``CREATE INDEX … USING fts`` is refused. Cause: pyturso wants the feature by name, and djanorm names
     another one. djanorm 4.3 to 4.5, pyturso 0.7 to 0.8.
     """
-    with _all_features():
-        return original(wrapper)
+    return _WithFeatures(original())
 
 
-@repair(f"{_MODULE}:LibSQLAsyncDatabaseWrapper", "_get_sync_conn", name="turso_text_indexes")
-async def _get_sync_conn(original: Any, wrapper: Any) -> Any:
-    with _all_features():
-        return await original(wrapper)
+@repair(_MODULE, "_import_turso_sync", name="turso_text_indexes")
+def _import_turso_sync(original: Any) -> Any:
+    return _WithFeatures(original())
 
 
-@contextmanager
-def _all_features() -> Iterator[None]:
-    from dorm.db.backends import libsql
+class _WithFeatures:
+    """pyturso, where whoever asks for a feature gets all that we need: a call's own, for threads connect at once."""
 
-    before, libsql._VECTOR_FEATURES = libsql._VECTOR_FEATURES, FEATURES
-    try:
-        yield
-    finally:
-        libsql._VECTOR_FEATURES = before
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._driver, name)
+
+    def connect(self, *args: Any, **options: Any) -> Any:
+        asked = {"experimental_features": FEATURES} if "experimental_features" in options else {}
+        return self._driver.connect(*args, **(options | asked))
 
 
 @repair("dorm.db.connection", "_create_async_connection")

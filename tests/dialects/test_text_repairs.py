@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import dorm
@@ -19,6 +21,7 @@ from tests.databases import Database, create_tables
 from tests.models import Article, Author
 
 TABLES = (Author, Article)
+CREATE_WORDS = 'CREATE INDEX "t_words" ON "t" USING fts ("a")'
 
 
 @pytest.fixture(params=["sqlite", "libsql", "turso"])
@@ -96,22 +99,42 @@ def test_drop_text_indexes(db: Database) -> None:
 
 
 async def test_turso_text_indexes() -> None:
-    create = 'CREATE INDEX "t_words" ON "t" USING fts ("a")'
     with backends.get("turso").start() as running:
         settings = running.new_database()
         with repairs.switched_off("turso_text_indexes"):
             connection: Any = _create_sync_connection("plain", settings)
             connection.execute_script('CREATE TABLE "t" ("id" INTEGER PRIMARY KEY, "a" TEXT)')
             with pytest.raises(turso.DatabaseError, match="index method is an experimental feature"):
-                connection.execute_script(create)
+                connection.execute_script(CREATE_WORDS)
             connection.close()
         connection = _create_sync_connection("mended", settings)
-        connection.execute_script(create)
+        connection.execute_script(CREATE_WORDS)
         connection.execute_write('INSERT INTO "t" VALUES (1, %s)', ["a heron"])
         connection.close()
         later: Any = _create_async_connection("later", settings)
         rows = await later.execute("SELECT id FROM t WHERE fts_match(a, ?1)", ["heron"])
         assert [row["id"] for row in rows] == [1]
         await later.execute_script('DROP INDEX "t_words"')
-        await later.execute_script(create)
+        await later.execute_script(CREATE_WORDS)
         await later.close()
+
+
+def test_turso_text_indexes_for_threads_that_connect_at_once() -> None:
+    barrier = threading.Barrier(8)
+
+    def index_words(number: int) -> None:
+        barrier.wait()
+        for turn in range(20):
+            connection = _create_sync_connection(f"{number}_{turn}", {"ENGINE": "libsql", "NAME": ":memory:"})
+            connection.execute_script('CREATE TABLE "t" ("a" TEXT)')
+            connection.execute_script(CREATE_WORDS)
+            connection.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(index_words, range(8)))
+    with repairs.switched_off("turso_text_indexes"):
+        plain = _create_sync_connection("plain", {"ENGINE": "libsql", "NAME": ":memory:"})
+        plain.execute_script('CREATE TABLE "t" ("a" TEXT)')
+        with pytest.raises(turso.DatabaseError, match="index method is an experimental feature"):
+            plain.execute_script(CREATE_WORDS)
+        plain.close()
