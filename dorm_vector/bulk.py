@@ -16,9 +16,8 @@ from .batches import Batch, Columns, Rows, achunks, chunks
 from .dialects import dialect_for
 from .djanorm import bulk as seam
 from .djanorm.embedding_loads import filled_columns, filled_rows
-from .djanorm.embedding_work import adrive, drive
-from .djanorm.steps import arun, run
 from .exceptions import at_row
+from .steps import arun, run
 
 Progress = Callable[[int, int | None], object]
 
@@ -58,15 +57,15 @@ def bulk_load(
     load = seam.Load(model, count.fields, dialect_for(connection), on_conflict)
     with seam.indexes_deferred(load, connection, alias, defer_indexes), atomic(alias):
         way = seam.way(load)
-        run(connection, way.open())
+        run(way.open(), connection)
         for batch in _after(first, batches):
             try:
                 with atomic(alias):
-                    written = run(connection, way.write(batch))
+                    written = run(way.write(batch), connection)
             except Exception as error:
-                raise at_row(error, run(connection, seam.find_row(load, batch))) from error
+                raise at_row(error, run(seam.find_row(load, batch), connection)) from error
             count.add(len(batch), written)
-        run(connection, way.close())
+        run(way.close(), connection)
     seam.forget_cached(model, alias)
     return count.written
 
@@ -93,15 +92,15 @@ async def abulk_load(
     load = seam.Load(model, count.fields, dialect_for(connection), on_conflict)
     async with seam.aindexes_deferred(load, connection, alias, defer_indexes), aatomic(alias):
         way = seam.way(load)
-        await arun(connection, way.open())
+        await arun(way.open(), connection)
         async for batch in _aafter(first, batches):
             try:
                 async with aatomic(alias):
-                    written = await arun(connection, way.write(batch))
+                    written = await arun(way.write(batch), connection)
             except Exception as error:
-                raise at_row(error, await arun(connection, seam.find_row(load, batch))) from error
+                raise at_row(error, await arun(seam.find_row(load, batch), connection)) from error
             count.add(len(batch), written)
-        await arun(connection, way.close())
+        await arun(way.close(), connection)
     await seam.aforget_cached(model, alias)
     return count.written
 
@@ -125,23 +124,23 @@ class _Count:
 
 def _batches(model: Any, rows: Any, size: int, count: _Count) -> Iterator[Batch]:
     if isinstance(rows, Mapping):
-        yield from _column_batches(model, drive(filled_columns(model, rows)), size, count)
+        yield from _column_batches(model, run(filled_columns(model, rows)), size, count)
         return
     source = None
     for start, items in chunks(rows, size):
-        whole = drive(filled_rows(model, items))
+        whole = run(filled_rows(model, items))
         source = source or _rows(model, whole[0], count)
         yield source.batch(start, whole)
 
 
 async def _abatches(model: Any, rows: Any, size: int, count: _Count) -> AsyncIterator[Batch]:
     if isinstance(rows, Mapping):
-        for batch in _column_batches(model, await adrive(filled_columns(model, rows)), size, count):
+        for batch in _column_batches(model, await arun(filled_columns(model, rows)), size, count):
             yield batch
         return
     source = None
     async for start, items in achunks(rows, size):
-        whole = await adrive(filled_rows(model, items))
+        whole = await arun(filled_rows(model, items))
         source = source or _rows(model, whole[0], count)
         yield source.batch(start, whole)
 

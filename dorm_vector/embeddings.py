@@ -11,12 +11,12 @@ from dorm.expressions import F
 from dorm.fields import CharField
 
 from .djanorm.embedding import embedding_fields, fill_on_save, hash_name
-from .djanorm.embedding_work import Steps, adrive, drive
 from .djanorm.models import field_names
 from .djanorm.reembedding import Progress, reembedded
 from .embedders import Embedder, as_embedder
 from .exceptions import EmbeddingError
 from .fields import VectorField
+from .steps import Steps, arun, run
 
 
 class EmbeddingField(VectorField):
@@ -130,17 +130,17 @@ def reembed(
     at a time, in the order of their keys: what stops, goes on where it was when called again. ``progress(done, total)``
     is called after each batch.
     """
-    return int(drive(_reembedding(queryset, field, batch_size, progress)))
+    return run(_reembedding(queryset, field, batch_size, progress))
 
 
 async def areembed(
     queryset: Any, field: str | None = None, *, batch_size: int | None = None, progress: Progress | None = None
 ) -> int:
     """Do what ``reembed`` does, without blocking the event loop."""
-    return int(await adrive(_reembedding(queryset, field, batch_size, progress)))
+    return await arun(_reembedding(queryset, field, batch_size, progress))
 
 
-def _reembedding(queryset: Any, name: str | None, batch_size: int | None, progress: Progress | None) -> Steps:
+def _reembedding(queryset: Any, name: str | None, batch_size: int | None, progress: Progress | None) -> Steps[int]:
     fields = {field.name: field for field in embedding_fields(queryset.model)}
     if name not in fields and (name is not None or len(fields) != 1):
         there = f"It has {', '.join(fields)}." if fields else "It has none."

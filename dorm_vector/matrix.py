@@ -7,8 +7,8 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from .djanorm import matrix as seam
-from .djanorm.steps import arun, run
 from .fields import VectorField
+from .steps import arun, run
 from .vector import Vector
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ def to_matrix(queryset: Any, field: str) -> Matrix:
     ``field`` may cross relations. Rows whose vector is NULL are left out. Everything is held in memory at once.
     """
     reading = seam.Reading(queryset, field)
-    return _assembled(reading, run(reading.connection, reading.columns()))
+    return _assembled(reading, run(reading.columns(), reading.connection))
 
 
 async def ato_matrix(queryset: Any, field: str) -> Matrix:
     """Do what ``to_matrix`` does, on an async connection."""
     reading = seam.Reading(queryset, field, is_async=True)
-    return _assembled(reading, await arun(reading.connection, reading.columns()))
+    return _assembled(reading, await arun(reading.columns(), reading.connection))
 
 
 def _assembled(reading: seam.Reading, columns: tuple[Sequence[Any], Sequence[Any]]) -> Matrix:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from .djanorm.models import vector_field
 from .metrics import Metric
 from .search import chosen_metric
-from .steps import Steps, arun, run
+from .steps import Fetch, Steps, arun, run
 from .vector import Vector
 
 _Row = TypeVar("_Row")
@@ -138,8 +138,7 @@ def find_duplicates(
     Each row is searched for its ``neighbors`` nearest, so that it costs one search a row; of a crowd of more twins than
     that, some pairs are not listed, but each row is in one. ``progress(done, total)`` is called after each row.
     """
-    pairs: list[Pair] = run(_duplicates(queryset, field, max_distance, distance, neighbors, progress))
-    return pairs
+    return run(_duplicates(queryset, field, max_distance, distance, neighbors, progress))
 
 
 async def afind_duplicates(
@@ -152,8 +151,7 @@ async def afind_duplicates(
     progress: Progress | None = None,
 ) -> list[Pair]:
     """Return what ``find_duplicates`` does."""
-    pairs: list[Pair] = await arun(_duplicates(queryset, field, max_distance, distance, neighbors, progress))
-    return pairs
+    return await arun(_duplicates(queryset, field, max_distance, distance, neighbors, progress))
 
 
 def outliers(
@@ -169,8 +167,7 @@ def outliers(
 
     ``progress(done, total)`` is called after each row.
     """
-    found: list[Outlier] = run(_outliers(queryset, field, limit, distance, neighbors, progress))
-    return found
+    return run(_outliers(queryset, field, limit, distance, neighbors, progress))
 
 
 async def aoutliers(
@@ -183,8 +180,7 @@ async def aoutliers(
     progress: Progress | None = None,
 ) -> list[Outlier]:
     """Return what ``outliers`` does."""
-    found: list[Outlier] = await arun(_outliers(queryset, field, limit, distance, neighbors, progress))
-    return found
+    return await arun(_outliers(queryset, field, limit, distance, neighbors, progress))
 
 
 def _duplicates(
@@ -194,12 +190,12 @@ def _duplicates(
     distance: str | Metric | None,
     neighbors: int,
     progress: Progress | None,
-) -> Steps:
+) -> Steps[list[Pair]]:
     pairs: dict[frozenset[Any], Pair] = {}
-    rows = yield _with_vectors(queryset, field, neighbors)
+    rows = yield Fetch(_with_vectors(queryset, field, neighbors))
     for done, row in enumerate(rows, 1):
         search = _nearest(queryset, field, row, distance, max_distance=bound)
-        for other in (yield search[:neighbors]):
+        for other in (yield Fetch(search[:neighbors])):
             first, second = sorted((row, other), key=lambda each: each.pk)
             apart = getattr(other, _DISTANCE)
             pairs.setdefault(frozenset((row.pk, other.pk)), Pair(first, second, apart))
@@ -215,11 +211,11 @@ def _outliers(
     distance: str | Metric | None,
     neighbors: int,
     progress: Progress | None,
-) -> Steps:
+) -> Steps[list[Outlier]]:
     found = []
-    rows = yield _with_vectors(queryset, field, neighbors)
+    rows = yield Fetch(_with_vectors(queryset, field, neighbors))
     for done, row in enumerate(rows, 1):
-        near = yield _nearest(queryset, field, row, distance)[:neighbors]
+        near = yield Fetch(_nearest(queryset, field, row, distance)[:neighbors])
         apart = [getattr(other, _DISTANCE) for other in near if getattr(other, _DISTANCE) is not None]
         if apart:
             found.append(Outlier(row, sum(apart) / len(apart)))

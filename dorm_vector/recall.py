@@ -12,7 +12,7 @@ from typing import Any
 from .djanorm.models import indexes_of, primary_key, vector_field
 from .djanorm.search_plans import dialect_of
 from .search import chosen_metric
-from .steps import Steps, arun, run
+from .steps import Fetch, Steps, arun, run
 
 _DISTANCE = "measured_distance"
 # A driver may give back the last bit of a distance otherwise than the same distance elsewhere in the statement.
@@ -80,8 +80,7 @@ def measure_recall(
     The queries are ``queries`` (vectors), or ``sample`` stored rows, each left out of its own search. ``options`` are
     those of ``search_options``. Rows at one distance count alike. Raises ValueError where there is nothing to search.
     """
-    recall: Recall = run(_recall(_Measured(source, field, k, sample, queries, distance, seed), options))
-    return recall
+    return run(_recall(_Measured(source, field, k, sample, queries, distance, seed), options))
 
 
 async def ameasure_recall(
@@ -96,8 +95,7 @@ async def ameasure_recall(
     **options: int | str,
 ) -> Recall:
     """Return what ``measure_recall`` does."""
-    recall: Recall = await arun(_recall(_Measured(source, field, k, sample, queries, distance, seed), options))
-    return recall
+    return await arun(_recall(_Measured(source, field, k, sample, queries, distance, seed), options))
 
 
 def recommend_search_options(
@@ -113,8 +111,7 @@ def recommend_search_options(
 ) -> Recommendation:
     """Try the option of the field's index from cheap to dear, and return the first that reaches the recall."""
     measured = _Measured(source, field, k, sample, queries, distance, seed)
-    recommended: Recommendation = run(_recommendation(measured, target_recall))
-    return recommended
+    return run(_recommendation(measured, target_recall))
 
 
 async def arecommend_search_options(
@@ -130,8 +127,7 @@ async def arecommend_search_options(
 ) -> Recommendation:
     """Return what ``recommend_search_options`` does."""
     measured = _Measured(source, field, k, sample, queries, distance, seed)
-    recommended: Recommendation = await arun(_recommendation(measured, target_recall))
-    return recommended
+    return await arun(_recommendation(measured, target_recall))
 
 
 @dataclass
@@ -159,13 +155,13 @@ class _Measured:
         return found.values_list(_DISTANCE, flat=True)
 
 
-def _recall(measured: _Measured, options: Mapping[str, int | str]) -> Steps:
+def _recall(measured: _Measured, options: Mapping[str, int | str]) -> Steps[Recall]:
     truth = yield from _truth(measured)
     result = yield from _against(truth, measured, options)
     return result
 
 
-def _recommendation(measured: _Measured, target: float) -> Steps:
+def _recommendation(measured: _Measured, target: float) -> Steps[Recommendation]:
     if not 0 < target <= 1:
         raise ValueError(f"recommend_search_options(target_recall={target!r}): want more than 0, and at most 1.")
     truth, tried = (yield from _truth(measured)), []
@@ -195,13 +191,13 @@ def _ladder(measured: _Measured) -> Iterator[dict[str, int | str]]:
     yield {name: greatest}
 
 
-def _truth(measured: _Measured) -> Steps:
+def _truth(measured: _Measured) -> Steps[list[_Truth]]:
     """Return what each query finds exactly."""
     queries = measured.queries if measured.queries is not None else (yield from _stored(measured))
     truth = []
     for query in queries:
         started = time.perf_counter()
-        distances = yield measured.nearest(query, exact=True)[: measured.k]
+        distances = yield Fetch(measured.nearest(query, exact=True)[: measured.k])
         seconds = time.perf_counter() - started
         known = [each for each in distances if each is not None]
         if known:
@@ -211,21 +207,22 @@ def _truth(measured: _Measured) -> Steps:
     return truth
 
 
-def _stored(measured: _Measured) -> Steps:
+def _stored(measured: _Measured) -> Steps[list[Any]]:
     """Return a sample of the stored rows."""
     key = primary_key(measured.rows.model)
-    keys = yield measured.rows.filter(**{f"{measured.field}__isnull": False}).order_by(key).values_list(key, flat=True)
-    chosen = random.Random(measured.seed).sample(list(keys), min(measured.sample, len(keys)))  # noqa: S311  # no secret
-    rows = yield measured.rows.filter(**{f"{key}__in": chosen}).order_by(key)
+    whole = measured.rows.filter(**{f"{measured.field}__isnull": False})
+    keys = yield Fetch(whole.order_by(key).values_list(key, flat=True))
+    chosen = random.Random(measured.seed).sample(keys, min(measured.sample, len(keys)))  # noqa: S311  # no secret
+    rows: list[Any] = yield Fetch(measured.rows.filter(**{f"{key}__in": chosen}).order_by(key))
     return rows
 
 
-def _against(truth: list[_Truth], measured: _Measured, options: Mapping[str, int | str]) -> Steps:
+def _against(truth: list[_Truth], measured: _Measured, options: Mapping[str, int | str]) -> Steps[Recall]:
     shares, seconds = [], []
     for each in truth:
         search = measured.nearest(each.query)
         started = time.perf_counter()
-        found = yield (search.search_options(**options) if options else search)[: measured.k]
+        found = yield Fetch((search.search_options(**options) if options else search)[: measured.k])
         seconds.append(time.perf_counter() - started)
         near = each.farthest + _SAME * max(1.0, abs(each.farthest))
         shares.append(sum(distance is not None and distance <= near for distance in found) / each.count)

@@ -1,30 +1,84 @@
-"""Work that asks for one queryset after another, written once for sync and async."""
+"""Work that waits for a database or an embedder, written once for sync and async.
+
+A generator yields each step and is sent what came of it; ``run`` and ``arun`` take the steps, and hand each the
+connection where steps are statements.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
-Steps = Generator[Any, Any, Any]
-"""Yields querysets, is sent the rows of each, and returns the answer."""
+if TYPE_CHECKING:
+    from .embedders import Embedder
+
+_Result = TypeVar("_Result")
+Steps = Generator["Step", Any, _Result]
 
 
-def run(steps: Steps) -> Any:
-    """Take the steps, one query each, and return their answer."""
-    answer: Any = None
+class Step:
+    """One thing to be done; ``wrapper`` is the connection of djanorm, where there is one."""
+
+    def run(self, wrapper: Any) -> Any:
+        raise NotImplementedError
+
+    async def arun(self, wrapper: Any) -> Any:
+        raise NotImplementedError
+
+
+def run(steps: Steps[_Result], wrapper: Any = None) -> _Result:
+    """Take the steps, and return what they return."""
+    advance, answer = steps.send, None
     while True:
         try:
-            answer = list(steps.send(answer))
+            step = advance(answer)
         except StopIteration as end:
-            return end.value
+            result: _Result = end.value
+            return result
+        try:
+            advance, answer = steps.send, step.run(wrapper)
+        except Exception as error:  # noqa: BLE001  # the steps decide: what they do not catch is raised by them
+            advance, answer = steps.throw, error
 
 
-async def arun(steps: Steps) -> Any:
-    """Take the steps without blocking the event loop, and return their answer."""
-    answer: Any = None
+async def arun(steps: Steps[_Result], wrapper: Any = None) -> _Result:
+    """Take the steps without blocking the event loop, and return what they return."""
+    advance, answer = steps.send, None
     while True:
         try:
-            queryset = steps.send(answer)
+            step = advance(answer)
         except StopIteration as end:
-            return end.value
-        answer = await queryset
+            result: _Result = end.value
+            return result
+        try:
+            advance, answer = steps.send, await step.arun(wrapper)
+        except Exception as error:  # noqa: BLE001  # as above
+            advance, answer = steps.throw, error
+
+
+@dataclass(frozen=True)
+class Fetch(Step):
+    """Read the rows of a queryset."""
+
+    queryset: Any
+
+    def run(self, wrapper: Any) -> list[Any]:
+        return list(self.queryset)
+
+    async def arun(self, wrapper: Any) -> list[Any]:
+        return list(await self.queryset)
+
+
+@dataclass(frozen=True)
+class EmbedDocuments(Step):
+    """Embed texts."""
+
+    embedder: Embedder
+    texts: list[str]
+
+    def run(self, wrapper: Any) -> Any:
+        return self.embedder.embed_documents(self.texts)
+
+    async def arun(self, wrapper: Any) -> Any:
+        return await self.embedder.aembed_documents(self.texts)

@@ -21,9 +21,10 @@ from ..batches import Batch
 from ..dialects import Dialect
 from ..exceptions import UnsupportedByDatabase
 from ..indexes import VectorIndex
+from ..steps import Steps, arun, run
 from . import copying
 from .building import columns_of, condition_of, rows_query
-from .steps import Copy, Execute, Many, RawConnection, Script, Steps, Write, arun, run
+from .steps import Copy, Execute, Many, RawConnection, Script, Write
 
 _STAGING = "dorm_vector_load"
 _MAX_PARAMETERS = 60_000
@@ -209,13 +210,13 @@ def indexes_deferred(load: Load, connection: Any, alias: str, wanted: bool) -> I
         yield
         return
     with nullcontext() if _commits(load, connection) else atomic(alias):
-        run(connection, _drop(load))
+        run(_drop(load), connection)
         try:
             yield
         except BaseException:
-            run(connection, _rebuild(load, connection))
+            run(_rebuild(load, connection), connection)
             raise
-        run(connection, _create(load, connection))
+        run(_create(load, connection), connection)
 
 
 @asynccontextmanager
@@ -225,13 +226,13 @@ async def aindexes_deferred(load: Load, connection: Any, alias: str, wanted: boo
         yield
         return
     async with nullcontext() if _commits(load, connection) else aatomic(alias):
-        await arun(connection, _drop(load))
+        await arun(_drop(load), connection)
         try:
             yield
         except BaseException:
-            await arun(connection, _rebuild(load, connection))
+            await arun(_rebuild(load, connection), connection)
             raise
-        await arun(connection, _create(load, connection))
+        await arun(_create(load, connection), connection)
 
 
 def _commits(load: Load, wrapper: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from ..dialects._companions import STANDING
 from ..dialects.base import SQL, compose
 from ..index_forms import Column
 from ..metrics import Metric
+from ..steps import Steps
 from ..vec0 import filled_up, kind_of
 from ..vector import Vector, is_zero
 from .building import columns_of
@@ -24,6 +25,7 @@ from .compiling import scope
 from .models import indexes_of
 from .possible_indexes import NO_EXTENSION, is_served
 from .searching import SearchCondition, Within, block_options, checked
+from .steps import Execute
 
 _FILTER = "Filter by = on a field in partition_by, or by comparison on one in metadata;"
 _COMPARISONS = {"exact": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "in": "IN", "range": "BETWEEN"}
@@ -57,10 +59,10 @@ class Answer:
             query.alias_only_names -= {query.order_by_fields[0]}
         return query
 
-    def is_standing(self, query: Any) -> Generator[Any, Any, bool]:
+    def is_standing(self, query: Any) -> Steps[bool]:
         """Return whether the companion is there, with all that keeps it in step: it may not be migrated yet."""
         triggers = [f"{self.name}_{event}" for event in ("insert", "update", "move", "delete")]
-        rows = yield "execute", STANDING, [self.name, query.get_table(), *triggers]
+        rows = yield Execute(STANDING, [self.name, query.get_table(), *triggers])
         return int(rows[0]["parts"]) == 1 + len(triggers)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from dorm.queryset import QuerySet
 
 from ..exceptions import EmbeddingError
-from .embedding_work import Steps, adrive, drive
+from ..steps import EmbedDocuments, Fetch, Steps, arun, run
 from .models import vector_fields
 
 _LEFT_OUT = object()
@@ -31,12 +31,12 @@ class _Filling:
 
     def save(self, *args: Any, **options: Any) -> Any:
         options |= dict(zip(_SAVE, args, strict=False))
-        written = drive(filled([self], options.get("update_fields"), options.get("using")))
+        written = run(filled([self], options.get("update_fields"), options.get("using")))
         return super().save(**_with_embeddings(options, written))  # type: ignore[misc]  # stands before dorm.Model
 
     async def asave(self, *args: Any, **options: Any) -> Any:
         options |= dict(zip(_SAVE, args, strict=False))
-        written = await adrive(filled([self], options.get("update_fields"), options.get("using")))
+        written = await arun(filled([self], options.get("update_fields"), options.get("using")))
         return await super().asave(**_with_embeddings(options, written))  # type: ignore[misc]  # as above
 
 
@@ -53,7 +53,7 @@ def fill_on_save(cls: Any) -> None:
         cls.__bases__ = (_Filling, *cls.__bases__)
 
 
-def filled(instances: list[Any], written: Iterable[str] | None = None, using: str | None = None) -> Steps:
+def filled(instances: list[Any], written: Iterable[str] | None = None, using: str | None = None) -> Steps[list[str]]:
     """Embed the texts that have changed, and return the names of the fields that may have.
 
     ``written`` names the fields that will be saved; None stands for all.
@@ -74,7 +74,7 @@ def filled(instances: list[Any], written: Iterable[str] | None = None, using: st
     return changed
 
 
-def _whole(field: Any, instances: list[Any], using: str | None) -> Steps:
+def _whole(field: Any, instances: list[Any], using: str | None) -> Steps[list[Any]]:
     """Return what the text of each instance is read from; None for one whose text cannot have changed.
 
     That is the instance, or where it was read in part, it with the rest as it is stored.
@@ -85,7 +85,7 @@ def _whole(field: Any, instances: list[Any], using: str | None) -> Steps:
     if partial:
         model = type(instances[0])
         others = [vector.name for vector in vector_fields(model)]
-        rows = yield "rows", QuerySet(model, using or "default").filter(pk__in=partial).defer(*others)
+        rows = yield Fetch(QuerySet(model, using or "default").filter(pk__in=partial).defer(*others))
         stored = {row.pk: row for row in rows}
     return [
         None if _is_partial(columns, instance) and not columns & instance.__dict__.keys() else _joined(stored, instance)
@@ -111,7 +111,7 @@ def _joined(stored: dict[Any, Any], instance: Any) -> Any:
     return whole
 
 
-def embedded(field: Any, batch: list[tuple[Any, str]]) -> Steps:
+def embedded(field: Any, batch: list[tuple[Any, str]]) -> Steps[None]:
     """Embed the texts of a batch, and give each instance its vector and its hash."""
     vectors = yield from vectors_of(field, [text for _instance, text in batch])
     for (instance, text), vector in zip(batch, vectors, strict=True):
@@ -119,9 +119,9 @@ def embedded(field: Any, batch: list[tuple[Any, str]]) -> Steps:
         instance.__dict__[hash_name(field)] = field.hash(text)
 
 
-def vectors_of(field: Any, texts: list[str]) -> Steps:
+def vectors_of(field: Any, texts: list[str]) -> Steps[list[Any]]:
     """Return the vectors of the texts, each as the field binds it."""
-    vectors = yield "embed", (field.embedder, texts)
+    vectors = yield EmbedDocuments(field.embedder, texts)
     if len(vectors) != len(texts):
         raise EmbeddingError(
             f"{field.embedder.name} gave {len(vectors)} vectors for {len(texts)} texts. It has to give one for each."

@@ -9,15 +9,15 @@ from typing import Any
 
 from dorm.models import _model_registry
 
+from ..steps import Steps, run
 from .embedding import embedding_fields, filled, hash_name
-from .embedding_work import Steps, drive
 from .repairs import repair
 from .serializing import plain
 
 _AT_A_TIME = 1_000
 
 
-def filled_rows(model: Any, rows: list[Any]) -> Steps:
+def filled_rows(model: Any, rows: list[Any]) -> Steps[list[Any]]:
     """Return the rows of a load, instances or dicts, with the embeddings that they lack."""
     fields = embedding_fields(model)
     if not fields or not all(isinstance(row, (model, Mapping)) for row in rows):
@@ -30,7 +30,7 @@ def filled_rows(model: Any, rows: list[Any]) -> Steps:
     ]
 
 
-def filled_columns(model: Any, columns: Mapping[str, Any]) -> Steps:
+def filled_columns(model: Any, columns: Mapping[str, Any]) -> Steps[Mapping[str, Any]]:
     """Return the columns of a load with those of the embeddings that they lack."""
     fields = embedding_fields(model)
     if not fields:
@@ -56,11 +56,11 @@ def embeddings_in_fixtures(original: Any, text: str, *args: Any, **options: Any)
     ``save()``. djanorm 4.3 to 4.5.
     """
     if any(embedding_fields(model) for model in _model_registry.values()):
-        text = drive(_filled_fixture(text))
+        text = run(_filled_fixture(text))
     return original(text, *args, **options)
 
 
-def _filled_fixture(text: str) -> Steps:
+def _filled_fixture(text: str) -> Steps[str]:
     from dorm.serialize import _resolve_model, deserialize
 
     records: Any = json.loads(text)

@@ -10,8 +10,8 @@ from typing import Any
 from dorm.expressions import F
 
 from ..exceptions import StaleEmbedding
+from ..steps import Steps, arun, run
 from .embedding import embedding_fields, filled, hash_name, names_read, vectors_of
-from .embedding_work import Steps, adrive, drive
 from .index_missed import frames_inside
 
 
@@ -26,12 +26,12 @@ class EmbeddingQueries:
 
     def bulk_create(self, objs: Any, *args: Any, **options: Any) -> Any:
         rows = list(objs)
-        drive(filled(rows, using=self._db))
+        run(filled(rows, using=self._db))
         return super().bulk_create(rows, *args, **self._overwriting(options))  # type: ignore[misc]  # as above
 
     async def abulk_create(self, objs: Any, *args: Any, **options: Any) -> Any:
         rows = list(objs)
-        await adrive(filled(rows, using=self._db))
+        await arun(filled(rows, using=self._db))
         return await super().abulk_create(rows, *args, **self._overwriting(options))  # type: ignore[misc]  # as above
 
     def _overwriting(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -44,27 +44,27 @@ class EmbeddingQueries:
 
     def bulk_update(self, objs: Any, fields: Any, *args: Any, **options: Any) -> int:
         rows, names = list(objs), list(fields)
-        made = drive(filled(rows, names, self._db))
+        made = run(filled(rows, names, self._db))
         parts = _by_what_they_have(rows, names, made)
         return sum(super(EmbeddingQueries, self).bulk_update(*part, *args, **options) for part in parts)  # type: ignore[misc]  # as above
 
     async def abulk_update(self, objs: Any, fields: Any, *args: Any, **options: Any) -> int:
         rows, names = list(objs), list(fields)
-        made = await adrive(filled(rows, names, self._db))
+        made = await arun(filled(rows, names, self._db))
         parts = _by_what_they_have(rows, names, made)
         return sum([await super(EmbeddingQueries, self).abulk_update(*part, *args, **options) for part in parts])  # type: ignore[misc]  # as above
 
     def update(self, **values: Any) -> int:
         """Set the values in every row, with the embedding of a text that they tell the whole of; else warn."""
-        found = drive(self._with_embeddings(values))
+        found = run(self._with_embeddings(values))
         return int(super().update(**found))  # type: ignore[misc]  # as above
 
     async def aupdate(self, **values: Any) -> int:
         """Do what ``update()`` does."""
-        found = await adrive(self._with_embeddings(values))
+        found = await arun(self._with_embeddings(values))
         return int(await super().aupdate(**found))  # type: ignore[misc]  # as above
 
-    def _with_embeddings(self, values: dict[str, Any]) -> Steps:
+    def _with_embeddings(self, values: dict[str, Any]) -> Steps[dict[str, Any]]:
         found, told = dict(values), {name for name, value in values.items() if not _is_computed(value)}
         for field in embedding_fields(self.model):
             if field.name in values or not field.reads(values):

@@ -7,8 +7,9 @@ from typing import Any
 
 from ..dialects import dialect_for
 from ..fields import VectorField
+from ..steps import Steps
 from .querysets import upgraded
-from .steps import BinaryRows, Execute, PlainRows, Steps
+from .steps import BinaryRows, Execute, PlainRows
 
 
 class Reading:

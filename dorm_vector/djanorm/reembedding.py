@@ -3,22 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from ..steps import Fetch, Step, Steps
 from .embedding import cleared, embedded, hash_name
-from .embedding_work import Steps
 
 Progress = Callable[[int, int], Any]
 
 
-def reembedded(queryset: Any, field: Any, batch_size: int, progress: Progress | None) -> Steps:
+@dataclass(frozen=True)
+class Count(Step):
+    """Count the rows of a queryset."""
+
+    queryset: Any
+
+    def run(self, wrapper: Any) -> int:
+        return int(self.queryset.count())
+
+    async def arun(self, wrapper: Any) -> int:
+        return int(await self.queryset.acount())
+
+
+@dataclass(frozen=True)
+class Update(Step):
+    """Write some fields of rows."""
+
+    queryset: Any
+    rows: list[Any]
+    fields: list[str]
+
+    def run(self, wrapper: Any) -> Any:
+        return self.queryset.bulk_update(self.rows, self.fields)
+
+    async def arun(self, wrapper: Any) -> Any:
+        return await self.queryset.abulk_update(self.rows, self.fields)
+
+
+def reembedded(queryset: Any, field: Any, batch_size: int, progress: Progress | None) -> Steps[int]:
     """Embed them a batch at a time, in the order of their keys, and return how many there were."""
     rows = _whole_rows(queryset)
     key, last, done, seen = queryset.model._meta.pk.name, None, 0, 0
-    total = yield "count", rows
+    total = yield Count(rows)
     ordered = rows.order_by(key)
     while True:
-        page = yield "rows", (ordered if last is None else ordered.filter(**{f"{key}__gt": last}))[:batch_size]
+        page = yield Fetch((ordered if last is None else ordered.filter(**{f"{key}__gt": last}))[:batch_size])
         if not page:
             return done
         last, seen = page[-1].pk, seen + len(page)
@@ -26,7 +55,7 @@ def reembedded(queryset: Any, field: Any, batch_size: int, progress: Progress | 
         yield from embedded(field, [(row, text) for row, text in stale if text is not None])
         if stale:
             own = type(queryset)(queryset.model, queryset._db)
-            yield "write", (own, [row for row, _text in stale], [field.name, hash_name(field)])
+            yield Update(own, [row for row, _text in stale], [field.name, hash_name(field)])
             done += len(stale)
         if progress is not None:
             progress(seen, total)

@@ -10,8 +10,10 @@ from typing import Any
 from dorm.queryset import _explain_row_to_str
 
 from ..dialects import Dialect, dialect_for
+from ..steps import Steps, arun, run
 from .models import has_companions, indexes_of, vector_field
-from .searching import Steps, adrive, drive, in_transaction
+from .searching import in_transaction
+from .steps import Execute
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def see(queryset: Any, field_path: str) -> Seen:
     plan, connection = queryset.explain(), queryset._get_connection()
     alone = in_transaction(connection) or not dialect_for(connection).planner_switch
     with nullcontext() if alone else connection.atomic():
-        built, forced = drive(connection, _look(queryset, connection, field_path))
+        built, forced = run(_look(queryset, connection, field_path), connection)
     return _seen(queryset, connection, plan, built, forced)
 
 
@@ -63,7 +65,7 @@ async def asee(queryset: Any, field_path: str) -> Seen:
     plan, connection = await queryset.aexplain(), queryset._get_async_connection()
     alone = in_transaction(connection) or not dialect_for(connection).planner_switch
     async with nullcontext() if alone else connection.aatomic():
-        built, forced = await adrive(connection, _look(queryset, connection, field_path))
+        built, forced = await arun(_look(queryset, connection, field_path), connection)
     return _seen(queryset, connection, plan, built, forced)
 
 
@@ -77,21 +79,22 @@ def _seen(queryset: Any, connection: Any, plan: str, built: Any, forced: str) ->
     return Seen(query, dialect, plan, built, forced, True, list(obstacles_of(query, connection)))
 
 
-def _look(queryset: Any, connection: Any, field_path: str) -> Steps:
-    dialect, built = dialect_for(connection), []
+def _look(queryset: Any, connection: Any, field_path: str) -> Steps[tuple[list[BuiltIndex], str]]:
+    dialect = dialect_for(connection)
+    built: list[BuiltIndex] = []
     if field_path and dialect.built_indexes:
         field = vector_field(queryset.model, field_path)
-        rows = yield "execute", dialect.built_indexes, [field.model._meta.db_table, field.column]
+        rows = yield Execute(dialect.built_indexes, [field.model._meta.db_table, field.column])
         built = [BuiltIndex(str(row["name"]), bool(row["valid"]), str(row["opclass"])) for row in rows]
     if not dialect.planner_switch:
         return built, ""
     variable = {"variable": dialect.planner_switch}
     select, off = dialect.options_of_transaction, dialect.set_option.format(**variable, value="'off'")
-    (before,) = yield "execute", select.format(assignments=dialect.option_now.format(**variable) + " AS now"), []
-    yield "execute", select.format(assignments=off), []
+    (before,) = yield Execute(select.format(assignments=dialect.option_now.format(**variable) + " AS now"))
+    yield Execute(select.format(assignments=off))
     sql, params = query_of(queryset).as_select(connection)
-    rows = yield "execute", f"EXPLAIN {sql}", params
-    yield "execute", select.format(assignments=dialect.option_back.format(**variable)), [before["now"]]
+    rows = yield Execute(f"EXPLAIN {sql}", params)
+    yield Execute(select.format(assignments=dialect.option_back.format(**variable)), [before["now"]])
     return built, "\n".join(_explain_row_to_str(row) for row in rows)
 
 

@@ -6,7 +6,7 @@ So a slice of ``nearest()`` has enough candidates, is sorted on arrival, and is 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -19,12 +19,14 @@ from dorm.expressions import Q
 from ..dialects import Dialect, dialect_for
 from ..dialects.base import SearchOption, version_numbers
 from ..exceptions import UnsupportedByDatabase
+from ..steps import Steps, arun, run
 from .binary import BinaryQuery, takes_options
 from .index_missed import warn_of_a_miss
 from .models import has_companions, indexes_of, vector_field
+from .steps import Execute, Write
 
 Options = Mapping[str, Any]
-Steps = Generator[tuple[str, str, Any], Any, Any]
+Statement = type[Execute] | type[Write]
 
 NO_OPTIONS: Options = {}
 _TO_SPARE = 4
@@ -162,10 +164,10 @@ class SearchConnection:
             self._result = (sql, query)
 
     def execute(self, sql: str, params: Any = None) -> Any:
-        return self._run("execute", sql, params)
+        return self._run(Execute, sql, params)
 
     def execute_write(self, sql: str, params: Any = None) -> Any:
-        return self._run("execute_write", sql, params)
+        return self._run(Write, sql, params)
 
     def execute_streaming(self, sql: str, params: Any = None, chunk_size: int = 1000) -> Iterator[Any]:
         if self._is_ranked:
@@ -174,18 +176,18 @@ class SearchConnection:
         streamed: Iterator[Any] = self._connection.execute_streaming(sql, params, chunk_size)
         return streamed
 
-    def _run(self, method: str, sql: str, params: Any) -> Any:
+    def _run(self, kind: Statement, sql: str, params: Any) -> Any:
         if not self._is_tuned():
-            return drive(self._connection, self._steps(method, sql, params, {}, nested=True))
-        drive(self._connection, self._learn_version())
+            return run(self._steps(kind, sql, params, {}, nested=True), self._connection)
+        run(self._learn_version(), self._connection)
         assignments, nested = self._assignments(), in_transaction(self._connection)
         alone = nested or not (assignments and self._dialect.options_of_transaction) or takes_options(sql)
 
-        def run() -> Any:
+        def send() -> Any:
             with nullcontext() if alone else self._connection.atomic():
-                return drive(self._connection, self._steps(method, sql, params, assignments, nested))
+                return run(self._steps(kind, sql, params, assignments, nested), self._connection)
 
-        return run() if alone else with_transient_retry(run)
+        return send() if alone else with_transient_retry(send)
 
     def _is_tuned(self) -> bool:
         """Tell whether the search may want an option of the server to be other than it is."""
@@ -193,15 +195,15 @@ class SearchConnection:
 
     # what is sent, one step at a time, so that sync and async are one
 
-    def _learn_version(self) -> Steps:
+    def _learn_version(self) -> Steps[None]:
         names = {*self._asked, *(self._dialect.filtered_options if self._goes_on else ())}
         options = [self._dialect.search_options[name] for name in names if name in self._dialect.search_options]
         if self._is_ranked and self._connection not in _versions and any(option.since for option in options):
-            rows = yield "execute", self._dialect.version_query, []
+            rows = yield Execute(self._dialect.version_query)
             if rows:
                 remember_version(self._connection, str(rows[0]["version"]))
 
-    def _steps(self, method: str, sql: str, params: Any, assignments: dict[str, str], nested: bool) -> Steps:
+    def _steps(self, kind: Statement, sql: str, params: Any, assignments: dict[str, str], nested: bool) -> Steps[Any]:
         if self._answer is not None and not (yield from self._answer.is_standing(self._result[1])):
             written, query = self._result
             plain, params = query.exactly().as_select(self._connection)
@@ -216,20 +218,21 @@ class SearchConnection:
             sent = BinaryQuery(sql, dialect.options_of_transaction.format(assignments=written))
         elif assignments:
             if nested:
-                before = (yield "execute", self._select_each(dialect.option_now, assignments), [])[0]
-            yield "execute", dialect.options_of_transaction.format(assignments=written), []
-        answer = yield method, sent, params
-        if self._result is not None and (method, sql) == ("execute", self._result[0]):
+                before = (yield Execute(self._select_each(dialect.option_now, assignments)))[0]
+            yield Execute(dialect.options_of_transaction.format(assignments=written))
+        answer = yield kind(sent, params or ())
+        if self._result is not None and kind is Execute and sql == self._result[0]:
             answer = yield from self._arrived(answer, self._result[1])
         if before is not None:
-            yield "execute", self._select_each(dialect.option_back, assignments), [before[name] for name in assignments]
+            values = [before[name] for name in assignments]
+            yield Execute(self._select_each(dialect.option_back, assignments), values)
         return answer
 
-    def _arrived(self, rows: list[Any], query: Any) -> Steps:
+    def _arrived(self, rows: list[Any], query: Any) -> Steps[Any]:
         if len(rows) < rows_asked(self._dialect, query):
             # The index ran out of candidates, or there are no more rows: only an exact search can tell.
             sql, params = query.exactly().as_select(self._connection)
-            rows = yield "execute", sql, params
+            rows = yield Execute(sql, params)
             return rows
         if query.search is None:
             return rows
@@ -302,18 +305,18 @@ class AsyncSearchConnection(SearchConnection):
         async for row in self._connection.execute_streaming(sql, params, chunk_size):
             yield row
 
-    async def _run(self, method: str, sql: str, params: Any) -> Any:
+    async def _run(self, kind: Statement, sql: str, params: Any) -> Any:
         if not self._is_tuned():
-            return await adrive(self._connection, self._steps(method, sql, params, {}, nested=True))
-        await adrive(self._connection, self._learn_version())
+            return await arun(self._steps(kind, sql, params, {}, nested=True), self._connection)
+        await arun(self._learn_version(), self._connection)
         assignments, nested = self._assignments(), in_transaction(self._connection)
         alone = nested or not (assignments and self._dialect.options_of_transaction) or takes_options(sql)
 
-        async def run() -> Any:
+        async def send() -> Any:
             async with nullcontext() if alone else self._connection.aatomic():
-                return await adrive(self._connection, self._steps(method, sql, params, assignments, nested))
+                return await arun(self._steps(kind, sql, params, assignments, nested), self._connection)
 
-        return await run() if alone else await awith_transient_retry(run)
+        return await send() if alone else await awith_transient_retry(send)
 
 
 def remember_version(connection: Any, version: str) -> None:
@@ -366,24 +369,3 @@ def in_transaction(connection: Any) -> bool:
     if hasattr(connection, "_in_async_atomic"):
         return bool(connection._in_async_atomic())
     return getattr(connection, "_atomic_conn", None) is not None
-
-
-def drive(connection: Any, steps: Steps) -> Any:
-    """Send what the steps ask for, and return their result."""
-    answer: Any = None
-    while True:
-        try:
-            method, sql, params = steps.send(answer)
-        except StopIteration as end:
-            return end.value
-        answer = getattr(connection, method)(sql, params)
-
-
-async def adrive(connection: Any, steps: Steps) -> Any:
-    answer: Any = None
-    while True:
-        try:
-            method, sql, params = steps.send(answer)
-        except StopIteration as end:
-            return end.value
-        answer = await getattr(connection, method)(sql, params)

@@ -1,58 +1,16 @@
-"""What a load asks of a connection, one step at a time, so that it is written once for sync and async."""
+"""The steps that are statements: what is asked of a connection of djanorm."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from dorm.db.utils import log_query
 
+from ..steps import Step
 from .turso_errors import normalize
-
-_Result = TypeVar("_Result")
-Steps = Generator["Step", Any, _Result]
-
-
-class Step:
-    """One call of a connection wrapper."""
-
-    def run(self, wrapper: Any) -> Any:
-        raise NotImplementedError
-
-    async def arun(self, wrapper: Any) -> Any:
-        raise NotImplementedError
-
-
-def run(wrapper: Any, steps: Steps[_Result]) -> _Result:
-    """Take the steps on a sync connection and return what they return."""
-    advance, answer = steps.send, None
-    while True:
-        try:
-            step = advance(answer)
-        except StopIteration as end:
-            result: _Result = end.value
-            return result
-        try:
-            advance, answer = steps.send, step.run(wrapper)
-        except Exception as error:  # noqa: BLE001  # the steps decide: what they do not catch is raised by them
-            advance, answer = steps.throw, error
-
-
-async def arun(wrapper: Any, steps: Steps[_Result]) -> _Result:
-    """Take the steps on an async connection and return what they return."""
-    advance, answer = steps.send, None
-    while True:
-        try:
-            step = advance(answer)
-        except StopIteration as end:
-            result: _Result = end.value
-            return result
-        try:
-            advance, answer = steps.send, await step.arun(wrapper)
-        except Exception as error:  # noqa: BLE001  # as above
-            advance, answer = steps.throw, error
 
 
 @dataclass(frozen=True)

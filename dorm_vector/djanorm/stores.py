@@ -14,7 +14,7 @@ from dorm.transaction import aatomic, atomic
 
 from ..operations import VectorExtension
 from ..query import VectorQuerySet, as_vector
-from .steps import Step
+from ..steps import Step
 
 
 def concrete_fields(model: Any) -> dict[str, Any]:
@@ -30,19 +30,6 @@ def rows_of(source: Any, using: str | None) -> VectorQuerySet:
 
 def alias_of(queryset: Any) -> str:
     return str(queryset._db)
-
-
-@dataclass(frozen=True)
-class Fetch(Step):
-    """Read the rows of a queryset."""
-
-    queryset: Any
-
-    def run(self, wrapper: Any) -> list[Any]:
-        return list(self.queryset)
-
-    async def arun(self, wrapper: Any) -> list[Any]:
-        return list(await self.queryset)
 
 
 @dataclass(frozen=True)

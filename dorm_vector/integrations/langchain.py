@@ -8,12 +8,11 @@ from typing import Any, Self
 
 from dorm.expressions import Q
 
-from ..djanorm.steps import Steps
+from ..steps import Steps, arun, run
 from .extras import required
 from .filters import from_dict
 from .records import Asked, Found, Record, relevance
 from .rows import Rows
-from .work import adone, done
 
 with required("langchain"):
     from langchain_core.documents import Document
@@ -113,7 +112,7 @@ class DormVectorStore(VectorStore):
         **kwargs: Any,
     ) -> list[str]:
         """Write texts, all or none, over those with the same ids, and return the ids."""
-        return done(self._adding(texts, metadatas, ids, **kwargs))
+        return run(self._adding(texts, metadatas, ids, **kwargs))
 
     async def aadd_texts(
         self,
@@ -124,23 +123,23 @@ class DormVectorStore(VectorStore):
         **kwargs: Any,
     ) -> list[str]:
         """Do what ``add_texts`` does."""
-        return await adone(self._adding(texts, metadatas, ids, **kwargs))
+        return await arun(self._adding(texts, metadatas, ids, **kwargs))
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """Return the documents with these ids that there are, in their order."""
-        return [_document(record) for record in done(self._rows.get(ids))]
+        return [_document(record) for record in run(self._rows.get(ids))]
 
     async def aget_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """Do what ``get_by_ids`` does."""
-        return [_document(record) for record in await adone(self._rows.get(ids))]
+        return [_document(record) for record in await arun(self._rows.get(ids))]
 
     def delete(self, ids: list[str] | None = None, *, filter: Filter | None = None, **kwargs: Any) -> bool:  # noqa: A002  # LangChain's name
         """Delete the documents with these ids, that pass the filter, or both; ``filter={}`` is all of them."""
-        return done(self._deleting(ids, filter, **kwargs))
+        return run(self._deleting(ids, filter, **kwargs))
 
     async def adelete(self, ids: list[str] | None = None, *, filter: Filter | None = None, **kwargs: Any) -> bool:  # noqa: A002  # as above
         """Do what ``delete`` does."""
-        return await adone(self._deleting(ids, filter, **kwargs))
+        return await arun(self._deleting(ids, filter, **kwargs))
 
     # searches
 
@@ -149,56 +148,56 @@ class DormVectorStore(VectorStore):
 
         ``hybrid=True``, or a dict of what ``hybrid_search`` takes besides, finds them by their words too.
         """
-        return _documents(done(self._finding(query, k, **kwargs)))
+        return _documents(run(self._finding(query, k, **kwargs)))
 
     async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Do what ``similarity_search`` does."""
-        return _documents(await adone(self._finding(query, k, **kwargs)))
+        return _documents(await arun(self._finding(query, k, **kwargs)))
 
     def similarity_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> Scored:
         """Return the ``k`` documents nearest to the text, each with its distance; the smaller, the nearer."""
-        return _scored(done(self._searching(query, k, **kwargs)))
+        return _scored(run(self._searching(query, k, **kwargs)))
 
     async def asimilarity_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> Scored:
         """Do what ``similarity_search_with_score`` does."""
-        return _scored(await adone(self._searching(query, k, **kwargs)))
+        return _scored(await arun(self._searching(query, k, **kwargs)))
 
     def similarity_search_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[Document]:
         """Return the ``k`` documents nearest to the vector, nearest first."""
-        return _documents(done(self._rows.search(embedding, k, self._asked(**kwargs))))
+        return _documents(run(self._rows.search(embedding, k, self._asked(**kwargs))))
 
     async def asimilarity_search_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[Document]:
         """Do what ``similarity_search_by_vector`` does."""
-        return _documents(await adone(self._rows.search(embedding, k, self._asked(**kwargs))))
+        return _documents(await arun(self._rows.search(embedding, k, self._asked(**kwargs))))
 
     def similarity_search_with_score_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> Scored:
         """Return the ``k`` documents nearest to the vector, each with its distance."""
-        return _scored(done(self._rows.search(embedding, k, self._asked(**kwargs))))
+        return _scored(run(self._rows.search(embedding, k, self._asked(**kwargs))))
 
     async def asimilarity_search_with_score_by_vector(
         self, embedding: list[float], k: int = 4, **kwargs: Any
     ) -> Scored:
         """Do what ``similarity_search_with_score_by_vector`` does."""
-        return _scored(await adone(self._rows.search(embedding, k, self._asked(**kwargs))))
+        return _scored(await arun(self._rows.search(embedding, k, self._asked(**kwargs))))
 
     def hybrid_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Return the ``k`` documents that the words and the meaning of the text find, best first.
 
         Takes ``fusion``, ``weights``, ``candidates`` and ``rrf_constant`` as ``dorm_vector.hybrid_search`` has them.
         """
-        return _documents(done(self._searching_both(query, k, **kwargs)))
+        return _documents(run(self._searching_both(query, k, **kwargs)))
 
     async def ahybrid_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Do what ``hybrid_search`` does."""
-        return _documents(await adone(self._searching_both(query, k, **kwargs)))
+        return _documents(await arun(self._searching_both(query, k, **kwargs)))
 
     def hybrid_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> Scored:
         """Return the same documents, each with its fused score; the greater, the better."""
-        return _by_score(done(self._searching_both(query, k, **kwargs)))
+        return _by_score(run(self._searching_both(query, k, **kwargs)))
 
     async def ahybrid_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> Scored:
         """Do what ``hybrid_search_with_score`` does."""
-        return _by_score(await adone(self._searching_both(query, k, **kwargs)))
+        return _by_score(await arun(self._searching_both(query, k, **kwargs)))
 
     def max_marginal_relevance_search(
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
@@ -207,25 +206,25 @@ class DormVectorStore(VectorStore):
 
         ``lambda_mult`` is 1 for nearness alone and 0 for difference alone.
         """
-        return _documents(done(self._diversifying(query, k, fetch_k, lambda_mult, **kwargs)))
+        return _documents(run(self._diversifying(query, k, fetch_k, lambda_mult, **kwargs)))
 
     async def amax_marginal_relevance_search(
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
         """Do what ``max_marginal_relevance_search`` does."""
-        return _documents(await adone(self._diversifying(query, k, fetch_k, lambda_mult, **kwargs)))
+        return _documents(await arun(self._diversifying(query, k, fetch_k, lambda_mult, **kwargs)))
 
     def max_marginal_relevance_search_by_vector(
         self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
         """Return the same for a vector."""
-        return _documents(done(self._rows.diverse(embedding, k, fetch_k, lambda_mult, self._asked(**kwargs))))
+        return _documents(run(self._rows.diverse(embedding, k, fetch_k, lambda_mult, self._asked(**kwargs))))
 
     async def amax_marginal_relevance_search_by_vector(
         self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
         """Do what ``max_marginal_relevance_search_by_vector`` does."""
-        return _documents(await adone(self._rows.diverse(embedding, k, fetch_k, lambda_mult, self._asked(**kwargs))))
+        return _documents(await arun(self._rows.diverse(embedding, k, fetch_k, lambda_mult, self._asked(**kwargs))))
 
     def _select_relevance_score_fn(self) -> Callable[[float | None], float]:
         return lambda distance: relevance(self._rows.metric, distance)

@@ -8,13 +8,12 @@ from typing import Any
 
 from dorm.expressions import Q
 
-from ..djanorm.steps import Steps
 from ..embedders import Embedder
+from ..steps import Steps, arun, run
 from .extras import required
 from .filters import all_of, from_metadata_filters, target
 from .records import Asked, Found, Record, relevance
 from .rows import Rows
-from .work import adone, done
 
 with required("llama-index"):
     from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -96,49 +95,49 @@ class DormVectorStore(BasePydanticVectorStore):
 
     def add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
         """Write nodes, all or none, over those with the same ids, and return the ids."""
-        return done(self._rows.add([self._record(node) for node in nodes]))
+        return run(self._rows.add([self._record(node) for node in nodes]))
 
     async def async_add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
         """Do what ``add`` does."""
-        return await adone(self._rows.add([self._record(node) for node in nodes]))
+        return await arun(self._rows.add([self._record(node) for node in nodes]))
 
     def get_nodes(self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None) -> list[BaseNode]:
         """Return the nodes with these ids, or all, that pass the filters."""
-        return [_node(record) for record in done(self._getting(node_ids, filters))]
+        return [_node(record) for record in run(self._getting(node_ids, filters))]
 
     async def aget_nodes(
         self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None
     ) -> list[BaseNode]:
         """Do what ``get_nodes`` does."""
-        return [_node(record) for record in await adone(self._getting(node_ids, filters))]
+        return [_node(record) for record in await arun(self._getting(node_ids, filters))]
 
     def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
         """Delete the nodes of a document."""
-        done(self._rows.delete(where=self._of_documents([ref_doc_id])))
+        run(self._rows.delete(where=self._of_documents([ref_doc_id])))
 
     async def adelete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
         """Do what ``delete`` does."""
-        await adone(self._rows.delete(where=self._of_documents([ref_doc_id])))
+        await arun(self._rows.delete(where=self._of_documents([ref_doc_id])))
 
     def delete_nodes(
         self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None, **delete_kwargs: Any
     ) -> None:
         """Delete the nodes with these ids, that pass the filters, or both; ``clear`` deletes all."""
-        done(self._deleting(node_ids, filters))
+        run(self._deleting(node_ids, filters))
 
     async def adelete_nodes(
         self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None, **delete_kwargs: Any
     ) -> None:
         """Do what ``delete_nodes`` does."""
-        await adone(self._deleting(node_ids, filters))
+        await arun(self._deleting(node_ids, filters))
 
     def clear(self) -> None:
         """Delete every row of the model, or of the queryset."""
-        done(self._rows.delete())
+        run(self._rows.delete())
 
     async def aclear(self) -> None:
         """Do what ``clear`` does."""
-        await adone(self._rows.delete())
+        await arun(self._rows.delete())
 
     # queries
 
@@ -149,11 +148,11 @@ class DormVectorStore(BasePydanticVectorStore):
         ``mmr`` also ``mmr_threshold``, and of ``hybrid`` what ``hybrid_search`` takes. The similarities of ``hybrid``
         are fused scores, and those of ``text_search`` and ``sparse``, which are one, the database's own.
         """
-        return self._result(done(self._querying(query, **kwargs)))
+        return self._result(run(self._querying(query, **kwargs)))
 
     async def aquery(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         """Do what ``query`` does."""
-        return self._result(await adone(self._querying(query, **kwargs)))
+        return self._result(await arun(self._querying(query, **kwargs)))
 
     # the steps of each, for sync and async
 

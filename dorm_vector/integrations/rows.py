@@ -1,6 +1,6 @@
 """Documents as rows of a model: written, read, deleted and searched, for both frameworks, sync and async alike.
 
-Each operation is a generator of steps, which ``done`` and ``adone`` take.
+Each operation is a generator of steps, which ``run`` and ``arun`` take.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from dorm.expressions import Q
 from dorm.fields import AutoField, CharField, TextField, UUIDField
 
 from ..djanorm.models import indexes_of, text_indexes_of
-from ..djanorm.steps import Steps
-from ..djanorm.stores import Delete, Fetch, Upsert, Write, rows_of
+from ..djanorm.stores import Delete, Upsert, Write, rows_of
 from ..embedders import Embedder, as_embedder
 from ..exceptions import EmbeddingError
 from ..metrics import Metric
 from ..ranking import mmr
 from ..search import chosen_metric
+from ..steps import EmbedDocuments, Fetch, Steps
 from .columns import columns_of
 from .filters import all_of
 from .records import Asked, Found, Record
-from .work import EmbedDocuments, EmbedQuery, SearchBoth, SearchText
+from .work import EmbedQuery, SearchBoth, SearchText
 
 _DISTANCE = "document_distance"
 _PREFIX = "document_"

@@ -1,29 +1,13 @@
-"""The steps of a store that are no query, and how steps are taken, sync and async."""
+"""The steps of a store that are searches by words, and the embedding of a question."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from ..djanorm.steps import Step, Steps, arun, run
 from ..embedders import Embedder
 from ..hybrid import ahybrid_search, atext_search, hybrid_search, text_search
-
-_Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True)
-class EmbedDocuments(Step):
-    """Embed texts."""
-
-    embedder: Embedder
-    texts: list[str]
-
-    def run(self, wrapper: Any) -> Any:
-        return self.embedder.embed_documents(self.texts)
-
-    async def arun(self, wrapper: Any) -> Any:
-        return await self.embedder.aembed_documents(self.texts)
+from ..steps import Step
 
 
 @dataclass(frozen=True)
@@ -66,13 +50,3 @@ class EmbedQuery(Step):
 
     async def arun(self, wrapper: Any) -> Any:
         return await self.embedder.aembed_query(self.text)
-
-
-def done(steps: Steps[_Result]) -> _Result:
-    """Take the steps, and return what they return."""
-    return run(None, steps)
-
-
-async def adone(steps: Steps[_Result]) -> _Result:
-    """Take the steps, waiting for each."""
-    return await arun(None, steps)
