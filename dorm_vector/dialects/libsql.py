@@ -94,6 +94,7 @@ DIALECT = Dialect(
         wide=256,
     ),
     declarations="SELECT sql AS declaration FROM sqlite_master WHERE name = %s",
+    plain_rows=True,
     # Fails where the vector functions are missing.
     version_query="SELECT sqlite_version() AS version, vector_distance_l2(zeroblob(4), zeroblob(4)) AS works",
     install_hint='Install libsql 0.1.11 or newer: pip install "dorm-vector[libsql-native]"; or use a current server.',

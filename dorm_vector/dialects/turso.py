@@ -69,5 +69,6 @@ DIALECT = Dialect(
     text_search=TEXT_SEARCH,
     indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, **NO_VEC0_INDEXES},
     declarations="SELECT sql AS declaration FROM sqlite_master WHERE type = 'table' AND name = %s",
+    plain_rows=True,
     install_hint='Install pyturso 0.7 or newer: pip install "dorm-vector[turso]".',
 )

@@ -38,6 +38,7 @@ class Reading:
         if self._query.is_slice() and self._query.is_by_distance():
             # An index may answer it: it has options of its own, and may have to be repeated.
             return Execute
-        if dialect.plain_rows:
+        # Those of Turso with SYNC_URL are djanorm's own.
+        if dialect.plain_rows and not getattr(self.connection, "sync_url", None):
             return PlainRows
         return BinaryRows if dialect.binary_rows else Execute

@@ -118,22 +118,23 @@ class BinaryRows(Step):
 
 @dataclass(frozen=True)
 class PlainRows(Step):
-    """Run a query of SQLite and return its rows as tuples, which takes two thirds of the time of djanorm's rows."""
+    """Run a query and return its rows as tuples, which takes the drivers less time than rows with names."""
 
     sql: str
     params: Iterable[Any]
 
     def run(self, wrapper: Any) -> Any:
         with _logged(wrapper, self.sql):
-            cursor = wrapper.get_connection().execute(wrapper._adapt(self.sql), list(self.params))
+            cursor = wrapper.get_connection().execute(wrapper._adapt(self.sql), tuple(self.params))
             cursor.row_factory = None
             return cursor.fetchall()
 
     async def arun(self, wrapper: Any) -> Any:
         async with wrapper._operation_conn() as connection:
             with _logged(wrapper, self.sql):
-                cursor = await connection.execute(wrapper._adapt(self.sql), list(self.params))
-                cursor.row_factory = None
+                cursor = await connection.execute(wrapper._adapt(self.sql), tuple(self.params))
+                # pyturso's has another one inside, which makes the rows.
+                getattr(cursor, "_bcursor", cursor).row_factory = None
                 return list(await cursor.fetchall())
 
 

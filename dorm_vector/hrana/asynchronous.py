@@ -80,16 +80,24 @@ class AsyncCursor:
         self._cursor = cursor
         self.description, self.rowcount, self.lastrowid = cursor.description, cursor.rowcount, cursor.lastrowid
 
-    async def fetchone(self) -> Row | None:
+    @property
+    def row_factory(self) -> type[Row] | None:
+        return self._cursor.row_factory
+
+    @row_factory.setter
+    def row_factory(self, factory: type[Row] | None) -> None:
+        self._cursor.row_factory = factory
+
+    async def fetchone(self) -> Any:
         return self._cursor.fetchone()
 
-    async def fetchmany(self, size: int | None = None) -> list[Row]:
+    async def fetchmany(self, size: int | None = None) -> list[Any]:
         return self._cursor.fetchmany(size or self.arraysize)
 
-    async def fetchall(self) -> list[Row]:
+    async def fetchall(self) -> list[Any]:
         return self._cursor.fetchall()
 
-    async def __aiter__(self) -> AsyncIterator[Row]:
+    async def __aiter__(self) -> AsyncIterator[Any]:
         for row in self._cursor:
             yield row
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, repeat
 from typing import Any
 
 
@@ -70,24 +71,27 @@ class Cursor:
     """A finished statement, with all of its rows."""
 
     arraysize = 1
+    row_factory: type[Row] | None = Row
+    """None for rows that are tuples; as in sqlite3, of those not fetched yet."""
 
     def __init__(self, result: Result) -> None:
-        columns = Columns(result.columns)
-        self._rows = iter([Row(columns, values) for values in result.rows])
+        self._columns, self._values = Columns(result.columns), iter(result.rows)
         self.description = [(name, *[None] * 6) for name in result.columns] or None
         self.rowcount, self.lastrowid = result.changed, result.last_id
 
-    def fetchone(self) -> Row | None:
-        return next(self._rows, None)
+    def fetchone(self) -> Any:
+        return next(iter(self), None)
 
-    def fetchmany(self, size: int | None = None) -> list[Row]:
-        return [row for _, row in zip(range(size or self.arraysize), self._rows, strict=False)]
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        return list(islice(self, size or self.arraysize))
 
-    def fetchall(self) -> list[Row]:
-        return list(self._rows)
+    def fetchall(self) -> list[Any]:
+        return list(self)
 
-    def __iter__(self) -> Iterator[Row]:
-        return self._rows
+    def __iter__(self) -> Iterator[Any]:
+        if self.row_factory is None:
+            return self._values
+        return map(self.row_factory, repeat(self._columns), self._values)
 
     def close(self) -> None:
-        self._rows = iter([])
+        self._values = iter([])

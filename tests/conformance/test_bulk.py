@@ -359,3 +359,30 @@ def test_a_matrix_crosses_relations_and_knows_other_columns(db: Database) -> Non
     assert to_matrix(Chunk.objects.all(), "embedding")[0] == [chunk.pk]
     with pytest.raises(TypeError, match="Document has none at 'title'"):
         to_matrix(Document.objects.all(), "title")
+
+
+class Missing(dorm.Model):
+    """Has no table."""
+
+    embedding = VectorField(dimensions=3)
+
+    class Meta:
+        app_label = "tests"
+
+
+async def test_a_matrix_leaves_the_connection_as_it_was(db: Database) -> None:
+    """Some drivers are asked for rows without names, also in a transaction and before an error."""
+    bulk_load(Document, as_columns())
+    ranked = Document.objects.order_by("pk")
+    with atomic():
+        assert to_matrix(ranked, "embedding")[1].tolist() == VECTORS
+        assert [document.title for document in ranked[:2]] == ["t0", "t1"]
+    async with aatomic():
+        assert (await ato_matrix(ranked, "embedding"))[1].tolist() == VECTORS
+        assert [document.title async for document in ranked[:2]] == ["t0", "t1"]
+    with pytest.raises(dorm.exceptions.DatabaseError):
+        to_matrix(Missing.objects.all(), "embedding")
+    with pytest.raises(dorm.exceptions.DatabaseError):
+        await ato_matrix(Missing.objects.all(), "embedding")
+    assert [document.title for document in ranked[:2]] == ["t0", "t1"]
+    assert [document.title async for document in ranked[:2]] == ["t0", "t1"]

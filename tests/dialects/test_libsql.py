@@ -228,6 +228,15 @@ def test_a_cursor_does_not_start_again(raw: Any, wrapper: Any) -> None:
     assert [row["a"] for row in wrapper.execute_streaming("SELECT a FROM t", [], 2)] == ["x", "y"]
 
 
+def test_rows_may_be_tuples(wrapper: Any) -> None:
+    """As sqlite3 makes them where a cursor has no row factory."""
+    cursor = wrapper.get_connection().execute("SELECT a FROM t")
+    assert cursor.fetchone()["a"] == "x"
+    cursor.row_factory = None
+    assert cursor.fetchall() == [("y",)]
+    assert wrapper.execute("SELECT a FROM t")[0]["a"] == "x"
+
+
 def test_a_reader_that_stops_early_lets_others_write(raw: Any, wrapper: Any) -> None:
     cursor = raw.execute("SELECT a FROM t")
     assert cursor.fetchone() == ("x",)
