@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,8 +75,10 @@ def _refusal(ready: Callable[[], object]) -> Exception | None:
 def _stop(process: Process) -> None:
     process.terminate()
     try:
-        process.wait(timeout=20)
-    except subprocess.TimeoutExpired:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=20)
+    finally:
+        # Also where Ctrl-C ended the waiting; and nothing where it has ended.
         process.kill()
         process.wait()
 
