@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
+import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
+SECONDS = 120
+# A thread of numpy's would not be in a copy.
+ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin", "OPENBLAS_NUM_THREADS": "1"}
 HEADER = """import dorm
 from dorm import Index, Q
 from dorm_vector import HnswIndex, IvfflatIndex, Vec0Index, VectorField
@@ -24,6 +32,7 @@ class Project:
     directory: Path
     database: dict[str, Any]
     installed_apps: list[str] = field(default_factory=lambda: ["dorm_vector", "shop"])
+    is_new: bool = False  # every command, from its first import on
 
     def __post_init__(self) -> None:
         (self.directory / "shop").mkdir()
@@ -41,12 +50,12 @@ class Project:
         return result.stdout
 
     def try_dorm(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self._run(["-c", "from dorm.cli import main; main()", *arguments])
+        return self._run("from dorm.cli import main; main()", *arguments)
 
     def python(self, source: str) -> str:
         """Run Python in the project, configured, with its models imported; return what it prints."""
         prelude = "import dorm, settings\ndorm.configure(DATABASES=settings.DATABASES)\nfrom shop.models import *\n"
-        result = self._run(["-c", prelude + source])
+        result = self._run(prelude + source)
         assert result.returncode == 0, result.stderr
         return result.stdout.strip()
 
@@ -57,13 +66,45 @@ class Project:
         (path,) = (self.directory / "shop" / "migrations").glob(f"{number:04d}_*.py")
         return re.sub(r"\s+", " ", path.read_text())
 
-    def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-        environment = {
-            "PYTHONPATH": f"{self.directory}:{ROOT}",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PATH": "/usr/bin:/bin",
-        }
-        command = [sys.executable, *arguments]
-        return subprocess.run(
-            command, cwd=self.directory, env=environment, capture_output=True, text=True, check=False, timeout=120
-        )
+    def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return (in_a_new_python if self.is_new else in_a_copy)(program, arguments, self.directory)
+
+
+def in_a_new_python(program: str, arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=folder,
+        env={**ENVIRONMENT, "PYTHONPATH": f"{folder}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+
+
+def in_a_copy(program: str, arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program in a copy of a Python that has its imports behind it: tests/copied.py."""
+    original = _original()
+    assert original.stdin
+    assert original.stdout
+    with TemporaryDirectory(prefix="dorm-vector-") as scratch:
+        output = [f"{scratch}/{name}" for name in ("stdout", "stderr")]
+        request = {"program": program, "arguments": arguments, "folder": str(folder), "output": output}
+        print(json.dumps({**request, "seconds": SECONDS}), file=original.stdin, flush=True)
+        code = int(original.stdout.readline())
+        printed = [Path(path).read_text() for path in output]
+    return subprocess.CompletedProcess([program, *arguments], code, *printed)
+
+
+@cache
+def _original() -> subprocess.Popen[str]:
+    started = subprocess.Popen(
+        [sys.executable, "-m", "tests.copied"],
+        cwd=ROOT,
+        env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    atexit.register(started.communicate)  # it ends with its input
+    return started

@@ -242,6 +242,7 @@ def test_the_extension_is_ours_when_only_a_model_imports_it(project: Project) ->
     (project.directory / "settings.py").write_text(
         f"DATABASES = {{'default': {project.database!r}}}\nINSTALLED_APPS = ['shop']\n"
     )
+    project.is_new = True
     project.models(product(2))
     project.dorm("makemigrations", "--enable-pgvector", "shop")
     assert "from dorm_vector import VectorExtension" in project.source(1)
@@ -257,6 +258,7 @@ def test_a_dry_run_changes_nothing(project: Project, catalogue: Catalogue) -> No
 
 
 def test_a_new_process_that_never_migrated_can_search(project: Project) -> None:
+    project.is_new = True
     project.models(product(2))
     project.dorm("makemigrations", "--enable-pgvector", "shop")
     project.dorm("makemigrations", "shop")

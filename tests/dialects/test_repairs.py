@@ -120,7 +120,7 @@ def test_prepare_connections(tmp_path: Path) -> None:
 
 def test_the_setting_of_a_settings_file(tmp_path: Path) -> None:
     """The command reads it by itself; a program is given it."""
-    project = Project(tmp_path, {"ENGINE": "sqlite", "NAME": str(tmp_path / "db.sqlite3")})
+    project = Project(tmp_path, {"ENGINE": "sqlite", "NAME": str(tmp_path / "db.sqlite3")}, is_new=True)
     project.models("class Item(dorm.Model):\n    embedding = VectorField(dimensions=3)\n")
     with (tmp_path / "settings.py").open("a") as settings:
         settings.write("DORM_VECTOR_REPAIRS = False\n")
