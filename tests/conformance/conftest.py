@@ -1,12 +1,18 @@
-"""Every SELECT of the suite that was written before for its shape is written anew, too, and has to be the same."""
+"""Every SELECT of the suite that was written before for its shape is written anew, too, and has to be the same.
+
+Real packages are loaded once for all that only read them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from dorm_vector.djanorm import sql
+from tests.databases import Database
+from tests.real_data import real_table
 
 
 @pytest.fixture(autouse=True)
@@ -21,3 +27,18 @@ def _written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
         return found
 
     monkeypatch.setattr(sql, "written", compared)
+
+
+@pytest.fixture(scope="session")
+def _loaded(database: Database) -> Iterator[Database]:
+    database.use()
+    with real_table(database):
+        yield database
+        database.use()
+
+
+@pytest.fixture
+def real(_loaded: Database) -> Database:
+    """A database with the 2,000 packages, which nobody changes."""
+    _loaded.use()
+    return _loaded

@@ -14,7 +14,7 @@ from dorm.transaction import aatomic, atomic
 
 from dorm_vector import UnsupportedByDatabase, search_options
 from tests.databases import Database
-from tests.real_data import Real, asked, real_table
+from tests.real_data import Real, asked
 
 VECTOR = asked().embeddings[0]
 WHO = {"postgresql": "SELECT pg_backend_pid() AS who", "mariadb": "SELECT CONNECTION_ID() AS who"}
@@ -26,22 +26,14 @@ RANGES = {
 FAILURES = (dorm.exceptions.OperationalError, dorm.exceptions.ProgrammingError, dorm.exceptions.DatabaseError)
 
 
-@pytest.fixture(scope="module")
-def loaded(database: Database) -> Iterator[Database]:
-    database.use()
-    with real_table(database):
-        yield database
-        database.use()
-
-
 @pytest.fixture
-def one(loaded: Database) -> Iterator[Database]:
+def one(real: Database) -> Iterator[Database]:
     """The database behind a pool of one connection, so that the next statement is on the same one."""
     reset_connections()
-    alone = loaded.settings | {"MIN_POOL_SIZE": 1, "MAX_POOL_SIZE": 1}
+    alone = real.settings | {"MIN_POOL_SIZE": 1, "MAX_POOL_SIZE": 1}
     dorm.configure(DATABASES={"default": alone}, INSTALLED_APPS=[])
-    yield loaded
-    loaded.use()
+    yield real
+    real.use()
 
 
 def nearest(**filters: Any) -> Any:

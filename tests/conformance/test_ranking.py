@@ -14,7 +14,7 @@ from dorm_vector import Metric, afind_duplicates, aoutliers, arerank, find_dupli
 from tests import oracle
 from tests.databases import Database
 from tests.models import Document
-from tests.real_data import Real, packages, real_table, shares
+from tests.real_data import Real, packages, shares
 
 STORED = oracle.vectors(60, 3)
 
@@ -169,25 +169,23 @@ def outliers_of(neighbors: Any) -> Any:
     return outliers(Document.objects.all(), "embedding", neighbors=neighbors)
 
 
-async def test_twins_and_strangers_among_real_packages(database: Database) -> None:
+async def test_twins_and_strangers_among_real_packages(real: Database) -> None:
     """Of the hundred packages that a filter leaves, as numpy finds them; an index may miss a pair, and invents none."""
-    database.use()
-    with real_table(database):
-        few = Real.objects.filter(share__lt=0.05)
-        inside = [n for n, share in enumerate(shares()) if share < 0.05]
-        vectors = packages().embeddings[inside].astype(np.float64)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        apart = 1 - vectors @ vectors.T
-        names = [packages().rows[n][0] for n in inside]
-        pairs = itertools.combinations(range(len(names)), 2)
-        twins = {frozenset((names[a], names[b])) for a, b in pairs if apart[a, b] < 0.4}
-        found = {
-            frozenset((pair.first.name, pair.second.name))
-            for pair in await afind_duplicates(few, "embedding", 0.4, distance="cosine")
-        }
-        np.fill_diagonal(apart, np.inf)
-        lonely = names[int(np.sort(apart, axis=1)[:, :5].mean(axis=1).argmax())]
-        strangers = [each.row.name for each in outliers(few, "embedding", 5, distance="cosine")]
-        assert found <= twins
-        assert len(found) >= (0.8 if database.dialect.is_approximate else 1) * len(twins) > 0
-        assert lonely in strangers if database.dialect.is_approximate else lonely == strangers[0]
+    few = Real.objects.filter(share__lt=0.05)
+    inside = [n for n, share in enumerate(shares()) if share < 0.05]
+    vectors = packages().embeddings[inside].astype(np.float64)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    apart = 1 - vectors @ vectors.T
+    names = [packages().rows[n][0] for n in inside]
+    pairs = itertools.combinations(range(len(names)), 2)
+    twins = {frozenset((names[a], names[b])) for a, b in pairs if apart[a, b] < 0.4}
+    found = {
+        frozenset((pair.first.name, pair.second.name))
+        for pair in await afind_duplicates(few, "embedding", 0.4, distance="cosine")
+    }
+    np.fill_diagonal(apart, np.inf)
+    lonely = names[int(np.sort(apart, axis=1)[:, :5].mean(axis=1).argmax())]
+    strangers = [each.row.name for each in outliers(few, "embedding", 5, distance="cosine")]
+    assert found <= twins
+    assert len(found) >= (0.8 if real.dialect.is_approximate else 1) * len(twins) > 0
+    assert lonely in strangers if real.dialect.is_approximate else lonely == strangers[0]

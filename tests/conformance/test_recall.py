@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import dorm
@@ -18,20 +17,7 @@ from dorm_vector import (
 )
 from tests.databases import Database
 from tests.models import Document
-from tests.real_data import Real, asked, nearest_names, real_table
-
-
-@pytest.fixture(scope="module")
-def loaded(database: Database) -> Iterator[Database]:
-    database.use()
-    with real_table(database):
-        yield database
-
-
-@pytest.fixture
-def real(loaded: Database) -> Database:
-    loaded.use()
-    return loaded
+from tests.real_data import Real, asked, nearest_names
 
 
 def questions(real: Database, most: int = 10) -> list[Any]:

@@ -15,22 +15,9 @@ from dorm_vector.djanorm import searching
 from tests.databases import Database
 from tests.models import Author, Document
 from tests.oracle import distance
-from tests.real_data import SHARES, Real, asked, nearest_names, real_table
+from tests.real_data import SHARES, Real, asked, nearest_names
 
 VECTOR = asked().embeddings[0]
-
-
-@pytest.fixture(scope="module")
-def loaded(database: Database) -> Iterator[Database]:
-    database.use()
-    with real_table(database):
-        yield database
-
-
-@pytest.fixture
-def real(loaded: Database) -> Database:
-    loaded.use()
-    return loaded
 
 
 def names(queryset: Any) -> list[str]:

@@ -636,7 +636,8 @@ def test_each_database_has_its_own_small_index(shop: Database) -> None:
 def test_signs_find_nearly_all_of_real_sentences(shop: Database) -> None:
     rows: Any = Sentence.objects
     bulk_load(Sentence, {"id": list(range(1, 2001)), "embedding": packages().embeddings}, defer_indexes=True)
-    queries = list(asked().embeddings)
+    # Two tell as much as all of them where every search is exact.
+    queries = list(asked().embeddings[: None if has_vec0(shop) else 2])
     measured = measure_recall(rows, "embedding", k=10, queries=queries)
     assert measured.recall >= 0.99
     if not has_vec0(shop):
