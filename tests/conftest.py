@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 from dorm.db.connection import reset_connections
@@ -18,8 +20,12 @@ IMPLEMENTED = ("sqlite", "postgresql", "turso", "libsql", "mariadb", "mysql")
 settings.register_profile("seeded", derandomize=True)
 settings.load_profile("seeded")
 
+# What takes minutes is not left for the end, when there would be nothing to run beside it.
+LONGEST_FIRST = ["test_the_suite_passes", "mysql", "mariadb", "libsql", "postgresql", "turso", "sqlite", "several"]
+
 REMOTE_SUITE = pytest.StashKey[RemoteSuite]()
 _running: dict[str, backends.Running] = {}
+_elsewhere: dict[str, None] = {}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,6 +34,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--no-skips", action="store_true", help="fail where a test was skipped")
     parser.addoption("--update-golden", action="store_true", help="write the golden SQL and the support table anew")
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads its options in this same hook
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run the whole suite in a process for each processor, and a part of it in this one, unless `-n` says otherwise."""
+    options = config.option
+    if is_one_of_many(config) or not config.pluginmanager.hasplugin("xdist"):
+        return
+    is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not (
+        options.keyword or options.lf or options.markexpr == "embed" or options.update_golden or options.usepdb
+    )
+    if options.numprocesses is None and is_whole:
+        options.numprocesses = min(os.cpu_count() or 1, len(LONGEST_FIRST))
+    if options.numprocesses and options.dist == "no":
+        options.dist, options.loadscopereorder = "loadgroup", False
 
 
 def chosen_backends(config: pytest.Config) -> tuple[str, ...]:
@@ -46,21 +67,53 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return [f"{name}: {backends.get(name).how()}" for name in chosen_backends(config)]
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in this same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is about databases that were not chosen, which is no skip: nothing is missing."""
     elsewhere = [item for item in items if "NOTSET" in item.name]
     config.hook.pytest_deselected(items=elsewhere)
     items[:] = [item for item in items if item not in elsewhere]
+    if is_one_of_many(config):
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(group_of(item)))
+        items.sort(key=place_of)
+
+
+def is_one_of_many(config: pytest.Config) -> bool:
+    """Tell whether this process runs a part of what another one was asked for."""
+    return hasattr(config, "workerinput")
+
+
+def group_of(item: pytest.Item) -> str:
+    """Name what one process runs from start to end: the cases of a database, else a file."""
+    if item.name == "test_the_suite_passes":
+        return item.name
+    if "several" in getattr(item, "fixturenames", ()):
+        return "several"
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return str(parameters.get("backend_name", item.nodeid.partition("::")[0]))
+
+
+def place_of(item: pytest.Item) -> int:
+    group = group_of(item)
+    return LONGEST_FIRST.index(group) if group in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Begin the longest test first, so that it runs beside the others."""
+    """Begin the longest test first, so that it runs beside the others; of several processes, one waits for it."""
     is_asked = any(item.name == "test_the_suite_passes" for item in session.items)
-    if is_asked and not session.config.getoption("--collect-only"):
-        session.config.stash[REMOTE_SUITE] = RemoteSuite(chosen_backends(session.config))
+    if is_asked and not session.config.getoption("--collect-only") and not is_one_of_many(session.config):
+        remote_suite(session.config)
+
+
+def remote_suite(config: pytest.Config) -> RemoteSuite:
+    if REMOTE_SUITE not in config.stash:
+        config.stash[REMOTE_SUITE] = RemoteSuite(chosen_backends(config))
+    return config.stash[REMOTE_SUITE]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    getattr(session.config, "workeroutput", {})["ran_on"] = ran_on()
     if REMOTE_SUITE in session.config.stash:
         session.config.stash[REMOTE_SUITE].stop()
     reset_connections()
@@ -68,9 +121,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         running.stop()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object | None) -> None:
+    """Hear from a process that ends which servers it had."""
+    _elsewhere.update(dict.fromkeys(getattr(node, "workeroutput", {}).get("ran_on", ())))
+
+
+def ran_on() -> list[str]:
+    return [f"{running.title} {running.version} ({running.how})" for running in _running.values()]
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for running in _running.values():
-        terminalreporter.write_line(f"{running.title} {running.version} ({running.how})")
+    for line in dict.fromkeys([*ran_on(), *_elsewhere]):
+        terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(wrapper=True)

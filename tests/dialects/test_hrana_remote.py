@@ -17,14 +17,14 @@ from dorm.exceptions import ProgrammingError
 from dorm_vector import VectorField
 from dorm_vector.hrana.address import address_of
 from dorm_vector.hrana.errors import ConnectionLost
-from tests.conftest import REMOTE_SUITE
+from tests.conftest import remote_suite
 from tests.databases import create_tables
 from tests.hrana_process import TOKEN, Server
 from tests.project import ROOT
 
 
 def test_the_suite_passes(pytestconfig: pytest.Config) -> None:
-    code, printed = pytestconfig.stash[REMOTE_SUITE].finished()
+    code, printed = remote_suite(pytestconfig).finished()
     assert code == 0, printed[-5000:]
     assert "URL in DORM_VECTOR_LIBSQL_URL" in printed
     assert TOKEN not in printed
