@@ -99,11 +99,15 @@ def place_of(item: pytest.Item) -> int:
     return LONGEST_FIRST.index(group) if group in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
+@pytest.hookimpl(trylast=True)  # xdist has sent the names to the process that shares the work out
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Begin the longest test first, so that it runs beside the others; of several processes, one waits for it."""
     is_asked = any(item.name == "test_the_suite_passes" for item in session.items)
     if is_asked and not session.config.getoption("--collect-only") and not is_one_of_many(session.config):
         remote_suite(session.config)
+    for item in session.items:
+        # Without the group that xdist wrote there, a name is one that pytest takes.
+        item._nodeid = item.nodeid.removesuffix(f"@{group_of(item)}")
 
 
 def remote_suite(config: pytest.Config) -> RemoteSuite:
