@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Protocol, runtime_checkable
@@ -102,6 +102,15 @@ def as_embedder(source: Any, *, name: str | None = None, dimensions: int | None 
         f"{source!r} is no embedder. Give a function of a list of texts, a LangChain or LlamaIndex embedding object,"
         " a SentenceTransformer, or the dotted path of one."
     )
+
+
+def one_for_each(embedder: Embedder, texts: Sequence[str], vectors: Any) -> list[Any]:
+    """Return what an embedder made of the texts; raises EmbeddingError unless it is one vector for each."""
+    found = list(vectors) if isinstance(vectors, Iterable) else []
+    if len(found) != len(texts):
+        got = len(found) if isinstance(vectors, Iterable) else repr(vectors)
+        raise EmbeddingError(f"{embedder.name} gave {got} vectors for {len(texts)} texts. It has to give one for each.")
+    return found
 
 
 def _llama_index(source: Any, name: str, dimensions: int | None) -> Embedder:

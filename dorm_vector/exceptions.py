@@ -68,4 +68,4 @@ class IndexMissed(UserWarning):
 
 
 class StaleEmbedding(UserWarning):
-    """A queryset's ``update()`` that may have left rows with the vector of a text that they have no more."""
+    """An ``update()``, or a text that the database computes, that may leave rows the vector of a text they lost."""

@@ -6,9 +6,9 @@ from typing import Any
 
 from dorm.manager import Manager
 
-from .djanorm.querysets import VectorCombinedQuerySet, VectorQuerySet, VectorValuesListQuerySet, upgraded
+from .djanorm.querysets import VectorQuerySet, VectorValuesListQuerySet, upgraded
 
-__all__ = ["VectorCombinedQuerySet", "VectorManager", "VectorQuerySet", "VectorValuesListQuerySet", "as_vector"]
+__all__ = ["VectorManager", "VectorQuerySet", "VectorValuesListQuerySet", "as_vector"]
 
 VectorManager: Any = Manager.from_queryset(VectorQuerySet, "VectorManager")
 VectorManager.__doc__ = "Manage a model with vectors: every method of VectorQuerySet. A VectorField adds one by itself."

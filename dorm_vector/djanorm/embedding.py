@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from dorm.expressions import F
 from dorm.queryset import QuerySet
 
-from ..exceptions import EmbeddingError
+from ..embedders import one_for_each
+from ..exceptions import StaleEmbedding
 from ..steps import EmbedDocuments, Fetch, Steps, arun, run
+from .index_missed import frames_inside
 from .models import vector_fields
 
 _LEFT_OUT = object()
@@ -88,9 +92,16 @@ def _whole(field: Any, instances: list[Any], using: str | None) -> Steps[list[An
         rows = yield Fetch(QuerySet(model, using or "default").filter(pk__in=partial).defer(*others))
         stored = {row.pk: row for row in rows}
     return [
-        None if _is_partial(columns, instance) and not columns & instance.__dict__.keys() else _joined(stored, instance)
-        for instance in instances
+        _joined(stored, instance) if _may_have_changed(field, columns, instance) else None for instance in instances
     ]
+
+
+def _may_have_changed(field: Any, columns: set[str], instance: Any) -> bool:
+    held = columns & instance.__dict__.keys()
+    if any(is_computed(instance.__dict__[name]) for name in held):
+        warn_of_stale(field)
+        return False
+    return bool(held) or not _is_partial(columns, instance)
 
 
 def _columns_read(field: Any, model: Any) -> set[str]:
@@ -122,11 +133,7 @@ def embedded(field: Any, batch: list[tuple[Any, str]]) -> Steps[None]:
 def vectors_of(field: Any, texts: list[str]) -> Steps[list[Any]]:
     """Return the vectors of the texts, each as the field binds it."""
     vectors = yield EmbedDocuments(field.embedder, texts)
-    if len(vectors) != len(texts):
-        raise EmbeddingError(
-            f"{field.embedder.name} gave {len(vectors)} vectors for {len(texts)} texts. It has to give one for each."
-        )
-    return [field.to_vector(vector) for vector in vectors]
+    return [field.to_vector(vector) for vector in one_for_each(field.embedder, texts, vectors)]
 
 
 def _wanted(field: Any, instance: Any, source: Any) -> str | None:
@@ -153,3 +160,17 @@ def cleared(field: Any, instance: Any) -> None:
 def names_read(fields: list[Any], names: Collection[str]) -> list[str]:
     """Return the names of the columns that go with what is written."""
     return [name for field in fields if field.reads(names) for name in (field.name, hash_name(field))]
+
+
+def is_computed(value: Any) -> bool:
+    """Tell whether the database makes the value, so that nobody knows its text before."""
+    return isinstance(value, F) or hasattr(value, "as_sql") or hasattr(value, "_query")
+
+
+def warn_of_stale(field: Any) -> None:
+    """Warn before anything is sent: where warnings are errors, this is one that changed nothing."""
+    message = (
+        f"{field.label}: this may give a row another text, and leave it the vector of the old one."
+        f" Embed it afterwards: reembed({field.model.__name__}.objects.all(), {field.name!r})."
+    )
+    warnings.warn(message, StaleEmbedding, stacklevel=frames_inside())

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-from dorm.expressions import F
-
-from ..exceptions import StaleEmbedding
 from ..steps import Steps, arun, run
-from .embedding import embedding_fields, filled, hash_name, names_read, vectors_of
-from .index_missed import frames_inside
+from .embedding import embedding_fields, filled, hash_name, is_computed, names_read, vectors_of, warn_of_stale
+from .query_texts import embed_texts
 
 
 class EmbeddingQueries:
@@ -62,62 +58,49 @@ class EmbeddingQueries:
     async def aupdate(self, **values: Any) -> int:
         """Do what ``update()`` does."""
         found = await arun(self._with_embeddings(values))
+        await embed_texts(self)
         return int(await super().aupdate(**found))  # type: ignore[misc]  # as above
 
     def _with_embeddings(self, values: dict[str, Any]) -> Steps[dict[str, Any]]:
-        found, told = dict(values), {name for name, value in values.items() if not _is_computed(value)}
+        found, told = dict(values), {name for name, value in values.items() if not is_computed(value)}
         for field in embedding_fields(self.model):
             if field.name in values or not field.reads(values):
                 continue
             if not field.is_told_by(told):
-                self._warn(field)
+                warn_of_stale(field)
                 continue
             text = field.text(SimpleNamespace(**values))
             (vector,) = (yield from vectors_of(field, [text])) if text is not None else (None,)
             found |= {field.name: vector, hash_name(field): field.hash(text) if text is not None else None}
         return found
 
-    def _warn(self, field: Any) -> None:
-        # Before anything is sent: where warnings are errors, this is one that changed nothing.
-        message = (
-            f"{field.label}: this update() may give rows another text and leave them the vector of the old one."
-            f" Embed them afterwards: reembed({self.model.__name__}.objects.all(), {field.name!r})."
-        )
-        warnings.warn(message, StaleEmbedding, stacklevel=frames_inside())
-
     # searches
 
     async def _aiterator(self) -> Any:
-        await self._embed_texts()
+        await embed_texts(self)
         async for row in super()._aiterator():  # type: ignore[misc]  # as above
             yield row
 
     async def _aiterator_streaming(self, chunk_size: int) -> Any:
-        await self._embed_texts()
+        await embed_texts(self)
         async for row in super()._aiterator_streaming(chunk_size):  # type: ignore[misc]  # as above
             yield row
 
     async def acount(self) -> int:
-        await self._embed_texts()
+        await embed_texts(self)
         return int(await super().acount())  # type: ignore[misc]  # as above
 
     async def aexists(self) -> bool:
-        await self._embed_texts()
+        await embed_texts(self)
         return bool(await super().aexists())  # type: ignore[misc]  # as above
 
     async def aaggregate(self, **aggregates: Any) -> Any:
-        await self._embed_texts()
+        await embed_texts(self)
         return await super().aaggregate(**aggregates)  # type: ignore[misc]  # as above
 
     async def aexplain(self, **options: Any) -> str:
-        await self._embed_texts()
+        await embed_texts(self)
         return str(await super().aexplain(**options))  # type: ignore[misc]  # as above
-
-    async def _embed_texts(self) -> None:
-        for expression in self._query.annotations.values():
-            text = getattr(expression, "text", None)
-            if text is not None:
-                await text.aembed()
 
 
 def _by_what_they_have(rows: list[Any], names: list[str], made: list[str]) -> Iterator[tuple[list[Any], list[str]]]:
@@ -125,7 +108,3 @@ def _by_what_they_have(rows: list[Any], names: list[str], made: list[str]) -> It
     with_made = [row for row in rows if all(name in row.__dict__ for name in made)]
     yield with_made, list(dict.fromkeys([*names, *made]))
     yield [row for row in rows if not all(name in row.__dict__ for name in made)], names
-
-
-def _is_computed(value: Any) -> bool:
-    return isinstance(value, F) or hasattr(value, "as_sql") or hasattr(value, "_query")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from dorm.exceptions import FieldDoesNotExist
+from dorm.expressions import Q
 from dorm.manager import Manager
 from dorm.queryset import QuerySet
 
 from .deferred import keep_deferred_columns
+from .query_texts import texts_in
 from .repairs import repair
 
 
@@ -36,6 +38,14 @@ def _has_own_objects(cls: Any) -> bool:
         return True
     inherited = (getattr(getattr(base, "_meta", None), "managers", ()) for base in cls.__mro__[1:])
     return any(manager.name == "objects" for managers in inherited for manager in managers)
+
+
+def rows_of(source: Any) -> Any:
+    """Return the queryset of a model, a manager or a queryset; TypeError for what is none of these."""
+    found = getattr(source, "_default_manager", source) if isinstance(source, type) else source
+    if not hasattr(found, "all") or not hasattr(found, "filter"):
+        raise TypeError(f"{source!r} has no rows. Give a model, or a queryset of it: Report.objects.filter(year=2024).")
+    return found.all()
 
 
 def vector_fields(model: Any) -> list[Any]:
@@ -135,7 +145,8 @@ def upgrade_on_distance(original: Any, queryset: Any, **expressions: Any) -> Any
     Symptom: ``Comment.objects.annotate(distance=L2Distance("document__embedding", …)).order_by("distance")`` fails.
     Cause: a plain QuerySet neither filters nor orders by an annotation once a relation is joined. djanorm 4.3 to 4.5.
     """
-    if type(queryset) is QuerySet and any(_mentions_a_vector(expression) for expression in expressions.values()):
+    found = expressions.values()
+    if type(queryset) is QuerySet and (any(map(_mentions_a_vector, found)) or any(texts_in(list(found)))):
         from .querysets import upgraded
 
         queryset = upgraded(queryset)
@@ -149,6 +160,22 @@ def _upgrade_on_order(original: Any, queryset: Any, *fields: Any) -> Any:
     from .querysets import upgraded
 
     return upgraded(queryset).order_by(*fields)
+
+
+@repair("dorm.queryset:QuerySet", "filter")
+@repair("dorm.queryset:QuerySet", "exclude", name="upgrade_on_text")
+def upgrade_on_text(original: Any, queryset: Any, *conditions: Any, **lookups: Any) -> Any:
+    """Let a model without a vector of its own be filtered by a search of a text, without blocking the event loop.
+
+    Symptom: ``await Author.objects.filter(pk__in=reports.nearest("embedding", "a text")[:9].values("author"))`` embeds
+    the text inside the loop. Cause: a plain QuerySet compiles what it holds, and awaits nothing before. djanorm 4.3 to
+    4.5.
+    """
+    if type(queryset) is QuerySet and any(texts_in(Q(*conditions, **lookups))):
+        from .querysets import upgraded
+
+        queryset = upgraded(queryset)
+    return original(queryset, *conditions, **lookups)
 
 
 def _mentions_a_vector(expression: Any) -> bool:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Self
 
-from dorm.expressions import F
-from dorm.queryset import CombinedQuerySet, QuerySet, ValuesListQuerySet
+from dorm.exceptions import FieldDoesNotExist
+from dorm.expressions import CombinedExpression, F
+from dorm.queryset import QuerySet, ValuesListQuerySet
 
 from ..dialects import dialect_for
 from ..search import SearchMethods
 from .aggregating import over_vectors
+from .combining import CombinedQuery, combined
 from .derived import DerivedQuery
 from .explaining import Explained
 from .models import reads_vectors
 from .reading import decoded, decoders
 from .searching import searching
 from .slices import Slices, require_whole
-from .sql import VectorSQLQuery, by_output
+from .sql import VectorSQLQuery
 
 
 class VectorRows(Explained):
@@ -144,6 +146,25 @@ class VectorRows(Explained):
         aggregates = over_vectors(self, aggregates)
         return decoded(await super().aaggregate(**aggregates), decoders(self._query, aggregates))
 
+    # combinations
+
+    def union(self, *others: Any, all: bool = False) -> Any:
+        """Return the rows of this queryset and of the others, each once, or as often as it comes with ``all=True``."""
+        return combined(self, others, "UNION ALL" if all else "UNION")
+
+    def intersection(self, *others: Any) -> Any:
+        """Return the rows that the others have, too."""
+        return combined(self, others, "INTERSECT")
+
+    def difference(self, *others: Any) -> Any:
+        """Return the rows that the others do not have."""
+        return combined(self, others, "EXCEPT")
+
+    def _iter_setup(self) -> Any:
+        setup = super()._iter_setup()
+        # The model's own order is that of each part, and not of the whole, which may not have those columns.
+        return (self._query, *setup[1:]) if isinstance(self._query, CombinedQuery) else setup
+
     # writes
 
     def update(self, **values: Any) -> int:
@@ -167,10 +188,23 @@ class VectorRows(Explained):
     def _bound(self, values: dict[str, Any]) -> dict[str, Any]:
         # djanorm swallows what get_db_prep_value raises and sends the raw value.
         fields = self.model._meta._field_cache
+        for name, value in values.items():
+            self._require_columns(name, value)
         return {
             name: self._bound_vector(fields[name], value) if hasattr(fields.get(name), "to_vector") else value
             for name, value in values.items()
         }
+
+    def _require_columns(self, name: str, value: Any) -> None:
+        """Raise FieldDoesNotExist where a value reads an annotation, which SQLite would take for a text."""
+        if isinstance(value, CombinedExpression):
+            self._require_columns(name, value.lhs)
+            self._require_columns(name, value.rhs)
+        elif isinstance(value, F) and self._query._is_annotation(value.name):
+            raise FieldDoesNotExist(
+                f"update({name}=F({value.name!r})): {value.name!r} is an annotation, and a row is updated from its"
+                " columns alone. Read it, and save the rows: bulk_update(rows, [field])."
+            )
 
     def _bound_vector(self, field: Any, value: Any) -> Any:
         if type(value) is F and value.name in self.model._meta._field_cache:
@@ -233,15 +267,6 @@ class VectorQuerySet(Slices, SearchMethods, VectorRows, QuerySet[Any]):
         names = [field.attname for field in self.model._meta.concrete_fields]
         return names + [name for name in self._query.annotations if self._query._is_projected(name)]
 
-    def union(self, *others: Any, all: bool = False) -> VectorCombinedQuerySet:
-        return VectorCombinedQuerySet._combine(self, list(others), "UNION", all)
-
-    def intersection(self, *others: Any) -> VectorCombinedQuerySet:
-        return VectorCombinedQuerySet._combine(self, list(others), "INTERSECT", False)
-
-    def difference(self, *others: Any) -> VectorCombinedQuerySet:
-        return VectorCombinedQuerySet._combine(self, list(others), "EXCEPT", False)
-
 
 class VectorValuesListQuerySet(Slices, SearchMethods, VectorRows, ValuesListQuerySet):
     """What ``values_list()`` of a VectorQuerySet returns."""
@@ -264,66 +289,10 @@ class VectorValuesListQuerySet(Slices, SearchMethods, VectorRows, ValuesListQuer
         return super()._extract_row({name: self._decode(name, row[name]) for name in fields}, fields)
 
 
-class VectorCombinedQuerySet(VectorRows, CombinedQuerySet[Any]):
-    """What ``union()``, ``intersection()`` and ``difference()`` of a VectorQuerySet return."""
-
-    @classmethod
-    def _combine(cls, base: Any, others: list[Any], combinator: str, union_all: bool) -> VectorCombinedQuerySet:
-        result = cls(base.model, base._db)
-        result._combinator, result._union_all = combinator, union_all
-        result._query.annotations = dict(base._query.annotations)
-        result._query.selected_fields = base._query.selected_fields
-        result._query.deferred_loading = base._query.deferred_loading
-        connection = base._get_connection()
-        for queryset in (base, *others):
-            query = queryset._iter_setup()[0]
-            # Rows of one part cannot be told from those of another on arrival.
-            query = query.exactly() if isinstance(query, VectorSQLQuery) and query.ranks() else query
-            query.is_part = True
-            sql, params = query.as_select(connection)
-            # Not every database takes ORDER BY or LIMIT inside a combined SELECT.
-            result._combined_queries.append((f'SELECT * FROM ({sql}) AS "part"', params))
-        return result
-
-    def _clone(self) -> Self:
-        plain = CombinedQuerySet._clone(self)
-        queryset = type(self)(self.model, self._db)
-        queryset.__dict__.update(plain.__dict__)
-        queryset._query = adopt(plain._query, self)
-        return queryset
-
-    def _build_sql(self, connection: Any) -> tuple[str, list[Any]]:
-        bare = self._clone()
-        bare._query.order_by_fields, bare._query.limit_val, bare._query.offset_val = [], None, None
-        sql, params = CombinedQuerySet._build_sql(bare, connection)
-        query = self._query
-        return f'SELECT * FROM ({sql}) AS "combined"{by_output(query, connection)}{query._limits()}', params
-
-    def _iterator(self) -> Iterator[Any]:
-        connection = self._get_connection()
-        for row in connection.execute(*self._build_sql(connection)):
-            yield self._combined_row(row, connection)
-
-    async def _aiterator(self) -> AsyncIterator[Any]:
-        connection = self._get_async_connection()
-        for row in await connection.execute(*self._build_sql(connection)):
-            yield self._combined_row(row, connection)
-
-    def _combined_row(self, row: Any, connection: Any) -> Any:
-        if self._query.is_values():
-            return self._row_to_values_dict(row, self._query.selected_fields or [])
-        return self._instance(row, connection)
-
-    def count(self) -> int:
-        return CombinedQuerySet.count(self)
-
-    async def acount(self) -> int:
-        return await CombinedQuerySet.acount(self)
-
-
 def adopt(query: Any, queryset: Any) -> VectorSQLQuery:
     """Make the query one of ours, for the queryset's database."""
-    query.__class__ = VectorSQLQuery
+    if not isinstance(query, VectorSQLQuery):
+        query.__class__ = VectorSQLQuery
     query.using = queryset._db
     adopted: VectorSQLQuery = query
     return adopted

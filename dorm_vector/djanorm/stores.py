@@ -9,12 +9,12 @@ from typing import Any
 from dorm.db.connection import get_connection
 from dorm.migrations.operations import CreateModel
 from dorm.migrations.state import ProjectState
-from dorm.queryset import QuerySet
 from dorm.transaction import aatomic, atomic
 
 from ..operations import VectorExtension
 from ..query import VectorQuerySet, as_vector
 from ..steps import Step
+from .models import rows_of
 
 
 def concrete_fields(model: Any) -> dict[str, Any]:
@@ -22,10 +22,10 @@ def concrete_fields(model: Any) -> dict[str, Any]:
     return {field.attname: field for field in model._meta.concrete_fields}
 
 
-def rows_of(source: Any, using: str | None) -> VectorQuerySet:
-    """Return the rows that a model's default manager gives, or those of a queryset."""
-    queryset = source if isinstance(source, QuerySet) else source._default_manager.all()
-    return as_vector(queryset.using(using) if using else queryset.all())
+def rows_in(source: Any, using: str | None) -> VectorQuerySet:
+    """Return the rows of a model or of a queryset, in the database that is named."""
+    queryset = rows_of(source)
+    return as_vector(queryset.using(using) if using else queryset)
 
 
 def alias_of(queryset: Any) -> str:

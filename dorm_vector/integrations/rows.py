@@ -15,8 +15,8 @@ from dorm.expressions import Q
 from dorm.fields import AutoField, CharField, TextField, UUIDField
 
 from ..djanorm.models import indexes_of, text_indexes_of
-from ..djanorm.stores import Delete, Upsert, Write, rows_of
-from ..embedders import Embedder, as_embedder
+from ..djanorm.stores import Delete, Upsert, Write, rows_in
+from ..embedders import Embedder, as_embedder, one_for_each
 from ..exceptions import EmbeddingError
 from ..metrics import Metric
 from ..ranking import mmr
@@ -44,7 +44,7 @@ class Rows:
         using: str | None = None,
         **fields: Any,
     ) -> None:
-        self.queryset: Any = rows_of(source, using)
+        self.queryset: Any = rows_in(source, using)
         self.columns = columns_of(self.queryset.model, **fields)
         chosen = distance or (None if indexes_of(self.columns.vector) else Metric.COSINE)
         self.metric = chosen_metric(self.columns.vector, chosen)
@@ -77,10 +77,9 @@ class Rows:
         waiting = [position for position, record in enumerate(records) if record.vector is None]
         vectors = [record.vector for record in records]
         if waiting and not (self._embedder is None and getattr(self.columns.vector, "fills", False)):
-            found = yield EmbedDocuments(self.embedder, [records[position].text for position in waiting])
-            if len(found) != len(waiting):
-                raise EmbeddingError(f"{self.embedder.name} gave {len(found)} vectors for {len(waiting)} texts.")
-            for position, vector in zip(waiting, found, strict=True):
+            texts = [records[position].text for position in waiting]
+            found = yield EmbedDocuments(self.embedder, texts)
+            for position, vector in zip(waiting, one_for_each(self.embedder, texts, found), strict=True):
                 vectors[position] = vector
         return vectors
 

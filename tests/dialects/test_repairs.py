@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ from dorm.migrations.autodetector import MigrationAutodetector
 from dorm.migrations.state import ProjectState
 
 import backends
-from dorm_vector import HnswIndex, L2Distance, VectorExtension, VectorField, VectorsWouldBeLost
+from dorm_vector import EmbeddingField, HnswIndex, L2Distance, VectorExtension, VectorField, VectorsWouldBeLost
 from dorm_vector.djanorm import repairs
-from tests.databases import Database, create_tables
+from tests.databases import Database, create_tables, drop_table
 from tests.models import Author, Chunk, Document
 from tests.project import ROOT, Project
 
@@ -99,6 +100,33 @@ def test_upgrade_on_distance(sqlite: Database) -> None:
     assert ranked() == []
     with repairs.switched_off("upgrade_on_distance"), pytest.raises(BUGS):
         ranked()
+
+
+async def test_upgrade_on_text(sqlite: Database) -> None:
+    threads: set[int] = set()
+
+    def embed(texts: list[str]) -> list[list[float]]:
+        threads.add(threading.get_ident())
+        return [[1, 2, 3]] * len(texts)
+
+    class Line(dorm.Model):
+        title = dorm.CharField(max_length=9)
+        embedding = EmbeddingField(3, source="title", embedder=embed, null=True)
+
+        class Meta:
+            db_table = "tests_line"
+
+    create_tables(sqlite.connection, (Line,))
+    try:
+        found = Line.objects.nearest("embedding", "a")[:1].values("pk")
+        assert await Author.objects.filter(pk__in=found) == []
+        assert threading.get_ident() not in threads
+        with repairs.switched_off("upgrade_on_text"):
+            again = Line.objects.nearest("embedding", "a")[:1].values("pk")
+            assert await Author.objects.filter(pk__in=again) == []
+        assert threading.get_ident() in threads, "embedded inside the loop"
+    finally:
+        drop_table(sqlite, Line)
 
 
 def test_prepare_connections(tmp_path: Path) -> None:
