@@ -11,7 +11,7 @@ from dorm.expressions import F
 from dorm.fields import CharField
 
 from .djanorm.embedding import embedding_fields, fill_on_save, hash_name
-from .djanorm.models import field_names
+from .djanorm.models import field_names, rows_of
 from .djanorm.reembedding import Progress, reembedded
 from .embedders import Embedder, as_embedder
 from .exceptions import EmbeddingError
@@ -140,13 +140,14 @@ async def areembed(
     return await arun(_reembedding(queryset, field, batch_size, progress))
 
 
-def _reembedding(queryset: Any, name: str | None, batch_size: int | None, progress: Progress | None) -> Steps[int]:
+def _reembedding(source: Any, name: str | None, batch_size: int | None, progress: Progress | None) -> Steps[int]:
+    queryset = rows_of(source)
     fields = {field.name: field for field in embedding_fields(queryset.model)}
     if name not in fields and (name is not None or len(fields) != 1):
         there = f"It has {', '.join(fields)}." if fields else "It has none."
         raise EmbeddingError(f"{queryset.model.__name__}: reembed(field={name!r}) names no EmbeddingField. {there}")
     field = fields[name] if name is not None else next(iter(fields.values()))
     size = field.batch_size if batch_size is None else batch_size
-    if size < 1:
-        raise ValueError(f"reembed(batch_size={batch_size!r}): want at least 1.")
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError(f"reembed(batch_size={batch_size!r}): want a whole number of rows, at least 1.")
     return reembedded(queryset, field, size, progress)

@@ -168,8 +168,10 @@ def _words(model: Any, text: str, fields: Sequence[str] | None) -> Words | None:
             has = " and ".join(repr(index) for index in declared) or "no TextIndex"
             raise ValueError(f"{model.__name__} declares {has}: say which fields to search, text_fields=[…].")
         fields = declared[0].fields
-    names = list(fields)
-    index = next((index for index in declared if index.fields == names), None)
+    names = [fields] if isinstance(fields, str) else list(fields)
+    index = next((index for index in declared if sorted(index.fields) == sorted(names)), None)
+    # Of the same fields in another order it is the same index, and asked for in its own.
+    names = index.fields if index is not None else names
     _require_text_fields(model, names)
     words = words_of(text)
     return Words(words, names, index) if words else None
@@ -192,7 +194,7 @@ def _weights(fusion: str, weights: Mapping[str, float] | None) -> tuple[float, f
     if (
         set(given) != set(_BRANCHES)
         or not all(_is_weight(value) for value in given.values())
-        or not any(given.values())
+        or not 0 < sum(given.values()) < math.inf
     ):
         raise ValueError(f'weights={weights!r}: want {{"text": …, "vector": …}}, from 0, and not both 0.')
     total = sum(given.values()) if fusion == "weighted" else 1.0

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Seque
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from .djanorm.models import vector_field
+from .djanorm.models import rows_of, vector_field
 from .metrics import Metric
 from .search import chosen_metric
 from .steps import Fetch, Steps, arun, run
@@ -227,9 +227,10 @@ def _outliers(
 def _with_vectors(queryset: Any, field: str, neighbors: int) -> Any:
     if isinstance(neighbors, bool) or not isinstance(neighbors, int) or neighbors < 1:
         raise ValueError(f"neighbors={neighbors!r}: want a whole number of rows, at least 1.")
-    return queryset.all().filter(**{f"{field}__isnull": False})
+    return rows_of(queryset).filter(**{f"{field}__isnull": False})
 
 
 def _nearest(queryset: Any, field: str, row: Any, distance: str | Metric | None, **options: Any) -> Any:
-    metric = chosen_metric(vector_field(queryset.model, field), distance)
-    return queryset.all().nearest(field, row, distance=metric, as_=_DISTANCE, **options)
+    rows = rows_of(queryset)
+    metric = chosen_metric(vector_field(rows.model, field), distance)
+    return rows.nearest(field, row, distance=metric, as_=_DISTANCE, **options)

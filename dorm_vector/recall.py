@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .djanorm.models import indexes_of, primary_key, vector_field
+from .djanorm.models import indexes_of, primary_key, rows_of, vector_field
 from .djanorm.search_plans import dialect_of
 from .search import chosen_metric
 from .steps import Fetch, Steps, arun, run
@@ -147,8 +147,7 @@ class _Measured:
 
     @property
     def rows(self) -> Any:
-        source = getattr(self.source, "objects", self.source)
-        return source.all()
+        return rows_of(self.source)
 
     def nearest(self, query: Any, *, exact: bool = False) -> Any:
         found = self.rows.nearest(self.field, query, distance=self.distance, exact=exact, as_=_DISTANCE)

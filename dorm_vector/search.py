@@ -13,7 +13,7 @@ from dorm.expressions import F
 from dorm.models import Model
 
 from .djanorm.embedding_queries import EmbeddingQueries
-from .djanorm.models import indexes_of, primary_key, vector_field
+from .djanorm.models import field_names, indexes_of, primary_key, vector_field
 from .djanorm.search_targets import holder_of, require_known, what_is_called
 from .djanorm.searching import (
     Options,
@@ -251,6 +251,8 @@ def searched_by(queryset: Any, to: Any, path: str) -> Any:
         return require_vector(to, path)
     holder = holder_of(to, path) if isinstance(to, queryset.model) else to
     name = path.rpartition("__")[2]
+    if name not in field_names(type(holder)):
+        raise InvalidVector(f"nearest({path!r}, ...): {type(holder).__name__} has no field {name!r}. Give a vector.")
     # One that only() or defer() left out has an error of its own.
     return require_vector(vars(holder)[name], path, to) if vars(holder).get(name, to) is None else holder
 

@@ -13,6 +13,7 @@ from ..metrics import Metric
 from ..search import QueryText
 from .compiling import current_connection
 from .index_search import Condition
+from .models import rows_of
 from .querysets import VectorQuerySet, upgraded
 
 FOUND = ("text_rank", "text_score", "vector_rank", "vector_distance", "score")
@@ -206,7 +207,7 @@ def _ranked_by_vector(rows: Any, near: Near, dialect: Dialect) -> Any:
 
 def searchable(queryset: Any) -> Any:
     """Return the queryset as one of ours; ValueError where it is no queryset of instances."""
-    rows = queryset.all()
+    rows = rows_of(queryset)
     rows = rows if isinstance(rows, VectorQuerySet) else upgraded(rows)
     query = rows._query
     if query.is_values() or query.group_by_fields or query.having_nodes or query._annotations_have_aggregate():

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from dorm.queryset import QuerySet
+
 from ..steps import Fetch, Step, Steps
 from .embedding import cleared, embedded, hash_name
 
@@ -54,7 +56,7 @@ def reembedded(queryset: Any, field: Any, batch_size: int, progress: Progress | 
         stale = list(_stale(field, page))
         yield from embedded(field, [(row, text) for row, text in stale if text is not None])
         if stale:
-            own = type(queryset)(queryset.model, queryset._db)
+            own = QuerySet(queryset.model, queryset._db)
             yield Update(own, [row for row, _text in stale], [field.name, hash_name(field)])
             done += len(stale)
         if progress is not None:
@@ -66,7 +68,7 @@ def _whole_rows(queryset: Any) -> Any:
     query = queryset._query
     if query.limit_val is None and not query.offset_val and query.selected_fields is None and not query.annotations:
         return queryset
-    return type(queryset)(queryset.model, queryset._db).filter(pk__in=queryset)
+    return QuerySet(queryset.model, queryset._db).filter(pk__in=queryset.values("pk"))
 
 
 def _stale(field: Any, page: list[Any]) -> Iterator[tuple[Any, str | None]]:

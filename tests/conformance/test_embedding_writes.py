@@ -106,12 +106,31 @@ async def test_an_update_that_cannot_tell_it_warns_and_reembed_mends_it(memos: D
     assert is_of(note, f"{row.title}\n\n{row.body}")
 
 
+async def test_a_row_whose_text_the_database_computes_warns_and_reembed_mends_it(memos: Database) -> None:
+    saved, asaved = made = [Memo.objects.create(title=title, body="b") for title in "xy"]
+    embedded()
+    for note in made:
+        note.title = F("body")
+    with pytest.warns(StaleEmbedding, match=r"reembed\(Memo\.objects\.all\(\), 'embedding'\)") as seen:
+        saved.save()
+    assert seen[0].filename == __file__
+    with pytest.warns(StaleEmbedding):
+        await asaved.asave(update_fields=["title"])
+    assert embedded() == []
+    assert [is_of(note, f"{title}\n\nb") for note, title in zip(made, "xy", strict=True)] == [True, True]
+    assert reembed(Memo.objects.all()) == 2
+    assert [is_of(note, "b\n\nb") for note in made] == [True, True]
+
+
 def test_as_an_error_the_warning_changes_nothing(memos: Database) -> None:
     note = Memo.objects.create(title="a")
     with warnings.catch_warnings():
         warnings.simplefilter("error", StaleEmbedding)
         with pytest.raises(StaleEmbedding):
             Memo.objects.update(body="new")
+        note.title = F("body")
+        with pytest.raises(StaleEmbedding):
+            note.save()
     assert is_of(note, "a")
 
 

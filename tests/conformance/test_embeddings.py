@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import dorm
 import pytest
+from dorm import Q, Subquery, Value
 from dorm.db.connection import get_connection
+from dorm.functions import Coalesce
 
 from dorm_vector import DimensionMismatch, EmbeddingError, EmbeddingField, L2Distance, StaleEmbedding, areembed, reembed
 from tests.databases import Database
-from tests.memos import WORDS, Memo, embedded, empty_memos, is_of, memo_table
+from tests.memos import WORDS, Memo, Words, embedded, empty_memos, is_of, memo_table
+from tests.models import Author
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +168,40 @@ async def test_text_finds_without_blocking(memos: Database) -> None:
     assert threading.get_ident() not in WORDS.threads
 
 
+INSIDE: dict[str, Callable[[Any], Any]] = {
+    "in": lambda found: Memo.objects.filter(pk__in=found),
+    "not in": lambda found: Memo.objects.exclude(pk__in=found),
+    "a condition": lambda found: Memo.objects.filter(Q(pk__in=found) | Q(title="x")),
+    "another model": lambda found: Author.objects.filter(pk__in=found.values("pk")),
+    "not in another model": lambda found: Author.objects.exclude(pk__in=found.values("pk")),
+    "an annotation": lambda found: Memo.objects.annotate(best=Subquery(found.values("title")[:1])),
+    "an annotation of another model": lambda found: Author.objects.annotate(best=Subquery(found.values("title")[:1])),
+    "a function": lambda found: Memo.objects.annotate(best=Coalesce(Subquery(found.values("title")[:1]), Value("x"))),
+    "a union": lambda found: found.values("title").union(Memo.objects.values("title")),
+    "the other part of a union": lambda found: Memo.objects.values("title").union(found.values("title")),
+}
+
+
+@pytest.mark.parametrize("inside", INSIDE)
+async def test_a_text_inside_another_query_is_awaited_too(memos: Database, inside: str) -> None:
+    await Memo.objects.abulk_create([Memo(title=title) for title in ("red", "green", "blue")])
+    WORDS.threads.clear()
+    await INSIDE[inside](Memo.objects.nearest("embedding", "red")[:1])
+    await INSIDE[inside](Memo.objects.nearest("embedding", "red")[:1]).acount()
+    await INSIDE[inside](Memo.objects.nearest("embedding", "red")[:1]).aexists()
+    assert WORDS.threads
+    assert threading.get_ident() not in WORDS.threads
+
+
+async def test_a_text_that_rows_are_changed_by_is_awaited_too(memos: Database) -> None:
+    await Memo.objects.abulk_create([Memo(title=title) for title in ("red", "green", "blue")])
+    WORDS.threads.clear()
+    assert await Memo.objects.nearest("embedding", "red", max_distance=1e-6).aupdate(embedding=None) == 1
+    assert (await Memo.objects.nearest("embedding", "blue", max_distance=1e-6).adelete())[0] == 1
+    assert threading.get_ident() not in WORDS.threads
+    assert sorted(row.title for row in Memo.objects.all()) == ["green", "red"]
+
+
 def around_the_model(key: int, body: str) -> None:
     """Change a text as another program does."""
     get_connection().execute_write('UPDATE "tests_memo" SET "body" = %s WHERE "id" = %s', [body, key])
@@ -219,6 +257,14 @@ class Short(dorm.Model):
         managed = False
 
 
+class Silent(dorm.Model):
+    title = dorm.CharField(max_length=50)
+    embedding = EmbeddingField(3, source="title", embedder=lambda texts: None)
+
+    class Meta:
+        managed = False
+
+
 class Broken(dorm.Model):
     title = dorm.CharField(max_length=50)
     embedding = EmbeddingField(3, source="title", embedder=lambda texts: [[1, 2, 3]])
@@ -233,9 +279,36 @@ def test_an_embedder_that_does_not_fit_is_named(db: Database) -> None:
         Short.objects.create(title="a")
     with pytest.raises(EmbeddingError, match=r"gave 1 vectors for 2 texts\. It has to give one for each\."):
         Broken.objects.bulk_create([Broken(title="a"), Broken(title="b")])
+    with pytest.raises(EmbeddingError, match=r"gave None vectors for 1 texts\. It has to give one for each\."):
+        Silent.objects.create(title="a")
     with pytest.raises(DimensionMismatch, match=r"Broken\.other holds 3 dimensions; this vector has 2\."):
         Broken.objects.create(title="a")
     with pytest.raises(EmbeddingError, match=r"names no EmbeddingField\. It has embedding, other\."):
         reembed(Broken.objects.all())
-    with pytest.raises(ValueError, match=r"batch_size=0\): want at least 1"):
+    with pytest.raises(ValueError, match=r"batch_size=0\): want a whole number of rows, at least 1"):
         reembed(Broken.objects.all(), "other", batch_size=0)
+
+
+def test_reembed_takes_a_model_and_rows_read_as_values(memos: Database) -> None:
+    made = Memo.objects.bulk_create([Memo(title=str(n)) for n in range(3)])
+    for note in made:
+        around_the_model(note.pk, "new")
+    assert reembed(Memo.objects.filter(title="0").values("title")) == 1
+    assert reembed(Memo.objects.order_by("id").values_list("title")[:2]) == 1
+    assert reembed(Memo) == 1
+    assert all(is_of(note, f"{note.title}\n\nnew") for note in made)
+    with pytest.raises(TypeError, match=r"has no rows\. Give a model, or a queryset of it"):
+        reembed(made[0])
+
+
+def test_an_embedder_may_give_a_generator(memos: Database) -> None:
+    class Streaming(Words):
+        def embed_documents(self, texts: Any) -> Any:
+            return (self.vector(text) for text in texts)
+
+    field = Memo._meta.get_field("embedding")
+    before, field._embedder = field._embedder, Streaming()
+    try:
+        assert is_of(Memo.objects.create(title="a"), "a")
+    finally:
+        field._embedder = before

@@ -318,6 +318,7 @@ def test_without_a_word_that_is_found_the_vector_finds_alone(articles: Database,
         ({"weights": {"text": float("nan"), "vector": 1}}, ValueError, "not both 0"),
         ({"weights": {"text": 0, "vector": 0}}, ValueError, "not both 0"),
         ({"weights": {"text": "1", "vector": 1}}, ValueError, "not both 0"),
+        ({"weights": {"text": 1e308, "vector": 1e308}}, ValueError, "not both 0"),
         ({"limit": 0}, ValueError, "limit=0: want a whole number, at least 1"),
         ({"candidates": True}, ValueError, "candidates=True"),
         ({"rrf_constant": -1}, ValueError, "rrf_constant=-1"),
@@ -343,6 +344,16 @@ def test_what_is_refused_is_refused_before_anything_is_sent(
             hybrid_search(Article.objects.all(), **given)
 
     assert statements(refused) == []
+
+
+def test_the_fields_of_an_index_are_named_in_any_order(articles: Database) -> None:
+    found = text_search(Article.objects.all(), text=WORDS)
+    assert found
+    assert pks(text_search(Article, text=WORDS, text_fields=["body", "headline"])) == pks(found)
+    with pytest.raises(ValueError, match="has no text field 'pages'"):
+        text_search(Article, text=WORDS, text_fields="pages")
+    with pytest.raises(TypeError, match=r"'articles' has no rows\. Give a model"):
+        text_search("articles", text=WORDS)
 
 
 def test_what_is_no_queryset_of_instances_is_refused(articles: Database) -> None:

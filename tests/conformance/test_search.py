@@ -302,6 +302,7 @@ def test_two_indexes_of_different_metrics_need_a_choice(db: Database) -> None:
         ({"field": "nowhere"}, dorm.FieldDoesNotExist, r"Document has no vector field 'nowhere'\."),
         ({"to": None}, InvalidVector, r"nearest\('embedding', \.\.\.\) needs a vector to search by; got None\."),
         ({"to": Document(title="x")}, InvalidVector, r"got .*, which has no embedding\."),
+        ({"to": Author(name="x")}, InvalidVector, r"Author has no field 'embedding'\. Give a vector\."),
         ({"to": [1, 2]}, dorm.ValidationError, r"Document\.embedding holds 3 dimensions; this query vector has 2\."),
         ({"distance": "near"}, ValueError, r"nearest\(distance='near'\): want one of l2, cosine, inner_product, l1"),
         ({"field": 3}, TypeError, r"A vector field goes by its name; got 3\."),
