@@ -3,6 +3,6 @@
 Importing this imports neither: ``dorm_vector.integrations.langchain`` and ``….llama_index`` do.
 """
 
-from .tables import create_table, document_model
+from .tables import acreate_table, create_table, document_model
 
-__all__ = ["create_table", "document_model"]
+__all__ = ["acreate_table", "create_table", "document_model"]

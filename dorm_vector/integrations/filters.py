@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from dorm.exceptions import ValidationError
@@ -128,15 +129,53 @@ class Column:
             raise _refused(f"{self._label} is a {type(self.field).__name__}, not {what}.")
 
 
+@dataclass(frozen=True)
+class Either:
+    """A key of the metadata where a document has it, and else the column of that name, which is no metadata."""
+
+    key: JsonKey
+    column: Column
+
+    def compare(self, operator: str, value: Any) -> Q:
+        return self._q(self.key.compare(operator, value), lambda: self.column.compare(operator, value))
+
+    def one_of(self, values: Sequence[Any]) -> Q:
+        return self._q(self.key.one_of(values), lambda: self.column.one_of(values))
+
+    def exists(self) -> Q:
+        return any_of([self.key.exists(), self.column.exists()])
+
+    def like(self, pattern: str, *, ignore_case: bool) -> Q:
+        like = partial(self.column.like, pattern, ignore_case=ignore_case)
+        return self._q(self.key.like(pattern, ignore_case=ignore_case), like)
+
+    def contains(self, value: Any) -> Q:
+        return self.key.contains(value)
+
+    def is_empty(self) -> Q:
+        return self._q(self.key.is_empty(), self.column.is_empty)
+
+    def _q(self, of_key: Q, of_column: Callable[[], Q]) -> Q:
+        there = self.key.exists()
+        try:
+            return any_of([all_of([there, of_key]), all_of([not_(there), of_column()])])
+        except ValueError:
+            # What the column cannot hold is what no row has in it; the metadata may hold anything.
+            return all_of([there, of_key])
+
+
 def target(columns: Columns, key: str) -> Target:
     """Return what a filter means by a key; ValueError where the model has neither a column nor metadata for it."""
     if not isinstance(key, str):
         raise _refused(f"A filter names metadata by text; got {key!r}.")
     field = columns.named(key)
-    if field is not None:
-        return Column(field)
-    columns.require_place([key])
-    return JsonKey(columns.metadata.name if columns.metadata is not None else "", key)
+    if field is None:
+        columns.require_place([key])
+    of_key = JsonKey(columns.metadata.name if columns.metadata is not None else "", key)
+    if field is None:
+        return of_key
+    is_metadata = columns.metadata is None or key in columns.others
+    return Column(field) if is_metadata else Either(of_key, Column(field))
 
 
 # the operators

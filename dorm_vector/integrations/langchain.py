@@ -269,6 +269,10 @@ class DormVectorStore(VectorStore):
         return found
 
     def _asked(self, *, filter: Filter | None = None, **options: Any) -> Asked:  # noqa: A002  # as above
+        unknown = sorted(set(options) - set(_NARROWED))
+        if unknown:
+            also = " By words too: hybrid_search_with_score()." if "hybrid" in unknown else ""
+            raise TypeError(f"This search takes {', '.join(_NARROWED)}; got {', '.join(unknown)}.{also}")
         return Asked(from_dict(self._rows.columns, filter), **options)
 
 

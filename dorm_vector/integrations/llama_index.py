@@ -167,10 +167,11 @@ class DormVectorStore(BasePydanticVectorStore):
         return self._rows.delete(node_ids, where)
 
     def _querying(self, query: VectorStoreQuery, **options: Any) -> Steps[list[Found]]:
-        if query.mode not in _MODES:
-            raise ValueError(f"The mode {query.mode.value!r} is none of this store. It has {', '.join(_MODES)}.")
+        mode = str(getattr(query.mode, "value", query.mode))
+        if mode not in _MODES:
+            raise ValueError(f"The mode {mode!r} is none of this store. It has {', '.join(_MODES)}.")
         tuned = {name: options.pop(name) for name in ("max_distance", "exact", "search_options") if name in options}
-        found = yield from _MODES[query.mode](self._rows, query, Asked(self._where(query), **tuned), **options)
+        found = yield from _MODES[mode](self._rows, query, Asked(self._where(query), **tuned), **options)
         return found
 
     def _similarity(self, found: Found) -> float:

@@ -230,12 +230,22 @@ class Rows:
     def _key(self, text: str) -> Any:
         key = self.columns.key
         try:
-            return key.to_python(text)
+            value = key.to_python(text)
         except (ValidationError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{self.columns.model.__name__}.{key.name} is a {type(key).__name__}, and cannot hold the id {text!r}."
-                " Give the store a field of text for ids: DormVectorStore(…, id_field=…)."
-            ) from error
+            raise ValueError(self._no_id(text)) from error
+        longest = getattr(key, "max_length", None)
+        if longest is not None and len(str(value)) > longest:
+            raise ValueError(self._no_id(text))
+        return value
+
+    def _no_id(self, text: str) -> str:
+        key = self.columns.key
+        longest = getattr(key, "max_length", None)
+        kind = type(key).__name__ + (f" of {longest} characters at most" if longest is not None else "")
+        return (
+            f"{self.columns.model.__name__}.{key.name} is a {kind}, and cannot hold the id {text!r}."
+            " Give the store a field of text for ids: DormVectorStore(…, id_field=…)."
+        )
 
     def _known_id(self, text: str) -> str | None:
         """Return an id as the store spells it; None for one that no row can have."""

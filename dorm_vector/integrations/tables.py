@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import cache
 from typing import Any
 
@@ -66,4 +67,9 @@ def create_table(model: Any, *, using: str = "default") -> Any:
     return model
 
 
-__all__ = ["create_table", "document_model"]
+async def acreate_table(model: Any, *, using: str = "default") -> Any:
+    """Do what ``create_table`` does, in a thread: a migration has no async twin."""
+    return await asyncio.to_thread(create_table, model, using=using)
+
+
+__all__ = ["acreate_table", "create_table", "document_model"]

@@ -213,6 +213,34 @@ def test_columns_answer_as_python_does(db: Database, columns: Columns) -> None:
     assert [slugs(from_dict(columns, filter_)) for filter_, _means in OF_COLUMNS] == wanted
 
 
+NAMED_AS_COLUMNS: list[tuple[dict[str, Any], set[str]]] = [
+    ({"id": 70}, {"0"}),
+    ({"id": "1"}, {"1"}),
+    ({"id": {"$in": [70, "2"]}}, {"0", "2"}),
+    ({"id": {"$ne": 70}}, {"1", "2", "3"}),
+    ({"slug": {"$like": "s%"}}, {"0"}),
+    ({"slug": "1"}, {"1"}),
+    ({"slug": "3"}, set()),
+    ({"body": "of the metadata"}, {"0"}),
+    ({"body": {"$like": "%the row"}}, {"1", "3"}),
+    ({"body": {"$exists": True}}, {"0", "1", "2", "3"}),
+    ({"body": {"$contains": "x"}}, {"2"}),
+    ({"slug": {"$gt": 5}}, {"3"}),
+]
+
+
+def test_metadata_may_have_the_names_of_the_id_and_of_the_text(db: Database, columns: Columns) -> None:
+    metadata: list[dict[str, Any]] = [
+        {"id": 70, "slug": "slugged", "body": "of the metadata"},
+        {},
+        {"body": ["x"]},
+        {"slug": 7},
+    ]
+    write([{"body": "of the row", "metadata": each} for each in metadata])
+    found = [slugs(from_dict(columns, filter_)) for filter_, _wanted in NAMED_AS_COLUMNS]
+    assert found == [wanted for _filter, wanted in NAMED_AS_COLUMNS]
+
+
 def test_a_queryset_takes_the_condition_wherever_it_takes_one(db: Database, columns: Columns) -> None:
     write([{"metadata": metadata} for metadata in METADATA])
     ada = from_dict(columns, {"k": "Ada"})

@@ -17,7 +17,7 @@ from langchain_core.documents import Document
 from langchain_core.vectorstores import base
 
 from dorm_vector import EmbeddingError, InvalidVector, UnsupportedByDatabase
-from dorm_vector.integrations import create_table, document_model
+from dorm_vector.integrations import acreate_table, create_table, document_model
 from dorm_vector.integrations.langchain import DormVectorStore
 from tests.databases import Database
 from tests.integrations.conftest import METADATA, TEXTS, WORDS, Entry, Leaflet, Sheet, by_distance, embed, vector_of
@@ -323,6 +323,35 @@ async def test_every_twin_is_async_to_the_driver(db: Database, monkeypatch: pyte
     assert await model.objects.acount() == 1
     with pytest.raises(ValueError, match="every row"):
         await store.adelete()
+
+
+async def test_the_table_of_a_ready_model_is_made_without_blocking(db: Database) -> None:
+    model, *others = await asyncio.gather(
+        acreate_table(document_model("made_async", len(WORDS))), asyncio.sleep(0), asyncio.sleep(0)
+    )
+    assert others == [None, None]
+    assert await acreate_table(model) is model
+    store = await DormVectorStore.afrom_texts(TEXTS, embed, model=model)
+    assert texts(await store.asimilarity_search(QUESTION, k=1)) == [TEXTS[4]]
+    assert texts(await store.ahybrid_search("delta", k=1)) == [TEXTS[0]]
+
+
+def test_metadata_named_id_is_found_by_that_name(db: Database) -> None:
+    store = DormVectorStore(create_table(document_model("named_id", len(WORDS))), embed)
+    store.add_texts(TEXTS[:2], [{"id": 7, "text": "a note"}, {"id": "b"}], ids=["a", "b"])
+    assert texts(store.similarity_search("cholera", filter={"id": 7})) == [TEXTS[0]]
+    assert texts(store.similarity_search("cholera", filter={"id": "b", "text": {"$like": "dengue%"}})) == [TEXTS[1]]
+    assert texts(store.similarity_search("cholera", filter={"text": "a note"})) == [TEXTS[0]]
+
+
+def test_what_a_search_does_not_take_is_named(db: Database) -> None:
+    store = DormVectorStore(Note, embed)
+    with pytest.raises(TypeError, match=r"takes filter, max_distance, exact, search_options; got where\."):
+        store.similarity_search(QUESTION, where={})
+    with pytest.raises(TypeError, match=r"got hybrid\. By words too: hybrid_search_with_score\(\)\."):
+        store.similarity_search_with_score(QUESTION, hybrid=True)
+    with pytest.raises(ValueError, match=r"of 255 characters at most, and cannot hold the id 'iii"):
+        store.add_texts(["cholera"], ids=["i" * 256])
 
 
 async def test_tasks_write_and_search_at_once(db: Database) -> None:
