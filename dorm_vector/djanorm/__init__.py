@@ -23,6 +23,7 @@ from . import (  # noqa: F401  # imported for the repairs they register
     mysql_migrations,
     negating,
     pooling,
+    postgresql_loops,
     rebuilding,
     repairs,
     serializing,

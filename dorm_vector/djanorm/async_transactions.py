@@ -1,8 +1,9 @@
-"""Transactions of djanorm's async SQLite wrapper, which Turso's inherits."""
+"""Transactions of djanorm's SQLite wrappers, which Turso's inherit, begin and end where they should."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -10,8 +11,10 @@ from dorm.db.utils import ASYNC_ATOMIC_STATE
 
 from .repairs import repair
 
+_SQLITE = "dorm.db.backends.sqlite"
 
-@repair("dorm.db.backends.sqlite:SQLiteAsyncDatabaseWrapper", "aatomic")
+
+@repair(f"{_SQLITE}:SQLiteAsyncDatabaseWrapper", "aatomic")
 def async_transactions(original: Any, wrapper: Any) -> AbstractAsyncContextManager[None]:
     """Begin and end the transactions of ``aatomic()`` where they begin and end.
 
@@ -29,16 +32,67 @@ async def _transaction(wrapper: Any) -> AsyncIterator[None]:
     await wrapper._check_loop()
     async with wrapper._lock:
         connection = await wrapper._get_conn()
-        await connection.execute("BEGIN")
-        token = ASYNC_ATOMIC_STATE.set((wrapper, connection, 1))
-        try:
-            yield
+        async with _undone_where_it_fails(connection):
+            # A cancelled task does not wait for its BEGIN, which happens all the same.
+            await connection.execute("BEGIN")
+            token = ASYNC_ATOMIC_STATE.set((wrapper, connection, 1))
+            try:
+                yield
+            finally:
+                ASYNC_ATOMIC_STATE.reset(token)
             await connection.commit()
-        except BaseException:
-            await connection.rollback()
-            raise
-        finally:
-            ASYNC_ATOMIC_STATE.reset(token)
+
+
+@asynccontextmanager
+async def _undone_where_it_fails(connection: Any) -> AsyncIterator[None]:
+    try:
+        yield
+    except BaseException:
+        # Behind what the connection is at, and to its end, also where the task is cancelled again.
+        await asyncio.shield(connection.rollback())
+        raise
+
+
+@repair(f"{_SQLITE}:SQLiteDatabaseWrapper", "execute_write")
+@repair(f"{_SQLITE}:SQLiteDatabaseWrapper", "execute_insert", name="failed_statements")
+@repair(f"{_SQLITE}:SQLiteDatabaseWrapper", "execute_bulk_insert", name="failed_statements")
+@repair(f"{_SQLITE}:SQLiteDatabaseWrapper", "execute_bulk_insert_returning", name="failed_statements")
+def failed_statements(original: Any, wrapper: Any, *args: Any, **options: Any) -> Any:
+    """Undo a statement that failed, or was cancelled, outside of a transaction.
+
+    Symptom: after a ``create()`` that broke a constraint, and after ``asyncio.timeout()`` ended an ``acreate()``, every
+    other connection waits for the lock of the database, and the next writer commits what was given up.
+    Cause: the driver has begun a transaction, which nobody ends. djanorm 4.3 to 4.5.
+    """
+    try:
+        return original(wrapper, *args, **options)
+    except BaseException:
+        if not wrapper._atomic_depth:
+            wrapper.rollback()
+        raise
+
+
+@repair(f"{_SQLITE}:SQLiteAsyncDatabaseWrapper", "_operation_conn", name="failed_statements")
+@asynccontextmanager
+async def _failed_async_statements(original: Any, wrapper: Any) -> AsyncIterator[Any]:
+    async with original(wrapper) as connection:
+        if wrapper._in_atomic():
+            yield connection
+            return
+        async with _undone_where_it_fails(connection):
+            yield connection
+
+
+async def opened(opening: Coroutine[Any, Any, Any]) -> Any:
+    """Await a new connection; where the task is cancelled meanwhile, close it."""
+    task = asyncio.ensure_future(opening)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled() and task.exception() is None:
+            await task.result().close()
+        raise
 
 
 @asynccontextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from threading import get_ident
 from typing import Any
 
@@ -24,8 +23,8 @@ from dorm.db.utils import log_query, normalize_db_exception
 from ..hrana.address import Address, address_of
 from ..hrana.asynchronous import AsyncConnection
 from ..hrana.connection import Connection, Transport
-from . import repairs
-from .async_transactions import async_transactions
+from . import loops, repairs
+from .async_transactions import async_transactions, opened
 
 DIALECT = "hrana"
 
@@ -78,55 +77,31 @@ class HranaDatabaseWrapper(SQLiteDatabaseWrapper):
         return f"<{type(self).__name__} {self._address.target}>"
 
 
-@dataclass
-class _Loop:
-    """What belongs to one event loop."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    connection: AsyncConnection | None = None
-
-
 class HranaAsyncDatabaseWrapper(SQLiteAsyncDatabaseWrapper):
     """One connection an event loop, in a thread of its own."""
 
     dialect = DIALECT
+    _loops: dict[asyncio.AbstractEventLoop, dict[str, Any]]
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._address = address_of(settings)
         self.settings, self.database = settings, self._address.target
         self._autocommit = False
-        self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
-
-    def _here(self) -> _Loop:
-        return self._loops.setdefault(asyncio.get_running_loop(), _Loop())
-
-    @property
-    def _lock(self) -> asyncio.Lock:  # type: ignore[override]  # djanorm's is one for all loops
-        return self._here().lock
-
-    @property
-    def _conn(self) -> Any:
-        return self._here().connection
-
-    @_conn.setter
-    def _conn(self, connection: Any) -> None:
-        self._here().connection = connection
+        loops.adopt(self, loops.CONNECTION)
 
     async def _check_loop(self) -> None:
-        for loop in [loop for loop in self._loops if loop.is_closed()]:
-            _close(self._loops.pop(loop))
+        loops.release(self, loops.closed(self), _close)
 
     async def _new_connection(self) -> Any:
         return await AsyncConnection.open(lambda: connect(self._address, self.settings))
 
     async def _get_conn(self) -> Any:
-        here = self._here()
-        if here.connection is not None and here.connection.is_lost:
-            here.connection.close_without_loop()
-            here.connection = None
-        if here.connection is None:
-            here.connection = await self._new_connection()
-        return here.connection
+        if self._conn is not None and self._conn.is_lost:
+            self._conn.close_without_loop()
+            self._conn = None
+        if self._conn is None:
+            self._conn = await opened(self._new_connection())
+        return self._conn
 
     def aatomic(self) -> AbstractAsyncContextManager[None]:  # type: ignore[override]  # djanorm's is a decorator's
         # Not by way of the repair, which a setting can turn off: without BEGIN each statement commits itself here.
@@ -148,12 +123,12 @@ class HranaAsyncDatabaseWrapper(SQLiteAsyncDatabaseWrapper):
 
     def pool_stats(self) -> dict[str, Any]:
         """Return whether a connection is open, and how many event loops have one."""
-        live = sum(here.connection is not None and not here.connection.is_lost for here in self._loops.values())
+        opened = [here["_conn"] for here in self._loops.values() if here.get("_conn") is not None]
+        live = sum(not connection.is_lost for connection in opened)
         return {"open": live > 0, "connections": live, "vendor": self.vendor}
 
     def force_close_sync(self) -> None:
-        while self._loops:
-            _close(self._loops.popitem()[1])
+        loops.release(self, tuple(self._loops), _close)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._address.target}>"
@@ -180,6 +155,6 @@ def connect(address: Address, settings: dict[str, Any]) -> Connection:
     return connection
 
 
-def _close(here: _Loop) -> None:
-    if here.connection is not None:
-        here.connection.close_without_loop()
+def _close(wrapper: HranaAsyncDatabaseWrapper) -> None:
+    if wrapper._conn is not None:
+        wrapper._conn.close_without_loop()

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from ..dialects import Dialect, dialect_for
+from .pooling import has_news
 from .repairs import repair
 
 _WRAPPER = "dorm.db.backends.mysql:MySQLDatabaseWrapper"
@@ -80,6 +81,37 @@ def driver_arguments(original: Any, wrapper: Any) -> Any:
     djanorm 4.3 to 4.5, with PyMySQL from 1.2.
     """
     wrapper._kwargs = for_pymysql(wrapper._kwargs)
+    return original(wrapper)
+
+
+@repair(_WRAPPER, "get_connection")
+def matched_rows(original: Any, wrapper: Any) -> Any:
+    """Count the rows that an UPDATE matched, as other databases do.
+
+    Symptom: ``update()`` and ``bulk_update()`` leave rows out of their count that had the new value before. Cause: the
+    server counts what it changed, unless the driver asks for what it found. An async pool of your own asks for what
+    you told it to. djanorm 4.3 to 4.5.
+    """
+    wrapper._kwargs = counting_matches(wrapper._kwargs)
+    return original(wrapper)
+
+
+def counting_matches(arguments: dict[str, Any]) -> dict[str, Any]:
+    from pymysql.constants import CLIENT
+
+    return arguments | {"client_flag": arguments.get("client_flag", 0) | CLIENT.FOUND_ROWS}
+
+
+@repair(_WRAPPER, "get_connection")
+def lost_connections(original: Any, wrapper: Any) -> Any:
+    """Open a new connection where the server has closed the one at hand.
+
+    Symptom: the first query after ``wait_timeout`` or a restart of the server is ``Lost connection to MySQL server``.
+    Cause: a closed socket is known by its news, and nobody looks. djanorm 4.3 to 4.5.
+    """
+    connection = wrapper._conn
+    if connection is not None and connection.open and not wrapper._atomic_depth and has_news(connection._sock.fileno()):
+        wrapper.close()
     return original(wrapper)
 
 

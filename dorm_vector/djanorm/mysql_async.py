@@ -9,7 +9,7 @@ from typing import Any
 
 from dorm.db.utils import ASYNC_ATOMIC_STATE, log_query
 
-from .mysql import STEP, generates, keys
+from .mysql import STEP, counting_matches, generates, keys
 from .repairs import is_on, repair
 
 _WRAPPER = "dorm.db.backends.mysql:MySQLAsyncDatabaseWrapper"
@@ -60,6 +60,12 @@ async def _release(original: Any, wrapper: Any, connection: Any) -> None:
         connection.give_back()
     else:
         await original(wrapper, connection)
+
+
+@repair(_WRAPPER, "_acquire", name="matched_rows")
+async def _matched_rows(original: Any, wrapper: Any) -> Any:
+    wrapper._kwargs = counting_matches(wrapper._kwargs)
+    return await original(wrapper)
 
 
 @repair(_WRAPPER, "_acquire")
@@ -145,13 +151,19 @@ async def async_streaming(
 async def _rows(connection: Any, sql: str, params: Any, chunk_size: int) -> AsyncIterator[dict[str, Any]]:
     from aiomysql import SSCursor
 
-    async with connection.cursor(SSCursor) as cursor:
+    cursor = await connection.cursor(SSCursor)
+    try:
         await _be_strict(connection)
         await cursor.execute(sql, tuple(params or ()))
         names = [column[0] for column in cursor.description]
         while rows := await cursor.fetchmany(chunk_size):
             for row in rows:
                 yield dict(zip(names, row, strict=True))
+    except BaseException:
+        # The reader has left: what the server still sends is for nobody.
+        connection.close()
+        raise
+    await cursor.close()
 
 
 @repair(_WRAPPER, "execute_script", added=True)

@@ -50,10 +50,10 @@ async def _acheck(connection: Any) -> None:
 
 def _is_doubtful(connection: Any) -> bool:
     is_fresh = monotonic() - getattr(connection, _LAST_GIVEN, -_IDLE) < _IDLE
-    return not (is_fresh and is_on(_NAME)) or _has_news(connection.fileno())
+    return not (is_fresh and is_on(_NAME)) or has_news(connection.fileno())
 
 
-def _has_news(socket: int) -> bool:
+def has_news(socket: int) -> bool:
     """Tell whether the server said something unasked: that it goes away, or has gone."""
     if not hasattr(select, "poll"):
         # Windows, and gevent: nothing tells without asking.

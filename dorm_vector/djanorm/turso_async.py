@@ -13,14 +13,15 @@ from dorm.db.backends.libsql import LibSQLAsyncDatabaseWrapper
 from dorm.db.backends.sqlite import SQLiteAsyncDatabaseWrapper
 from turso.worker import STOP_RUNNING_SENTINEL
 
-from .sqlite_loops import Loop
+from . import loops
+from .async_transactions import opened
 from .turso import FEATURES, PATIENCE
 
 
 def adopt(wrapper: Any) -> None:
     """Make the new wrapper one of ours."""
     wrapper.__class__ = LocalAsyncWrapper
-    wrapper._loops = {}
+    loops.adopt(wrapper, loops.CONNECTION)
 
 
 class LocalAsyncWrapper(LibSQLAsyncDatabaseWrapper):
@@ -31,32 +32,15 @@ class LocalAsyncWrapper(LibSQLAsyncDatabaseWrapper):
     execute_insert = SQLiteAsyncDatabaseWrapper.execute_insert
     close = SQLiteAsyncDatabaseWrapper.close
 
-    _loops: dict[asyncio.AbstractEventLoop, Loop]
-
-    def _here(self) -> Loop:
-        return self._loops.setdefault(asyncio.get_running_loop(), Loop())
-
-    @property
-    def _lock(self) -> asyncio.Lock:  # type: ignore[override]  # djanorm's is one for all loops
-        return self._here().lock
-
-    @property
-    def _conn(self) -> Any:
-        return self._here().connection
-
-    @_conn.setter
-    def _conn(self, connection: Any) -> None:
-        self._here().connection = connection
+    _loops: dict[asyncio.AbstractEventLoop, dict[str, Any]]
 
     async def _check_loop(self) -> None:
-        for loop in [loop for loop in self._loops if loop.is_closed()]:
-            _close_without_loop(self._loops.pop(loop).connection)
+        loops.release(self, loops.closed(self), _close)
 
     async def _get_conn(self) -> Any:
-        here = self._here()
-        if here.connection is None:
-            here.connection = await self._new_connection()
-        return here.connection
+        if self._conn is None:
+            self._conn = await opened(self._new_connection())
+        return self._conn
 
     async def _new_connection(self) -> Any:
         level = None if self._autocommit else "DEFERRED"
@@ -81,15 +65,15 @@ class LocalAsyncWrapper(LibSQLAsyncDatabaseWrapper):
             await connection.executescript(sql)
 
     def pool_stats(self) -> dict[str, Any]:
-        return {"open": any(here.connection for here in self._loops.values()), "vendor": self.vendor}
+        return {"open": any(here.get("_conn") for here in self._loops.values()), "vendor": self.vendor}
 
     def force_close_sync(self) -> None:
-        while self._loops:
-            _close_without_loop(self._loops.popitem()[1].connection)
+        loops.release(self, tuple(self._loops), _close)
 
 
-def _close_without_loop(connection: Any) -> None:
+def _close(wrapper: LocalAsyncWrapper) -> None:
     """Close a connection whose event loop may be gone, on the thread that owns it."""
+    connection = wrapper._conn
     if connection is None or connection._closed:
         return
 

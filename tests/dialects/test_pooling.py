@@ -90,7 +90,7 @@ def test_a_connection_that_the_server_ended_is_replaced(postgresql: Database, mo
     end(postgresql, pooled(postgresql))
     assert [row.title for row in ranked()] == ["a"]
     end(postgresql, pooled(postgresql))
-    monkeypatch.setattr(pooling, "_has_news", lambda socket: False)
+    monkeypatch.setattr(pooling, "has_news", lambda socket: False)
     with pytest.raises(dorm.OperationalError):
         list(ranked())
 

@@ -1,0 +1,141 @@
+"""Repairs of what happens to connections, and the bug that comes back without each."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import dorm
+import pytest
+from dorm.db.connection import _create_sync_connection, get_async_connection
+
+from dorm_vector.djanorm import repairs
+from dorm_vector.djanorm.pooling import has_news
+from tests.databases import Database
+from tests.dialects.test_pooling import postgresql
+from tests.dialects.test_repairs import sqlite
+from tests.models import Author
+
+__all__ = ["postgresql", "sqlite"]
+ON_MYSQL_AND_MARIADB = pytest.mark.not_on(
+    "sqlite", "postgresql", "turso", "libsql", reason="it is about their protocol"
+)
+
+
+def test_failed_statements(sqlite: Database) -> None:
+    def is_locked() -> bool:
+        author = Author.objects.create(name="Ada")
+        with pytest.raises(dorm.IntegrityError):
+            Author(id=author.pk, name="Bob").save(force_insert=True)
+        locked: bool = sqlite.connection.get_connection().in_transaction
+        sqlite.connection.rollback()
+        return locked
+
+    assert not is_locked()
+    with repairs.switched_off("failed_statements"):
+        assert is_locked()
+
+
+def test_pool_per_loop(postgresql: Database) -> None:
+    def keeps_its_pool() -> bool:
+        asked, other_asked = threading.Event(), threading.Event()
+
+        async def first() -> bool:
+            await Author.objects.acount()
+            before = get_async_connection()._pool
+            asked.set()
+            await asyncio.to_thread(other_asked.wait, 30)
+            kept = get_async_connection()._pool is before and not before.closed
+            await get_async_connection().close()
+            return kept
+
+        async def second() -> None:
+            await Author.objects.acount()
+            await get_async_connection().close()
+
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            found = pool.submit(asyncio.run, first())
+            asked.wait(30)
+            asyncio.run(second())
+            other_asked.set()
+            return found.result(timeout=30)
+
+    # The setting, for a thread does not have the context variable of switched_off().
+    dorm.configure(DORM_VECTOR_REPAIRS=["async_transactions"])
+    try:
+        assert not keeps_its_pool()
+    finally:
+        dorm.configure(DORM_VECTOR_REPAIRS=True)
+    postgresql.use()
+    assert keeps_its_pool()
+    assert not get_async_connection().pool_stats()["open"]
+
+
+def test_a_loop_that_is_gone_leaves_no_pool(postgresql: Database) -> None:
+    async def ask() -> int:
+        return int(await Author.objects.acount())
+
+    for _ in range(3):
+        assert asyncio.run(ask()) == 0
+    stats = get_async_connection().pool_stats()
+    assert (stats["open"], stats["max_size"], len(get_async_connection()._loops)) == (True, 1, 1)
+    get_async_connection().force_close_sync()
+    assert not get_async_connection().pool_stats()["open"]
+
+
+@ON_MYSQL_AND_MARIADB
+def test_matched_rows(db: Database) -> None:
+    Author.objects.create(name="Ada")
+    assert Author.objects.update(name="Ada") == 1
+    with repairs.switched_off("matched_rows"):
+        plain = _create_sync_connection("plain", db.settings)
+        assert plain.execute_write('UPDATE "tests_author" SET "name" = %s', ["Ada"]) == 0
+        plain.close()
+
+
+@ON_MYSQL_AND_MARIADB
+def test_lost_connections(db: Database) -> None:
+    assert Author.objects.count() == 0
+    kill(db)
+    assert Author.objects.count() == 0
+    kill(db)
+    with repairs.switched_off("lost_connections"), pytest.raises(dorm.OperationalError):
+        Author.objects.count()
+
+
+@ON_MYSQL_AND_MARIADB
+def test_a_transaction_is_not_taken_to_another_connection(db: Database) -> None:
+    def write_across() -> None:
+        with db.connection.atomic():
+            Author.objects.create(name="lost")
+            kill(db)
+            Author.objects.create(name="lost, too")
+
+    with pytest.raises(dorm.OperationalError):
+        write_across()
+    assert Author.objects.count() == 0
+
+
+def kill(db: Database) -> None:
+    """Let the server close this thread's connection."""
+    (row,) = db.connection.execute("SELECT connection_id() AS number")
+    other = _create_sync_connection("other", db.settings)
+    other.execute_write(f"KILL {int(row['number'])}")
+    other.close()
+    while not has_news(db.connection._conn._sock.fileno()):
+        time.sleep(0.01)
+
+
+async def test_cancelled_connections(sqlite: Database) -> None:
+    async def leaves_a_thread() -> bool:
+        before = threading.active_count()
+        task = asyncio.create_task(Author.objects.acount())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return threading.active_count() > before
+
+    assert not await leaves_a_thread()
