@@ -47,7 +47,7 @@ DIALECT = Dialect(
     max_dimensions=16_383,
     zeros="REPEAT(X'00', 4 * {dimensions})",
     # A VECTOR is equal to another one, and to nothing else.
-    equality="CAST({left} AS BINARY) = {right}",
+    equality="CAST({left} AS BINARY) = CAST({right} AS BINARY)",
     stored="CAST({column} AS BINARY)",
     json=MYSQL,
     # No case, accent or final space is left out of the comparison.

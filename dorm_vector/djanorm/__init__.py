@@ -25,6 +25,8 @@ from . import (  # noqa: F401  # imported for the repairs they register
     pooling,
     postgresql_loops,
     rebuilding,
+    references,
+    relations,
     repairs,
     serializing,
     sqlite_loops,

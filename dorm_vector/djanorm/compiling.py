@@ -163,6 +163,12 @@ def current_connection(query: Any) -> Any:
     return current.connection if current is not None else get_connection(query.using or "default")
 
 
+def current_query() -> Any:
+    """Return the query of the statement that is being compiled, or None."""
+    current = _current.get()
+    return current.query if current is not None else None
+
+
 def _qualified(table_alias: str | None, column: str) -> str:
     return f'"{table_alias}"."{column}"' if table_alias else f'"{column}"'
 
@@ -172,4 +178,4 @@ def _nullable(field: Any, path: str) -> bool:
     return field is None or field.null or "__" in path
 
 
-__all__ = ["SQL", "Names", "Scope", "compiling", "current_connection", "scope"]
+__all__ = ["SQL", "Names", "Scope", "compiling", "current_connection", "current_query", "scope"]

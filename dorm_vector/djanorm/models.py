@@ -139,6 +139,8 @@ def vector_querysets(original: Any, cls: Any, model: Any = None, *args: Any, **k
 
 @repair("dorm.queryset:QuerySet", "annotate", name="upgrade_on_distance")
 @repair("dorm.queryset:QuerySet", "alias", name="upgrade_on_distance")
+@repair("dorm.queryset:QuerySet", "aggregate", name="upgrade_on_distance")
+@repair("dorm.queryset:QuerySet", "aaggregate", name="upgrade_on_distance")
 def upgrade_on_distance(original: Any, queryset: Any, **expressions: Any) -> Any:
     """Let a model without a vector of its own be ranked by one of a related model.
 
@@ -149,7 +151,7 @@ def upgrade_on_distance(original: Any, queryset: Any, **expressions: Any) -> Any
     if type(queryset) is QuerySet and (any(map(_mentions_a_vector, found)) or any(texts_in(list(found)))):
         from .querysets import upgraded
 
-        queryset = upgraded(queryset)
+        return getattr(upgraded(queryset), original.__name__)(**expressions)
     return original(queryset, **expressions)
 
 
@@ -181,9 +183,12 @@ def upgrade_on_text(original: Any, queryset: Any, *conditions: Any, **lookups: A
 def _mentions_a_vector(expression: Any) -> bool:
     from ..expressions import Expression
 
-    inner = [
-        getattr(expression, "lhs", None),
-        getattr(expression, "rhs", None),
-        *getattr(expression, "expressions", ()),
-    ]
-    return isinstance(expression, Expression) or any(_mentions_a_vector(part) for part in inner if part is not None)
+    return isinstance(expression, Expression) or any(map(_mentions_a_vector, _parts_of(expression)))
+
+
+def _parts_of(expression: Any) -> list[Any]:
+    """Return what an operator, a function, a Case or an aggregate is made of."""
+    names = ("lhs", "rhs", "expression", "default", "then")
+    found = [getattr(expression, name, None) for name in names]
+    found += [part for name in ("expressions", "whens") for part in getattr(expression, name, ())]
+    return [part for part in found if hasattr(part, "as_sql")]

@@ -88,14 +88,18 @@ class VectorRows(Explained):
         query, fields, as_values, *_ = self._iter_setup()
         sql, params = query.as_select(connection)
         for row in connection.execute_streaming(sql, params, chunk_size):
-            yield self._row_to_values_dict(row, fields) if as_values else self._instance(row, connection)
+            yield self._as_row(row, fields) if as_values else self._instance(row, connection)
 
     async def _aiterator_streaming(self, chunk_size: int) -> AsyncIterator[Any]:
         connection = self._get_async_connection()
         query, fields, as_values, *_ = self._iter_setup()
         sql, params = query.as_select(connection)
         async for row in connection.execute_streaming(sql, params, chunk_size):
-            yield self._row_to_values_dict(row, fields) if as_values else self._instance(row, connection)
+            yield self._as_row(row, fields) if as_values else self._instance(row, connection)
+
+    def _as_row(self, row: Any, fields: list[str]) -> Any:
+        """Return a row of values() as its reader sees it."""
+        return self._row_to_values_dict(row, fields)
 
     # slices and aggregates read from a subquery, so that a slice counts what it shows
 
@@ -284,6 +288,9 @@ class VectorValuesListQuerySet(Slices, SearchMethods, VectorRows, ValuesListQuer
 
     def _resolve_fields(self) -> list[str]:
         return self._fields
+
+    def _as_row(self, row: Any, fields: list[str]) -> Any:
+        return self._extract_row(row, fields)
 
     def _extract_row(self, row: Any, fields: list[str]) -> Any:
         return super()._extract_row({name: self._decode(name, row[name]) for name in fields}, fields)

@@ -9,7 +9,7 @@ from typing import Any
 
 from dorm import lookups
 from dorm.aggregates import Aggregate
-from dorm.expressions import F, OuterRef
+from dorm.expressions import Exists, F, OuterRef, RawSQL
 from dorm.query import SQLQuery, _validate_identifier
 
 from ..dialects import Dialect, dialect_for
@@ -65,12 +65,12 @@ class VectorSQLQuery(SearchQuery):
             return condition
         if len(field_parts) == 1 and self._is_comparable(field_parts[0]):
             return self._compare_annotation(field_parts[0], lookup, value, connection)
-        if isinstance(value, OuterRef) or (isinstance(value, F) and self._is_comparable(value.name)):
-            # djanorm reads every lookup of an OuterRef as "equal".
-            return self._compare((self._resolve_column(field_parts, connection), []), lookup, value, connection)
         field = self._resolve_field(field_parts)
-        if hasattr(field, "to_vector") and lookup != "isnull" and value is not None and not _is_expression(value):
+        if hasattr(field, "to_vector") and lookup != "isnull" and value is not None:
             return self._compare_vector((self._resolve_column(field_parts, connection), []), field, lookup, value)
+        if _is_expression(value) and not isinstance(value, (Exists, RawSQL)):
+            # djanorm reads every lookup of an OuterRef or a Subquery as "equal", and binds other expressions as values.
+            return self._compare((self._resolve_column(field_parts, connection), []), lookup, value, connection)
         # djanorm keeps the field of the leaf before when this one resolves to none, and binds through it.
         self._last_resolved_leaf_field = None
         sql, params = super()._compile_leaf(field_parts, lookup, value, connection)
@@ -84,7 +84,7 @@ class VectorSQLQuery(SearchQuery):
 
     def _compare_annotation(self, name: str, lookup: str, value: Any, connection: Any) -> SQL:
         left, field = self._annotation(name), annotation_field(self, name)
-        if field is None or lookup == "isnull" or value is None or _is_expression(value):
+        if field is None or lookup == "isnull" or value is None:
             return self._compare(left, lookup, value, connection)
         return self._compare_vector(left, field, lookup, value)
 
@@ -103,7 +103,11 @@ class VectorSQLQuery(SearchQuery):
             raise InvalidVector(
                 f"{field.label} has no lookup {lookup!r}. It has exact, in and isnull; a distance has more."
             )
-        dialect = dialect_for(current_connection(self))
+        connection = current_connection(self)
+        dialect = dialect_for(connection)
+        if _is_expression(value):
+            right, right_params = self._right_side(value, connection)
+            return dialect.equality.format(left=left[0], right=right), [*left[1], *right_params]
         vectors = [field.to_vector(item) for item in (value if lookup == "in" else [value])]
         equal = dialect.equality.format(left=left[0], right=dialect.form(field.element).placeholder)
         params = [part for vector in vectors for part in (*left[1], vector)]

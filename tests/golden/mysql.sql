@@ -24,7 +24,7 @@ UPDATE "tests_document" SET "title" = %s, "pages" = %s, "author_id" = %s, "embed
 
 -- update a row whose vector was deferred
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
-UPDATE "tests_document" SET "title" = %s, "pages" = %s, "author_id" = %s, "embedding" = "embedding", "other_vector" = %s WHERE "id" = %s;
+UPDATE "tests_document" SET "title" = %s, "pages" = %s, "author_id" = %s, "embedding" = "tests_document"."embedding", "other_vector" = %s WHERE "id" = %s;
 
 -- update by filter
 UPDATE "tests_document" SET "embedding" = %s WHERE "tests_document"."title" = %s;
@@ -34,7 +34,7 @@ SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "test
 UPDATE "tests_document" SET "embedding" = CASE "id" WHEN %s THEN %s ELSE CAST("embedding" AS BINARY) END WHERE "id" IN (%s);
 
 -- look up a vector
-SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE (CAST("tests_document"."embedding" AS BINARY) = %s) ORDER BY "tests_document"."id" ASC;
+SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE (CAST("tests_document"."embedding" AS BINARY) = CAST(%s AS BINARY)) ORDER BY "tests_document"."id" ASC;
 
 -- a key of JSON, as text
 SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE((CASE JSON_TYPE(JSON_EXTRACT("tests_note"."metadata", %s)) WHEN 'STRING' THEN CAST(JSON_UNQUOTE(JSON_EXTRACT("tests_note"."metadata", %s)) AS BINARY) END) >= CAST(%s AS BINARY), FALSE);

@@ -25,7 +25,7 @@ UPDATE "tests_document" SET "title" = $1, "pages" = $2, "author_id" = $3, "embed
 
 -- update a row whose vector was deferred
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
-UPDATE "tests_document" SET "title" = $1, "pages" = $2, "author_id" = $3, "embedding" = "embedding", "other_vector" = $4 WHERE "id" = $5;
+UPDATE "tests_document" SET "title" = $1, "pages" = $2, "author_id" = $3, "embedding" = "tests_document"."embedding", "other_vector" = $4 WHERE "id" = $5;
 
 -- update by filter
 UPDATE "tests_document" SET "embedding" = %s WHERE "tests_document"."title" = %s;

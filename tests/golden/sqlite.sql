@@ -27,7 +27,7 @@ UPDATE "tests_document" SET "title" = %s, "pages" = %s, "author_id" = %s, "embed
 
 -- update a row whose vector was deferred
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE "tests_document"."title" = %s ORDER BY "tests_document"."id" ASC LIMIT 2;
-UPDATE "tests_document" SET "title" = %s, "pages" = %s, "author_id" = %s, "embedding" = "embedding", "other_vector" = %s WHERE "id" = %s;
+UPDATE "tests_document" SET "title" = %s, "pages" = %s, "author_id" = %s, "embedding" = "tests_document"."embedding", "other_vector" = %s WHERE "id" = %s;
 
 -- update by filter
 UPDATE "tests_document" SET "embedding" = %s WHERE "tests_document"."title" = %s;
