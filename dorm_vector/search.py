@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextvars import Token
 from functools import cache
 from numbers import Real
 from types import TracebackType
@@ -14,14 +13,13 @@ from dorm.models import Model
 
 from .djanorm.embedding_queries import EmbeddingQueries
 from .djanorm.models import field_names, indexes_of, primary_key, vector_field
+from .djanorm.search_blocks import enter_block, leave_block
 from .djanorm.search_targets import holder_of, require_known, what_is_called
 from .djanorm.searching import (
-    Options,
     Search,
     SearchCondition,
     Within,
     as_search,
-    block_options,
     with_options,
     with_shortlist,
 )
@@ -116,16 +114,15 @@ class search_options:  # noqa: N801  # a context manager, called as a function i
 
     def __init__(self, **options: int | str) -> None:
         self.options = options
-        self._tokens: list[Token[Options]] = []
 
     def __enter__(self) -> Self:
-        self._tokens.append(block_options.set({**block_options.get(), **self.options}))
+        enter_block(self.options)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        block_options.reset(self._tokens.pop())
+        leave_block()
 
     async def __aenter__(self) -> Self:
         return self.__enter__()

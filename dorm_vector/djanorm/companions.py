@@ -24,7 +24,8 @@ from .building import columns_of
 from .compiling import scope
 from .models import indexes_of
 from .possible_indexes import NO_EXTENSION, is_served
-from .searching import SearchCondition, Within, block_options, checked
+from .search_blocks import block_options
+from .searching import SearchCondition, Within, checked
 from .steps import Execute
 
 _FILTER = "Filter by = on a field in partition_by, or by comparison on one in metadata;"
@@ -173,7 +174,7 @@ def _count(index: Any, query: Any, dialect: Dialect) -> int:
     if search.shortlist is not None:
         return max(wanted, int(search.shortlist.size))
     option = dialect.tuned_by[index.kind]
-    asked = {**block_options.get(), **query.options}.get(option, dialect.search_options[option].default)
+    asked = {**block_options(), **query.options}.get(option, dialect.search_options[option].default)
     return wanted * int(checked(dialect, option, asked))
 
 

@@ -8,9 +8,8 @@ from typing import Any, Self
 from dorm.query import SQLQuery
 
 from ..dialects import dialect_for
+from .search_blocks import NO_OPTIONS, Options
 from .searching import (
-    NO_OPTIONS,
-    Options,
     Search,
     SearchCondition,
     SearchConnection,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -23,14 +22,12 @@ from ..steps import Steps, arun, run
 from .binary import BinaryQuery, takes_options
 from .index_missed import warn_of_a_miss
 from .models import has_companions, indexes_of, vector_field
+from .search_blocks import Options, block_options
 from .steps import Execute, Write
 
-Options = Mapping[str, Any]
 Statement = type[Execute] | type[Write]
 
-NO_OPTIONS: Options = {}
 _TO_SPARE = 4
-block_options: ContextVar[Options] = ContextVar("dorm_vector_search_options", default=NO_OPTIONS)
 _versions: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
 
@@ -121,7 +118,7 @@ def searching(connection: Any, options: Options, model: Any) -> Any:
     """Return the connection for one statement of a queryset that may hold searches."""
     dialect = dialect_for(connection)
     has_index = dialect.is_approximate or dialect.probe or has_companions(model, dialect.companions)
-    if not (options or block_options.get() or has_index):
+    if not (options or block_options() or has_index):
         return connection
     is_async = hasattr(connection, "aatomic")
     return (AsyncSearchConnection if is_async else SearchConnection)(connection, options)
@@ -139,7 +136,7 @@ class SearchConnection:
     def __init__(self, connection: Any, options: Options) -> None:
         self._connection = connection
         self._dialect = dialect_for(connection)
-        self._asked: Options = {**block_options.get(), **options}
+        self._asked: Options = {**block_options(), **options}
         self._is_ranked = bool(options)
         self._width = 0
         self._goes_on = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -177,6 +178,30 @@ async def test_a_block_is_that_of_its_task_and_thread(one: Database) -> None:
         with pytest.raises(UnsupportedByDatabase, match="effort"):
             list(nearest()[:3])
     assert len(found) == 1
+
+
+async def test_one_block_is_entered_by_many(one: Database) -> None:
+    """By tasks at once, again inside itself, and left from where it was not entered."""
+    block = search_options(effort=1)
+
+    async def inside(seconds: float) -> None:
+        async with block:
+            await asyncio.sleep(seconds)
+            with pytest.raises(UnsupportedByDatabase, match="effort"):
+                await nearest()[:3]
+        assert len(await nearest()[:3]) == 3
+
+    await asyncio.gather(inside(0.02), inside(0), inside(0.01))
+    with block:
+        with block:
+            pass
+        with pytest.raises(UnsupportedByDatabase, match="effort"):
+            list(nearest()[:3])
+    assert len(nearest()[:3]) == 3
+    contextvars.copy_context().run(block.__enter__)
+    assert len(nearest()[:3]) == 3
+    contextvars.copy_context().run(block.__exit__, None, None, None)
+    assert len(nearest()[:3]) == 3
 
 
 def test_the_ranges_are_those_of_the_server(one: Database) -> None:
