@@ -23,6 +23,8 @@ settings.load_profile("seeded")
 # What takes minutes is not left for the end, when there would be nothing to run beside it.
 LONGEST_FIRST = ["test_the_suite_passes", "mysql", "mariadb", "libsql", "postgresql", "turso", "sqlite", "several"]
 
+MOST_PROCESSES = 4  # more would only wait for the longest
+
 REMOTE_SUITE = pytest.StashKey[RemoteSuite]()
 _running: dict[str, backends.Running] = {}
 _elsewhere: dict[str, None] = {}
@@ -46,7 +48,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         options.keyword or options.lf or options.markexpr == "embed" or options.update_golden or options.usepdb
     )
     if options.numprocesses is None and is_whole:
-        options.numprocesses = min(os.cpu_count() or 1, len(LONGEST_FIRST))
+        options.numprocesses = min(os.cpu_count() or 1, MOST_PROCESSES)
     if options.numprocesses and options.dist == "no":
         options.dist, options.loadscopereorder = "loadgroup", False
 
