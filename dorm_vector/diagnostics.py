@@ -179,10 +179,24 @@ def _indexes(seen: Seen, distance: VectorDistance) -> Iterator[Reason]:
             )
         elif seen.dialect.built_indexes and name not in built:
             yield Reason("not-built", f"The index {name} is not in the database.", "Run: dorm migrate.")
+    yield from _small(seen, [index for index in declared if index.metric is wanted and index.name in built])
     for index in seen.built:
         yield from _badly_built(index, [each for each in declared if each.name == index.name])
     if any(metric is wanted for metric in metrics.values()):
         yield from _partial(seen, [index for index in declared if index.metric is wanted])
+
+
+def _small(seen: Seen, declared: list[Any]) -> Iterator[Reason]:
+    """Yield what an index that holds too little of the vector is asked by."""
+    listed = seen.query.search is not None and seen.query.search.shortlist is not None
+    for index in declared if not (listed or seen.companions) else ():
+        if index.precision == "bit" or index.dimensions:
+            held = "its signs" if index.precision == "bit" else f"its first {index.dimensions} numbers"
+            yield Reason(
+                "shortlist",
+                f"The index {index.name} holds of a vector {held}, and finds a shortlist.",
+                "Rank it exactly: nearest(...).rerank(200)[:10].",
+            )
 
 
 def _badly_built(index: BuiltIndex, declared: list[Any]) -> Iterator[Reason]:

@@ -12,7 +12,7 @@ from dorm.migrations.operations import RemoveIndex
 from dorm.migrations.state import ProjectState
 
 from dorm_vector import HnswIndex, SearchPlan, VectorField
-from tests.databases import Database, create_tables
+from tests.databases import Database, create_tables, drop_table
 from tests.oracle import vectors
 
 INDEX = "few_embedding_hnsw"
@@ -41,6 +41,16 @@ class Partly(dorm.Model):
         indexes = [
             HnswIndex(fields=["embedding"], name="partly_embedding", distance="cosine", condition=Q(part=2)),
         ]
+
+
+class Signed(dorm.Model):
+    """Its index holds the signs of its vectors."""
+
+    embedding = VectorField(dimensions=8)
+
+    class Meta:
+        app_label = "tests"
+        indexes = [HnswIndex(fields=["embedding"], name="signed_embedding", distance="cosine", precision="bit")]
 
 
 @pytest.fixture
@@ -123,6 +133,20 @@ def test_an_index_of_some_rows(few: Database) -> None:
     inside = Partly.objects.filter(part=2).nearest("embedding", QUERY, exact=False)[:3].explain_search()
     assert inside.index == "partly_embedding" or codes(inside) == {"selective-filter"}
     few.connection.execute_script('DROP TABLE "tests_partly"')
+
+
+async def test_an_index_that_finds_a_shortlist(few: Database) -> None:
+    create_tables(few.connection, (Signed,))
+    try:
+        Signed.objects.bulk_create([Signed(embedding=vector) for vector in vectors(600, 8)])
+        is_built = Signed._meta.indexes[0].is_built_by(few.dialect) and few.dialect.built_indexes
+        for plan in (nearest(Signed)[:3].explain_search(), await nearest(Signed)[:3].aexplain_search()):
+            assert plan.index is None
+            assert ("shortlist" in codes(plan)) == bool(is_built)
+            assert ("nearest(...).rerank(200)[:10]" in str(plan)) == bool(is_built)
+        assert "shortlist" not in codes(nearest(Signed).rerank(50)[:3].explain_search())
+    finally:
+        drop_table(few, Signed)
 
 
 @pytest.mark.filterwarnings("ignore::dorm_vector.IndexMissed")
