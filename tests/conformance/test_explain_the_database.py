@@ -43,7 +43,7 @@ class Partly(dorm.Model):
         ]
 
 
-class Signed(dorm.Model):
+class SignsOnly(dorm.Model):
     """Its index holds the signs of its vectors."""
 
     embedding = VectorField(dimensions=8)
@@ -136,17 +136,17 @@ def test_an_index_of_some_rows(few: Database) -> None:
 
 
 async def test_an_index_that_finds_a_shortlist(few: Database) -> None:
-    create_tables(few.connection, (Signed,))
+    create_tables(few.connection, (SignsOnly,))
     try:
-        Signed.objects.bulk_create([Signed(embedding=vector) for vector in vectors(600, 8)])
-        is_built = Signed._meta.indexes[0].is_built_by(few.dialect) and few.dialect.built_indexes
-        for plan in (nearest(Signed)[:3].explain_search(), await nearest(Signed)[:3].aexplain_search()):
+        SignsOnly.objects.bulk_create([SignsOnly(embedding=vector) for vector in vectors(600, 8)])
+        is_built = SignsOnly._meta.indexes[0].is_built_by(few.dialect) and few.dialect.built_indexes
+        for plan in (nearest(SignsOnly)[:3].explain_search(), await nearest(SignsOnly)[:3].aexplain_search()):
             assert plan.index is None
             assert ("shortlist" in codes(plan)) == bool(is_built)
             assert ("nearest(...).rerank(200)[:10]" in str(plan)) == bool(is_built)
-        assert "shortlist" not in codes(nearest(Signed).rerank(50)[:3].explain_search())
+        assert "shortlist" not in codes(nearest(SignsOnly).rerank(50)[:3].explain_search())
     finally:
-        drop_table(few, Signed)
+        drop_table(few, SignsOnly)
 
 
 @pytest.mark.filterwarnings("ignore::dorm_vector.IndexMissed")
