@@ -29,8 +29,8 @@ def connections() -> Iterator[list[sqlite3.Connection]]:
 
 def distances(connection: sqlite3.Connection, left: list[float], right: list[float]) -> list[float]:
     functions = ("vec_distance_l2", "vec_distance_cosine", "vec_distance_l1")
-    columns = ", ".join(f"{name}(?1, ?2)" for name in functions)
-    return list(connection.execute(f"SELECT {columns}", (Vector(left), Vector(right))).fetchone())
+    columns = ", ".join(f"{name}(:a, :b)" for name in functions)
+    return list(connection.execute(f"SELECT {columns}", {"a": Vector(left), "b": Vector(right)}).fetchone())
 
 
 def test_the_tier_can_be_asked() -> None:
@@ -79,13 +79,13 @@ def test_the_last_resort_warns_once_and_gives_the_same_numbers(
 
 
 @pytest.mark.parametrize(
-    "call", ["vec_length(?1)", "vec_normalize(?1)", "vec_slice(?1, 2, 9)", "vec_add(?1, ?2)", "vec_sub(?1, ?2)"]
+    "call", ["vec_length(:a)", "vec_normalize(:a)", "vec_slice(:a, 2, 9)", "vec_add(:a, :b)", "vec_sub(:a, :b)"]
 )
 def test_the_last_resort_makes_the_same_vectors(connections: list[sqlite3.Connection], call: str) -> None:
     native, bare = connections
     load_sqlite_vec_extension(native)
     sqlite_vec._create_numpy_functions(bare)
-    arguments = [Vector(values) for values in vectors(2, 384)][: call.count("?")]
+    arguments = dict(zip("ab", map(Vector, vectors(2, 384)), strict=True))
     expected, found = (connection.execute(f"SELECT {call}", arguments).fetchone()[0] for connection in connections)
     if isinstance(expected, bytes):
         assert Vector(found).to_list() == pytest.approx(Vector(expected).to_list(), rel=1e-6)
@@ -180,12 +180,12 @@ def test_without_sqlite_vec_a_vec0_table_is_not_asked_and_not_built(tmp_path: Pa
 def test_a_sum_past_float32_is_an_error(connections: list[sqlite3.Connection]) -> None:
     connection = connections[0]
     load_sqlite_vec_extension(connection)
-    rows = "(SELECT ?1 AS v UNION ALL SELECT ?1)"
+    rows = "(SELECT :a AS v UNION ALL SELECT :a)"
     largest = Vector([3e38])
-    assert Vector(connection.execute(f"SELECT dorm_vector_avg(v) FROM {rows}", [largest]).fetchone()[0]) == largest
-    for statement in (f"SELECT dorm_vector_sum(v) FROM {rows}", "SELECT dorm_vector_halves(?1)"):
+    assert Vector(connection.execute(f"SELECT dorm_vector_avg(v) FROM {rows}", {"a": largest}).fetchone()[0]) == largest
+    for statement in (f"SELECT dorm_vector_sum(v) FROM {rows}", "SELECT dorm_vector_halves(:a)"):
         with pytest.raises(sqlite3.OperationalError, match="user-defined"):
-            connection.execute(statement, [largest]).fetchone()
+            connection.execute(statement, {"a": largest}).fetchone()
 
 
 def test_without_the_package_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
