@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dorm.fields import NOT_PROVIDED, AutoField, Field, IntegerField
 
-from .djanorm.columns import named_field, written_fields
+from .djanorm.columns import is_relation, key_held, key_of, named_fields, written_fields
 from .exceptions import DimensionMismatch, at_row
 from .fields import VectorField
 from .vector import Vector
@@ -61,7 +61,7 @@ class Columns:
     """A mapping from field names to columns of one length: numpy arrays, lists, anything that slices."""
 
     def __init__(self, model: Any, data: Mapping[str, Any]) -> None:
-        named = {name: named_field(model, name) for name in data}
+        named = named_fields(model, data)
         filled = _filled_fields(model, named.values())
         self.fields = [*named.values(), *filled]
         self.total = _common_length(data)
@@ -86,6 +86,8 @@ class Rows:
             raise TypeError(f"Row 0 is a {type(first).__name__}. Give {model.__name__} instances, dicts, or columns.")
         self._width = len(first) if self._kind is dict else 0
         self.fields, self._readers = _of_dicts(model, first) if self._kind is dict else _of_instances(model, first)
+        generated = [field for field in written_fields(model) if _is_left_to_database(field)]
+        self._generated = [] if self._kind is dict else [(field, field in self.fields) for field in generated]
 
     def batch(self, start: int, items: Values) -> Batch:
         try:
@@ -104,6 +106,12 @@ class Rows:
                 raise TypeError(f"a {type(item).__name__} after {self._kind.__name__}: every row is of one kind.")
             if self._width and len(item) != self._width:
                 raise ValueError(f"it has {sorted(item)}; the first row has {self._width} keys.")
+        for field, is_written in self._generated:
+            if any((item.__dict__.get(field.attname) is not None) is not is_written for item in items):
+                raise ValueError(
+                    f"it has {'no' if is_written else 'a'} value of {field.name}, and the first row has"
+                    f" {'one' if is_written else 'none'}: leave it to the database in every row, or in none."
+                )
         return tuple(read(items) for read in self._readers)
 
 
@@ -138,7 +146,7 @@ def _of_instances(model: Any, first: Any) -> tuple[list[Any], list[Reader]]:
 
 
 def _of_dicts(model: Any, first: Mapping[str, Any]) -> tuple[list[Any], list[Reader]]:
-    named = {name: named_field(model, name) for name in first}
+    named = named_fields(model, first)
     filled = _filled_fields(model, named.values())
     readers = [_from_dicts(name, field) for name, field in named.items()]
     return [*named.values(), *filled], readers + [_from_nothing(field) for field in filled]
@@ -148,7 +156,19 @@ def _from_instances(field: Any) -> Reader:
     prepare, name = field.get_db_prep_value, field.attname
     if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
         return lambda items: [prepare(field.pre_save(item, add=True)) for item in items]
-    return lambda items: [prepare(item.__dict__.get(name)) for item in items]
+    if is_relation(field):
+        return lambda items: [prepare(key_held(field, item)) for item in items]
+
+    def read(items: Values) -> Values:
+        try:
+            values = [item.__dict__[name] for item in items]
+        except KeyError:
+            raise ValueError(
+                f"its {field.name} was not read from the database: leave out only() and defer()."
+            ) from None
+        return [prepare(value) for value in values]
+
+    return read
 
 
 def _from_dicts(name: str, field: Any) -> Reader:
@@ -177,7 +197,9 @@ def _converter(field: Any) -> Callable[[Any], Any]:
     prepare, convert = field.get_db_prep_value, field.to_python
     if isinstance(field, VectorField):
         return prepare  # type: ignore[no-any-return]  # djanorm has no types here
-    return lambda value: prepare(value if hasattr(value, "pk") else convert(value))
+    if is_relation(field):
+        return lambda value: prepare(key_of(field, value))
+    return lambda value: prepare(convert(value))
 
 
 def _filler(field: Any) -> Callable[[], Any]:
@@ -195,13 +217,19 @@ def _filled_fields(model: Any, named: Iterable[Any]) -> list[Any]:
 
 def _is_set(field: Any, first: Any) -> bool:
     """Tell whether instances like the first one write this field: not a key or a default of the database's own."""
-    if first.__dict__.get(field.attname) is not None:
-        return True
-    left_to_database = field.db_default is not NOT_PROVIDED and not field.has_default()
-    return not (isinstance(field, AutoField) or left_to_database)
+    return first.__dict__.get(field.attname) is not None or not _is_left_to_database(field)
+
+
+def _is_left_to_database(field: Any) -> bool:
+    """Tell whether the database makes the value where there is none."""
+    has_its_own = field.db_default is not NOT_PROVIDED and not field.has_default()
+    return isinstance(field, AutoField) or has_its_own
 
 
 def _common_length(data: Mapping[str, Any]) -> int:
+    for name, column in data.items():
+        if isinstance(column, (str, bytes)) or not hasattr(column, "__len__"):
+            raise TypeError(f"Column {name!r} is a {type(column).__name__}. Give a list or an array, of a value a row.")
     lengths = {name: len(column) for name, column in data.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"Columns have one length; these have {lengths}.")
@@ -220,7 +248,7 @@ def _bound(field: Any, part: Any, start: int) -> Values:
     if getattr(part, "ndim", 1) == 2 and part.dtype.kind in "fiu" and _is_plain(field):
         return Matrix(_float32(field, part, start))
     convert = _converter(field)
-    values = part.tolist() if getattr(part, "ndim", 2) == 1 else list(part)
+    values = _listed(part) if getattr(part, "ndim", 2) == 1 else list(part)
     if set(map(type, values)) == {int} and _keeps_integers(field):
         return values
     try:
@@ -229,6 +257,15 @@ def _bound(field: Any, part: Any, start: int) -> Values:
         for position, value in enumerate(values):
             _bind_one(convert, value, start + position)
         raise
+
+
+def _listed(part: Any) -> Values:
+    """Return the values of an array of one axis as Python's own."""
+    if part.dtype.kind in "mM" and part.dtype.str.endswith(("[ns]", "[ps]", "[fs]", "[as]")):
+        # Finer than Python's, numpy makes plain numbers of them.
+        part = part.astype(f"{part.dtype.kind}8[us]")
+    values: list[Any] = part.tolist()
+    return values
 
 
 def _is_plain(field: Any) -> bool:
@@ -254,6 +291,8 @@ def _float32(field: Any, part: Any, start: int) -> Any:
     """Return the rows as little-endian float32; raise what the field says of the first row that is no vector."""
     import numpy as np
 
+    if isinstance(part, np.ma.MaskedArray):
+        part = np.ma.filled(part.astype(np.float32), np.nan)
     with np.errstate(over="ignore"):
         matrix = np.ascontiguousarray(part, dtype="<f4")
     finite = np.isfinite(matrix).all(axis=1)

@@ -31,6 +31,7 @@ from . import (  # noqa: F401  # imported for the repairs they register
     serializing,
     sqlite_loops,
     text_migrations,
+    transactions,
     turso,
     turso_errors,
     writer,

@@ -22,14 +22,14 @@ class Reading:
             raise TypeError(f"to_matrix() reads a vector field; {queryset.model.__name__} has none at {path!r}.")
         self.key, self.path = queryset.model._meta.pk, path
         self.connection = queryset._get_async_connection() if is_async else queryset._get_connection()
-        self._query = queryset.values_list("pk", path)._query
+        self._query = queryset.values_list("pk", path, *_sorted_by(queryset._query))._query
 
     def columns(self) -> Steps[tuple[Sequence[Any], Sequence[Any]]]:
         """Return the keys and the vectors, as the database hands them over."""
         sql, params = self._query.as_select(self.connection)
         rows = yield self._step()(sql, params)
         rows = [row.values() for row in rows] if rows and isinstance(rows[0], dict) else rows
-        # A search shows its distance, too.
+        # A search shows its distance, too, and DISTINCT what it is sorted by.
         keys, stored, *_ = zip(*rows, strict=True) if rows else ((), ())
         return keys, stored
 
@@ -42,3 +42,9 @@ class Reading:
         if dialect.plain_rows and not getattr(self.connection, "sync_url", None):
             return PlainRows
         return BinaryRows if dialect.binary_rows else Execute
+
+
+def _sorted_by(query: Any) -> list[str]:
+    """Return the fields that DISTINCT has to read beside the two: PostgreSQL sorts by nothing else there."""
+    names = [name.removeprefix("-") for name in query.order_by_fields] if query.distinct_flag else []
+    return [name for name in names if query._resolve_field(name.split("__")) is not None]

@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from dorm.exceptions import FieldDoesNotExist
 from dorm.expressions import CombinedExpression, F
-from dorm.queryset import QuerySet, ValuesListQuerySet
+from dorm.manager import BaseManager
+from dorm.queryset import CombinedQuerySet, QuerySet, ValuesListQuerySet
 
 from ..dialects import dialect_for
 from ..search import SearchMethods
@@ -305,8 +306,13 @@ def adopt(query: Any, queryset: Any) -> VectorSQLQuery:
     return adopted
 
 
-def upgraded(queryset: QuerySet[Any]) -> VectorQuerySet:
-    """Return a VectorQuerySet with the state of ``queryset``."""
+def upgraded(queryset: Any) -> VectorQuerySet:
+    """Return a VectorQuerySet with the state of ``queryset``, or of that of a manager."""
+    queryset = queryset.get_queryset() if isinstance(queryset, BaseManager) else queryset
+    if isinstance(queryset, CombinedQuerySet):
+        raise TypeError("The rows of union(), intersection() or difference() are taken from their parts, one by one.")
+    if not isinstance(queryset, QuerySet):
+        raise TypeError(f"This is a {type(queryset).__name__}, not a queryset. Give Document.objects.all().")
     vector_queryset = VectorQuerySet(queryset.model, queryset._db)
     vector_queryset.__dict__.update(queryset.__dict__)
     vector_queryset._query = adopt(queryset._query.clone(), queryset)
