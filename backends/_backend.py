@@ -36,10 +36,11 @@ class Backend:
     create: Callable[[Settings, str], Settings]
     drop: Callable[[Settings], None]
     shell: Callable[[Settings], int]
+    reached_by: str = ""  # the backend that takes its URL, where that is another
 
     @property
     def variable(self) -> str:
-        return f"DORM_VECTOR_{self.name.upper()}_URL"
+        return f"DORM_VECTOR_{(self.reached_by or self.name).upper()}_URL"
 
     def how(self) -> str:
         return f"URL in {self.variable}" if os.environ.get(self.variable) else self.source()

@@ -9,11 +9,14 @@ from dorm.conf import parse_database_url
 
 # Before a URL that djanorm would read otherwise, or not at all.
 _OF_HRANA = "hrana+"
+# After the URL of a server that has a database for each namespace: HOST:PORT of what makes them.
+_NAMESPACES = "#namespaces="
 
 
 def settings_from(url: str) -> dict[str, Any]:
     if url.startswith((_OF_HRANA, "file:", "ws://", "wss://")):
-        return {"ENGINE": "hrana", "URL": url.removeprefix(_OF_HRANA)}
+        url, _, namespaces = url.removeprefix(_OF_HRANA).partition(_NAMESPACES)
+        return {"ENGINE": "hrana", "URL": url, **({"NAMESPACES": namespaces} if namespaces else {})}
     settings = parse_database_url(url)
     # djanorm leaves libpq's `?host=/folder` (a Unix socket) in OPTIONS, beside an empty HOST.
     if folder := settings.get("OPTIONS", {}).pop("host", None):
@@ -24,7 +27,8 @@ def settings_from(url: str) -> dict[str, Any]:
 def url_from(settings: dict[str, Any]) -> str:
     engine, options = settings["ENGINE"], dict(settings.get("OPTIONS", {}))
     if engine == "hrana":
-        return f"{_OF_HRANA}{settings['URL']}"
+        namespaces = settings.get("NAMESPACES")
+        return f"{_OF_HRANA}{settings['URL']}{f'{_NAMESPACES}{namespaces}' if namespaces else ''}"
     if engine in ("sqlite", "libsql"):
         return f"{engine}:///{settings['NAME']}{_query(options)}"
     host = settings["HOST"]

@@ -1,4 +1,4 @@
-"""The suite over libSQL's remote transport, in a process of its own beside the rest of the run: it takes minutes."""
+"""The suite over libSQL's remote transport, in processes of its own beside the rest of the run: it takes minutes."""
 
 from __future__ import annotations
 
@@ -6,40 +6,47 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import backends
+from backends._url import url_from
 from tests.hrana_process import TOKEN, Server
 from tests.project import ROOT
 
 WHOLE = ["tests/conformance"]
-# Where libSQL is not among the databases that the run is about.
 PART = [f"tests/conformance/test_{name}.py" for name in ("roundtrip", "queries", "async", "threads", "search", "sql")]
 
 
 class RemoteSuite:
-    """A run that has begun, and its server."""
+    """Runs that have begun: of a part on the small server, of all on sqld where the run is about libSQL."""
 
-    def __init__(self, backends: Sequence[str]) -> None:
-        self.folder = TemporaryDirectory(prefix="dorm-vector-")
-        self.server = Server(Path(self.folder.name))
-        self.output = (Path(self.folder.name) / "output").open("w+")
-        suite = WHOLE if "libsql" in backends else PART
-        command = [sys.executable, "-m", "pytest", *suite, "-q", "--backend", "libsql", "--show-capture=no"]
-        environment = {**os.environ, "DORM_VECTOR_LIBSQL_URL": f"{self.server.settings()['URL']}?authToken={TOKEN}"}
-        self.process = subprocess.Popen(
-            [*command, "--no-skips"], cwd=ROOT, env=environment, stdout=self.output, stderr=subprocess.STDOUT
-        )
+    def __init__(self, chosen: Sequence[str]) -> None:
+        with ExitStack() as cleanup:
+            self.folder = Path(cleanup.enter_context(TemporaryDirectory(prefix="dorm-vector-")))
+            small = Server(self.folder)
+            cleanup.callback(small.kill)
+            runs = {"small": self._begun("small", PART, f"{small.settings()['URL']}?authToken={TOKEN}")}
+            if "libsql" in chosen:
+                sqld = cleanup.enter_context(backends.get("sqld").start())
+                runs["sqld"] = self._begun("sqld", WHOLE, url_from(sqld.settings))
+            self.runs, self._cleanup = runs, cleanup.pop_all()
 
-    def finished(self) -> tuple[int, str]:
-        """Wait for its end, and return its exit code and what it printed."""
-        code = self.process.wait()
-        self.output.seek(0)
-        return code, self.output.read()
+    def finished(self, name: str) -> tuple[int, str]:
+        """Wait for the end of a run, and return its exit code and what it printed."""
+        return self.runs[name].wait(), (self.folder / f"{name}.out").read_text()
 
     def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.server.kill()
-        self.output.close()
-        self.folder.cleanup()
+        for run in self.runs.values():
+            run.kill()
+            run.wait()
+        self._cleanup.close()
+
+    def _begun(self, name: str, suite: Sequence[str], url: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "pytest", *suite, "-q", "--backend", "libsql", "--show-capture=no"]
+        environment = {**os.environ, "DORM_VECTOR_LIBSQL_URL": url}
+        with (self.folder / f"{name}.out").open("wb") as output:
+            return subprocess.Popen(
+                [*command, "--no-skips"], cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+            )

@@ -14,6 +14,9 @@ class ConnectionLost(OperationalError):
 
 def translated(message: str) -> DatabaseError:
     """Return what djanorm raises on SQLite for the same mistake."""
+    message = message.removeprefix("SQLite error: ")
+    if message == "Response is too large":
+        message += "; what it was to write is written. Ask for fewer rows, or raise sqld's --max-response-size."
     if "constraint failed" in message or "datatype mismatch" in message:
         return IntegrityError(message)
     if "number of arguments" in message or "bind" in message.lower():

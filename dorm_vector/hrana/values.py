@@ -27,6 +27,7 @@ _CONVERSIONS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (dt.timedelta, lambda value: value // _MICROSECOND),
 )
 _LEAST = -(2**63)
+_MOST_BYTES = 16 * 2**20
 _PLAIN = frozenset({bytes, float, type(None)})
 
 
@@ -110,9 +111,28 @@ def encoded(value: Any) -> dict[str, Any]:
     return {"type": "float", "value": value}
 
 
+def statement(sql: str, values: list[Any]) -> dict[str, Any]:
+    """Return a statement as Hrana writes it; one that a server would answer by closing the socket is refused."""
+    written = {"sql": sql, "args": [encoded(value) for value in values], "want_rows": True}
+    if (size := size_of(written)) > _MOST_BYTES:
+        raise ProgrammingError(
+            f"The statement and its values are {size >> 20} MB, and a server takes less than {_MOST_BYTES >> 20}:"
+            " write fewer rows with each, by a smaller batch_size."
+        )
+    return written
+
+
+def size_of(statement: Mapping[str, Any]) -> int:
+    """Return about how many bytes a statement has on its way."""
+    values = (value.get("base64", value.get("value")) for value in statement["args"])
+    return len(statement["sql"]) + sum(len(value) if isinstance(value, str) else 20 for value in values)
+
+
 def decoded(value: Mapping[str, Any]) -> Any:
     kind = value["type"]
     if kind == "blob":
         # Unpadded, it is base64 too.
         return base64.b64decode(value["base64"] + "==")
+    if kind == "float" and value["value"] is None:
+        raise ProgrammingError("An infinite number cannot come from a server: its protocol is JSON. CAST it AS TEXT.")
     return None if kind == "null" else {"text": str, "integer": int, "float": float}[kind](value["value"])

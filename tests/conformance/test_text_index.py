@@ -11,6 +11,7 @@ from typing import Any
 import dorm
 import pytest
 from dorm.db.connection import _create_sync_connection
+from dorm.exceptions import OperationalError
 
 import backends
 from dorm_vector import TextIndex, VectorField, abulk_load, bulk_load, text_search
@@ -329,6 +330,17 @@ def db_has_replace(database: Database) -> bool:
     return True
 
 
+def vacuumed(connection: Any) -> bool:
+    """Vacuum a database of SQLite's kind, unless it is on a server that refuses it."""
+    try:
+        connection.execute_script("VACUUM")
+    except OperationalError as refused:
+        if "unsupported statement: VACUUM" not in str(refused):
+            raise
+        return False
+    return True
+
+
 def test_a_key_of_text_is_followed_too(pages: Database) -> None:
     for n in range(20):
         Sign.objects.create(code=f"sign-{n}", text=f"heron and {'egret' if n % 2 else 'stork'}")
@@ -337,7 +349,6 @@ def test_a_key_of_text_is_followed_too(pages: Database) -> None:
     assert sorted(row.pk for row in text_search(Sign.objects.all(), text="egret", limit=50)) == left
     Sign.objects.filter(code="sign-1").update(code="moved")
     assert "moved" in words("egret", Sign)
-    if pages.dialect.text_search.outlives_table:
-        pages.connection.execute_script("VACUUM")
+    if pages.dialect.text_search.outlives_table and vacuumed(pages.connection):
         expected = sorted({*left, "moved"} - {"sign-1"})
         assert sorted(row.pk for row in text_search(Sign.objects.all(), text="egret", limit=50)) == expected

@@ -1,4 +1,4 @@
-"""A server of libSQL, for what is about its transport."""
+"""A server of libSQL, for what is about its transport: the small one, and sqld where the run is about libSQL."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from typing import Any
 import pytest
 from dorm.db.connection import _create_sync_connection, reset_connections
 
-from tests.hrana_process import Server
+from tests.conftest import chosen_backends
+from tests.hrana_process import Server, Sqld
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "kind_of_server" in metafunc.fixturenames:
+        kinds = [Server, Sqld] if "libsql" in chosen_backends(metafunc.config) else [Server]
+        metafunc.parametrize("kind_of_server", kinds)
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    running = Server(tmp_path)
+def server(kind_of_server: type[Server], tmp_path: Path) -> Iterator[Server]:
+    running = kind_of_server(tmp_path)
     yield running
     reset_connections()
     running.kill()
