@@ -167,6 +167,46 @@ def test_a_column_that_is_renamed_keeps_it(project: Project) -> None:
     assert found(project, "swimming") == "old walrus other"
 
 
+def renamed(project: Project, index: str) -> None:
+    """Write the migration that renames the field alone."""
+    (project.directory / "shop" / "migrations" / "0004_rename.py").write_text(
+        "from dorm.migrations.operations import RenameField\n"
+        "dependencies = [('shop', '0003_auto')]\n"
+        "operations = [RenameField('Item', 'body', 'text')]\n"
+    )
+    project.models(item(index.replace("body", "text"), body="text"))
+    project.dorm("migrate")
+
+
+def test_a_column_is_renamed_there_and_back(project: Project) -> None:
+    migrated(project, item())
+    renamed(project, INDEX)
+    assert "No changes detected" in project.dorm("makemigrations", "shop")
+    assert found(project, "swimming") == "old walrus"
+    project.python("Item.objects.create(title='other', text='swimming')")
+    assert found(project, "swimming") == "old walrus other"
+    project.dorm("migrate", "shop", "3")
+    project.models(item())
+    assert found(project, "swimming") == "old walrus other"
+    project.python("Item.objects.filter(title='other').update(body='diving')")
+    assert (found(project, "swimming"), found(project, "diving")) == ("old walrus", "other")
+    project.dorm("migrate", "shop", "2")
+    assert tables(project) == ["shop_item"]
+
+
+def test_an_index_that_is_named_after_its_fields_is_named_anew(project: Project) -> None:
+    unnamed = "TextIndex(fields=['title', 'body'])"
+    migrated(project, item(unnamed))
+    renamed(project, unnamed)
+    project.dorm("makemigrations", "shop")
+    project.dorm("migrate")
+    assert "No changes detected" in project.dorm("makemigrations", "shop")
+    assert found(project, "swimming") == "old walrus"
+    project.dorm("migrate", "shop", "3")
+    project.models(item(unnamed))
+    assert found(project, "swimming") == "old walrus"
+
+
 def test_a_model_that_is_deleted_leaves_nothing(project: Project) -> None:
     migrated(project, item())
     project.models("")

@@ -98,6 +98,20 @@ def test_drop_text_indexes(db: Database) -> None:
     assert left() == []
 
 
+def test_rename_indexed_texts(db: Database) -> None:
+    rename = operations.RenameField("Article", "body", "text")
+
+    def indexed() -> list[list[str]]:
+        state, _ = states()
+        rename.state_forwards("tests", state)
+        return [index.fields for index in state.models["tests.article"]["options"]["indexes"]]
+
+    assert indexed() == [["headline", "text"]]
+    with repairs.switched_off("rename_indexed_texts"):
+        assert indexed() == [["headline", "body"]], "a field that is no more"
+    assert Article._meta.indexes[0].fields == ["headline", "body"]
+
+
 async def test_turso_text_indexes() -> None:
     with backends.get("turso").start() as running:
         settings = running.new_database()
