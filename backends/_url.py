@@ -29,6 +29,11 @@ def url_from(settings: dict[str, Any]) -> str:
     if engine == "hrana":
         namespaces = settings.get("NAMESPACES")
         return f"{_OF_HRANA}{settings['URL']}{f'{_NAMESPACES}{namespaces}' if namespaces else ''}"
+    if "SYNC_URL" in settings:
+        scheme, _, host = settings["SYNC_URL"].partition("://")
+        token = {"authToken": settings["AUTH_TOKEN"]} if "AUTH_TOKEN" in settings else {}
+        kind = engine if scheme == engine else f"{engine}+{scheme}"
+        return f"{kind}://{host}{_query({'NAME': settings['NAME'], **token, **options})}"
     if engine in ("sqlite", "libsql"):
         return f"{engine}:///{settings['NAME']}{_query(options)}"
     host = settings["HOST"]

@@ -1,5 +1,7 @@
 """Turso, the database of pyturso, which djanorm's engine `libsql` drives: a database is a file in the folder.
 
+Where the URL names a server, the file is its replica.
+
 https://pypi.org/project/pyturso
 """
 
@@ -11,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends import Backend, BackendUnavailable, Settings
+from backends import Backend, BackendUnavailable, Settings, _sync_server
 from backends._prompt import converse
 
 if TYPE_CHECKING:
@@ -41,18 +43,33 @@ def server_version(settings: Settings) -> str:  # noqa: ARG001 - the database li
 
 
 def create(settings: Settings, name: str) -> Settings:
-    return {**settings, "NAME": str(Path(settings["NAME"]).with_name(f"{name}.turso"))}
+    """Return a file beside the default one; for a replica with a server of its own, which has one database."""
+    fresh = Path(settings["NAME"]).with_name(f"{name}.turso")
+    if "SYNC_URL" not in settings:
+        return {**settings, "NAME": str(fresh)}
+    if not _sync_server.is_of_this_machine(settings["SYNC_URL"]):
+        raise BackendUnavailable(f"Turso: {settings['SYNC_URL']} has one database; a second one is a second server.")
+    return {**settings, "NAME": str(fresh), "SYNC_URL": _sync_server.start(_served(fresh))}
 
 
 def drop(settings: Settings) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        Path(settings["NAME"] + suffix).unlink(missing_ok=True)
+    replica = Path(settings["NAME"])
+    _sync_server.stop(settings.get("SYNC_URL", ""))
+    for database in (replica, _served(replica)):
+        for suffix in ("", "-wal", "-shm", "-info", "-changes", "-wal-revert", ".log"):
+            Path(f"{database}{suffix}").unlink(missing_ok=True)
+
+
+def _served(replica: Path) -> Path:
+    """Return where the server of a replica has its own file."""
+    return replica.with_suffix(".server.turso")
 
 
 def shell(settings: Settings) -> int:
-    import turso
+    import turso.sync
 
-    return converse(turso.connect(settings["NAME"]), source())
+    name, server = settings["NAME"], settings.get("SYNC_URL")
+    return converse(turso.sync.connect(name, server) if server else turso.connect(name), source())
 
 
 BACKEND = Backend(

@@ -14,8 +14,8 @@ from .repairs import repair
 
 _FIELDS = {field.element: field for field in (VectorField, HalfVectorField, SparseVectorField, BitField)}
 _MARK = "dorm_vector "
-# Turso's own bookkeeping, and libSQL's, which has a shadow for each vector index.
-_INTERNAL = ("__turso_internal_", "libsql_vector_meta_shadow")
+# Turso's own bookkeeping, that of its replicas, and libSQL's, which has a shadow for each vector index.
+_INTERNAL = ("__turso_internal_", "turso_cdc", "turso_sync_last_change_id", "libsql_vector_meta_shadow")
 _SHADOW = "_shadow"
 
 

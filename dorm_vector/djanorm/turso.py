@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from dorm.db.utils import raise_migration_hint
-from dorm.exceptions import IntegrityError, OperationalError, ProgrammingError
+from dorm.exceptions import ImproperlyConfigured
 
 from .repairs import repair
 
@@ -41,9 +38,49 @@ def turso_text_indexes(original: Any) -> Any:
     return _WithFeatures(original())
 
 
-@repair(_MODULE, "_import_turso_sync", name="turso_text_indexes")
-def _import_turso_sync(original: Any) -> Any:
-    return _WithFeatures(original())
+@repair(_MODULE, "_import_turso_sync")
+def turso_replicas(original: Any) -> Any:
+    """Let several threads use a replica of a server, and pull while others write.
+
+    Symptom: with ``SYNC_URL`` most threads fail as they connect: ``database tape error: database is busy``; after a
+    pull beside a writer the file is locked for ever; a database that was no replica is replaced by the server's.
+    Cause: each connection of pyturso makes a replica of its own of the one file, and a pull waits for nobody.
+    djanorm 4.3 to 4.5, pyturso 0.7 to 0.8.
+    """
+    original()
+    from . import turso_replica
+
+    return _WithFeatures(turso_replica)
+
+
+@repair(_SYNC, "sync_replica", name="turso_push_and_pull")
+def turso_push_and_pull(original: Any, wrapper: Any) -> None:
+    """Fetch what others have pushed to the server of a replica, or say why not; and send what was written to it.
+
+    Symptom: ``sync_replica()`` fetches nothing, and what is written stays in the file. Cause: it calls a method that
+    pyturso does not have and hides every error, and nothing else of djanorm sends. djanorm 4.3 to 4.5.
+    """
+    if wrapper.sync_url:
+        wrapper.pull()
+
+
+@repair(_SYNC, "push", name="turso_push_and_pull", added=True)
+def _push(original: Any, wrapper: Any) -> None:
+    replica_of(wrapper).get_connection().push()
+
+
+@repair(_SYNC, "pull", name="turso_push_and_pull", added=True)
+def _pull(original: Any, wrapper: Any) -> bool:
+    return bool(replica_of(wrapper).get_connection().pull())
+
+
+def replica_of(wrapper: Any) -> Any:
+    """Return the wrapper where it has a server."""
+    if not wrapper.sync_url:
+        raise ImproperlyConfigured(
+            f"Turso: {wrapper.database} has no server to push to or to pull from. Name one as SYNC_URL in DATABASES."
+        )
+    return wrapper
 
 
 class _WithFeatures:
@@ -62,7 +99,7 @@ class _WithFeatures:
 
 @repair("dorm.db.connection", "_create_async_connection")
 def turso_async(original: Any, alias: str, settings: Any) -> Any:
-    """Give the async wrapper of a local file the rows, the transactions and the streaming of the SQLite one.
+    """Give the async wrapper of Turso the rows, the transactions and the streaming of the SQLite one.
 
     Symptom: ``acount()`` and annotations raise TypeError on tuples; ``aatomic()`` raises AttributeError as the first
     call, deadlocks or rolls nothing back; ``aiterator(chunk_size)`` fails; ``abulk_create()`` returns no keys; each
@@ -70,52 +107,8 @@ def turso_async(original: Any, alias: str, settings: Any) -> Any:
     class it inherits from, without a row factory, and commits after every statement. djanorm 4.3 to 4.5.
     """
     wrapper = original(alias, settings)
-    if type(wrapper).__module__ == _MODULE and not wrapper.sync_url:
+    if type(wrapper).__module__ == _MODULE:
         from .turso_async import adopt
 
         adopt(wrapper)
     return wrapper
-
-
-@repair("dorm.db.backends.sqlite", "normalize_db_exception")
-def turso_errors(original: Any, error: Exception) -> None:
-    """Raise djanorm's exceptions where pyturso raised its own.
-
-    Symptom: ``except dorm.IntegrityError`` misses a duplicate key, and ``get_or_create()`` does not retry. Cause:
-    djanorm translates the exceptions of sqlite3 and psycopg alone. djanorm 4.3 to 4.5.
-    """
-    if not type(error).__module__.startswith("turso."):
-        original(error)
-        return
-    raise_migration_hint(error)
-    raise _translated(error)(str(error)) from error
-
-
-@repair(_SYNC, "execute", name="turso_errors")
-def _execute(original: Any, wrapper: Any, sql: str, params: Any = None) -> Any:
-    # pyturso computes a row when it is fetched, and djanorm fetches outside of its own try.
-    with _translating():
-        return original(wrapper, sql, params)
-
-
-@repair(_SYNC, "execute_streaming", name="turso_errors")
-def _execute_streaming(original: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
-    with _translating():
-        yield from original(*args, **kwargs)
-
-
-@contextmanager
-def _translating() -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        if type(error).__module__.startswith("turso."):
-            raise_migration_hint(error)
-            raise _translated(error)(str(error)) from error
-        raise
-
-
-def _translated(error: Exception) -> type[Exception]:
-    """Return what djanorm raises on SQLite for the same mistake."""
-    translations = {"IntegrityError": IntegrityError, "ProgrammingError": ProgrammingError}
-    return translations.get(type(error).__name__, OperationalError)

@@ -1,4 +1,4 @@
-"""The async wrapper of a local Turso file: djanorm's SQLite wrapper over ``turso.aio``, a connection an event loop."""
+"""The async wrapper of Turso: djanorm's SQLite wrapper over ``turso.aio``, a connection an event loop."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ import turso
 import turso.aio
 from dorm.db.backends.libsql import LibSQLAsyncDatabaseWrapper
 from dorm.db.backends.sqlite import SQLiteAsyncDatabaseWrapper
+from turso.lib_sync_aio import ConnectionSync
 from turso.worker import STOP_RUNNING_SENTINEL
 
-from . import loops
+from . import loops, turso_replica
 from .async_transactions import opened
-from .turso import FEATURES, PATIENCE
+from .turso import FEATURES, PATIENCE, replica_of
 
 
 def adopt(wrapper: Any) -> None:
     """Make the new wrapper one of ours."""
-    wrapper.__class__ = LocalAsyncWrapper
+    wrapper.__class__ = TursoAsyncWrapper
     loops.adopt(wrapper, loops.CONNECTION)
 
 
-class LocalAsyncWrapper(LibSQLAsyncDatabaseWrapper):
-    """djanorm's async libsql wrapper, where the database is a file of this machine."""
+class TursoAsyncWrapper(LibSQLAsyncDatabaseWrapper):
+    """djanorm's async libsql wrapper, with all that its SQLite one has."""
 
     execute = SQLiteAsyncDatabaseWrapper.execute
     execute_write = SQLiteAsyncDatabaseWrapper.execute_write
@@ -44,11 +45,25 @@ class LocalAsyncWrapper(LibSQLAsyncDatabaseWrapper):
 
     async def _new_connection(self) -> Any:
         level = None if self._autocommit else "DEFERRED"
-        connection = await turso.aio.connect(self.database, experimental_features=FEATURES, isolation_level=level)
+        connection = await self._opening({"experimental_features": FEATURES, "isolation_level": level})
         connection.row_factory = turso.Row
         for pragma in ("PRAGMA foreign_keys = ON", PATIENCE):
             await connection.execute(pragma)
         return connection
+
+    def _opening(self, options: dict[str, Any]) -> Any:
+        if not self.sync_url:
+            return turso.aio.connect(self.database, **options)
+        options |= {"remote_url": self.sync_url, "auth_token": self.auth_token}
+        return ConnectionSync(lambda: turso_replica.connect(self.database, **options))
+
+    async def push(self) -> None:
+        async with replica_of(self)._operation_conn() as connection:
+            await connection.push()
+
+    async def pull(self) -> bool:
+        async with replica_of(self)._operation_conn() as connection:
+            return bool(await connection.pull())
 
     async def execute_streaming(self, sql: str, params: Any = None, chunk_size: int = 1000) -> AsyncIterator[Any]:
         async with self._operation_conn() as connection:
@@ -71,7 +86,7 @@ class LocalAsyncWrapper(LibSQLAsyncDatabaseWrapper):
         loops.release(self, tuple(self._loops), _close)
 
 
-def _close(wrapper: LocalAsyncWrapper) -> None:
+def _close(wrapper: TursoAsyncWrapper) -> None:
     """Close a connection whose event loop may be gone, on the thread that owns it."""
     connection = wrapper._conn
     if connection is None or connection._closed:

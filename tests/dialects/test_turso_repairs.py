@@ -14,7 +14,7 @@ from typing import Any
 import dorm
 import pytest
 import turso
-from dorm.db.connection import _create_async_connection, reset_connections
+from dorm.db.connection import reset_connections
 from dorm.migrations import operations
 from dorm.migrations.executor import MigrationExecutor
 from dorm.migrations.state import ProjectState
@@ -79,6 +79,18 @@ def test_turso_errors(db: Database) -> None:
         for statement in (insert, select):
             with pytest.raises(turso.DatabaseError):
                 statement()
+
+
+def test_a_transaction_that_read_what_another_one_changed(db: Database) -> None:
+    """Pyturso's exception is neither one of its own hierarchy nor of the module that holds them."""
+    other = turso.connect(db.settings["NAME"])
+    with atomic():
+        Document.objects.count()
+        other.execute("INSERT INTO tests_author (name) VALUES ('Ada')")
+        other.commit()
+        with pytest.raises(dorm.OperationalError, match="snapshot is stale"):
+            Document.objects.create(title="a", embedding=[1, 2, 3])
+    other.close()
 
 
 async def count_in_a_transaction() -> int:
@@ -149,15 +161,6 @@ def test_two_loops_at_once(db: Database) -> None:
         for done in [pool.submit(asyncio.run, write()) for _ in range(4)]:
             done.result()
     assert Document.objects.count() == 80
-
-
-def test_a_replica_keeps_djanorms_own_wrapper() -> None:
-    """Pyturso serves SYNC_URL by another class, and djanorm by a thread around it."""
-    settings = {"ENGINE": "libsql", "NAME": ":memory:", "SYNC_URL": "http://127.0.0.1:1"}
-    wrapper = _create_async_connection("replica", settings)
-    assert type(wrapper).__module__ == "dorm.db.backends.libsql"
-    with repairs.switched_off("turso_async"):
-        assert type(wrapper) is type(_create_async_connection("replica", settings))
 
 
 def test_an_async_connection_may_be_the_first(db: Database) -> None:

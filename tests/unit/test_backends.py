@@ -100,10 +100,11 @@ def test_a_url_is_taken_before_anything_is_started(monkeypatch: pytest.MonkeyPat
     assert tmp_path.exists()
 
 
+REPLICA = {"ENGINE": "libsql", "NAME": "/a/b.turso", "SYNC_URL": "https://zoo.example:8080", "AUTH_TOKEN": "a/b&c"}
 HRANA = {"ENGINE": "hrana", "URL": "libsql://name.turso.io?authToken=x"}
 
 
-@pytest.mark.parametrize("settings", [POSTGRESQL, MYSQL, {"ENGINE": "libsql", "NAME": "/a/b.turso"}, HRANA])
+@pytest.mark.parametrize("settings", [POSTGRESQL, MYSQL, {"ENGINE": "libsql", "NAME": "/a/b.turso"}, HRANA, REPLICA])
 def test_settings_survive_the_way_through_a_url(settings: backends.Settings) -> None:
     assert {"OPTIONS": {}, **settings_from(url_from(settings))} == {"OPTIONS": {}, **settings}
 

@@ -1,0 +1,22 @@
+"""A replica of a Turso server: each database is a file in the folder, and a server of its own for it to push to."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from backends import Settings, _sync_server, turso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def launch(directory: Path) -> Iterator[Settings]:
+    with turso.launch(directory) as local, _sync_server.serving_a_file(directory.absolute() / "server.turso") as url:
+        yield {**local, "SYNC_URL": url}
+
+
+BACKEND = replace(turso.BACKEND, name="tursodb", source=_sync_server.source, launch=launch, reached_by="turso")
