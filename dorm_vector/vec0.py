@@ -93,6 +93,10 @@ class Vec0Index(VectorIndex):
             for name in names:
                 yield from _unfit(option, name, columns.get(name), companion)
 
+    def declaration(self, dialect: Dialect, name: str, dimensions: int, columns: Mapping[str, Column]) -> str:
+        """Return the statement that creates the companion, which the database keeps."""
+        return _Built(self, dialect.companions[self.kind], columns).declaration(name, dimensions)
+
     @property
     def filters(self) -> tuple[str, ...]:
         """The names of the fields that searches may filter by."""
@@ -131,10 +135,14 @@ class _Built:
 
     def statements(self, name: str, table: str, column: str, dimensions: int) -> list[str]:
         said = {"name": name, "table": table, "key": self.key.name, **self._said(f'"{column}"', dimensions)}
-        said |= {"dimensions": str(dimensions), "metric": self.companion.metrics[self.index.metric]}
-        templates = [*self.companion.create, *([self.companion.indexed_partition] if self.parts else []), FILL]
+        templates = [*([self.companion.indexed_partition] if self.parts else []), FILL]
         written = [template.format(**said, columns=self._columns(template)) for template in templates if template]
-        return written + [template.format(**said) for template in TRIGGERS]
+        return [self.declaration(name, dimensions), *written, *(template.format(**said) for template in TRIGGERS)]
+
+    def declaration(self, name: str, dimensions: int) -> str:
+        said = {"name": name, "dimensions": str(dimensions), "metric": self.companion.metrics[self.index.metric]}
+        create = self.companion.create
+        return create.format(**said, kind=kind_of(self.key), columns=self._columns(create))
 
     def _columns(self, template: str) -> str:
         if template is FILL:

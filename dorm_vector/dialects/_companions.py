@@ -11,7 +11,7 @@ from ._facts import NOTHING, Facts
 class Companion(Facts):
     """What one kind of companion is. Its templates know its ``{name}``, that of the ``{table}``, and what they say."""
 
-    create: tuple[str, ...]
+    create: str
     """With ``{dimensions}``, ``{metric}``, the ``{kind}`` of the key, and ``{columns}``, a comma behind each."""
     partition: str
     """One of the columns that split it, ``by_{column}`` of the type ``{kind}``."""
@@ -80,10 +80,10 @@ TRIGGERS = (_INSERT, _UPDATE, _MOVE, _DELETE)
 HELD = "(CASE WHEN {operand} IS NOT NULL THEN {measurable} ELSE 0 END)"
 
 STANDING = (
-    "SELECT count(*) AS \"parts\" FROM sqlite_master WHERE (type = 'table' AND name = %s)"
+    "SELECT count(*) AS \"parts\" FROM sqlite_master WHERE (type = 'table' AND name = %s AND sql = %s)"
     " OR (type = 'trigger' AND tbl_name = %s AND name IN (%s, %s, %s, %s))"
 )
-"""Counts the table and its triggers: with the name, the model's table, and the names of the triggers."""
+"""Counts the table and its triggers: with its name, what created it, the model's table, and the triggers' names."""
 
 FOUND = (
     'SELECT substr(name, 1, length(name) - 5) AS "name", tbl_name AS "table", 1 AS "valid" FROM sqlite_master'

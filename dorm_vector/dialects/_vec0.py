@@ -15,7 +15,7 @@ _VEC0 = (
 )
 
 VEC0 = Companion(
-    create=(_VEC0,),
+    create=_VEC0,
     partition="by_{column} {kind} partition key",
     metadata="by_{column} {kind}",
     value="{operand}",
@@ -36,7 +36,7 @@ _CODE = "vec_quantize_binary({operand})"
 
 # A table of codes is read in less than half the time that vec0 takes to find as many of them.
 SIGNS = Companion(
-    create=('CREATE TABLE "{name}" (id {kind} PRIMARY KEY NOT NULL, {columns}vector BLOB NOT NULL)',),
+    create='CREATE TABLE "{name}" (id {kind} PRIMARY KEY NOT NULL, {columns}vector BLOB NOT NULL)',
     partition="by_{column} {kind}",
     metadata="by_{column} {kind}",
     indexed_partition='CREATE INDEX "{name}_parts" ON "{name}" ({columns}vector)',

@@ -48,6 +48,8 @@ class Answer:
     """What a companion is asked, and the nodes of WHERE that it takes upon itself."""
 
     name: str
+    declaration: str
+    """What creates the companion: another one of that name is of a declaration that was changed since."""
     condition: Found
     covered: frozenset[int]
 
@@ -63,7 +65,7 @@ class Answer:
     def is_standing(self, query: Any) -> Steps[bool]:
         """Return whether the companion is there, with all that keeps it in step: it may not be migrated yet."""
         triggers = [f"{self.name}_{event}" for event in ("insert", "update", "move", "delete")]
-        rows = yield Execute(STANDING, [self.name, query.get_table(), *triggers])
+        rows = yield Execute(STANDING, [self.name, self.declaration, query.get_table(), *triggers])
         return int(rows[0]["parts"]) == 1 + len(triggers)
 
 
@@ -196,7 +198,9 @@ def _asked(index: Any, query: Any, distance: Any, connection: Any) -> Answer:
     }
     sql, params = compose(companion.search, operands)
     row = f'"{query._alias()}"."{query.model._meta.pk.column}"'
-    return Answer(_name(index, query), Found(f"{row} IN ({sql})", params), frozenset(covered))
+    field = query._resolve_field([distance.field_path])
+    declared = index.declaration(dialect, _name(index, query), field.dimensions, _columns(query.model, connection))
+    return Answer(_name(index, query), declared, Found(f"{row} IN ({sql})", params), frozenset(covered))
 
 
 # filters

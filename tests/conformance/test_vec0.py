@@ -19,9 +19,11 @@ from dorm_vector import (
     Vec0Index,
     VectorField,
     abulk_load,
+    ato_matrix,
     bulk_load,
     measure_recall,
     recommend_search_options,
+    to_matrix,
 )
 from dorm_vector.dialects import Unsupported
 from tests.databases import Database, create_tables
@@ -538,6 +540,32 @@ def _without(shop: Database, gone: list[str]) -> None:
     assert keys(nearest()[:5]) == expected(5)
     assert nearest()[:5].explain_search().index is None
     raise RuntimeError("out")
+
+
+def test_what_is_declared_otherwise_than_built_is_not_asked(shop: Database) -> None:
+    """The declaration was changed, and the migration has not run: it would answer by the distance of before."""
+    Keyed.objects.bulk_create([Keyed(key=f"k{n}", embedding=vector) for n, vector in enumerate(OTHERS)])
+    Keyed.objects.filter(key="k3").update(embedding=[9 * value for value in QUERY])
+    declared = Keyed._meta.indexes
+    Keyed._meta.indexes = [Vec0Index(["embedding"], "keyed_vec0", distance="cosine"), declared[1]]
+    try:
+        rows = Keyed.objects.nearest("embedding", QUERY, distance="cosine")[:3]
+        assert keys(rows)[0] == "k3"
+        assert rows.explain_search().index is None
+    finally:
+        Keyed._meta.indexes = declared
+    assert Keyed.objects.nearest("embedding", QUERY)[:3].explain_search().index == (
+        "keyed_vec0" if has_vec0(shop) else None
+    )
+
+
+async def test_a_matrix_of_the_nearest(shop: Database) -> None:
+    """Of the rows and in the order that the companion answers with."""
+    for rows in (nearest()[2:9], VOLUMES.order_by(CosineDistance("embedding", QUERY))[2:9]):
+        for ids, matrix in (to_matrix(rows, "embedding"), await ato_matrix(rows, "embedding")):
+            assert ids == expected(9)[2:]
+            stored = dict(VOLUMES.filter(pk__in=ids).values_list("pk", "embedding"))
+            assert matrix.tolist() == [stored[key] for key in ids]
 
 
 async def test_async(shop: Database) -> None:
