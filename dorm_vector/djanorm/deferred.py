@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
+from itertools import chain, product
 from typing import Any
 
 from .repairs import is_on, repair
 
 _REPAIR = "deferred_columns"
+_CASE = " WHEN %s THEN %s"
+"""What djanorm writes for each field of each row of a bulk update."""
 
 
 def keep_deferred_columns(cls: Any) -> None:
@@ -55,6 +59,22 @@ def deferred_columns(
     djanorm 4.3 to 4.5.
     """
     return original(instance, connection, meta, _loaded(instance, meta, update_fields))
+
+
+def keeping_what_was_left_out(sql: str, params: list[Any], rows: list[Any], fields: list[Any]) -> tuple[str, list[Any]]:
+    """Let the bulk update of rows that were read in part leave what was not read as it is."""
+    if all(field.attname in row.__dict__ for row in rows for field in fields):
+        return sql, params
+    # djanorm numbers the parameters on PostgreSQL, and its connection counts them again.
+    first, *cases = re.sub(r"\$\d+", "%s", sql).split(_CASE)
+    values = [params[number : number + 2] for number in range(0, 2 * len(cases), 2)]
+    for number, (field, row) in enumerate(product(fields, rows)):
+        if field.attname in row.__dict__:
+            cases[number] = _CASE + cases[number]
+        else:
+            cases[number] = f' WHEN %s THEN "{field.column}"' + cases[number]
+            values[number] = values[number][:1]
+    return first + "".join(cases), [*chain.from_iterable(values), *params[2 * len(cases) :]]
 
 
 def _loaded(instance: Any, meta: Any, update_fields: Collection[str] | None) -> Collection[str] | None:

@@ -81,7 +81,7 @@ class DerivedQuery(SQLQuery):
         yield from (self.model._meta.pk.column if name == "pk" else name for name in names if name != "*")
 
     def _from(self, connection: Any, names: list[str]) -> SQL:
-        self.inner.selected_fields = list(dict.fromkeys(names)) or ["pk"]
+        self.inner.selected_fields = list(dict.fromkeys([*names, *self.inner.group_by_fields])) or ["pk"]
         self.inner.deferred_loading = False
         with compiling(connection, self.inner):
             sql, params = self.inner.as_subquery_sql()

@@ -89,17 +89,32 @@ def matched_rows(original: Any, wrapper: Any) -> Any:
     """Count the rows that an UPDATE matched, as other databases do.
 
     Symptom: ``update()`` and ``bulk_update()`` leave rows out of their count that had the new value before. Cause: the
-    server counts what it changed, unless the driver asks for what it found. An async pool of your own asks for what
-    you told it to. djanorm 4.3 to 4.5.
+    driver gives the number of those that changed, and the server tells both. djanorm 4.3 to 4.5.
     """
-    wrapper._kwargs = counting_matches(wrapper._kwargs)
+    if "cursorclass" not in wrapper._kwargs:
+        wrapper._kwargs["cursorclass"] = _matching()
     return original(wrapper)
 
 
-def counting_matches(arguments: dict[str, Any]) -> dict[str, Any]:
-    from pymysql.constants import CLIENT
+@cache
+def _matching() -> Any:
+    from pymysql.cursors import Cursor
 
-    return arguments | {"client_flag": arguments.get("client_flag", 0) | CLIENT.FOUND_ROWS}
+    def execute(self: Any, query: Any, args: Any = None) -> Any:
+        changed = Cursor.execute(self, query, args)
+        self.rowcount = matched(self._result, self.rowcount)
+        return changed
+
+    return type("Matching", (Cursor,), {"execute": execute})
+
+
+def matched(result: Any, changed: int) -> int:
+    """Return how many rows the statement matched, as the server words it; the given number of any other statement."""
+    words = _MATCHED.match(getattr(result, "message", None) or b"")
+    return int(words[1]) if words else changed
+
+
+_MATCHED = re.compile(rb"\(?Rows matched: (\d+)")
 
 
 @repair(_WRAPPER, "get_connection")
@@ -193,6 +208,34 @@ def _on_duplicate_key(fields: list[Any], action: str, dialect: Dialect) -> str:
         return f' ON DUPLICATE KEY UPDATE "{column}" = "{column}"'
     new = re.sub(r'EXCLUDED\.("\w+")', lambda found: dialect.inserted_value.format(column=found[1]), values)
     return f"{dialect.inserted_row} ON DUPLICATE KEY UPDATE {new}"
+
+
+@repair("dorm.query:SQLQuery", "as_update", name="rows_of_the_same_table")
+@repair("dorm.query:SQLQuery", "as_delete")
+def rows_of_the_same_table(original: Any, query: Any, *arguments: Any) -> Any:
+    """Let rows be changed or deleted that are found across a relation, or by a subquery of their own table.
+
+    Symptom: ``Document.objects.filter(author__name=…).update(…)`` is ``You can't specify target table``.
+    Cause: MySQL looks into a table that it changes only where it has copied what it found. djanorm 4.3 to 4.5.
+    """
+    sql, params = original(query, *arguments)
+    table, key = query.get_table(), query.model._meta.pk.column
+    if arguments[-1].vendor != "mysql":
+        return sql, params
+    everything = query.clone()
+    everything.where_nodes, everything.joins = [], []
+    statement, _params = original(everything, *arguments)
+    found = sql[len(statement) :]
+    if f'"{table}"' not in found.replace(f'"{table}".', ""):
+        return sql, params
+    across = f' WHERE "{key}" IN ('
+    rows = (
+        found[len(across) : -1]
+        if found.startswith(f'{across}SELECT "{table}"')
+        else f'SELECT "{table}"."{key}" FROM "{table}"{found}'
+    )
+    # DISTINCT keeps the server from putting the inner query into the outer one.
+    return f'{statement}{across}SELECT * FROM ({rows.replace("SELECT", "SELECT DISTINCT", 1)}) AS "chosen")', params
 
 
 @repair("dorm.lookups", "build_lookup_sql", name="like_escape")

@@ -9,7 +9,7 @@ from typing import Any
 
 from dorm.db.utils import ASYNC_ATOMIC_STATE, log_query
 
-from .mysql import STEP, counting_matches, generates, keys
+from .mysql import STEP, generates, keys, matched
 from .repairs import is_on, repair
 
 _WRAPPER = "dorm.db.backends.mysql:MySQLAsyncDatabaseWrapper"
@@ -64,8 +64,22 @@ async def _release(original: Any, wrapper: Any, connection: Any) -> None:
 
 @repair(_WRAPPER, "_acquire", name="matched_rows")
 async def _matched_rows(original: Any, wrapper: Any) -> Any:
-    wrapper._kwargs = counting_matches(wrapper._kwargs)
-    return await original(wrapper)
+    connection = await original(wrapper)
+    vars(connection)["cursorclass"] = _matching(connection.cursorclass)
+    return connection
+
+
+@cache
+def _matching(cursor: Any) -> Any:
+    if hasattr(cursor, "dorm_vector_matching"):
+        return cursor
+
+    async def execute(self: Any, query: str, args: Any = None) -> Any:
+        changed = await cursor.execute(self, query, args)
+        self._rowcount = matched(self._result, self._rowcount)
+        return changed
+
+    return type(cursor.__name__, (cursor,), {"execute": execute, "dorm_vector_matching": True})
 
 
 @repair(_WRAPPER, "_acquire")

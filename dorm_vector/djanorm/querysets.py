@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Self
 
+from dorm.aggregates import Aggregate
 from dorm.exceptions import FieldDoesNotExist
 from dorm.expressions import CombinedExpression, F
 from dorm.manager import BaseManager
@@ -14,6 +15,7 @@ from ..dialects import dialect_for
 from ..search import SearchMethods
 from .aggregating import over_vectors
 from .combining import CombinedQuery, combined
+from .deferred import keeping_what_was_left_out
 from .derived import DerivedQuery
 from .explaining import Explained
 from .models import reads_vectors
@@ -102,28 +104,28 @@ class VectorRows(Explained):
         """Return a row of values() as its reader sees it."""
         return self._row_to_values_dict(row, fields)
 
-    # slices and aggregates read from a subquery, so that a slice counts what it shows
+    # slices and aggregates read from a subquery, so that a slice counts what it shows, and groups are counted as such
 
-    def _is_sliced(self) -> bool:
-        return self._query.limit_val is not None or bool(self._query.offset_val)
+    def _is_whole(self) -> bool:
+        return self._query.limit_val is None and not self._query.offset_val and not self._query.group_by_fields
 
     def count(self) -> int:
-        if not self._is_sliced():
+        if self._is_whole():
             return int(super().count())
         connection = self._get_connection()
         return int(connection.execute(*DerivedQuery(self._query).as_count(connection))[0]["count"])
 
     async def acount(self) -> int:
-        if not self._is_sliced():
+        if self._is_whole():
             return int(await super().acount())
         connection = self._get_async_connection()
         return int((await connection.execute(*DerivedQuery(self._query).as_count(connection)))[0]["count"])
 
     def exists(self) -> bool:
-        return self.count() > 0 if self._is_sliced() else bool(super().exists())
+        return bool(super().exists()) if self._is_whole() else self.count() > 0
 
     async def aexists(self) -> bool:
-        return await self.acount() > 0 if self._is_sliced() else bool(await super().aexists())
+        return bool(await super().aexists()) if self._is_whole() else await self.acount() > 0
 
     def _build_aggregate_sql(self, aggregates: dict[str, Any], connection: Any) -> tuple[str, list[Any], list[str]]:
         sql, params = DerivedQuery(self._query).as_aggregate(aggregates, connection)
@@ -132,8 +134,11 @@ class VectorRows(Explained):
     def annotate(self, **expressions: Any) -> Any:
         """Add named expressions to every row; behind values() they are among what it returns."""
         queryset: Any = super().annotate(**over_vectors(self, expressions))
-        if queryset._query.is_values():
-            queryset._show([name for name in expressions if name in queryset._query.annotations])
+        query = queryset._query
+        if query.is_values():
+            if any(isinstance(expression, Aggregate) for expression in expressions.values()):
+                query.group_by_fields = [name for name in query.selected_fields if not query.is_aggregate(name)]
+            queryset._show([name for name in expressions if name in query.annotations])
         return queryset
 
     def _show(self, names: list[str]) -> None:
@@ -167,8 +172,10 @@ class VectorRows(Explained):
 
     def _iter_setup(self) -> Any:
         setup = super()._iter_setup()
-        # The model's own order is that of each part, and not of the whole, which may not have those columns.
-        return (self._query, *setup[1:]) if isinstance(self._query, CombinedQuery) else setup
+        # The model's own order is that of each part or row, and not of the whole or a group, which may not have those
+        # columns.
+        is_other = isinstance(self._query, CombinedQuery) or self._query.group_by_fields
+        return (self._query, *setup[1:]) if is_other else setup
 
     # writes
 
@@ -182,12 +189,14 @@ class VectorRows(Explained):
         built = super()._build_bulk_update_sql(batch, fields, conn)
         if built is None:
             return None
-        sql, params = built
-        for field in (self.model._meta.get_field(name) for name in fields):
+        columns = [self.model._meta.get_field(name) for name in fields]
+        sql, params = keeping_what_was_left_out(*built, [row for row in batch if row.pk is not None], columns)
+        for field in columns:
             if hasattr(field, "to_vector"):
                 # The one place where a column stands beside bound vectors.
                 stored = dialect_for(conn).stored.format(column=f'"{field.column}"')
                 sql = sql.replace(f' ELSE "{field.column}" END', f" ELSE {stored} END")
+                sql = sql.replace(f' THEN "{field.column}"', f" THEN {stored}")
         return sql, params
 
     def _bound(self, values: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from ..dialects.base import SQL
 from ..operands import compiled
 from .compiling import current_connection, current_query, scope
 from .models import vector_fields
+from .names import refuse
 from .repairs import repair
 
 
@@ -52,4 +53,6 @@ def _means_more(name: str) -> bool:
     # One is of a model with vectors, or of one that is ranked by those of another.
     if query is None or not (hasattr(query, "is_by_distance") or vector_fields(query.model)):
         return False
-    return name in query.annotations or query._resolve_field(name.split("__")) is not None
+    if name not in query.annotations and query._resolve_field(name.split("__")) is None:
+        refuse(query, name)
+    return True

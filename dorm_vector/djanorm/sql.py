@@ -19,6 +19,7 @@ from .binary import BinaryQuery, is_plain, reads_binary
 from .compiling import compiling, current_connection
 from .index_search import IndexSearch, index_search
 from .measured_once import measured_once
+from .names import across_many, qualified
 from .probing import companion_answer, through_an_index
 from .reading import annotation_field, as_read
 from .search_query import SearchQuery
@@ -77,10 +78,8 @@ class VectorSQLQuery(SearchQuery):
         return sql, params
 
     def _resolve_column(self, field_parts: list[str], connection: Any = None) -> str:
-        """Qualify every column: a relation that is joined later may have one of the same name."""
-        sql = str(super()._resolve_column(field_parts, connection))
-        is_bare = sql.startswith('"') and sql.endswith('"') and "." not in sql
-        return f'"{self._alias()}".{sql}' if is_bare and self._resolve_field(field_parts) is not None else sql
+        sql = across_many(self, field_parts, connection)
+        return sql or qualified(self, str(super()._resolve_column(field_parts, connection)), field_parts)
 
     def _compare_annotation(self, name: str, lookup: str, value: Any, connection: Any) -> SQL:
         left, field = self._annotation(name), annotation_field(self, name)
@@ -169,11 +168,8 @@ class VectorSQLQuery(SearchQuery):
         return self.search is not None and self.search.exact and self.search.name == name
 
     def _order_column(self, name: str, connection: Any) -> str:
-        if "__" in name:
-            return str(self._resolve_column(name.split("__"), connection))
         _validate_identifier(name)
-        field = self._resolve_field([name])
-        return f'"{self._alias()}"."{field.column}"' if field is not None and field.column else f'"{name}"'
+        return self._resolve_column(name.split("__"), connection)
 
     def _limits(self) -> str:
         limit = self.limit_val if self.limit_val is not None else (_NO_LIMIT if self.offset_val else None)
@@ -357,6 +353,9 @@ class VectorSQLQuery(SearchQuery):
         if name not in self.annotations:
             return False
         return name in self.alias_only_names or name not in self.model._meta._field_cache
+
+    def is_aggregate(self, name: str) -> bool:
+        return isinstance(self.annotations.get(name), Aggregate)
 
     def _is_projected(self, name: str) -> bool:
         return name in self.annotations and name not in self.alias_only_names
