@@ -68,7 +68,9 @@ def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def kept(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return what an earlier run found, by database."""
+    """Return what an earlier run found, by database; nothing where there was none."""
+    if not (folder / "benchmarks.json").exists():
+        return {}
     databases = json.loads((folder / "benchmarks.json").read_text())["databases"]
     return {
         name: {**found, "results": [Result(**result) for result in found["results"]]}

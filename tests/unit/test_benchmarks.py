@@ -37,6 +37,21 @@ def test_its_command_writes_the_page_and_the_json(tmp_path: Path) -> None:
     assert all(result["seconds"] > 0 for result in results)
 
 
+def test_one_database_is_measured_anew_beside_those_of_an_earlier_run(tmp_path: Path) -> None:
+    arguments = ["--keep", "--case=importing", "--case=read", "--no-profile", f"--out={tmp_path}"]
+    assert run(*arguments, "--backend=turso").returncode == 0
+    before = json.loads((tmp_path / "benchmarks.json").read_text())["databases"]
+    assert run(*arguments, "--backend=sqlite").returncode == 0
+    between = json.loads((tmp_path / "benchmarks.json").read_text())["databases"]
+    assert run(*arguments, "--backend=turso").returncode == 0
+    after = json.loads((tmp_path / "benchmarks.json").read_text())["databases"]
+    assert (list(before), list(between), list(after)) == (["turso"], ["turso", "sqlite"], ["turso", "sqlite"])
+    assert between["turso"] == before["turso"] != after["turso"]
+    assert after["sqlite"] == between["sqlite"]
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert page.count("### Read 2,000 x 384 to a matrix") == 2
+
+
 def test_a_database_that_fails_is_named_and_costs_the_others_nothing(tmp_path: Path) -> None:
     nobody = f"postgresql://postgres:@127.0.0.1:{free_port()}/postgres"
     arguments = ["--backend=postgresql", "--backend=sqlite", "--case=exact", "--no-profile", f"--out={tmp_path}"]
