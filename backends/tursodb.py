@@ -19,4 +19,4 @@ def launch(directory: Path) -> Iterator[Settings]:
         yield {**local, "SYNC_URL": url}
 
 
-BACKEND = replace(turso.BACKEND, name="tursodb", source=_sync_server.source, launch=launch, reached_by="turso")
+BACKEND = replace(turso.BACKEND, name="tursodb", source=_sync_server.PROGRAM.source, launch=launch, reached_by="turso")

