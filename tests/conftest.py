@@ -42,6 +42,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Run the whole suite in a process for each processor, and a part of it in this one, unless `-n` says otherwise."""
     options = config.option
+    if is_one_of_many(config):
+        options.loadgroup = True  # xdist tells it no more than what stood on the command line
     if is_one_of_many(config) or not config.pluginmanager.hasplugin("xdist"):
         return
     is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not (
@@ -69,15 +71,17 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return [f"{name}: {backends.get(name).how()}" for name in chosen_backends(config)]
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in this same hook
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if is_one_of_many(item.config):
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is about databases that were not chosen, which is no skip: nothing is missing."""
     elsewhere = [item for item in items if "NOTSET" in item.name]
     config.hook.pytest_deselected(items=elsewhere)
     items[:] = [item for item in items if item not in elsewhere]
     if is_one_of_many(config):
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(group_of(item)))
         items.sort(key=place_of)
 
 
