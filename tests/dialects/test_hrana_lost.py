@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -75,7 +74,7 @@ def test_no_statement_of_a_lost_transaction_commits_itself_on_a_new_connection(s
 
 def stopped(server: Server) -> None:
     """Let the server answer nothing more, and die a moment later."""
-    server.send_signal(signal.SIGSTOP)
+    server.freeze()
     threading.Timer(0.3, server.kill).start()
 
 
