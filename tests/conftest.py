@@ -13,17 +13,13 @@ from hypothesis import settings
 import backends
 from tests.databases import Database, create_tables
 from tests.remote_suite import RemoteSuite
+from tests.sharing import MOST_PROCESSES, ByDatabase, place_of
 
 WITHOUT_DOWNLOAD = ("sqlite", "postgresql", "turso")
 IMPLEMENTED = ("sqlite", "postgresql", "turso", "libsql", "mariadb", "mysql")
 # The same cases in every run: a failure is one that can be seen again.
 settings.register_profile("seeded", derandomize=True)
 settings.load_profile("seeded")
-
-# What takes minutes is not left for the end, when there would be nothing to run beside it.
-LONGEST_FIRST = ["test_the_suite_passes", "mysql", "mariadb", "libsql", "postgresql", "turso", "sqlite", "several"]
-
-MOST_PROCESSES = 4  # more would only wait for the longest
 
 REMOTE_SUITE = pytest.StashKey[RemoteSuite]()
 _running: dict[str, backends.Running] = {}
@@ -42,8 +38,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Run the whole suite in a process for each processor, and a part of it in this one, unless `-n` says otherwise."""
     options = config.option
-    if is_one_of_many(config):
-        options.loadgroup = True  # xdist tells it no more than what stood on the command line
     if is_one_of_many(config) or not config.pluginmanager.hasplugin("xdist"):
         return
     is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not (
@@ -52,7 +46,12 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if options.numprocesses is None and is_whole:
         options.numprocesses = min(os.cpu_count() or 1, MOST_PROCESSES)
     if options.numprocesses and options.dist == "no":
-        options.dist, options.loadscopereorder = "loadgroup", False
+        options.dist, options.loadscopereorder = "loadscope", False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByDatabase | None:
+    return ByDatabase(config, log) if config.option.dist == "loadscope" else None
 
 
 def chosen_backends(config: pytest.Config) -> tuple[str, ...]:
@@ -71,18 +70,13 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return [f"{name}: {backends.get(name).how()}" for name in chosen_backends(config)]
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    if is_one_of_many(item.config):
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is about databases that were not chosen, which is no skip: nothing is missing."""
     elsewhere = [item for item in items if "NOTSET" in item.name]
     config.hook.pytest_deselected(items=elsewhere)
     items[:] = [item for item in items if item not in elsewhere]
     if is_one_of_many(config):
-        items.sort(key=place_of)
+        items.sort(key=lambda item: place_of(item.nodeid))
 
 
 def is_one_of_many(config: pytest.Config) -> bool:
@@ -90,30 +84,11 @@ def is_one_of_many(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
-def group_of(item: pytest.Item) -> str:
-    """Name what one process runs from start to end: the cases of a database, else a file."""
-    if item.name == "test_the_suite_passes":
-        return item.name
-    if "several" in getattr(item, "fixturenames", ()):
-        return "several"
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    return str(parameters.get("backend_name", item.nodeid.partition("::")[0]))
-
-
-def place_of(item: pytest.Item) -> int:
-    group = group_of(item)
-    return LONGEST_FIRST.index(group) if group in LONGEST_FIRST else len(LONGEST_FIRST)
-
-
-@pytest.hookimpl(trylast=True)  # xdist has sent the names to the process that shares the work out
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Begin the longest test first, so that it runs beside the others; of several processes, one waits for it."""
     is_asked = any(item.name == "test_the_suite_passes" for item in session.items)
     if is_asked and not session.config.getoption("--collect-only") and not is_one_of_many(session.config):
         remote_suite(session.config)
-    for item in session.items:
-        # Without the group that xdist wrote there, a name is one that pytest takes.
-        item._nodeid = item.nodeid.removesuffix(f"@{group_of(item)}")
 
 
 def remote_suite(config: pytest.Config) -> RemoteSuite:
