@@ -27,6 +27,7 @@ from . import (  # noqa: F401  # imported for the repairs they register
     rebuilding,
     references,
     relations,
+    renaming,
     repairs,
     serializing,
     sqlite_loops,

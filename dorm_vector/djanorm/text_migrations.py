@@ -63,28 +63,6 @@ def keep_text_indexes(
             _build(index, model, app_label, connection)
 
 
-@repair(f"{_OPERATIONS}:RenameField", "state_forwards")
-def rename_indexed_texts(original: Any, operation: Any, app_label: str, state: Any) -> None:
-    """Let a TextIndex know its columns by their new names after one is renamed.
-
-    Symptom: the next ``makemigrations`` drops the index and builds it again, and that migration cannot be taken back:
-    it names a field that is no more. Cause: the state keeps the old name in ``Meta.indexes``. djanorm 4.3 to 4.5.
-    """
-    original(operation, app_label, state)
-    model = _model(operation.model_name, app_label, state)
-    if "indexes" in model["options"]:
-        declared = [_renamed(index, operation, model["name"]) for index in model["options"]["indexes"]]
-        model["options"]["indexes"] = declared
-
-
-def _renamed(index: Any, operation: Any, model_name: str) -> Any:
-    if not isinstance(index, TextIndex) or operation.old_name not in index.fields:
-        return index
-    fields = [operation.new_name if name == operation.old_name else name for name in index.fields]
-    # One that is named after its fields keeps the name that it has in the database.
-    return TextIndex(fields, index.get_name(model_name), language=index.language)
-
-
 @repair(f"{_OPERATIONS}:DeleteModel", "database_forwards")
 def drop_text_indexes(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any

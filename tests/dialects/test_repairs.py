@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -19,7 +20,15 @@ from dorm.migrations.autodetector import MigrationAutodetector
 from dorm.migrations.state import ProjectState
 
 import backends
-from dorm_vector import EmbeddingField, HnswIndex, L2Distance, VectorExtension, VectorField, VectorsWouldBeLost
+from dorm_vector import (
+    EmbeddingField,
+    HnswIndex,
+    L2Distance,
+    Vec0Index,
+    VectorExtension,
+    VectorField,
+    VectorsWouldBeLost,
+)
 from dorm_vector.djanorm import repairs
 from tests.databases import Database, create_tables, drop_table
 from tests.models import Author, Chunk, Document
@@ -251,6 +260,30 @@ def test_vector_default(sqlite: Database) -> None:
     sqlite.connection.execute_write('INSERT INTO "shop_item" DEFAULT VALUES')
     (row,) = sqlite.connection.execute('SELECT "embedding" FROM "shop_item"')
     assert VectorField(dimensions=2).from_db_value(row["embedding"]) == [1, 2]
+
+
+def test_rename_what_a_companion_filters_by(sqlite: Database) -> None:
+    before = state_of(place=dorm.IntegerField(default=0), embedding=VectorField(dimensions=2))
+    create(before, sqlite.connection)
+    index = Vec0Index(["embedding"], "item_vec0", distance="l2", metadata=["place"])
+    operations.AddIndex("Item", index).state_forwards("shop", before)
+    after = before.clone()
+    rename = operations.RenameField("Item", "place", "spot")
+    rename.state_forwards("shop", after)
+    operations.AddIndex("Item", index).database_forwards("shop", sqlite.connection, before, before)
+
+    def columns() -> list[str]:
+        (row,) = sqlite.connection.execute("SELECT sql FROM sqlite_master WHERE name = 'item_vec0'")
+        return re.findall(r"by_\w+", row["sql"])
+
+    with repairs.switched_off("rename_what_a_companion_filters_by"):
+        rename.database_forwards("shop", sqlite.connection, before, after)
+        assert columns() == ["by_place"], "of a column that is no more"
+        rename.database_backwards("shop", sqlite.connection, after, before)
+    rename.database_forwards("shop", sqlite.connection, before, after)
+    assert columns() == ["by_spot"]
+    rename.database_backwards("shop", sqlite.connection, after, before)
+    assert columns() == ["by_place"]
 
 
 def test_changed_indexes() -> None:

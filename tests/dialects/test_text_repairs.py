@@ -98,7 +98,7 @@ def test_drop_text_indexes(db: Database) -> None:
     assert left() == []
 
 
-def test_rename_indexed_texts(db: Database) -> None:
+def test_rename_indexed_fields(db: Database) -> None:
     rename = operations.RenameField("Article", "body", "text")
 
     def indexed() -> list[list[str]]:
@@ -107,7 +107,7 @@ def test_rename_indexed_texts(db: Database) -> None:
         return [index.fields for index in state.models["tests.article"]["options"]["indexes"]]
 
     assert indexed() == [["headline", "text"]]
-    with repairs.switched_off("rename_indexed_texts"):
+    with repairs.switched_off("rename_indexed_fields"):
         assert indexed() == [["headline", "body"]], "a field that is no more"
     assert Article._meta.indexes[0].fields == ["headline", "body"]
 
