@@ -5,18 +5,20 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dorm.expressions import F
 from dorm.fields import CharField
 
 from .djanorm.embedding import embedding_fields, fill_on_save, hash_name
 from .djanorm.models import field_names, rows_of
-from .djanorm.reembedding import Progress, reembedded
 from .embedders import Embedder, as_embedder
 from .exceptions import EmbeddingError
 from .fields import VectorField
 from .steps import Steps, arun, run
+
+if TYPE_CHECKING:
+    from .djanorm.reembedding import Progress
 
 
 class EmbeddingField(VectorField):
@@ -150,4 +152,7 @@ def _reembedding(source: Any, name: str | None, batch_size: int | None, progress
     size = field.batch_size if batch_size is None else batch_size
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise ValueError(f"reembed(batch_size={batch_size!r}): want a whole number of rows, at least 1.")
+    # Late: few programs do.
+    from .djanorm.reembedding import reembedded
+
     return reembedded(queryset, field, size, progress)

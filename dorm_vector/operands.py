@@ -25,7 +25,7 @@ VALUE_TYPES: dict[Element, Any] = {
 VALUES = (Vector, SparseVector, Bit)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Shape:
     """The element type and the dimensions of an operand; None where only the database knows how many."""
 

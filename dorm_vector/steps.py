@@ -57,7 +57,7 @@ async def arun(steps: Steps[_Result], wrapper: Any = None) -> _Result:
             advance, answer = steps.throw, error
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Fetch(Step):
     """Read the rows of a queryset."""
 
@@ -70,7 +70,7 @@ class Fetch(Step):
         return list(await self.queryset)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class EmbedDocuments(Step):
     """Embed texts."""
 

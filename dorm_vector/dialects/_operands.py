@@ -11,7 +11,7 @@ from typing import Any
 SQL = tuple[str, list[Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Operand:
     """One side of a distance: SQL, its parameters, whether it can be NULL, and whether it is the same for all rows."""
 

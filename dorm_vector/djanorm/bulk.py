@@ -24,7 +24,8 @@ from ..indexes import VectorIndex
 from ..steps import Steps, arun, run
 from . import copying
 from .building import columns_of, condition_of, rows_query
-from .steps import Copy, Execute, Many, RawConnection, Script, Write
+from .bulk_steps import Copy, Many, RawConnection, Script
+from .steps import Execute, Write
 
 _STAGING = "dorm_vector_load"
 _MAX_PARAMETERS = 60_000

@@ -8,8 +8,9 @@ from typing import Any
 from ..dialects import dialect_for
 from ..fields import VectorField
 from ..steps import Steps
+from .bulk_steps import BinaryRows, PlainRows
 from .querysets import upgraded
-from .steps import BinaryRows, Execute, PlainRows
+from .steps import Execute
 
 
 class Reading:

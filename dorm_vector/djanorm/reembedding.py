@@ -14,7 +14,7 @@ from .embedding import cleared, embedded, hash_name
 Progress = Callable[[int, int], Any]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Count(Step):
     """Count the rows of a queryset."""
 
@@ -27,7 +27,7 @@ class Count(Step):
         return int(await self.queryset.acount())
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Update(Step):
     """Write some fields of rows."""
 

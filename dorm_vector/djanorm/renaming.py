@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from dorm.expressions import Q
-from dorm.migrations.operations import AddIndex, RemoveIndex
 
 from .repairs import repair
 
@@ -80,6 +79,8 @@ def rename_what_a_companion_filters_by(
 
     Symptom: searches no longer use it. Cause: its own columns are named after those of the table. djanorm 4.3 to 4.5.
     """
+    from dorm.migrations.operations import AddIndex, RemoveIndex
+
     before, after = (_with_filters(operation, app_label, state) for state in (from_state, to_state))
     renamed = [name for name, index in before.items() if index.filters != getattr(after.get(name), "filters", None)]
     for name in renamed:

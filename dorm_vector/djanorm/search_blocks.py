@@ -11,7 +11,7 @@ Options = Mapping[str, Any]
 NO_OPTIONS: Options = {}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Block:
     """The options of a block and of those around it; ``outer`` is what is in force once it is left."""
 
