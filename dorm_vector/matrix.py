@@ -47,7 +47,8 @@ def _stacked(field: VectorField, stored: Sequence[Any]) -> npt.NDArray[np.float3
     if field.value_type is Vector and len(sizes := set(map(len, stored))) < 2:
         for form in (np.dtype(("<f4", field.dimensions)), _with_header(field.dimensions)):
             if sizes <= {form.itemsize}:
-                values = np.frombuffer(bytearray().join(stored), form)
+                # Into memory of numpy's own, which asks for large pages: a join takes three times as long.
+                values = np.fromiter(stored, np.dtype((np.void, form.itemsize)), len(stored)).view(form)
                 return values if form.fields is None else values["values"].astype("<f4")
     # Of another type, or not of one length: the field knows what to do, or to say.
     return np.array([field.from_db_value(value) for value in stored], np.float32).reshape(-1, field.dimensions)
