@@ -15,6 +15,28 @@ from .repairs import repair
 class _Interrupted(Exception):
     """Takes the place of an interruption that is no Exception, so that djanorm rolls back."""
 
+    def __init__(self, by: BaseException) -> None:
+        super().__init__(by)
+        self.by = by
+
+
+@contextmanager
+def _as_exceptions() -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        raise  # djanorm rolls back for these by itself
+    except BaseException as error:
+        raise _Interrupted(error) from error
+
+
+@contextmanager
+def _as_they_were() -> Iterator[None]:
+    try:
+        yield
+    except _Interrupted as interrupted:
+        raise interrupted.by from None
+
 
 @repair("dorm.db.backends.sqlite:SQLiteDatabaseWrapper", "atomic")
 @repair("dorm.db.backends.mysql:MySQLDatabaseWrapper", "atomic", name="interrupted_transactions")
@@ -27,37 +49,15 @@ def interrupted_transactions(original: Any, wrapper: Any) -> Iterator[None]:
     PostgreSQL, and with ``aatomic()``, half of an inner block is committed with the outer one. Cause: a
     KeyboardInterrupt or a CancelledError is no ``Exception``. djanorm 4.3 to 4.5.
     """
-    interruption: BaseException | None = None
-    try:
-        with original(wrapper):
-            try:
-                yield
-            except Exception:
-                raise
-            except BaseException as error:
-                interruption = error
-                raise _Interrupted from error
-    except _Interrupted:
-        if interruption is None:
-            raise
-        raise interruption from None
+    with _as_they_were(), original(wrapper), _as_exceptions():
+        yield
 
 
 @repair("dorm.db.backends.mysql:MySQLAsyncDatabaseWrapper", "aatomic", name="interrupted_transactions")
 @repair("dorm.db.backends.postgresql:PostgreSQLAsyncDatabaseWrapper", "aatomic", name="interrupted_transactions")
 @asynccontextmanager
 async def _interrupted_async_transactions(original: Any, wrapper: Any) -> AsyncIterator[None]:
-    interruption: BaseException | None = None
-    try:
+    with _as_they_were():
         async with original(wrapper):
-            try:
+            with _as_exceptions():
                 yield
-            except Exception:
-                raise
-            except BaseException as error:
-                interruption = error
-                raise _Interrupted from error
-    except _Interrupted:
-        if interruption is None:
-            raise
-        raise interruption from None
