@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import dorm
 import pytest
@@ -16,6 +15,7 @@ from dorm_vector.djanorm.pooling import has_news
 from tests.databases import Database
 from tests.dialects.test_pooling import postgresql
 from tests.dialects.test_repairs import sqlite
+from tests.dialects.test_sqlite_loops import assert_each_loop_keeps_its
 from tests.models import Author
 
 __all__ = ["postgresql", "sqlite"]
@@ -39,38 +39,7 @@ def test_failed_statements(sqlite: Database) -> None:
 
 
 def test_pool_per_loop(postgresql: Database) -> None:
-    def keeps_its_pool() -> bool:
-        asked, other_asked = threading.Event(), threading.Event()
-
-        async def first() -> bool:
-            await Author.objects.acount()
-            before = get_async_connection()._pool
-            asked.set()
-            await asyncio.to_thread(other_asked.wait, 30)
-            kept = get_async_connection()._pool is before and not before.closed
-            await get_async_connection().close()
-            return kept
-
-        async def second() -> None:
-            await Author.objects.acount()
-            await get_async_connection().close()
-
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            found = pool.submit(asyncio.run, first())
-            asked.wait(30)
-            asyncio.run(second())
-            other_asked.set()
-            return found.result(timeout=30)
-
-    # The setting, for a thread does not have the context variable of switched_off().
-    dorm.configure(DORM_VECTOR_REPAIRS=["async_transactions"])
-    try:
-        assert not keeps_its_pool()
-    finally:
-        dorm.configure(DORM_VECTOR_REPAIRS=True)
-    postgresql.use()
-    assert keeps_its_pool()
-    assert not get_async_connection().pool_stats()["open"]
+    assert_each_loop_keeps_its("_pool", postgresql)
 
 
 def test_a_loop_that_is_gone_leaves_no_pool(postgresql: Database) -> None:

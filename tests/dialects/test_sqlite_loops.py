@@ -18,16 +18,16 @@ from tests.models import Author
 __all__ = ["sqlite"]
 
 
-def keeps_its_connection() -> bool:
-    """Tell whether a loop still has its connection once another one has asked."""
+def keeps_its(name: str) -> bool:
+    """Tell whether a loop still has what its connection holds under the name once another one has asked."""
     asked, other_asked = threading.Event(), threading.Event()
 
     async def first() -> bool:
         await Author.objects.acount()
-        before = get_async_connection()._conn
+        before = getattr(get_async_connection(), name)
         asked.set()
         await asyncio.to_thread(other_asked.wait, 30)
-        kept = get_async_connection()._conn is before
+        kept = getattr(get_async_connection(), name) is before and not getattr(before, "closed", False)
         await get_async_connection().close()
         return kept
 
@@ -43,16 +43,20 @@ def keeps_its_connection() -> bool:
         return found.result(timeout=30)
 
 
-def test_connection_per_loop(sqlite: Database) -> None:
+def assert_each_loop_keeps_its(name: str, database: Database) -> None:
     # The setting, for a thread does not have the context variable of switched_off().
     dorm.configure(DORM_VECTOR_REPAIRS=["async_transactions"])
     try:
-        assert not keeps_its_connection()
+        assert not keeps_its(name)
     finally:
         dorm.configure(DORM_VECTOR_REPAIRS=True)
-    sqlite.use()
-    assert keeps_its_connection()
+    database.use()
+    assert keeps_its(name)
     assert not get_async_connection().pool_stats()["open"]
+
+
+def test_connection_per_loop(sqlite: Database) -> None:
+    assert_each_loop_keeps_its("_conn", sqlite)
 
 
 def test_a_loop_that_is_gone_leaves_no_connection(sqlite: Database) -> None:
