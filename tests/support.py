@@ -63,6 +63,14 @@ def assert_fresh(page: Path, *, update: bool) -> None:
     assert update or text == wanted, "run with --update-golden, and read the difference"
 
 
+def assert_golden(name: str, lines: Iterable[str], *, update: bool) -> None:
+    """Compare a list in tests/golden with what it is now; write it where ``update`` is set."""
+    path, text = GOLDEN / name, "".join(f"{line}\n" for line in lines)
+    if update:
+        path.write_text(text)
+    assert path.read_text() == text, f"{name}: run with --update-golden, and read the difference"
+
+
 def written(name: str, page: Path) -> str:
     kind, _, argument = name.partition(": ")
     return WRITERS[kind](argument, page).strip()
