@@ -6,7 +6,7 @@ Importing this package loads no database driver, and mends what djanorm gets wro
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import djanorm
+from ._install import install
 from .aggregates import VectorAvg, VectorSum
 from .bits import Bit
 from .columns import GeneratedVectorField, InDatabaseEmbedding
@@ -182,7 +182,7 @@ __all__ = [
     "tqdm_progress",
 ]
 
-djanorm.install()
+install()
 
 # Loaded when they are asked for: not every process that has vectors loads in bulk, measures recall or ranks again.
 _LATER = {

@@ -16,7 +16,7 @@ from ..dialects import Dialect, dialect_for
 from ..exceptions import HalfPrecisionWarning, UnsupportedByDatabase
 from ..index_forms import Column, indexed
 from ..indexes import VectorIndex
-from .importing import Late
+from ..patching.on_import import Late
 
 operations: Any = Late("dorm.migrations.operations")
 

@@ -10,10 +10,8 @@ from typing import Any
 from ..dialects import dialect_for
 from ..dialects.base import ConcurrentBuild
 from ..exceptions import IndexWouldWait, UnsupportedByDatabase
-
-# First: what it repairs of the same operations is to stand inside of this.
-from . import migrations, text_migrations  # noqa: F401
-from .importing import Late
+from ..patching.on_import import Late
+from . import migrations
 from .repairs import repair
 
 _OPERATIONS = "dorm.migrations.operations"

@@ -9,7 +9,6 @@ from ..dialects import Dialect, dialect_for
 from ..dialects.base import Form
 from ..elements import Element
 from ..fields import BitField, HalfVectorField, SparseVectorField, VectorField
-from . import mysql_migrations  # noqa: F401  # its tables are what this one marks: it has to be registered first
 from .repairs import repair
 
 _FIELDS = {field.element: field for field in (VectorField, HalfVectorField, SparseVectorField, BitField)}

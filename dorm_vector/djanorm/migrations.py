@@ -12,8 +12,8 @@ from ..exceptions import VectorsWouldBeLost
 from ..fields import VectorField
 from ..index_forms import indexed
 from ..indexes import VectorIndex
+from ..patching.on_import import Late
 from .building import Place, build, columns_of, said_concurrently
-from .importing import Late
 from .possible_indexes import require_possible_indexes
 from .rebuilding import standing_state
 from .repairs import repair

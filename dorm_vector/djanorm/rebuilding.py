@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..dialects import dialect_for
+from ..patching.on_import import Late
 from ..text_index import TextIndex
-from .importing import Late
 from .repairs import repair
 
 _OPERATIONS = "dorm.migrations.operations"

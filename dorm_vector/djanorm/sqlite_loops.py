@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# First: a connection that is to be closed is one that was prepared, too.
-from . import connections, loops  # noqa: F401
+from . import loops
 from .async_transactions import opened
 from .repairs import repair
 

@@ -12,7 +12,7 @@ from dorm.fields import Field
 from dorm.indexes import Index
 
 from ..expressions import Expression
-from .importing import Late
+from ..patching.on_import import Late
 from .repairs import repair
 
 _WRITER = "dorm.migrations.writer"

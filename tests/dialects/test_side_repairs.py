@@ -61,7 +61,7 @@ def test_a_module_is_repaired_whenever_it_is_imported(first: str) -> None:
         "print('dorm.contrib.pydantic' in sys.modules)\n"
         "import dorm_vector, dorm.contrib.pydantic as schemas\n"
         "import inspect\n"
-        "print(schemas._base_type_for.dorm_vector_repair, schemas.__spec__.name, len(inspect.getsource(schemas)) > 1)"
+        "print(schemas._base_type_for.dorm_vector_patch, schemas.__spec__.name, len(inspect.getsource(schemas)) > 1)"
     )
     run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     imported, rest = run.stdout.splitlines()

@@ -1,4 +1,4 @@
-"""Repairs of modules that nobody has imported yet, put in place when somebody does."""
+"""Patch a module that nobody has imported yet as soon as it is imported."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-from . import repairs
+from . import registry
 
 
 def install_when_imported(module: str) -> None:
-    """Repair the module now if it is imported, else as soon as it is."""
+    """Patch the module now if it is imported, else as soon as it is."""
     if module in sys.modules:
-        repairs.install(module)
+        registry.install(module)
     else:
         _finder().awaited.add(module)
 
@@ -32,7 +32,7 @@ class Late:
 
 
 class _Finder:
-    """Finds the awaited modules as others would, and repairs them once they ran."""
+    """Finds the awaited modules as others would, and patches them once they ran."""
 
     def __init__(self) -> None:
         self.awaited: set[str] = set()
@@ -45,12 +45,12 @@ class _Finder:
         self.awaited.remove(fullname)
         spec = find_spec(fullname)
         if spec is not None and spec.loader is not None:
-            loader: Any = _RepairingLoader(spec.loader)
+            loader: Any = _PatchingLoader(spec.loader)
             spec.loader = loader
         return spec
 
 
-class _RepairingLoader:
+class _PatchingLoader:
     def __init__(self, loader: Any) -> None:
         self._loader = loader
 
@@ -60,7 +60,7 @@ class _RepairingLoader:
 
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
-        repairs.install(module.__name__)
+        registry.install(module.__name__)
 
     def __getattr__(self, name: str) -> Any:
         # get_source, get_data and the rest, for tracebacks and importlib.resources.

@@ -1,0 +1,218 @@
+"""Patches of djanorm and of drivers: hooks that extend the ORM, and repairs of bugs.
+
+A patch is one decorated function that receives the original as its first argument. A **hook** makes djanorm know
+vectors, and cannot be switched off. A **repair** fixes a bug: its docstring is its entry in the docs (symptom, cause,
+versions), and it is not installed where its probe ``is_fixed()`` says that djanorm behaves already.
+
+The setting ``DORM_VECTOR_REPAIRS`` concerns repairs alone: ``False`` turns all off, a collection of names keeps only
+those. It is read at each call.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+from dorm.conf import settings
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_switched_off: ContextVar[frozenset[str]] = ContextVar("dorm_vector_repairs_off", default=frozenset())
+
+
+@dataclass(eq=False, repr=False)
+class Patch:
+    """One attribute of djanorm or of a driver, and the function that replaces it."""
+
+    name: str
+    target: str
+    attribute: str
+    replacement: Callable[..., Any]
+    added: bool = False
+    """Whether the attribute is missing in the original; where it exists after all, it is left alone."""
+
+    @property
+    def documentation(self) -> str:
+        return self.replacement.__doc__ or ""
+
+    @property
+    def module(self) -> str:
+        """The module that holds the patched attribute."""
+        return self.target.partition(":")[0]
+
+    @property
+    def address(self) -> str:
+        """Where the patch is defined, as the ordered list names it: ``repairs.mysql:like_escape``."""
+        return f"{self.replacement.__module__.partition('.')[2]}:{self.name}"
+
+    def is_needed(self) -> bool:
+        return True
+
+    def install(self) -> None:
+        owner = _resolve(self.target)
+        original = getattr(owner, self.attribute, None)
+        if self.name in installed_on(original) or (self.added and original is not None):
+            return
+        patched = self._wrapped(original or _absent(owner, self.attribute))
+        patched.dorm_vector_patch = self.name  # type: ignore[attr-defined]  # how install() recognizes its own work
+        setattr(owner, self.attribute, patched)
+
+    def _wrapped(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        replacement = self.replacement
+
+        @functools.wraps(original)
+        def hooked(*args: Any, **kwargs: Any) -> Any:
+            return replacement(original, *args, **kwargs)
+
+        return hooked
+
+
+@dataclass(eq=False, repr=False)
+class Repair(Patch):
+    """A fix of a bug, which steps aside where it is switched off or no longer needed."""
+
+    is_fixed: Callable[[], bool] | None = None
+    fixed_in: str = ""
+
+    def is_needed(self) -> bool:
+        """Ask the probe; where no check works without a server, compare the installed version of djanorm."""
+        if self.is_fixed is not None:
+            return not self.is_fixed()
+        return not self.fixed_in or _numbers(version("djanorm")) < _numbers(self.fixed_in)
+
+    def _wrapped(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        name, replacement = self.name, self.replacement
+
+        @functools.wraps(original)
+        def repaired(*args: Any, **kwargs: Any) -> Any:
+            if not is_on(name):
+                return original(*args, **kwargs)
+            return replacement(original, *args, **kwargs)
+
+        return repaired
+
+
+PATCHES: list[Patch] = []
+REPAIRS: list[Repair] = []
+_installed: set[str] = set()
+
+
+def hook(target: str, attribute: str, *, name: str = "", added: bool = False) -> Callable[[_Function], _Function]:
+    """Register the decorated function as an extension of ``target``'s ``attribute``.
+
+    Args:
+        target: ``package.module`` or ``package.module:Class``.
+        attribute: The function of the target that is replaced.
+        name: Joins several functions into one hook; the function's own name unless given.
+        added: Whether the target lacks the attribute.
+    """
+
+    def register(replacement: _Function) -> _Function:
+        PATCHES.append(Patch(name or replacement.__name__, target, attribute, replacement, added))
+        return replacement
+
+    return register
+
+
+def repair(
+    target: str,
+    attribute: str,
+    *,
+    is_fixed: Callable[[], bool] | None = None,
+    fixed_in: str = "",
+    name: str = "",
+    added: bool = False,
+    mended: Callable[[], bool] | None = None,
+) -> Callable[[_Function], _Function]:
+    """Register the decorated function as the fix of a bug in ``target``'s ``attribute``.
+
+    Args:
+        target: ``package.module`` or ``package.module:Class``.
+        attribute: The function of the target that is replaced.
+        is_fixed: A small check without a server: False with the bug, True with the repair or an upstream fix.
+        fixed_in: The version of djanorm that needs no repair, where no check works without a server.
+        name: Joins several functions into one repair; the function's own name unless given.
+        added: Whether the target lacks the attribute.
+        mended: The same as ``is_fixed``.
+    """
+
+    def register(replacement: _Function) -> _Function:
+        chosen = name or replacement.__name__
+        REPAIRS.append(Repair(chosen, target, attribute, replacement, added, is_fixed or mended, fixed_in))
+        PATCHES.append(REPAIRS[-1])
+        return replacement
+
+    return register
+
+
+def arrange(order: Sequence[str]) -> None:
+    """Sort the patches by a list of their addresses; raises LookupError where list and patches differ."""
+    addresses = {patch.address for patch in PATCHES}
+    if addresses != set(order):
+        raise LookupError(
+            f"The list of patches differs from what is registered: without a place {sorted(addresses - set(order))},"
+            f" not registered {sorted(set(order) - addresses)}. Correct dorm_vector/_install.py."
+        )
+    place = {address: number for number, address in enumerate(order)}
+    PATCHES.sort(key=lambda patch: place[patch.address])
+
+
+def install(module: str) -> None:
+    """Install the patches of a module of djanorm or of a driver, the first innermost."""
+    if module in _installed:
+        return
+    _installed.add(module)
+    patches = [patch for patch in PATCHES if patch.module == module]
+    # Every probe runs before the first patch: one part of a repair would answer for the others.
+    needed = {name for name, patch in {patch.name: patch for patch in patches}.items() if patch.is_needed()}
+    for patch in patches:
+        if patch.name in needed:
+            patch.install()
+
+
+def installed_on(function: Any) -> Iterator[str]:
+    """Yield the names of the patches on a function, outermost first."""
+    while function is not None:
+        if name := getattr(function, "dorm_vector_patch", ""):
+            yield name
+        function = getattr(function, "__wrapped__", None)
+
+
+def is_on(name: str) -> bool:
+    if name in _switched_off.get():
+        return False
+    # djanorm's own look-up raises for what nobody set; and a model is made before dorm.configure().
+    chosen = vars(settings).get("DORM_VECTOR_REPAIRS", True)
+    return bool(chosen) if isinstance(chosen, bool) else name in chosen
+
+
+@contextmanager
+def switched_off(*names: str) -> Iterator[None]:
+    """Leave djanorm as it is for these repairs inside the block."""
+    token = _switched_off.set(_switched_off.get() | frozenset(names))
+    try:
+        yield
+    finally:
+        _switched_off.reset(token)
+
+
+def _absent(owner: Any, attribute: str) -> Callable[..., Any]:
+    def absent(*_args: Any, **_kwargs: Any) -> Any:
+        raise AttributeError(f"{owner.__name__!r} has no attribute {attribute!r}")
+
+    return absent
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")[:3] if part.isdigit())
+
+
+def _resolve(target: str) -> Any:
+    module, _, qualified = target.partition(":")
+    owner: Any = importlib.import_module(module)
+    return functools.reduce(getattr, filter(None, qualified.split(".")), owner)
