@@ -23,11 +23,12 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, layout and spelling."""
-    session.install(*tool("ruff", "codespell"))
+    """Check style, imports and spelling."""
+    session.install(*tool("ruff", "codespell", "import-linter"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("codespell")
+    session.run("lint-imports", "--no-cache")
 
 
 @nox.session

@@ -28,6 +28,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 DRIVERS = {"aiomysql", "aiosqlite", "libsql", "numpy", "pgvector", "psycopg", "pymysql", "sqlite3", "turso"}
 TELLS_THE_DATABASE = {"vendor", "get_server_info", "server_info", "server_version", *DIALECTS}
+# The command may not be on the PATH of this Python.
+LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 
 
 def found(paths: Iterable[Path], finder: Callable[[ast.AST], Iterable[str]]) -> list[str]:
@@ -130,6 +132,13 @@ def test_files_and_functions_stay_short() -> None:
     assert long_files(PACKAGE, 400) == []
     assert long_files(DIALECTS.values(), 160) == []
     assert long_files(BACKENDS.values(), 90) == []
+
+
+def test_imports_keep_the_contracts() -> None:
+    # The contracts are in pyproject.toml, and `lint-imports` alone says the same.
+    command = [sys.executable, "-c", LINT_IMPORTS, "--no-cache"]
+    linted = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
+    assert linted.returncode == 0, linted.stdout
 
 
 def test_importing_the_package_imports_no_driver() -> None:
