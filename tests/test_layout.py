@@ -60,23 +60,6 @@ def database_asked_for(node: ast.AST) -> Iterator[str]:
         yield f"{node.module}"
 
 
-def foreign_private_names(node: ast.AST) -> Iterator[str]:
-    """Yield the private names that code takes from somebody else."""
-    if isinstance(node, ast.Attribute) and not is_own(node.value):
-        names: Iterable[object] = [node.attr]
-    elif isinstance(node, ast.ImportFrom) and not node.level:
-        names = [alias.name for alias in node.names]
-    elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr", "setattr", "delattr"):
-        names = [argument.value for argument in node.args[1:2] if isinstance(argument, ast.Constant)]
-    else:
-        return
-    yield from (name for name in names if isinstance(name, str) and re.match(r"_(?!_)|__\w+(?<!__)$", name))
-
-
-def is_own(value: ast.AST) -> bool:
-    return ast.unparse(value) in ("self", "cls", "super()")
-
-
 def long_functions(node: ast.AST) -> Iterator[str]:
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         lines = (node.end_lineno or 0) - node.lineno + 1
@@ -121,10 +104,6 @@ def test_only_the_resolver_and_the_seam_ask_which_database_it_is() -> None:
     for stem, path in DIALECTS.items():
         # A dialect says its own name.
         assert [line for line in found([path], database_asked_for) if not line.endswith(f" {stem}")] == []
-
-
-def test_only_the_seam_touches_a_private_name_of_somebody_else() -> None:
-    assert found(sorted(set(PACKAGE) - set(SEAM)), foreign_private_names) == []
 
 
 def test_files_and_functions_stay_short() -> None:
