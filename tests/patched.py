@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import dorm_vector
-from dorm_vector.djanorm import repairs
+from dorm_vector.patching.registry import PATCHES
 
 _PACKAGE = str(Path(dorm_vector.__file__).parent)
 
 
 def stacks() -> Iterator[str]:
-    for module in sorted(repairs.modules()):
+    for module in sorted({patch.module for patch in PATCHES}):
         import_module(module)
     yield from sorted({f"{place}: {' < '.join(names)}" for place, names in _patched() if names})
 
@@ -41,7 +41,7 @@ def _names(value: Any) -> list[str]:
     names = []
     while isfunction(function := _function(value)):
         if function.__code__.co_filename.startswith(_PACKAGE):
-            names.append(str(getattr(function, "dorm_vector_repair", function.__name__)))
+            names.append(str(getattr(function, "dorm_vector_patch", function.__name__)))
         value = getattr(function, "__wrapped__", None)
     return names[::-1]
 
