@@ -19,6 +19,7 @@ ORDER = (
     "djanorm.aggregating:aggregates_of_expressions",
     "djanorm.arrays:vector_arrays",
     "djanorm.deferred:deferred_columns",
+    "djanorm.known_names:known_names_in_updates",
     "djanorm.models:vector_querysets",
     "djanorm.models:upgrade_on_distance",
     "djanorm.models:upgrade_on_text",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 from dorm.exceptions import FieldDoesNotExist
@@ -27,8 +28,16 @@ def refuse(query: Any, name: str) -> None:
             f"{name!r} is an aggregate, and a filter is asked before there are groups: filter what it aggregates, by"
             " its own filter=Q(…), or the rows that come."
         )
-    names = [*(field.name for field in query.model._meta.get_fields()), *query.annotations]
-    raise FieldDoesNotExist(f"{query.model.__name__} has no field {name!r}. It has {', '.join(names)}.")
+    raise no_such_field(query.model, name, query.annotations)
+
+
+class NoSuchField(FieldDoesNotExist, ValueError):
+    """FieldDoesNotExist, which is caught as a ValueError too: djanorm raises that one for some unknown names."""
+
+
+def no_such_field(model: Any, name: Any, annotations: Iterable[str] = ()) -> NoSuchField:
+    names = [*(field.name for field in model._meta.get_fields()), *annotations]
+    return NoSuchField(f"{model.__name__} has no field {name!r}. It has {', '.join(names)}.")
 
 
 def across_many(query: Any, parts: list[str], connection: Any) -> str | None:

@@ -1,0 +1,62 @@
+"""A model and a queryset that probes of repairs call without a database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from dorm.exceptions import FieldDoesNotExist
+from dorm.fields import BigAutoField, CharField
+from dorm.models import Options
+from dorm.queryset import QuerySet
+
+UNKNOWN = "no_such_field"
+
+
+class Sent(Exception):
+    """A statement was about to be sent."""
+
+
+class Offline(QuerySet[Any]):
+    """A queryset that has no connection."""
+
+    def _get_connection(self) -> Any:
+        raise Sent
+
+    def _get_async_connection(self) -> Any:
+        raise Sent
+
+
+class Connection:
+    vendor = "sqlite"
+
+
+@cache
+def model() -> Any:
+    """Return a model with the fields ``id`` and ``title``, which djanorm's registry of models does not list."""
+
+    class Probe:
+        _meta = Options(None, "probe")
+
+    made: Any = Probe
+    Options(None, "probe").contribute_to_class(made, "_meta")
+    made._meta.db_table = "probe"
+    BigAutoField(primary_key=True).contribute_to_class(made, "id")
+    CharField(max_length=9).contribute_to_class(made, "title")
+    return made
+
+
+def rows() -> Any:
+    return Offline(model())
+
+
+def refuses(call: Callable[[], Any]) -> bool:
+    """Tell whether a call raises for the unknown name in it before anything is sent."""
+    try:
+        call()
+    except (FieldDoesNotExist, ValueError):
+        return True
+    except (Sent, AttributeError, TypeError):  # an older or newer djanorm that takes other arguments
+        return False
+    return False

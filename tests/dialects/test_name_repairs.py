@@ -1,0 +1,25 @@
+"""Repairs of what djanorm does with names that are no field's, and the bug that comes back without each."""
+
+from __future__ import annotations
+
+import dorm
+import pytest
+
+from dorm_vector.djanorm import repairs
+from tests.databases import Database
+from tests.models import Author, Document
+
+STOLEN = 'title" = (SELECT "name" FROM "tests_author" LIMIT 1), "pages'
+
+
+async def test_known_names_in_updates(db: Database) -> None:
+    Author.objects.create(name="secret")
+    row = Document.objects.create(title="old")
+    with pytest.raises(dorm.FieldDoesNotExist, match="Document has no field"):
+        Document.objects.update(**{STOLEN: 5})
+    with repairs.switched_off("known_names_in_updates"):
+        row.save(update_fields=["title", "headline"])
+        assert Document.objects.filter(pk=-1)[:1].update(headline=1) == 0
+        assert Document.objects.update(**{STOLEN: 5}) == 1
+        assert Document.objects.get().title == "secret"
+        assert await Document.objects.aupdate(**{STOLEN: 5}) == 1
