@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import Any, Protocol, runtime_checkable
 
 from .exceptions import EmbeddingError
+from .steps import Step
 
 
 @runtime_checkable
@@ -175,3 +176,17 @@ def _finished(result: Any) -> Any:
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, result).result()
+
+
+@dataclass(eq=False, repr=False)
+class EmbedDocuments(Step):
+    """Embed texts."""
+
+    embedder: Embedder
+    texts: list[str]
+
+    def run(self, wrapper: Any) -> Any:
+        return self.embedder.embed_documents(self.texts)
+
+    async def arun(self, wrapper: Any) -> Any:
+        return await self.embedder.aembed_documents(self.texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, ClassVar
 
 from dorm.expressions import CombinedExpression, F, OuterRef, Subquery
@@ -12,6 +13,7 @@ from .dialects.base import SQL, Operand
 from .djanorm.compiling import Scope, scope
 from .djanorm.index_use import as_indexed
 from .djanorm.models import indexes_of
+from .djanorm.query_texts import QueryText
 from .elements import Element
 from .exceptions import InvalidVector, UnsuitableDistance
 from .metrics import Metric
@@ -78,6 +80,7 @@ class VectorDistance(Expression):
     """
 
     metric: ClassVar[Metric]
+    text: QueryText | None = None
 
     def __init__(self, field_path: str | F | Expression, vector: Any) -> None:
         self.field_path: Any = field_path
@@ -85,7 +88,15 @@ class VectorDistance(Expression):
             vector = _vector_of(vector, path_of(field_path).rpartition("__")[2])
         # A value of a class of its own keeps its precision; anything else takes that of the column.
         self.is_typed = isinstance(vector, VALUES)
+        if isinstance(vector, QueryText):
+            self.text = vector
+            return
         self.vector = vector if self.is_typed or _is_reference(vector) else _value(vector, self.metric)
+
+    @cached_property
+    def vector(self) -> Any:
+        """The vector that is searched by; a text is embedded when its vector is first needed."""
+        return self.text.vector() if self.text is not None else None
 
     def as_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
         """Return the distance as users read it."""

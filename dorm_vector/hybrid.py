@@ -10,10 +10,11 @@ from dorm.exceptions import FieldDoesNotExist
 
 from .djanorm.fusing import FOUND, FusedSearch, Fusion, Near, Words, fused, searchable
 from .djanorm.models import fields_of, text_indexes_of, vector_field, vector_fields
+from .djanorm.query_texts import QueryText
 from .djanorm.search_targets import what_is_called
 from .exceptions import EmbeddingError
 from .metrics import Metric
-from .search import QueryText, chosen_metric
+from .search import chosen_metric
 from .words import words_of
 
 FusionMethod = Literal["rrf", "weighted"]

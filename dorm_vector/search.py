@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 from numbers import Real
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 from dorm.expressions import F
 from dorm.models import Model
 
-from .djanorm.embedding_queries import EmbeddingQueries
 from .djanorm.models import field_names, indexes_of, primary_key, vector_field
+from .djanorm.query_texts import QueryText
 from .djanorm.search_blocks import enter_block, leave_block
 from .djanorm.search_targets import holder_of, require_known, what_is_called
 from .djanorm.searching import (
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from .diagnostics import SearchPlan
 
 
-class SearchMethods(EmbeddingQueries):
+class SearchMethods:
     """What a VectorQuerySet offers for searching."""
 
     model: Any
@@ -173,33 +172,6 @@ def require_choice(exact: Any) -> None:
         raise ValueError(f"nearest(exact={exact!r}): want True, False, or None to let the database decide.")
 
 
-class QueryText:
-    """The text that a search is by, embedded once, when the search first needs its vector."""
-
-    def __init__(self, field: Any, text: str) -> None:
-        self.field, self.text = field, text
-        self._vector: Any = None
-
-    def vector(self) -> Any:
-        if self._vector is None:
-            self._vector = self.field.to_vector(self.field.embedder.embed_query(self.text))
-        return self._vector
-
-    async def aembed(self) -> None:
-        if self._vector is None:
-            self._vector = self.field.to_vector(await self.field.embedder.aembed_query(self.text))
-
-
-class _OfText:
-    """A distance whose right side is text until somebody asks."""
-
-    text: QueryText
-
-    @property
-    def vector(self) -> Any:
-        return self.text.vector()
-
-
 def distance_to(metric: Metric, target: Any, field: str, to: Any) -> VectorDistance:
     """Return the distance of a field from what ``nearest()`` takes."""
     kind = DISTANCES[metric]
@@ -207,10 +179,7 @@ def distance_to(metric: Metric, target: Any, field: str, to: Any) -> VectorDista
         return kind(field, to)
     if not getattr(target, "fills", False):
         return _of_vector_text(kind, field, to)
-    distance: VectorDistance = kind(field, None)
-    distance.__class__ = _of_text(metric)
-    vars(distance)["text"] = QueryText(target, to)
-    return distance
+    return kind(field, QueryText(target, to))
 
 
 def _of_vector_text(kind: type[VectorDistance], field: str, text: str) -> VectorDistance:
@@ -221,12 +190,6 @@ def _of_vector_text(kind: type[VectorDistance], field: str, text: str) -> Vector
             f"nearest({field!r}, ...): {error} To search by what a text means, declare"
             f" {field.rpartition('__')[2]} as EmbeddingField(..., source=…, embedder=…)."
         ) from None
-
-
-@cache
-def _of_text(metric: Metric) -> Any:
-    kind = DISTANCES[metric]
-    return type(kind.__name__, (_OfText, kind), {"__module__": kind.__module__})
 
 
 def require_free_name(queryset: Any, name: Any) -> None:

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    from .embedders import Embedder
+from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
 Steps = Generator["Step", Any, _Result]
@@ -68,17 +65,3 @@ class Fetch(Step):
 
     async def arun(self, wrapper: Any) -> list[Any]:
         return list(await self.queryset)
-
-
-@dataclass(eq=False, repr=False)
-class EmbedDocuments(Step):
-    """Embed texts."""
-
-    embedder: Embedder
-    texts: list[str]
-
-    def run(self, wrapper: Any) -> Any:
-        return self.embedder.embed_documents(self.texts)
-
-    async def arun(self, wrapper: Any) -> Any:
-        return await self.embedder.aembed_documents(self.texts)

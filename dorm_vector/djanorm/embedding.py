@@ -10,9 +10,9 @@ from typing import Any
 from dorm.expressions import F
 from dorm.queryset import QuerySet
 
-from ..embedders import one_for_each
+from ..embedders import EmbedDocuments, one_for_each
 from ..exceptions import StaleEmbedding
-from ..steps import EmbedDocuments, Fetch, Steps, arun, run
+from ..steps import Fetch, Steps, arun, run
 from .index_missed import frames_inside
 from .models import vector_fields
 

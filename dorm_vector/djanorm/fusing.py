@@ -10,10 +10,10 @@ from ..dialects import Dialect, dialect_for
 from ..dialects.base import SQL, Operand, TextSearch, compose
 from ..exceptions import UnsupportedByDatabase
 from ..metrics import Metric
-from ..search import QueryText
 from .compiling import current_connection
 from .index_search import Condition
 from .models import rows_of
+from .query_texts import QueryText
 from .querysets import VectorQuerySet, upgraded
 
 FOUND = ("text_rank", "text_score", "vector_rank", "vector_distance", "score")

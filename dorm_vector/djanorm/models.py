@@ -7,6 +7,7 @@ from typing import Any
 from dorm.exceptions import FieldDoesNotExist
 from dorm.expressions import Q
 from dorm.manager import Manager
+from dorm.query import SQLQuery
 from dorm.queryset import QuerySet
 
 from .deferred import keep_deferred_columns
@@ -60,17 +61,15 @@ def reads_vectors(field: Any) -> bool:
 
 def vector_field(model: Any, path: str) -> Any:
     """Return the vector field at the end of ``path``; raises FieldDoesNotExist, with those that there are."""
-    from ..fields import VectorField
     from .compiling import Names
-    from .sql import VectorSQLQuery
 
     if not isinstance(path, str):
         raise TypeError(f"A vector field goes by its name; got {path!r}.")
     try:
-        field = Names(VectorSQLQuery(model), model).field(path)
+        field = Names(SQLQuery(model), model).field(path)
     except FieldDoesNotExist:
         field = None
-    if not isinstance(field, VectorField):
+    if not hasattr(field, "to_vector"):
         names = ", ".join(field.name for field in vector_fields(model)) or "none of its own"
         raise FieldDoesNotExist(f"{model.__name__} has no vector field {path!r}. It has {names}.")
     return field

@@ -11,6 +11,23 @@ from dorm.query import SQLQuery
 from dorm.queryset import QuerySet
 
 
+class QueryText:
+    """The text that a search is by, embedded once, when the search first needs its vector."""
+
+    def __init__(self, field: Any, text: str) -> None:
+        self.field, self.text = field, text
+        self._vector: Any = None
+
+    def vector(self) -> Any:
+        if self._vector is None:
+            self._vector = self.field.to_vector(self.field.embedder.embed_query(self.text))
+        return self._vector
+
+    async def aembed(self) -> None:
+        if self._vector is None:
+            self._vector = self.field.to_vector(await self.field.embedder.aembed_query(self.text))
+
+
 def texts_in(part: Any) -> Iterator[Any]:
     """Yield what is to be embedded before a part of a query can be compiled: a queryset, a condition, an expression."""
     if hasattr(part, "aembed"):

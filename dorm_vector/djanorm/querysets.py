@@ -17,6 +17,7 @@ from .aggregating import over_vectors
 from .combining import CombinedQuery, combined
 from .deferred import keeping_what_was_left_out
 from .derived import DerivedQuery
+from .embedding_queries import EmbeddingQueries
 from .explaining import Explained
 from .models import reads_vectors
 from .reading import decoded, decoders
@@ -239,7 +240,7 @@ def _decoded(rows: Iterator[Any], found: dict[str, Any]) -> Iterator[Any]:
         yield instance
 
 
-class VectorQuerySet(Slices, SearchMethods, VectorRows, QuerySet[Any]):
+class VectorQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRows, QuerySet[Any]):
     """QuerySet of a model with vector fields: distances annotate, filter, order, count and project."""
 
     def order_by(self, *fields: Any) -> Any:
@@ -282,7 +283,7 @@ class VectorQuerySet(Slices, SearchMethods, VectorRows, QuerySet[Any]):
         return names + [name for name in self._query.annotations if self._query._is_projected(name)]
 
 
-class VectorValuesListQuerySet(Slices, SearchMethods, VectorRows, ValuesListQuerySet):
+class VectorValuesListQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRows, ValuesListQuerySet):
     """What ``values_list()`` of a VectorQuerySet returns."""
 
     def _clone(self) -> Self:

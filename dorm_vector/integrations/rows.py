@@ -16,12 +16,12 @@ from dorm.fields import AutoField, CharField, TextField, UUIDField
 
 from ..djanorm.models import indexes_of, text_indexes_of
 from ..djanorm.stores import Delete, Upsert, Write, rows_in
-from ..embedders import Embedder, as_embedder, one_for_each
+from ..embedders import Embedder, EmbedDocuments, as_embedder, one_for_each
 from ..exceptions import EmbeddingError
 from ..metrics import Metric
 from ..ranking import mmr
 from ..search import chosen_metric
-from ..steps import EmbedDocuments, Fetch, Steps
+from ..steps import Fetch, Steps
 from .columns import columns_of
 from .filters import all_of
 from .records import Asked, Found, Record
