@@ -15,6 +15,7 @@ from .elements import Element
 from .embedders import Embedder, as_embedder
 from .embeddings import EmbeddingField, areembed, reembed
 from .exceptions import (
+    ConnectionLost,
     DimensionMismatch,
     EmbeddingError,
     HalfPrecisionWarning,
@@ -95,6 +96,7 @@ __all__ = [
     "Bit",
     "BitField",
     "CastVector",
+    "ConnectionLost",
     "CosineDistance",
     "CosineSimilarity",
     "DimensionMismatch",

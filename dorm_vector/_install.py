@@ -56,6 +56,7 @@ ORDER = (
     "djanorm.mysql:driver_arguments",
     "djanorm.mysql:matched_rows",
     "djanorm.mysql:lost_connections",
+    "djanorm.lost_transactions:lost_transactions",
     "djanorm.mysql:streaming_connection",
     "djanorm.mysql:bulk_insert",
     "djanorm.mysql:on_duplicate_key",

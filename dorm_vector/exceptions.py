@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dorm.exceptions import ImproperlyConfigured, MigrationError, ValidationError
+from dorm.exceptions import ImproperlyConfigured, MigrationError, OperationalError, ValidationError
 
 
 class VectorError(Exception):
@@ -39,6 +39,10 @@ class VectorsWouldBeLost(VectorError, MigrationError):
 
 class IndexWouldWait(VectorError, MigrationError):
     """A concurrent build that would wait for its own migration; nothing has been built."""
+
+
+class ConnectionLost(VectorError, OperationalError):
+    """The connection is lost, or the server gave up the transaction; the message says what is known to be stored."""
 
 
 class HalfPrecisionWarning(UserWarning):

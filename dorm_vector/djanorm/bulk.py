@@ -25,6 +25,7 @@ from ..steps import Steps, arun, run
 from . import copying
 from .building import columns_of, condition_of, rows_query
 from .bulk_steps import Copy, Many, RawConnection, Script
+from .open_transactions import TransactionIsOpen
 from .steps import Execute, Write
 
 _STAGING = "dorm_vector_load"
@@ -194,8 +195,11 @@ def way(load: Load) -> Executemany:
 def find_row(load: Load, batch: Batch) -> Steps[int | None]:
     """Insert the rows of a batch that failed one by one, and return the index of the one that fails.
 
-    The transaction around it is going to be rolled back.
+    The transaction around it is going to be rolled back. Where it has ended already, rows would be stored: none is
+    inserted, and None is returned.
     """
+    if not (yield TransactionIsOpen()):
+        return None
     for position in range(len(batch)):
         try:
             yield Write(load.one_row, batch.row(position))

@@ -34,6 +34,10 @@ class AsyncConnection:
     def is_lost(self) -> bool:
         return self._connection.is_lost
 
+    @property
+    def in_transaction(self) -> bool:
+        return self._connection.in_transaction
+
     async def execute(self, sql: str, parameters: Iterable[Any] = ()) -> AsyncCursor:
         return AsyncCursor(await self._do(lambda: self._connection.execute(sql, parameters)))
 

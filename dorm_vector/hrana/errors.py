@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dorm.exceptions import DatabaseError, IntegrityError, OperationalError, ProgrammingError
 
+from ..exceptions import ConnectionLost
+
+__all__ = ["LOCKED", "ConnectionLost", "translated"]
+
 # "database table is locked" is the other kind: a statement of this same connection, which no waiting ends.
 LOCKED = "database is locked"
-
-
-class ConnectionLost(OperationalError):
-    """The server is gone, or it gave the transaction up."""
 
 
 def translated(message: str) -> DatabaseError:

@@ -1,0 +1,55 @@
+"""Whether the transaction that a block began is still open on its connection; for after an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dorm.db.utils import ASYNC_ATOMIC_STATE
+
+from ..steps import Step
+
+_IN_TRANSACTION = 1  # SERVER_STATUS_IN_TRANS
+
+
+class TransactionIsOpen(Step):
+    """Tell whether a statement would still be part of the transaction of the block around it."""
+
+    def run(self, wrapper: Any) -> bool:
+        if wrapper.vendor == "mysql":
+            return mysql_is_open(wrapper._conn)
+        return _is_open(getattr(wrapper, "_atomic_conn", None) or getattr(wrapper._local, "conn", None))
+
+    async def arun(self, wrapper: Any) -> bool:
+        state = ASYNC_ATOMIC_STATE.get()
+        connection = state[1] if state is not None and state[0] is wrapper else None
+        return await amysql_is_open(connection) if wrapper.vendor == "mysql" else _is_open(connection)
+
+
+def _is_open(connection: Any) -> bool:
+    """Ask a connection that knows: psycopg's, or one of the SQLite family's."""
+    if connection is None or getattr(connection, "is_lost", False):
+        return False
+    info = getattr(connection, "info", None)
+    return bool(info.transaction_status.name == "INTRANS" if info else connection.in_transaction)
+
+
+def mysql_is_open(connection: Any) -> bool:
+    """Ask the server, whose answer tells."""
+    import pymysql
+
+    try:
+        connection.ping()
+    except pymysql.MySQLError:
+        return False
+    return bool(connection.server_status & _IN_TRANSACTION)
+
+
+async def amysql_is_open(connection: Any) -> bool:
+    """Ask the server of an async connection."""
+    import pymysql
+
+    try:
+        await connection.ping(reconnect=False)
+    except (pymysql.MySQLError, OSError):
+        return False
+    return bool(connection.server_status & _IN_TRANSACTION)
