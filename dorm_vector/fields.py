@@ -13,6 +13,7 @@ from .dialects import dialect_for
 from .djanorm.models import adopt_model, check_indexes
 from .elements import Element
 from .exceptions import DimensionMismatch, InvalidVector
+from .outputs import FIELDS
 from .sparse import MAX_DIMENSIONS as MAX_SPARSE_DIMENSIONS
 from .sparse import SparseVector
 from .vector import HalfVector, Vector, unpack, unpack_numpy
@@ -195,6 +196,9 @@ class BitField(VectorField):
 
     def _as_read(self, stored: Any) -> Any:
         return stored.to_numpy() if self.as_numpy else stored.to_text()
+
+
+FIELDS.update({field.element: field for field in (VectorField, HalfVectorField, SparseVectorField, BitField)})
 
 
 def _is_expression(value: Any) -> bool:

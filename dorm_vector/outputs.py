@@ -9,15 +9,10 @@ from dorm.expressions import Subquery
 
 from .djanorm.compiling import Names
 from .elements import Element
-from .fields import BitField, HalfVectorField, SparseVectorField, VectorField
 from .operands import Shape, shape_of
 
-FIELDS: dict[Element, Callable[..., VectorField]] = {
-    Element.FLOAT32: VectorField,
-    Element.HALF: HalfVectorField,
-    Element.SPARSE: SparseVectorField,
-    Element.BIT: BitField,
-}
+FIELDS: dict[Element, Callable[..., Any]] = {}
+"""The field of each element; the fields enter themselves."""
 
 
 def output_shape(expression: Any, names: Names) -> Shape | None:
@@ -27,7 +22,7 @@ def output_shape(expression: Any, names: Names) -> Shape | None:
     return shape_of(expression, names) if is_vector else None
 
 
-def output_field(shape: Shape, dimensions: int | None = None) -> VectorField:
+def output_field(shape: Shape, dimensions: int | None = None) -> Any:
     """Return a field, of no model, that reads values of the shape."""
     field = FIELDS[shape.element](shape.dimensions or dimensions, as_numpy=shape.as_numpy)
     field.name = shape.label

@@ -8,10 +8,9 @@ from typing import Any
 from ..dialects import Dialect, dialect_for
 from ..dialects.base import Form
 from ..elements import Element
-from ..fields import BitField, HalfVectorField, SparseVectorField, VectorField
+from ..outputs import FIELDS
 from .repairs import repair
 
-_FIELDS = {field.element: field for field in (VectorField, HalfVectorField, SparseVectorField, BitField)}
 _MARK = "dorm_vector "
 # Turso's own bookkeeping, that of its replicas, and libSQL's, which has a shadow for each vector index.
 _INTERNAL = ("__turso_internal_", "turso_cdc", "turso_sync_last_change_id", "libsql_vector_meta_shadow")
@@ -49,7 +48,7 @@ def _map_type(original: Any, data_type: str, vendor: str) -> Any:
 @repair("dorm.inspect", "render_models", name="inspect_vectors")
 def _render_models(original: Any, tables: list[dict[str, Any]]) -> str:
     source: str = original(tables)
-    for field in _FIELDS.values():
+    for field in FIELDS.values():
         source = source.replace(f" = dorm.{field.__name__}(", f" = dorm_vector.{field.__name__}(")
     return (
         source.replace("import dorm\n", "import dorm\nimport dorm_vector\n", 1) if "dorm_vector." in source else source
@@ -72,7 +71,7 @@ def _vector_fields(table: str, connection: Any) -> dict[str, str]:
     for row in connection.execute(dialect.declarations, [table]):
         for element, pattern in _patterns(dialect).items():
             for column, length in pattern.findall(row["declaration"]):
-                field = _FIELDS[element]
+                field = FIELDS[element]
                 found.setdefault(column, f"{field.__name__} {field._length_name} {length}")
     return found
 

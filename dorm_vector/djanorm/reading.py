@@ -9,6 +9,7 @@ from dorm.aggregates import Aggregate
 
 from ..dialects import Dialect
 from ..dialects.base import SQL
+from ..outputs import decoder, output_field, output_shape
 from .compiling import Names
 
 
@@ -32,8 +33,6 @@ class ReadingAggregate(Reading, Aggregate):
 
 def as_read(query: Any, annotations: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
     """Return the annotations as the outermost SELECT reads them."""
-    from ..outputs import output_shape
-
     read = dict(annotations)
     for name, expression in annotations.items():
         shape = output_shape(expression, Names(query, query.model))
@@ -46,16 +45,12 @@ def as_read(query: Any, annotations: dict[str, Any], dialect: Dialect) -> dict[s
 
 def annotation_field(query: Any, name: str) -> Any:
     """Return a field that reads the annotation, or None where its value is no vector of known dimensions."""
-    from ..outputs import output_field, output_shape
-
     shape = output_shape(query.annotations[name], Names(query, query.model))
     return output_field(shape) if shape is not None and shape.dimensions is not None else None
 
 
 def decoders(query: Any, annotations: dict[str, Any] | None = None) -> dict[str, Callable[[Any], Any]]:
     """Return what decodes each annotation whose value is a vector; of the query's own, without others."""
-    from ..outputs import decoder, output_shape
-
     names = Names(query, query.model)
     shapes = {name: output_shape(expression, names) for name, expression in (annotations or query.annotations).items()}
     return {name: decoder(shape) for name, shape in shapes.items() if shape is not None}
