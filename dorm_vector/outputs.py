@@ -11,7 +11,7 @@ from .djanorm.compiling import Names
 from .elements import Element
 from .operands import Shape, shape_of
 
-FIELDS: dict[Element, Callable[..., Any]] = {}
+FIELDS: dict[Element, Any] = {}
 """The field of each element; the fields enter themselves."""
 
 
@@ -32,7 +32,8 @@ def output_field(shape: Shape, dimensions: int | None = None) -> Any:
 def decoder(shape: Shape) -> Callable[[Any], Any]:
     """Return what turns a driver's value into what a column of the shape reads."""
     if shape.dimensions is not None:
-        return output_field(shape).from_db_value
+        read: Callable[[Any], Any] = output_field(shape).from_db_value
+        return read
     return lambda value: value if value is None else output_field(shape, _length(value)).from_db_value(value)
 
 
