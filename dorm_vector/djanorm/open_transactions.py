@@ -30,7 +30,16 @@ def _is_open(connection: Any) -> bool:
     if connection is None or getattr(connection, "is_lost", False):
         return False
     info = getattr(connection, "info", None)
-    return bool(info.transaction_status.name == "INTRANS" if info else connection.in_transaction)
+    if info is not None:
+        return bool(info.transaction_status.name == "INTRANS")
+    return in_transaction(connection)
+
+
+def in_transaction(connection: Any) -> bool:
+    """Ask a connection of the SQLite family."""
+    # Turso's async connection does not tell; the one inside does.
+    teller = connection if hasattr(type(connection), "in_transaction") else connection._conn
+    return bool(teller.in_transaction)
 
 
 def mysql_is_open(connection: Any) -> bool:
