@@ -17,7 +17,8 @@ from benchmarks.measuring import Contestant
 from benchmarks.models import APP
 from benchmarks.sizes import Sizes
 from dorm_vector import CosineDistance, VectorExtension, bulk_load
-from dorm_vector.dialects import Dialect, dialect_for
+from dorm_vector.dialects.base import Dialect
+from dorm_vector.engines import dialect_for
 
 COUNT = 10
 SHARES = ((100, "50 %"), (10, "5 %"), (1, "0.5 %"))

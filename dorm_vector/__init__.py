@@ -3,17 +3,15 @@
 Importing this package loads no database driver, and mends what djanorm gets wrong for vector users.
 """
 
+from __future__ import annotations
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._install import install
-from .aggregates import VectorAvg, VectorSum
-from .bits import Bit
-from .columns import GeneratedVectorField, InDatabaseEmbedding
-from .djanorm.sqlite_vec import SqliteVecTier, load_sqlite_vec_extension, sqlite_vec_tier
-from .elements import Element
-from .embedders import Embedder, as_embedder
-from .embeddings import EmbeddingField, areembed, reembed
+from . import _addresses, _install
+from .embeddings.embedders import Embedder, as_embedder
+from .embeddings.reembedding import areembed, reembed
+from .engines.sqlite.extension import SqliteVecTier, load_sqlite_vec_extension, sqlite_vec_tier
 from .exceptions import (
     ConnectionLost,
     DimensionMismatch,
@@ -30,7 +28,9 @@ from .exceptions import (
     VectorsUnavailable,
     VectorsWouldBeLost,
 )
-from .expressions import (
+from .expressions.aggregates import VectorAvg, VectorSum
+from .expressions.database_embedding import InDatabaseEmbedding
+from .expressions.distances import (
     CosineDistance,
     CosineSimilarity,
     HammingDistance,
@@ -40,8 +40,7 @@ from .expressions import (
     L2Distance,
     MaxInnerProduct,
 )
-from .fields import BitField, HalfVectorField, SparseVectorField, VectorField
-from .functions import (
+from .expressions.functions import (
     BinaryQuantize,
     CastVector,
     L2Normalize,
@@ -53,22 +52,27 @@ from .functions import (
     VectorNorm,
     VectorSub,
 )
-from .indexes import HnswIndex, IvfflatIndex
-from .metrics import Metric
-from .query import VectorManager, VectorQuerySet, as_vector
-from .search import search_options
-from .sparse import SparseVector
-from .text_index import TextIndex
-from .vector import HalfVector, Vector
+from .indexes.hnsw_ivfflat import HnswIndex, IvfflatIndex
+from .indexes.text import TextIndex
+from .models.embedding_field import EmbeddingField
+from .models.fields import BitField, HalfVectorField, SparseVectorField, VectorField
+from .models.generated_fields import GeneratedVectorField
+from .models.managers import VectorManager, as_vector
+from .models.querysets import VectorQuerySet
+from .search.options import search_options
+from .values.bit import Bit
+from .values.elements import Element
+from .values.metrics import Metric
+from .values.sparse import SparseVector
+from .values.vector import HalfVector, Vector
 
 if TYPE_CHECKING:
-    from .bulk import abulk_load, bulk_load
-    from .diagnostics import Reason, SearchPlan
-    from .hybrid import ahybrid_search, atext_search, hybrid_search, text_search
-    from .matrix import ato_matrix, to_matrix
-    from .operations import VectorExtension
-    from .progress import rich_progress, tqdm_progress
-    from .ranking import (
+    from .bulk.load import abulk_load, bulk_load
+    from .bulk.matrix import ato_matrix, to_matrix
+    from .bulk.progress import rich_progress, tqdm_progress
+    from .indexes.vec0 import Vec0Index
+    from .retrieval.hybrid import ahybrid_search, atext_search, hybrid_search, text_search
+    from .retrieval.ranking import (
         Outlier,
         Pair,
         afind_duplicates,
@@ -79,7 +83,7 @@ if TYPE_CHECKING:
         outliers,
         rerank,
     )
-    from .recall import (
+    from .retrieval.recall import (
         Recall,
         Recommendation,
         ameasure_recall,
@@ -87,7 +91,9 @@ if TYPE_CHECKING:
         measure_recall,
         recommend_search_options,
     )
-    from .vec0 import Vec0Index
+    from .schema.operations import VectorExtension
+    from .search.explain import Reason, SearchPlan
+
 
 __version__ = "0.1.0"
 
@@ -184,39 +190,40 @@ __all__ = [
     "tqdm_progress",
 ]
 
-install()
+_addresses.install()
+_install.install()
 
 # Loaded when they are asked for: not every process that has vectors loads in bulk, measures recall or ranks again.
 _LATER = {
-    "Outlier": "ranking",
-    "Pair": "ranking",
-    "Reason": "diagnostics",
-    "Recall": "recall",
-    "Recommendation": "recall",
-    "SearchPlan": "diagnostics",
-    "VectorExtension": "operations",
-    "Vec0Index": "vec0",
-    "abulk_load": "bulk",
-    "afind_duplicates": "ranking",
-    "ahybrid_search": "hybrid",
-    "ameasure_recall": "recall",
-    "aoutliers": "ranking",
-    "arecommend_search_options": "recall",
-    "arerank": "ranking",
-    "atext_search": "hybrid",
-    "ato_matrix": "matrix",
-    "bulk_load": "bulk",
-    "find_duplicates": "ranking",
-    "hybrid_search": "hybrid",
-    "measure_recall": "recall",
-    "mmr": "ranking",
-    "outliers": "ranking",
-    "recommend_search_options": "recall",
-    "rerank": "ranking",
-    "rich_progress": "progress",
-    "text_search": "hybrid",
-    "to_matrix": "matrix",
-    "tqdm_progress": "progress",
+    "Outlier": "retrieval.ranking",
+    "Pair": "retrieval.ranking",
+    "Reason": "search.explain",
+    "Recall": "retrieval.recall",
+    "Recommendation": "retrieval.recall",
+    "SearchPlan": "search.explain",
+    "VectorExtension": "schema.operations",
+    "Vec0Index": "indexes.vec0",
+    "abulk_load": "bulk.load",
+    "afind_duplicates": "retrieval.ranking",
+    "ahybrid_search": "retrieval.hybrid",
+    "ameasure_recall": "retrieval.recall",
+    "aoutliers": "retrieval.ranking",
+    "arecommend_search_options": "retrieval.recall",
+    "arerank": "retrieval.ranking",
+    "atext_search": "retrieval.hybrid",
+    "ato_matrix": "bulk.matrix",
+    "bulk_load": "bulk.load",
+    "find_duplicates": "retrieval.ranking",
+    "hybrid_search": "retrieval.hybrid",
+    "measure_recall": "retrieval.recall",
+    "mmr": "retrieval.ranking",
+    "outliers": "retrieval.ranking",
+    "recommend_search_options": "retrieval.recall",
+    "rerank": "retrieval.ranking",
+    "rich_progress": "bulk.progress",
+    "text_search": "retrieval.hybrid",
+    "to_matrix": "bulk.matrix",
+    "tqdm_progress": "bulk.progress",
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from dorm.exceptions import ImproperlyConfigured, MigrationError, OperationalError, ValidationError
 
 
@@ -73,3 +75,11 @@ class IndexMissed(UserWarning):
 
 class StaleEmbedding(UserWarning):
     """An ``update()``, or a text that the database computes, that may leave rows the vector of a text they lost."""
+
+
+def frames_inside() -> int:
+    """Return how far up the code stands that is neither ours nor djanorm's."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("dorm", "dorm_vector"):
+        frame, level = frame.f_back, level + 1
+    return level

@@ -1,17 +1,10 @@
-"""Work that waits for a database or an embedder, written once for sync and async.
-
-A generator yields each step and is sent what came of it; ``run`` and ``arun`` take the steps, and hand each the
-connection where steps are statements.
-"""
+"""Work that waits for a database, as a generator of steps: `run` executes it, `arun` awaits it."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
-
-_Result = TypeVar("_Result")
-Steps = Generator["Step", Any, _Result]
 
 
 class Step:
@@ -22,6 +15,39 @@ class Step:
 
     async def arun(self, wrapper: Any) -> Any:
         raise NotImplementedError
+
+
+@dataclass(eq=False, repr=False)
+class Execute(Step):
+    """Run a statement and return its rows."""
+
+    sql: str
+    params: Iterable[Any] = ()
+
+    def run(self, wrapper: Any) -> Any:
+        return wrapper.execute(self.sql, list(self.params))
+
+    async def arun(self, wrapper: Any) -> Any:
+        return await wrapper.execute(self.sql, list(self.params))
+
+
+@dataclass(eq=False, repr=False)
+class Write(Step):
+    """Run a statement and return how many rows it changed."""
+
+    sql: str
+    params: Iterable[Any] = ()
+
+    def run(self, wrapper: Any) -> Any:
+        return wrapper.execute_write(self.sql, list(self.params))
+
+    async def arun(self, wrapper: Any) -> Any:
+        return await wrapper.execute_write(self.sql, list(self.params))
+
+
+_Result = TypeVar("_Result")
+
+Steps = Generator["Step", Any, _Result]
 
 
 def run(steps: Steps[_Result], wrapper: Any = None) -> _Result:
@@ -65,3 +91,44 @@ class Fetch(Step):
 
     async def arun(self, wrapper: Any) -> list[Any]:
         return list(await self.queryset)
+
+
+@dataclass(eq=False, repr=False)
+class Script(Step):
+    """Run a statement as it is: nothing is bound, and a percent sign is one."""
+
+    sql: str
+
+    def run(self, wrapper: Any) -> Any:
+        return wrapper.execute_script(self.sql)
+
+    async def arun(self, wrapper: Any) -> Any:
+        return await wrapper.execute_script(self.sql)
+
+
+@dataclass(eq=False, repr=False)
+class Count(Step):
+    """Count the rows of a queryset."""
+
+    queryset: Any
+
+    def run(self, wrapper: Any) -> int:
+        return int(self.queryset.count())
+
+    async def arun(self, wrapper: Any) -> int:
+        return int(await self.queryset.acount())
+
+
+@dataclass(eq=False, repr=False)
+class Update(Step):
+    """Write some fields of rows."""
+
+    queryset: Any
+    rows: list[Any]
+    fields: list[str]
+
+    def run(self, wrapper: Any) -> Any:
+        return self.queryset.bulk_update(self.rows, self.fields)
+
+    async def arun(self, wrapper: Any) -> Any:
+        return await self.queryset.abulk_update(self.rows, self.fields)

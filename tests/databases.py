@@ -15,7 +15,8 @@ from dorm.models import _model_registry
 
 from backends import Running
 from dorm_vector import VectorExtension
-from dorm_vector.dialects import Dialect, dialect_for
+from dorm_vector.dialects.base import Dialect
+from dorm_vector.engines import dialect_for
 from tests.models import MODELS
 
 

@@ -24,8 +24,8 @@ from typing import Any
 from aiohttp import WSMsgType, web
 from dorm.exceptions import DatabaseError
 
-from dorm_vector.hrana.address import Address
-from dorm_vector.hrana.embedded import Embedded
+from dorm_vector.engines.libsql.address import Address
+from dorm_vector.engines.libsql.embedded import Embedded
 
 
 class Stream:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dorm
 
 from dorm_vector import BitField, HalfVectorField, HnswIndex, SparseVectorField, TextIndex, VectorField
-from dorm_vector.keys import TextKeyField
+from dorm_vector.models.fields import TextKeyField
 
 DIMENSIONS = 3
 

@@ -13,7 +13,7 @@ from dorm import F, OuterRef, Q
 
 import dorm_vector as dv
 from dorm_vector import conditions, exceptions, expressions, keys
-from dorm_vector.routines import Routine
+from dorm_vector.values.routines import Routine
 
 VECTOR = [1.0, -2.0, 0.5]
 QUERY = [0.5, 1.0, -1.5]

@@ -27,11 +27,13 @@ from dorm_vector import (
     Vector,
     VectorField,
 )
-from dorm_vector.dialects import DIALECTS, Dialect, Unsupported, dialect_named
-from dorm_vector.dialects.base import Operand, SearchOption
-from dorm_vector.djanorm.repairs import REPAIRS, Repair
-from dorm_vector.indexes import VectorIndex
-from dorm_vector.routines import Routine
+from dorm_vector.dialects import DIALECTS, dialect_named
+from dorm_vector.dialects.base import Dialect, Unsupported
+from dorm_vector.dialects.shared.operands import Operand
+from dorm_vector.dialects.shared.search_options import SearchOption
+from dorm_vector.indexes.vector import VectorIndex
+from dorm_vector.patching.registry import REPAIRS, Repair
+from dorm_vector.values.routines import Routine
 
 ROOT = Path(__file__).parents[1]
 README, TABLE = ROOT / "README.md", ROOT / "docs/support.md"

@@ -23,8 +23,11 @@ POSITIONS = "JSON_TABLE(CONCAT('[0', REPEAT(',0', {dimensions} - 1), ']'), '$[*]
 
 # The same for the bytes of bits, and how far apart two of these are; 1 where neither has a bit that is set.
 BYTES = POSITIONS.replace("{dimensions}", "{bytes}")
+
 _LEFT, _RIGHT = "ASCII(SUBSTR({left}, n.i, 1))", "ASCII(SUBSTR({right}, n.i, 1))"
+
 HAMMING = f"(SELECT CAST(SUM(BIT_COUNT({_LEFT} ^ {_RIGHT})) AS DOUBLE) FROM {BYTES})"
+
 JACCARD = (
     f"(SELECT IF(SUM({_LEFT} | {_RIGHT}) = 0, 1,"
     f" 1 - SUM(BIT_COUNT({_LEFT} & {_RIGHT})) / SUM(BIT_COUNT({_LEFT} | {_RIGHT}))) + 0E0 FROM {BYTES})"

@@ -5,8 +5,8 @@ Source: https://docs.turso.tech/features/ai-and-embeddings
 
 from __future__ import annotations
 
-from ..elements import Element
-from ..routines import Routine
+from ..values.elements import Element
+from ..values.routines import Routine
 from .base import RoutineKey, Unsupported
 
 
@@ -16,6 +16,7 @@ def _none(what: str, probe: str) -> Unsupported:
 
 
 _ARITHMETIC = _none("adds or multiplies vectors", "SELECT vector_add(vector32('[1]'), vector32('[1]'))")
+
 _AGGREGATE = _none("aggregates vectors, and avg() of one is 0.0", "SELECT vector_avg(vector32('[1]'))")
 
 ROUTINES: dict[RoutineKey, str | Unsupported] = {

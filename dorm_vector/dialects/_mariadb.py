@@ -6,15 +6,19 @@ Source: https://mariadb.com/docs/server/reference/sql-structure/vectors/vector-f
 
 from __future__ import annotations
 
-from ..elements import Element
-from ..routines import Routine
+from ..values.elements import Element
+from ..values.routines import Routine
 from . import _float32
 from .base import RoutineKey, Unsupported
 
 _SEE = "https://mariadb.com/docs/server/reference/sql-structure/vectors/vector-functions"
+
 _LEFT, _RIGHT = _float32.number("{left}", "4 * n.i"), _float32.number("{right}", "4 * n.i")
+
 _SIGNS = f"GROUP_CONCAT(CHAR({_float32.signs('{left}')}) ORDER BY n.i SEPARATOR '')"
+
 _NORM = "VEC_DISTANCE_EUCLIDEAN({left}, REPEAT(X'00', LENGTH({left})))"
+
 _AGGREGATE = Unsupported(
     "it has no aggregate over vectors.",
     "Read the vectors and compute it in Python.",

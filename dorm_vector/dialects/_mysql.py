@@ -6,20 +6,26 @@ cast inside every SUBSTR would cost thirty times as much.
 
 from __future__ import annotations
 
-from ..elements import Element
-from ..routines import Routine
+from ..values.elements import Element
+from ..values.routines import Routine
 from . import _float32
 from .base import RoutineKey, Unsupported
 
 _SEE = "https://dev.mysql.com/doc/refman/9.7/en/vector-functions.html"
+
 _LEFT, _RIGHT = "CAST({left} AS BINARY)", "CAST({right} AS BINARY)"
 
 # n.last is where a float ends, x and y are those of the two sides. One vector for all rows is read once, not per row.
 _ENDS = f"(SELECT 4 * n.i AS last FROM {_float32.POSITIONS} LIMIT {{dimensions}}) n"
+
 _X, _Y = _float32.number("s.h", "n.last"), _float32.number("s.g", "n.last")
+
 _ONE = f"(SELECT {_LEFT} AS h LIMIT 1) s, {_ENDS}"
+
 _PAIRS = f"(SELECT {_LEFT} AS h, {_RIGHT} AS g LIMIT 1) s, {_ENDS}"
+
 _X_BESIDE_A_CONSTANT = _float32.number("s.h", "q.last")
+
 _WITH_A_CONSTANT = (
     f"(SELECT {_LEFT} AS h LIMIT 1) s, (SELECT n.last, {_float32.number('p.h', 'n.last')} AS y"
     f" FROM (SELECT {_RIGHT} AS h LIMIT 1) p, {_ENDS} LIMIT {{dimensions}}) q"

@@ -5,10 +5,10 @@ Source: https://github.com/pgvector/pgvector#vector-functions
 
 from __future__ import annotations
 
-from ..elements import Element
-from ..routines import Routine
-from ._text_search import TextSearch
+from ..values.elements import Element
+from ..values.routines import Routine
 from .base import RoutineKey, Unsupported
+from .shared.text_search import TextSearch
 
 # What an index can be over has to be said with the dimensions.
 ROUTINES: dict[RoutineKey, str | Unsupported] = {
@@ -38,7 +38,9 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
 # https://www.postgresql.org/docs/current/textsearch-controls.html
 # One of the words is enough: what it makes of them is joined by &.
 _QUERY = "replace(plainto_tsquery('{language}', {query})::text, '&', '|')::tsquery"
+
 _VECTOR = "to_tsvector('{language}', {document})"
+
 TEXT_SEARCH = TextSearch(
     title="tsvector",
     # Of an expression, so that the table needs no column for it.

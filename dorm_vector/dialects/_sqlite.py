@@ -5,8 +5,8 @@ Source: https://alexgarcia.xyz/sqlite-vec/api-reference.html
 
 from __future__ import annotations
 
-from ..elements import Element
-from ..routines import Routine
+from ..values.elements import Element
+from ..values.routines import Routine
 from .base import RoutineKey, Unsupported
 
 _NORM = "vec_distance_l2({left}, zeroblob(length({left})))"

@@ -5,10 +5,10 @@ Source: https://docs.turso.tech/sql-reference/functions/vector
 
 from __future__ import annotations
 
-from ..elements import Element
-from ..routines import Routine
-from ._text_search import TextSearch
+from ..values.elements import Element
+from ..values.routines import Routine
 from .base import RoutineKey, Unsupported
+from .shared.text_search import TextSearch
 
 _SEE = "https://docs.turso.tech/sql-reference/functions/vector"
 
@@ -18,6 +18,7 @@ def _none(what: str, probe: str) -> Unsupported:
 
 
 _ARITHMETIC = _none("adds or multiplies vectors", "SELECT vector_add(vector32('[1]'), vector32('[1]'))")
+
 _AGGREGATE = _none("aggregates vectors, and avg() of one is 0.0", "SELECT vector_avg(vector32('[1]'))")
 
 ROUTINES: dict[RoutineKey, str | Unsupported] = {
@@ -38,6 +39,7 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
     Routine.AVERAGE: _AGGREGATE,
     Routine.SUM: _AGGREGATE,
 }
+
 GENERATED = Unsupported(
     "generated columns want a flag that djanorm does not pass.",
     "Compute the vector in Python, and save it.",

@@ -5,9 +5,9 @@ Source: https://alexgarcia.xyz/sqlite-vec/features/vec0.html
 
 from __future__ import annotations
 
-from ..metrics import Metric
-from ._companions import Companion
+from ..values.metrics import Metric
 from .base import Unsupported
+from .shared.companions import Companion
 
 _VEC0 = (
     'CREATE VIRTUAL TABLE "{name}" USING vec0(id {kind} primary key, {columns}'
@@ -56,4 +56,5 @@ NO_VEC0 = Unsupported(
     probe="CREATE VIRTUAL TABLE probe_vec0 USING vec0(embedding float[3])",
     see="https://alexgarcia.xyz/sqlite-vec/features/vec0.html",
 )
+
 NO_VEC0_INDEXES = {"vec0": NO_VEC0, "vec0_bit": NO_VEC0}

@@ -7,22 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..elements import Element
 from ..exceptions import UnsupportedByDatabase
-from ..metrics import Metric
-from ..routines import Routine
-from ..vector import is_zero
-from ._companions import DROP, Companion
-from ._facts import NOTHING, Facts
-from ._index_rules import ConcurrentBuild as ConcurrentBuild  # noqa: PLC0414  # dialects have it from here
-from ._index_rules import IndexRules as IndexRules  # noqa: PLC0414
-from ._json import SQLITE, JsonRules
-from ._operands import SQL as SQL  # noqa: PLC0414
-from ._operands import Operand as Operand  # noqa: PLC0414
-from ._operands import compose as compose  # noqa: PLC0414
-from ._operands import parsed
-from ._search_options import SearchOption as SearchOption  # noqa: PLC0414
-from ._text_search import TextSearch as TextSearch  # noqa: PLC0414
+from ..values.elements import Element
+from ..values.metrics import Metric
+from ..values.routines import Routine
+from ..values.vector import is_zero
+from .shared.companions import DROP, Companion
+from .shared.facts import NOTHING, Facts
+from .shared.index_rules import IndexRules
+from .shared.json import SQLITE, JsonRules
+from .shared.operands import SQL, Operand, compose, parsed
+from .shared.search_options import SearchOption
+from .shared.text_search import TextSearch
 
 RoutineKey = Routine | tuple[Routine, Element]
 

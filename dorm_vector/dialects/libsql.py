@@ -5,15 +5,16 @@ Source: https://docs.turso.tech/features/ai-and-embeddings
 
 from __future__ import annotations
 
-from ..bits import Bit
-from ..elements import Element
-from ..metrics import Metric
-from ..vector import HalfVector
+from ..values.bit import Bit
+from ..values.elements import Element
+from ..values.metrics import Metric
+from ..values.vector import HalfVector
 from ._embedding_functions import NONE_CAN_BE_ADDED
 from ._libsql import ROUTINES
-from ._text_search import FTS5
 from ._vec0 import NO_VEC0_INDEXES
-from .base import Dialect, Distance, Form, IndexRules, Unsupported
+from .base import Dialect, Distance, Form, Unsupported
+from .shared.index_rules import IndexRules
+from .shared.text_search import FTS5
 
 _NO_IVFFLAT = Unsupported(
     reason="its one vector index is a graph, so with an IvfflatIndex every search is exact.",
@@ -24,7 +25,9 @@ _NO_IVFFLAT = Unsupported(
 
 # Of vectors of one bit a number it says how many differ.
 _HAMMING = "vector_distance_cos({left}, {right})"
+
 _NO_BITS = "vector1bit({zeros})"
+
 # With h bits that differ among a and b set ones, (a + b - h) / 2 are set in both and (a + b + h) / 2 in either.
 _EITHER_TWICE = f"{_HAMMING} + vector_distance_cos({{left}}, {_NO_BITS}) + vector_distance_cos({{right}}, {_NO_BITS})"
 

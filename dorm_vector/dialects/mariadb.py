@@ -5,25 +5,31 @@ Source: https://mariadb.com/docs/server/reference/sql-structure/vectors
 
 from __future__ import annotations
 
-from ..elements import Element
-from ..metrics import Metric
+from ..values.elements import Element
+from ..values.metrics import Metric
 from . import _float32
 from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
-from ._json import MYSQL
 from ._mariadb import GENERATED_SUBQUERY, ROUTINES
-from ._text_search import fulltext
 from ._vec0 import NO_VEC0_INDEXES
-from .base import Dialect, Distance, Form, IndexRules, SearchOption, Unsupported
+from .base import Dialect, Distance, Form, Unsupported
+from .shared.index_rules import IndexRules
+from .shared.json import MYSQL
+from .shared.search_options import SearchOption
+from .shared.text_search import fulltext
 
 _L2 = "VEC_DISTANCE_EUCLIDEAN({left}, {right})"
+
 _COSINE = "VEC_DISTANCE_COSINE({left}, {right})"
+
 _LENGTH, _RIGHT_LENGTH = (f"VEC_DISTANCE_EUCLIDEAN({{{side}}}, {{zeros}})" for side in ("left", "right"))
+
 _LENGTHS = f"{_LENGTH} * {_RIGHT_LENGTH}"
 
 _L1 = (
     f"(SELECT SUM(ABS({_float32.number('{left}', '4 * n.i')} - {_float32.number('{right}', '4 * n.i')}))"
     f" FROM {_float32.POSITIONS})"
 )
+
 # A derived table cannot name a column outside it; where the right side is one vector, it is read once, not per row.
 _L1_OF_A_CONSTANT = (
     f"(SELECT SUM(ABS({_float32.number('{left}', '4 * q.i')} - q.y)) FROM"

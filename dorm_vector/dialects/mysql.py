@@ -5,14 +5,14 @@ Source: https://dev.mysql.com/doc/refman/9.7/en/vector.html
 
 from __future__ import annotations
 
-from ..elements import Element
-from ..metrics import Metric
+from ..values.elements import Element
+from ..values.metrics import Metric
 from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
-from ._json import MYSQL
 from ._mysql import GENERATED, ROUTINES, UNIQUE, of_pairs, of_read_pairs
-from ._text_search import fulltext
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form, Unsupported
+from .shared.json import MYSQL
+from .shared.text_search import fulltext
 
 _NO_INDEX = Unsupported(
     reason="it has no nearest-neighbour index, so every search is exact.",
@@ -23,6 +23,7 @@ _NO_INDEX = Unsupported(
 
 
 _FROM_BYTES = "computed in SQL, from the bytes of each number"
+
 _WITHOUT_FUNCTION = f"{_FROM_BYTES}; this server has no DISTANCE()."
 
 
@@ -35,6 +36,7 @@ def _by_function(value: str) -> Distance:
 
 
 _COSINE = "SUM(d.x * d.y) / NULLIF(SQRT(SUM(d.x * d.x) * SUM(d.y * d.y)), 0)"
+
 _BOTH, _EITHER = (f"BIT_COUNT(CAST({{left}} AS BINARY) {sign} CAST({{right}} AS BINARY))" for sign in "&|")
 
 DIALECT = Dialect(
@@ -96,6 +98,7 @@ DIALECT = Dialect(
 )
 
 _LENGTHS = " AND ".join(f"DISTANCE({{{side}}}, {{zeros}}, 'EUCLIDEAN') > 0" for side in ("left", "right"))
+
 _SIGN = "DISTANCE(STRING_TO_VECTOR('[1]'), STRING_TO_VECTOR('[1]'), 'DOT')"
 
 # https://dev.mysql.com/doc/refman/9.7/en/vector-functions.html and, for Percona's server,

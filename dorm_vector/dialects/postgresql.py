@@ -6,12 +6,14 @@ Source: https://github.com/pgvector/pgvector
 
 from __future__ import annotations
 
-from ..elements import Element
-from ..metrics import Metric
-from ._json import POSTGRESQL
+from ..values.elements import Element
+from ..values.metrics import Metric
 from ._postgresql import ROUTINES, TEXT_SEARCH
 from ._vec0 import NO_VEC0_INDEXES
-from .base import ConcurrentBuild, Dialect, Distance, Form, IndexRules, SearchOption
+from .base import Dialect, Distance, Form
+from .shared.index_rules import ConcurrentBuild, IndexRules
+from .shared.json import POSTGRESQL
+from .shared.search_options import SearchOption
 
 _INDEX = 'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" USING {method} ({expression} {opclass}){options}{condition}'
 
@@ -27,6 +29,7 @@ _FORMS = {
     )
     for element, limit in ((Element.HALF, 16_000), (Element.SPARSE, 1_000_000_000))
 }
+
 _FORMS[Element.BIT] = Form(
     "bit({dimensions})", "%s::bit varying", "bit_send({column})", "B'{text}'", max_dimensions=83_886_080
 )

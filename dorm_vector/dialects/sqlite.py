@@ -5,14 +5,15 @@ Source: https://alexgarcia.xyz/sqlite-vec/api-reference.html
 
 from __future__ import annotations
 
-from ..elements import Element
-from ..metrics import Metric
-from ._companions import FOUND
+from ..values.elements import Element
+from ..values.metrics import Metric
 from ._embedding_functions import POSTGRESML
 from ._sqlite import ROUTINES
-from ._text_search import FTS5
 from ._vec0 import SIGNS, VEC0
-from .base import Dialect, Distance, Form, SearchOption, Unsupported
+from .base import Dialect, Distance, Form, Unsupported
+from .shared.companions import FOUND
+from .shared.search_options import SearchOption
+from .shared.text_search import FTS5
 
 _NO_INDEX = Unsupported(
     reason="a plain table has no vector index, so every search is exact.",
@@ -22,8 +23,10 @@ _NO_INDEX = Unsupported(
 )
 
 _HAMMING = "vec_distance_hamming(vec_bit({left}), vec_bit({right}))"
+
 # With h bits that differ among a and b set ones, (a + b - h) / 2 are set in both and (a + b + h) / 2 in either.
 _ONES_LEFT = "vec_distance_hamming(vec_bit({left}), vec_bit(zeroblob({bytes})))"
+
 _ONES_RIGHT = "vec_distance_hamming(vec_bit({right}), vec_bit(zeroblob({bytes})))"
 
 DIALECT = Dialect(

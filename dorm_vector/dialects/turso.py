@@ -6,13 +6,13 @@ Source: https://docs.turso.tech/sql-reference/functions/vector
 
 from __future__ import annotations
 
-from ..elements import Element
-from ..metrics import Metric
+from ..values.elements import Element
+from ..values.metrics import Metric
 from ._embedding_functions import NONE_CAN_BE_ADDED
-from ._json import TURSO
 from ._turso import GENERATED, ROUTINES, TEXT_SEARCH
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form, Unsupported
+from .shared.json import TURSO
 
 _NO_INDEX = Unsupported(
     reason="it has no nearest-neighbour index, so every search is exact.",
@@ -26,11 +26,17 @@ _NO_INDEX = Unsupported(
 # alike in both and past what either can sum to, keeps M from 0. It is a whole number, so that its text is exact; the
 # rest is float64. A product with its own signs sums a vector's sizes; those of zeros are all -1, and "dot" is negated.
 _A, _B = "vector64({left})", "vector64({right})"
+
 _SIGNS_A, _SIGNS_B = "vector64(vector1bit({left}))", "vector64(vector1bit({right}))"
+
 _MINUS = "vector64(vector1bit({zeros}))"
+
 _K = f"ceil(1 - vector_distance_dot({_A}, {_SIGNS_A}) - vector_distance_dot({_B}, {_SIGNS_B}))"
+
 _LAST = f"vector64('[' || {_K} || ']')"
+
 _J = f"vector_distance_jaccard(vector_concat({_A}, {_LAST}), vector_concat({_B}, {_LAST}))"
+
 _S = f"(2 * {_K} + vector_distance_dot({_A}, {_MINUS}) + vector_distance_dot({_B}, {_MINUS}))"
 
 # Packed bits become Turso's bit vector by what it has behind them: zeros up to an odd number of bytes, how many bits

@@ -9,11 +9,11 @@ from typing import Any
 from dorm.exceptions import FieldDoesNotExist
 from dorm.fields import JSONField, TextField
 
-from ..djanorm.models import primary_key, vector_field
-from ..djanorm.stores import concrete_fields
-from ..embeddings import EmbeddingHashField
-from ..fields import VectorField
-from ..keys import TextKeyField
+from ..expressions.scope import vector_field
+from ..introspection import primary_key
+from ..models.embedding_field import EmbeddingHashField
+from ..models.fields import TextKeyField, VectorField
+from .storage import concrete_fields
 
 
 @dataclass(frozen=True)

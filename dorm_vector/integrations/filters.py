@@ -16,7 +16,7 @@ from dorm.exceptions import ValidationError
 from dorm.expressions import Q
 from dorm.fields import CharField, JSONField, TextField
 
-from ..conditions import Condition, JsonCompare, JsonContains, JsonEmpty, JsonExists, JsonIn, Like, kind_of
+from ..expressions.conditions import Condition, JsonCompare, JsonContains, JsonEmpty, JsonExists, JsonIn, Like, kind_of
 from .columns import Columns
 
 _LOOKUPS = {"=": "exact", "<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
@@ -232,6 +232,23 @@ def _listed(operator: str, value: Any) -> list[Any]:
     return list(value)
 
 
+def all_of(conditions: Iterable[Q]) -> Q:
+    return Q(*conditions)
+
+
+def any_of(conditions: Iterable[Q]) -> Q:
+    """Return whether one of the conditions holds; none does of none."""
+    joined = Q(*conditions)
+    joined.connector = Q.OR
+    return joined if joined.children else not_(joined)
+
+
+def not_(condition: Q) -> Q:
+    negated = Q(condition) if condition.children else Q()
+    negated.negated = True
+    return negated
+
+
 _OPERATORS: dict[str, Callable[[Target, Any], Q]] = {
     "eq": _equal,
     "ne": lambda about, value: not_(_equal(about, value)),
@@ -254,26 +271,10 @@ _OPERATORS: dict[str, Callable[[Target, Any], Q]] = {
 }
 
 
-def any_of(conditions: Iterable[Q]) -> Q:
-    """Return whether one of the conditions holds; none does of none."""
-    joined = Q(*conditions)
-    joined.connector = Q.OR
-    return joined if joined.children else not_(joined)
-
-
-def all_of(conditions: Iterable[Q]) -> Q:
-    return Q(*conditions)
-
-
-def not_(condition: Q) -> Q:
-    negated = Q(condition) if condition.children else Q()
-    negated.negated = True
-    return negated
-
-
 # LangChain: {"pages": {"$gt": 3}, "$or": [{…}, {…}]}
 
 LANGCHAIN = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "between", "exists", "like", "ilike", "contains")
+
 _LOGIC = ("$and", "$or", "$not")
 
 
@@ -321,10 +322,12 @@ def _logic(name: str, value: Any, condition: Callable[[Any], Q | None]) -> Q:
 # LlamaIndex: MetadataFilters(filters=[MetadataFilter(…), MetadataFilters(…)], condition="or")
 
 _SIGNS = {"==": "eq", "!=": "ne", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
+
 LLAMA_INDEX = (
     *_SIGNS,
     *("in", "nin", "any", "all", "text_match", "text_match_insensitive", "contains", "is_empty"),
 )
+
 _JOINED: dict[str, Callable[[Iterable[Q]], Q]] = {
     "and": all_of,
     "or": any_of,

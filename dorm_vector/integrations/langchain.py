@@ -20,7 +20,9 @@ with required("langchain"):
     from langchain_core.vectorstores import VectorStore
 
 Filter = Mapping[str, Any] | Q
+
 Scored = list[tuple[Document, float]]
+
 _NARROWED = ("filter", "max_distance", "exact", "search_options")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from dorm.expressions import Q
 
-from ..embedders import Embedder
+from ..embeddings.embedders import Embedder
 from ..steps import Steps, arun, run
 from .extras import required
 from .filters import all_of, from_metadata_filters, target
@@ -29,6 +29,7 @@ with required("llama-index"):
     from llama_index.core.vector_stores.utils import metadata_dict_to_node, node_to_metadata_dict
 
 _CONTENT, _TYPE, _SOURCE = "_node_content", "_node_type", "ref_doc_id"
+
 _BALANCE, _FETCHED = 0.5, 4
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from dorm.expressions import Q
 
-from ..metrics import Metric
+from ..values.metrics import Metric
 
 
 @dataclass(frozen=True)

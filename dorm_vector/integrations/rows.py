@@ -14,21 +14,23 @@ from dorm.exceptions import ValidationError
 from dorm.expressions import Q
 from dorm.fields import AutoField, CharField, TextField, UUIDField
 
-from ..djanorm.models import indexes_of, text_indexes_of
-from ..djanorm.stores import Delete, Upsert, Write, rows_in
-from ..embedders import Embedder, EmbedDocuments, as_embedder, one_for_each
+from ..embeddings.embedders import Embedder, EmbedDocuments, as_embedder, one_for_each
 from ..exceptions import EmbeddingError
-from ..metrics import Metric
-from ..ranking import mmr
-from ..search import chosen_metric
+from ..introspection import indexes_of, text_indexes_of
+from ..retrieval.ranking import mmr
+from ..search.nearest import chosen_metric
 from ..steps import Fetch, Steps
+from ..values.metrics import Metric
 from .columns import columns_of
 from .filters import all_of
 from .records import Asked, Found, Record
-from .work import EmbedQuery, SearchBoth, SearchText
+from .steps import EmbedQuery, SearchBoth, SearchText
+from .storage import Delete, Upsert, Write, rows_in
 
 _DISTANCE = "document_distance"
+
 _PREFIX = "document_"
+
 _IDS_AT_ONCE = 10_000
 
 

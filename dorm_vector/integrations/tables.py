@@ -8,12 +8,11 @@ from typing import Any
 
 import dorm
 
-from ..djanorm import stores
-from ..fields import VectorField
-from ..indexes import HnswIndex
-from ..keys import TextKeyField
-from ..metrics import Metric
-from ..text_index import TextIndex
+from ..indexes.hnsw_ivfflat import HnswIndex
+from ..indexes.text import TextIndex
+from ..models.fields import TextKeyField, VectorField
+from ..values.metrics import Metric
+from . import storage
 
 
 def document_model(
@@ -63,7 +62,7 @@ def create_table(model: Any, *, using: str = "default") -> Any:
 
     Runs the operations that a migration of the model would; a program with migrations does not need it.
     """
-    stores.create_table(model, using)
+    storage.create_table(model, using)
     return model
 
 

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from dorm.conf import settings
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
 _switched_off: ContextVar[frozenset[str]] = ContextVar("dorm_vector_repairs_off", default=frozenset())
 
 
@@ -98,7 +99,9 @@ class Repair(Patch):
 
 
 PATCHES: list[Patch] = []
+
 REPAIRS: list[Repair] = []
+
 _installed: set[str] = set()
 
 

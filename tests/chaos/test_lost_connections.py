@@ -14,7 +14,7 @@ import pytest
 from dorm.transaction import atomic
 
 from dorm_vector import ConnectionLost, bulk_load
-from dorm_vector.djanorm import repairs
+from dorm_vector.patching import registry as repairs
 from tests.databases import Database
 from tests.models import Document
 

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from dorm_vector.djanorm import sql
+from dorm_vector.query import compiler as sql
+from dorm_vector.query import statement_cache
 from tests.databases import Database
 from tests.real_data import real_table
 
 
 @pytest.fixture(autouse=True)
 def _written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    written_once = sql.written
+    written_once = statement_cache.written
 
     def compared(query: Any, connection: Any) -> Any:
         found = written_once(query, connection)

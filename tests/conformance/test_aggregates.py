@@ -16,7 +16,7 @@ from dorm_vector import (
     VectorAvg,
     VectorSum,
 )
-from dorm_vector.routines import Routine
+from dorm_vector.values.routines import Routine
 from tests.conformance.test_functions import claim_of, possible
 from tests.databases import Database
 from tests.models import Author, Document, Sample

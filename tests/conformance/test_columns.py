@@ -29,8 +29,8 @@ from dorm_vector import (
     VectorField,
     VectorMul,
 )
-from dorm_vector.dialects import Unsupported
-from dorm_vector.routines import Routine
+from dorm_vector.dialects.base import Unsupported
+from dorm_vector.values.routines import Routine
 from tests.conformance.test_functions import claim_of, possible
 from tests.databases import Database, create_tables
 from tests.project import Project

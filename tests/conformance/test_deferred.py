@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dorm_vector import as_vector
-from dorm_vector.djanorm.repairs import switched_off
+from dorm_vector.patching.registry import switched_off
 from tests.databases import Database
 from tests.models import Author, Document
 

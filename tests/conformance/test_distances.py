@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import dorm_vector
 from dorm_vector import Metric, UnsupportedByDatabase
-from dorm_vector.dialects import Unsupported
+from dorm_vector.dialects.base import Unsupported
 from tests.databases import Database
 from tests.models import Document, Package
 from tests.oracle import distance, vectors

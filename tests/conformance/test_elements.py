@@ -29,7 +29,7 @@ from dorm_vector import (
     UnsupportedByDatabase,
     Vector,
 )
-from dorm_vector.dialects import Unsupported
+from dorm_vector.dialects.base import Unsupported
 from tests.databases import Database
 from tests.models import Sample
 from tests.oracle import distance, float32

@@ -17,7 +17,7 @@ import pytest
 from dorm.signals import post_query
 
 from dorm_vector import ahybrid_search, hybrid_search, text_search
-from dorm_vector.words import words_of
+from dorm_vector.retrieval.query_terms import words_of
 from tests.databases import Database
 from tests.real_data import Described, described_table, nearest_names, packages
 

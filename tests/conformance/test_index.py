@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dorm_vector import CosineDistance, HnswIndex, IvfflatIndex, L2Distance
-from dorm_vector.dialects import Unsupported
+from dorm_vector.dialects.base import Unsupported
 from tests.databases import Database
 from tests.models import Package
 from tests.oracle import vectors

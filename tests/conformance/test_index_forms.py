@@ -32,7 +32,7 @@ from dorm_vector import (
     UnsupportedByDatabase,
     VectorField,
 )
-from dorm_vector.dialects import Unsupported
+from dorm_vector.dialects.base import Unsupported
 from tests.databases import Database, create_tables
 from tests.oracle import vectors
 from tests.real_data import asked, packages

@@ -12,7 +12,8 @@ import pytest
 from dorm.db.connection import _create_sync_connection
 
 import backends
-from dorm_vector.dialects import Unsupported, dialect_for
+from dorm_vector.dialects.base import Unsupported
+from dorm_vector.engines import dialect_for
 from tests.project import Project
 
 IMPORTS = "from dorm_vector import BitField, HalfVectorField, SparseVectorField\n"

@@ -11,7 +11,7 @@ import pytest
 from dorm.transaction import aatomic, atomic
 
 from dorm_vector import abulk_load, bulk_load
-from dorm_vector.djanorm import repairs
+from dorm_vector.patching import registry as repairs
 from tests.databases import Database
 from tests.models import Document, Package
 from tests.oracle import vectors

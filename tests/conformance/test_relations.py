@@ -15,7 +15,7 @@ from dorm.functions import Case, Coalesce, When
 from dorm.queryset import Prefetch
 
 from dorm_vector import L2Distance, VectorField
-from dorm_vector.djanorm.repairs import switched_off
+from dorm_vector.patching.registry import switched_off
 from tests.databases import Database, create_tables, drop_table
 from tests.models import Author, Document
 

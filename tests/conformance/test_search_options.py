@@ -11,7 +11,7 @@ from dorm.signals import post_query
 from dorm.transaction import aatomic, atomic
 
 from dorm_vector import CosineDistance, Metric, UnsupportedByDatabase, ato_matrix, search_options, to_matrix
-from dorm_vector.djanorm import searching
+from dorm_vector.search import connection as searching
 from tests.databases import Database
 from tests.models import Author, Document
 from tests.oracle import distance

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 import backends
 from dorm_vector import L2Distance
-from dorm_vector.dialects import dialect_for
+from dorm_vector.engines import dialect_for
 from tests.databases import Database
 from tests.models import Author, Chunk, Document, Sample
 from tests.project import Project

@@ -44,7 +44,7 @@ from dorm_vector import (
     hybrid_search,
     text_search,
 )
-from dorm_vector.conditions import JsonCompare, JsonContains, JsonIn, Like
+from dorm_vector.expressions.conditions import JsonCompare, JsonContains, JsonIn, Like
 from tests.databases import Database, create_tables
 from tests.models import Article, Author, Chunk, Document, Note, Package, Sample
 

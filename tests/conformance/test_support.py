@@ -11,7 +11,7 @@ from dorm.migrations.state import ProjectState
 
 import dorm_vector
 from dorm_vector import Element, HnswIndex, IvfflatIndex, Metric, UnsupportedByDatabase
-from dorm_vector.dialects import Unsupported
+from dorm_vector.dialects.base import Unsupported
 from tests import support
 from tests.databases import Database
 from tests.models import Sample

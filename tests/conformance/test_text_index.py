@@ -15,7 +15,7 @@ from dorm.exceptions import OperationalError
 
 import backends
 from dorm_vector import TextIndex, VectorField, abulk_load, bulk_load, text_search
-from dorm_vector.dialects import dialect_for
+from dorm_vector.engines import dialect_for
 from tests.databases import Database, create_tables, drop_table
 from tests.project import Project
 

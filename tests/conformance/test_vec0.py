@@ -25,7 +25,7 @@ from dorm_vector import (
     recommend_search_options,
     to_matrix,
 )
-from dorm_vector.dialects import Unsupported
+from dorm_vector.dialects.base import Unsupported
 from tests.databases import Database, create_tables
 from tests.oracle import distance, vectors
 from tests.real_data import asked, packages

@@ -17,7 +17,7 @@ from dorm_vector import (
     MaxInnerProduct,
     VectorNorm,
 )
-from dorm_vector.djanorm.written_once import _MOST, _WRITTEN
+from dorm_vector.query.statement_cache import _MOST, _WRITTEN
 from tests import oracle
 from tests.databases import Database
 from tests.models import Chunk, Document, Package, Sample

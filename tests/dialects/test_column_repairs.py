@@ -9,7 +9,7 @@ from dorm.db.connection import reset_connections
 
 import backends
 from dorm_vector import VectorField
-from dorm_vector.djanorm import repairs
+from dorm_vector.patching import registry as repairs
 from tests.databases import Database, create_tables
 from tests.dialects.test_repairs import sqlite
 from tests.models import Author, Document

@@ -16,8 +16,8 @@ from dorm.migrations.state import ProjectState
 
 import backends
 from dorm_vector import CosineDistance, VectorExtension, VectorField, bulk_load, rich_progress
-from dorm_vector.djanorm import repairs
-from dorm_vector.djanorm.binary import BinaryQuery
+from dorm_vector.engines.postgresql.binary_rows import BinaryQuery
+from dorm_vector.patching import registry as repairs
 from tests.databases import Database
 
 

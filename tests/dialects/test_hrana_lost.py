@@ -13,7 +13,7 @@ from dorm.db.connection import _create_async_connection, get_connection, reset_c
 from dorm.transaction import aatomic, atomic
 
 from dorm_vector import abulk_load, bulk_load
-from dorm_vector.hrana.errors import ConnectionLost
+from dorm_vector.exceptions import ConnectionLost
 from tests.databases import create_tables
 from tests.hrana_process import Server
 from tests.models import Author, Document

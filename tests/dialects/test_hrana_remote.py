@@ -15,8 +15,8 @@ from dorm.db.connection import _create_sync_connection, get_connection, reset_co
 from dorm.exceptions import ProgrammingError
 
 from dorm_vector import VectorField
-from dorm_vector.hrana.address import address_of
-from dorm_vector.hrana.errors import ConnectionLost
+from dorm_vector.engines.libsql.address import address_of
+from dorm_vector.exceptions import ConnectionLost
 from tests.conftest import remote_suite
 from tests.databases import create_tables
 from tests.hrana_process import TOKEN, Server

@@ -10,8 +10,8 @@ import dorm
 import pytest
 from dorm.db.connection import _create_sync_connection, get_async_connection
 
-from dorm_vector.djanorm import repairs
-from dorm_vector.djanorm.pooling import has_news
+from dorm_vector.engines.sockets import has_news
+from dorm_vector.patching import registry as repairs
 from tests.databases import Database
 from tests.dialects.test_pooling import postgresql
 from tests.dialects.test_repairs import sqlite

@@ -23,10 +23,10 @@ from dorm.transaction import atomic
 
 import backends
 from dorm_vector import HnswIndex
-from dorm_vector.dialects import dialect_for
-from dorm_vector.djanorm.repairs import switched_off
-from dorm_vector.hrana.connection import statements
-from dorm_vector.hrana.errors import ConnectionLost
+from dorm_vector.engines import dialect_for
+from dorm_vector.engines.libsql.connection import statements
+from dorm_vector.exceptions import ConnectionLost
+from dorm_vector.patching.registry import switched_off
 from tests.databases import Database, create_tables
 from tests.models import Document, Package
 from tests.oracle import vectors

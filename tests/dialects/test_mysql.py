@@ -12,8 +12,9 @@ import pytest
 from dorm.db.connection import get_async_connection
 
 from dorm_vector import CosineDistance, L1Distance, L2Distance, MaxInnerProduct, Metric, UnsupportedByDatabase
-from dorm_vector.dialects import dialect_for, dialect_named
+from dorm_vector.dialects import dialect_named
 from dorm_vector.dialects._float32 import number
+from dorm_vector.engines import dialect_for
 from tests.databases import Database, create_tables
 from tests.models import Document
 from tests.oracle import distance, vectors

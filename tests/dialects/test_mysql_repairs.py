@@ -20,8 +20,8 @@ from dorm.signals import post_query
 from dorm.transaction import aatomic
 
 from dorm_vector import L2Distance
-from dorm_vector.dialects import dialect_for
-from dorm_vector.djanorm import repairs
+from dorm_vector.engines import dialect_for
+from dorm_vector.patching import registry as repairs
 from tests.databases import Database, create_tables
 from tests.models import Author, Document
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dorm
 import pytest
 
-from dorm_vector.djanorm import repairs
+from dorm_vector.patching import registry as repairs
 from tests.databases import Database
 from tests.models import Author, Document
 

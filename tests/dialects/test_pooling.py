@@ -15,8 +15,9 @@ from dorm.transaction import atomic
 
 import backends
 from dorm_vector import CosineDistance
-from dorm_vector.djanorm import pooling, repairs
-from dorm_vector.djanorm.binary import BinaryQuery
+from dorm_vector.engines.postgresql import pool_check as pooling
+from dorm_vector.engines.postgresql.binary_rows import BinaryQuery
+from dorm_vector.patching import registry as repairs
 from tests.databases import Database, create_tables
 from tests.models import Document
 

@@ -29,7 +29,7 @@ from dorm_vector import (
     VectorField,
     VectorsWouldBeLost,
 )
-from dorm_vector.djanorm import repairs
+from dorm_vector.patching import registry as repairs
 from tests.databases import Database, create_tables, drop_table
 from tests.models import Author, Chunk, Document
 from tests.project import ROOT, Project

@@ -13,7 +13,7 @@ from dorm.contrib.pydantic import schema_for
 from pydantic_core import PydanticSerializationError
 
 import backends
-from dorm_vector.djanorm import repairs
+from dorm_vector.patching import registry as repairs
 from tests.databases import Database, create_tables
 from tests.models import Chunk, Document
 from tests.project import ROOT

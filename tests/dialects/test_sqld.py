@@ -16,7 +16,7 @@ from dorm.db.connection import _create_async_connection, _create_sync_connection
 from dorm.exceptions import IntegrityError, OperationalError, ProgrammingError
 
 from backends import Running
-from dorm_vector.hrana.errors import ConnectionLost
+from dorm_vector.exceptions import ConnectionLost
 from tests.conftest import started
 from tests.databases import create_tables
 from tests.hrana_process import KEY, TOKEN, Sqld

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dorm_vector import SqliteVecTier, Vector, VectorsUnavailable, load_sqlite_vec_extension, sqlite_vec_tier
-from dorm_vector.djanorm import sqlite_vec
+from dorm_vector.engines.sqlite import extension as sqlite_vec
 from tests.oracle import vectors
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,7 @@ def test_an_auto_extension_is_there_on_every_new_connection() -> None:
     """In a process of its own, because the registration is for good."""
     program = (
         "import sqlite3\n"
-        "from dorm_vector.djanorm import sqlite_vec\n"
+        "from dorm_vector.engines.sqlite import extension as sqlite_vec\n"
         "print(sqlite_vec._register_auto_extension())\n"
         "print(sqlite3.connect(':memory:').execute('SELECT vec_version()').fetchone()[0][0])\n"
     )

@@ -16,7 +16,7 @@ from dorm.migrations.state import ProjectState
 
 import backends
 from dorm_vector import TextIndex, text_search
-from dorm_vector.djanorm import repairs
+from dorm_vector.patching import registry as repairs
 from tests.databases import Database, create_tables
 from tests.models import Article, Author
 

@@ -22,7 +22,7 @@ from dorm.transaction import aatomic, atomic
 
 import backends
 from dorm_vector import CosineDistance, L1Distance, L2Distance, MaxInnerProduct, VectorField, ato_matrix, to_matrix
-from dorm_vector.djanorm import repairs
+from dorm_vector.patching import registry as repairs
 from tests.databases import Database, create_tables
 from tests.models import Document
 from tests.project import ROOT

@@ -25,7 +25,8 @@ from dorm.transaction import aatomic, atomic
 
 from backends import _sync_server
 from dorm_vector import to_matrix
-from dorm_vector.djanorm import repairs, turso_replica
+from dorm_vector.engines.turso import replica as turso_replica
+from dorm_vector.patching import registry as repairs
 from tests.databases import create_tables
 from tests.models import Author, Document
 from tests.project import ROOT

@@ -12,7 +12,7 @@ import dorm
 import pytest
 
 from dorm_vector import EmbeddingField, VectorField
-from dorm_vector.keys import TextKeyField
+from dorm_vector.models.fields import TextKeyField
 from tests.databases import Database, create_tables
 from tests.models import Author
 

@@ -17,8 +17,8 @@ from langchain_core.documents import Document
 from langchain_core.vectorstores import base
 
 from dorm_vector import EmbeddingError, InvalidVector, UnsupportedByDatabase
-from dorm_vector.integrations import acreate_table, create_table, document_model
 from dorm_vector.integrations.langchain import DormVectorStore
+from dorm_vector.integrations.tables import acreate_table, create_table, document_model
 from tests.databases import Database
 from tests.integrations.conftest import METADATA, TEXTS, WORDS, Entry, Leaflet, Sheet, by_distance, embed, vector_of
 from tests.models import Author, Note

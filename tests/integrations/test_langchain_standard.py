@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from langchain_tests.integration_tests import VectorStoreIntegrationTests
 
-from dorm_vector.integrations import create_table, document_model
 from dorm_vector.integrations.langchain import DormVectorStore
+from dorm_vector.integrations.tables import create_table, document_model
 from tests.databases import Database
 from tests.models import Note
 

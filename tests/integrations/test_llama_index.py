@@ -28,10 +28,10 @@ from llama_index.core.vector_stores import (
 )
 from llama_index.core.vector_stores.types import VectorStoreQueryMode, VectorStoreQueryResult
 
-from dorm_vector.integrations import create_table, document_model
 from dorm_vector.integrations.columns import columns_of
 from dorm_vector.integrations.filters import LLAMA_INDEX, from_metadata_filters
 from dorm_vector.integrations.llama_index import DormVectorStore
+from dorm_vector.integrations.tables import create_table, document_model
 from tests.databases import Database
 from tests.integrations.conftest import METADATA, TEXTS, WORDS, Leaflet, by_distance, embed, vector_of
 from tests.models import Note

@@ -10,7 +10,7 @@ from dorm.manager import Manager
 
 import dorm_vector
 from dorm_vector import HnswIndex, L2Distance, UnsupportedByDatabase, VectorField, VectorManager
-from dorm_vector.dialects import dialect_for
+from dorm_vector.engines import dialect_for
 
 
 def test_a_model_without_a_manager_gets_one_that_knows_vectors() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dorm_vector import InvalidVector, Vector
-from dorm_vector.vector import from_wire, unpack, unpack_numpy
+from dorm_vector.values.vector import from_wire, unpack, unpack_numpy
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 LISTS = st.lists(FLOATS, min_size=1, max_size=50)

@@ -1,0 +1,304 @@
+"""Rows on their way into a table: whatever the caller has, as columns of bound values, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from dorm.fields import NOT_PROVIDED, AutoField, Field, IntegerField
+
+from ..exceptions import DimensionMismatch, at_row
+from ..models.fields import VectorField
+from ..values.vector import Vector
+from .columns import is_relation, key_held, key_of, named_fields, written_fields
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+Values = Sequence[Any]
+
+Reader = Callable[[Values], Values]
+
+
+class Matrix(Sequence[bytes]):
+    """A column of (n, d) float32 whose rows are bound as packed vectors."""
+
+    def __init__(self, array: npt.NDArray[np.float32]) -> None:
+        self.array = array
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, row: Any) -> Any:
+        return Vector(self.array[row])
+
+    def __iter__(self) -> Iterator[bytes]:
+        # Plain bytes: sqlite3 looks for an adapter of every value of another class.
+        data, width = self.array.tobytes(), 4 * self.array.shape[1]
+        return (data[at : at + width] for at in range(0, len(data), width))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Bound values, one column a field; ``start`` is the index of the first row in all that is loaded."""
+
+    start: int
+    columns: tuple[Values, ...]
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        return zip(*self.columns, strict=True)
+
+    def row(self, position: int) -> tuple[Any, ...]:
+        return tuple(column[position] for column in self.columns)
+
+
+class Columns:
+    """A mapping from field names to columns of one length: numpy arrays, lists, anything that slices."""
+
+    def __init__(self, model: Any, data: Mapping[str, Any]) -> None:
+        named = named_fields(model, data)
+        filled = _filled_fields(model, named.values())
+        self.fields = [*named.values(), *filled]
+        self.total = _common_length(data)
+        self._columns = [(field, data[name]) for name, field in named.items()]
+        self._filled = [_filler(field) for field in filled]
+        for name, field in named.items():
+            _require_width(field, name, data[name])
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        for start in range(0, self.total, size):
+            stop = min(start + size, self.total)
+            columns = [_bound(field, column[start:stop], start) for field, column in self._columns]
+            yield Batch(start, (*columns, *(_fill(make, stop - start) for make in self._filled)))
+
+
+class Rows:
+    """Instances of a model, or dicts; the first one says which columns are written."""
+
+    def __init__(self, model: Any, first: Any) -> None:
+        self._kind: Any = model if isinstance(first, model) else dict
+        if not isinstance(first, self._kind):
+            raise TypeError(f"Row 0 is a {type(first).__name__}. Give {model.__name__} instances, dicts, or columns.")
+        self._width = len(first) if self._kind is dict else 0
+        self.fields, self._readers = _of_dicts(model, first) if self._kind is dict else _of_instances(model, first)
+        generated = [field for field in written_fields(model) if _is_left_to_database(field)]
+        self._generated = [] if self._kind is dict else [(field, field in self.fields) for field in generated]
+
+    def batch(self, start: int, items: Values) -> Batch:
+        try:
+            return Batch(start, self._read(items))
+        except Exception:  # whatever a field raises: it is raised again, with its row
+            for position, item in enumerate(items):
+                try:
+                    self._read([item])
+                except Exception as error:  # as above
+                    raise at_row(error, start + position) from error
+            raise
+
+    def _read(self, items: Values) -> tuple[Values, ...]:
+        for item in items:
+            if not isinstance(item, self._kind):
+                raise TypeError(f"a {type(item).__name__} after {self._kind.__name__}: every row is of one kind.")
+            if self._width and len(item) != self._width:
+                raise ValueError(f"it has {sorted(item)}; the first row has {self._width} keys.")
+        for field, is_written in self._generated:
+            if any((item.__dict__.get(field.attname) is not None) is not is_written for item in items):
+                raise ValueError(
+                    f"it has {'no' if is_written else 'a'} value of {field.name}, and the first row has"
+                    f" {'one' if is_written else 'none'}: leave it to the database in every row, or in none."
+                )
+        return tuple(read(items) for read in self._readers)
+
+
+def chunks(rows: Iterable[Any], size: int) -> Iterator[tuple[int, list[Any]]]:
+    """Yield the index of the first and up to ``size`` rows."""
+    iterator, start = iter(rows), 0
+    while items := list(islice(iterator, size)):
+        yield start, items
+        start += len(items)
+
+
+async def achunks(rows: Iterable[Any] | AsyncIterable[Any], size: int) -> AsyncIterator[tuple[int, list[Any]]]:
+    """Yield the same; from an async iterable, too."""
+    if not isinstance(rows, AsyncIterable):
+        for each in chunks(rows, size):
+            yield each
+        return
+    items: list[Any] = []
+    start = 0
+    async for item in rows:
+        items.append(item)
+        if len(items) == size:
+            yield start, items
+            start, items = start + size, []
+    if items:
+        yield start, items
+
+
+def _of_instances(model: Any, first: Any) -> tuple[list[Any], list[Reader]]:
+    fields = [field for field in written_fields(model) if _is_set(field, first)]
+    return fields, [_from_instances(field) for field in fields]
+
+
+def _of_dicts(model: Any, first: Mapping[str, Any]) -> tuple[list[Any], list[Reader]]:
+    named = named_fields(model, first)
+    filled = _filled_fields(model, named.values())
+    readers = [_from_dicts(name, field) for name, field in named.items()]
+    return [*named.values(), *filled], readers + [_from_nothing(field) for field in filled]
+
+
+def _from_instances(field: Any) -> Reader:
+    prepare, name = field.get_db_prep_value, field.attname
+    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+        return lambda items: [prepare(field.pre_save(item, add=True)) for item in items]
+    if is_relation(field):
+        return lambda items: [prepare(key_held(field, item)) for item in items]
+
+    def read(items: Values) -> Values:
+        try:
+            values = [item.__dict__[name] for item in items]
+        except KeyError:
+            raise ValueError(
+                f"its {field.name} was not read from the database: leave out only() and defer()."
+            ) from None
+        return [prepare(value) for value in values]
+
+    return read
+
+
+def _from_dicts(name: str, field: Any) -> Reader:
+    convert = _converter(field)
+
+    def read(items: Values) -> Values:
+        try:
+            return [convert(item[name]) for item in items]
+        except KeyError as error:
+            raise ValueError(f"it has no {error}; the first row has.") from None
+
+    return read
+
+
+def _from_nothing(field: Any) -> Reader:
+    make = _filler(field)
+    return lambda items: _fill(make, len(items))
+
+
+def _fill(make: Callable[[], Any], count: int) -> Values:
+    return [make() for _ in range(count)]
+
+
+def _converter(field: Any) -> Callable[[Any], Any]:
+    """Return what ``Model(field=value)`` and then a save do to a value."""
+    prepare, convert = field.get_db_prep_value, field.to_python
+    if isinstance(field, VectorField):
+        return prepare  # type: ignore[no-any-return]  # djanorm has no types here
+    if is_relation(field):
+        return lambda value: prepare(key_of(field, value))
+    return lambda value: prepare(convert(value))
+
+
+def _filler(field: Any) -> Callable[[], Any]:
+    if getattr(field, "auto_now", False):
+        blank = field.model()
+        return lambda: field.get_db_prep_value(field.pre_save(blank, add=True))
+    return lambda: field.get_db_prep_value(field.get_default())
+
+
+def _filled_fields(model: Any, named: Iterable[Any]) -> list[Any]:
+    """Return the fields that the rows leave out and that have a value of their own all the same."""
+    left_out = [field for field in written_fields(model) if field not in named]
+    return [field for field in left_out if field.has_default() or getattr(field, "auto_now", False)]
+
+
+def _is_set(field: Any, first: Any) -> bool:
+    """Tell whether instances like the first one write this field: not a key or a default of the database's own."""
+    return first.__dict__.get(field.attname) is not None or not _is_left_to_database(field)
+
+
+def _is_left_to_database(field: Any) -> bool:
+    """Tell whether the database makes the value where there is none."""
+    has_its_own = field.db_default is not NOT_PROVIDED and not field.has_default()
+    return isinstance(field, AutoField) or has_its_own
+
+
+def _common_length(data: Mapping[str, Any]) -> int:
+    for name, column in data.items():
+        if isinstance(column, (str, bytes)) or not hasattr(column, "__len__"):
+            raise TypeError(f"Column {name!r} is a {type(column).__name__}. Give a list or an array, of a value a row.")
+    lengths = {name: len(column) for name, column in data.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"Columns have one length; these have {lengths}.")
+    return next(iter(lengths.values()), 0)
+
+
+def _require_width(field: Any, name: str, column: Any) -> None:
+    shape: Any = getattr(column, "shape", ())
+    if isinstance(field, VectorField) and len(shape) == 2 and shape[1] != field.dimensions:
+        raise DimensionMismatch(
+            f"{field.label} holds {field.dimensions} dimensions; the rows of {name!r} have {shape[1]}."
+        )
+
+
+def _bound(field: Any, part: Any, start: int) -> Values:
+    if getattr(part, "ndim", 1) == 2 and part.dtype.kind in "fiu" and _is_plain(field):
+        return Matrix(_float32(field, part, start))
+    convert = _converter(field)
+    values = _listed(part) if getattr(part, "ndim", 2) == 1 else list(part)
+    if set(map(type, values)) == {int} and _keeps_integers(field):
+        return values
+    try:
+        return [convert(value) for value in values]
+    except Exception:  # whatever a field raises: it is raised again, with its row
+        for position, value in enumerate(values):
+            _bind_one(convert, value, start + position)
+        raise
+
+
+def _listed(part: Any) -> Values:
+    """Return the values of an array of one axis as Python's own."""
+    if part.dtype.kind in "mM" and part.dtype.str.endswith(("[ns]", "[ps]", "[fs]", "[as]")):
+        # Finer than Python's, numpy makes plain numbers of them.
+        part = part.astype(f"{part.dtype.kind}8[us]")
+    values: list[Any] = part.tolist()
+    return values
+
+
+def _is_plain(field: Any) -> bool:
+    """Tell whether the field binds the float32 values as they are."""
+    return isinstance(field, VectorField) and field.value_type is Vector and not field.normalize
+
+
+def _keeps_integers(field: Any) -> bool:
+    """Tell whether the field binds whole numbers as they are, so that none of them has to pass through it."""
+    kind = type(field)
+    converts = kind.to_python not in (IntegerField.to_python, AutoField.to_python)
+    return not converts and kind.get_db_prep_value is Field.get_db_prep_value
+
+
+def _bind_one(convert: Callable[[Any], Any], value: Any, row: int) -> None:
+    try:
+        convert(value)
+    except Exception as error:
+        raise at_row(error, row) from error
+
+
+def _float32(field: Any, part: Any, start: int) -> Any:
+    """Return the rows as little-endian float32; raise what the field says of the first row that is no vector."""
+    import numpy as np
+
+    if isinstance(part, np.ma.MaskedArray):
+        part = np.ma.filled(part.astype(np.float32), np.nan)
+    with np.errstate(over="ignore"):
+        matrix = np.ascontiguousarray(part, dtype="<f4")
+    finite = np.isfinite(matrix).all(axis=1)
+    if not finite.all():
+        position = int(finite.argmin())
+        _bind_one(field.to_vector, part[position], start + position)
+    return matrix

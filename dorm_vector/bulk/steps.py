@@ -1,0 +1,118 @@
+"""The steps that move many rows at once, as the drivers do it fastest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from dorm.db.utils import log_query
+
+from ..engines.turso.driver import normalize
+from ..steps import Step
+
+
+@dataclass(eq=False, repr=False)
+class Many(Step):
+    """Run a prepared statement once a row, and return how many rows it changed."""
+
+    sql: str
+    rows: Iterable[tuple[Any, ...]]
+
+    def run(self, wrapper: Any) -> Any:
+        with _logged(wrapper, self.sql):
+            return wrapper.get_connection().executemany(wrapper._adapt(self.sql), self.rows).rowcount
+
+    async def arun(self, wrapper: Any) -> Any:
+        async with wrapper._operation_conn() as connection:
+            with _logged(wrapper, self.sql):
+                return (await connection.executemany(wrapper._adapt(self.sql), self.rows)).rowcount
+
+
+@dataclass(eq=False, repr=False)
+class Copy(Step):
+    """Send the bytes of a COPY and return how many rows arrived."""
+
+    sql: str
+    data: bytes
+
+    def run(self, wrapper: Any) -> Any:
+        with _logged(wrapper, self.sql), wrapper._choose_conn().cursor() as cursor:
+            with cursor.copy(self.sql) as copy:
+                copy.write(self.data)
+            return cursor.rowcount
+
+    async def arun(self, wrapper: Any) -> Any:
+        connection = await wrapper._choose_conn()
+        with _logged(wrapper, self.sql):
+            async with connection.cursor() as cursor:
+                async with cursor.copy(self.sql) as copy:
+                    await copy.write(self.data)
+                return cursor.rowcount
+
+
+@dataclass(eq=False, repr=False)
+class BinaryRows(Step):
+    """Run a query of psycopg whose values come in binary, and return its rows as tuples."""
+
+    sql: str
+    params: Iterable[Any]
+
+    def run(self, wrapper: Any) -> Any:
+        from psycopg.rows import tuple_row
+
+        with wrapper.atomic(), _logged(wrapper, self.sql):
+            cursor = wrapper._choose_conn().cursor(binary=True, row_factory=tuple_row)
+            return cursor.execute(self.sql, list(self.params)).fetchall()
+
+    async def arun(self, wrapper: Any) -> Any:
+        from psycopg.rows import tuple_row
+
+        async with wrapper.aatomic():
+            with _logged(wrapper, self.sql):
+                cursor = (await wrapper._choose_conn()).cursor(binary=True, row_factory=tuple_row)
+                return await (await cursor.execute(self.sql, list(self.params))).fetchall()
+
+
+@dataclass(eq=False, repr=False)
+class PlainRows(Step):
+    """Run a query and return its rows as tuples, which takes the drivers less time than rows with names."""
+
+    sql: str
+    params: Iterable[Any]
+
+    def run(self, wrapper: Any) -> Any:
+        with _logged(wrapper, self.sql):
+            cursor = wrapper.get_connection().execute(wrapper._adapt(self.sql), tuple(self.params))
+            cursor.row_factory = None
+            return cursor.fetchall()
+
+    async def arun(self, wrapper: Any) -> Any:
+        async with wrapper._operation_conn() as connection:
+            with _logged(wrapper, self.sql):
+                cursor = await connection.execute(wrapper._adapt(self.sql), tuple(self.params))
+                # pyturso's has another one inside, which makes the rows.
+                getattr(cursor, "_bcursor", cursor).row_factory = None
+                return list(await cursor.fetchall())
+
+
+class RawConnection(Step):
+    """Return the driver's connection of a transaction."""
+
+    def run(self, wrapper: Any) -> Any:
+        return wrapper._choose_conn()
+
+    async def arun(self, wrapper: Any) -> Any:
+        return await wrapper._choose_conn()
+
+
+@contextmanager
+def _logged(wrapper: Any, sql: str) -> Any:
+    """Let djanorm's query log and signals see the statement, and its exceptions be djanorm's."""
+    with log_query(wrapper.vendor, sql, None):
+        try:
+            yield
+        except Exception as error:
+            normalize(error)
+            raise

@@ -1,0 +1,219 @@
+"""Each way in which many rows reach a database, as steps that a sync or an async connection takes.
+
+``Dialect.load`` names the way: ``copy``, ``executemany`` or ``values``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+from dorm.db.connection import router_db_for_write
+from dorm.query import _validate_identifier
+
+from ..dialects.base import Dialect
+from ..engines.open_transactions import TransactionIsOpen
+from ..steps import Execute, Script, Steps, Write
+from . import copy_format
+from .batches import Batch
+from .steps import Copy, Many, RawConnection
+
+_STAGING = "dorm_vector_load"
+
+_MAX_PARAMETERS = 60_000
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is loaded where: the model's fields, in the order of the batches' columns."""
+
+    model: Any
+    fields: Sequence[Any]
+    dialect: Dialect
+    on_conflict: str | None
+
+    def __post_init__(self) -> None:
+        for name in (self.table, *self.columns):
+            _validate_identifier(name)
+        if self.on_conflict == "update" and not set(self.keys) <= set(self.columns):
+            raise ValueError(f"on_conflict='update' finds rows by {', '.join(self.keys)}: give it with every row.")
+
+    @property
+    def table(self) -> str:
+        return str(self.model._meta.db_table)
+
+    @cached_property
+    def columns(self) -> list[str]:
+        return [field.column for field in self.fields]
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """The columns of the primary key."""
+        key = self.model._meta.pk
+        names = getattr(key, "field_names", None)
+        return [self.model._meta.get_field(name).column for name in names] if names else [key.column]
+
+    @cached_property
+    def into(self) -> str:
+        return f'INSERT INTO "{self.table}" ({_quoted(self.columns)})'
+
+    @cached_property
+    def conflict(self) -> str:
+        """The end of the INSERT."""
+        others = [column for column in self.columns if column not in self.keys]
+        if self.on_conflict is None:
+            return ""
+        if self.on_conflict == "ignore" or not others:
+            return " " + self.dialect.keep_existing.format(key=_quoted(self.keys), first=f'"{self.keys[0]}"')
+        new = self.dialect.inserted_value
+        assignments = ", ".join(f'"{name}" = {new.format(column=_quoted([name]))}' for name in others)
+        overwrite = self.dialect.overwrite_existing.format(key=_quoted(self.keys), assignments=assignments)
+        return f" {self.dialect.inserted_row}{overwrite}"
+
+    @cached_property
+    def one_row(self) -> str:
+        return f"{self.into} VALUES ({', '.join(['%s'] * len(self.columns))}){self.conflict}"
+
+
+class Executemany:
+    """A prepared INSERT, once a row."""
+
+    def __init__(self, load: Load) -> None:
+        self.load = load
+
+    def open(self) -> Steps[None]:
+        yield from ()
+
+    def close(self) -> Steps[None]:
+        yield from ()
+
+    def write(self, batch: Batch) -> Steps[int]:
+        changed = yield Many(self.load.one_row, batch.rows())
+        return int(changed)
+
+
+class Values(Executemany):
+    """INSERT statements of many rows."""
+
+    def write(self, batch: Batch) -> Steps[int]:
+        changed = 0
+        for rows in self._portions(batch):
+            changed += yield from self._insert(rows)
+        # An overwritten row counts twice on MySQL and MariaDB.
+        return len(batch) if self.load.on_conflict == "update" else changed
+
+    def _insert(self, rows: Sequence[tuple[Any, ...]]) -> Steps[int]:
+        row = f"({', '.join(['%s'] * len(rows[0]))})"
+        sql = f"{self.load.into} VALUES {', '.join([row] * len(rows))}{self.load.conflict}"
+        changed = yield Write(sql, list(chain.from_iterable(rows)))
+        return int(changed)
+
+    def _portions(self, batch: Batch) -> Iterable[list[tuple[Any, ...]]]:
+        dialect, rows = self.load.dialect, list(batch.rows())
+        most = min(dialect.load_rows, _MAX_PARAMETERS // len(batch.columns))
+        if dialect.load_bytes:
+            return _weighed(rows, most, dialect.load_bytes)
+        return (rows[at : at + most] for at in range(0, len(rows), most))
+
+
+def _weighed(rows: list[tuple[Any, ...]], most: int, heaviest: int) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the rows by no more than ``most``, of no more bytes than ``heaviest``."""
+    portion: list[tuple[Any, ...]] = []
+    size = 0
+    for row in rows:
+        weight = sum(len(value) for value in row if isinstance(value, (bytes, str)))
+        if portion and (len(portion) >= most or size + weight > heaviest):
+            yield portion
+            portion, size = [], 0
+        portion.append(row)
+        size += weight
+    if portion:
+        yield portion
+
+
+class Copying(Executemany):
+    """A binary COPY; on conflict, into a temporary table and from there."""
+
+    encoders: Sequence[copy_format.Encode] = ()
+
+    def open(self) -> Steps[None]:
+        rows = yield Execute(
+            'SELECT a.attname AS "column", t.typname AS "type", t.oid AS "oid" FROM pg_attribute a'
+            " JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0",
+            [f'"{self.load.table}"'],
+        )
+        types = {row["column"]: (row["type"], row["oid"]) for row in rows}
+        if any(types.get(column, ("",))[0] not in copy_format.IS_BINARY for column in self.load.columns):
+            return
+        connection = yield RawConnection()
+        self.encoders = [copy_format.encoder(*types[column], connection) for column in self.load.columns]
+        if self.load.on_conflict:
+            columns, table = _quoted(self.load.columns), self.load.table
+            yield Script(f'CREATE TEMP TABLE "{_STAGING}" ON COMMIT DROP AS SELECT {columns} FROM "{table}" LIMIT 0')
+
+    def write(self, batch: Batch) -> Steps[int]:
+        if not self.encoders:
+            changed = yield from Values(self.load).write(batch)
+            return changed
+        table, columns = self.load.table, _quoted(self.load.columns)
+        target = _STAGING if self.load.on_conflict else table
+        sql = f'COPY "{target}" ({columns}) FROM STDIN (FORMAT BINARY)'
+        changed = yield Copy(sql, copy_format.copy_data(batch, self.encoders))
+        if self.load.on_conflict:
+            changed = yield Write(f"{self.load.into} {self._staged()}{self.load.conflict}")
+            yield Script(f'TRUNCATE "{_STAGING}"')
+        return int(changed)
+
+    def _staged(self) -> str:
+        columns, keys = _quoted(self.load.columns), _quoted(self.load.keys)
+        if self.load.on_conflict == "ignore":
+            return f'SELECT {columns} FROM "{_STAGING}" ORDER BY ctid'
+        # One statement cannot update a row twice: of rows with one key the last one counts, as it does elsewhere.
+        return f'SELECT DISTINCT ON ({keys}) {columns} FROM "{_STAGING}" ORDER BY {keys}, ctid DESC'
+
+    def close(self) -> Steps[None]:
+        if self.encoders and self.load.on_conflict:
+            yield Script(f'DROP TABLE "{_STAGING}"')
+
+
+_WAYS = {"copy": Copying, "executemany": Executemany, "values": Values}
+
+
+def way(load: Load) -> Executemany:
+    return _WAYS[load.dialect.load](load)
+
+
+def find_row(load: Load, batch: Batch) -> Steps[int | None]:
+    """Insert the rows of a batch that failed one by one, and return the index of the one that fails.
+
+    The transaction around it is going to be rolled back. Where it has ended already, rows would be stored: none is
+    inserted, and None is returned.
+    """
+    if not (yield TransactionIsOpen()):
+        return None
+    for position in range(len(batch)):
+        try:
+            yield Write(load.one_row, batch.row(position))
+        except Exception:  # noqa: BLE001  # the error of the batch is the one that is raised
+            return batch.start + position
+    return None
+
+
+def write_alias(model: Any, using: str | None) -> str:
+    return str(using or router_db_for_write(model))
+
+
+def forget_cached(model: Any, alias: str) -> None:
+    """Let djanorm's query cache forget the model."""
+    model.objects.using(alias)._invalidate_cache_after_bulk_write()
+
+
+async def aforget_cached(model: Any, alias: str) -> None:
+    await model.objects.using(alias)._ainvalidate_cache_after_bulk_write()
+
+
+def _quoted(columns: Sequence[str]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)

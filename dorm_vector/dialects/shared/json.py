@@ -1,0 +1,164 @@
+"""How each database reads a value out of a JSON column, and compares it: as SQL, with the key bound.
+
+Every template may hold ``{column}``, ``{key}``, the key as JSON text spells it, ``{spelled}``, and its ``{path}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+from .facts import Facts
+
+
+class Kind(Enum):
+    """The kinds of JSON values that can be compared; those of two kinds are never equal, nor one of them less."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+
+
+class Scalar(Facts):
+    """A value of one kind; NULL where there is none, or one of another kind."""
+
+    sql: str
+    bound: str = "{value}"
+    """A bound value beside it."""
+    comparison: str = ""
+    """The comparison with that, by ``{operator}``, where it is no plain one."""
+
+
+class Pattern(Facts):
+    """How text is matched: the ``condition`` with ``{text}`` and ``{pattern}``, and the wildcards of the pattern."""
+
+    condition: str
+    many: str = "%"
+    one: str = "_"
+    special: str = "%_!"
+    literally: str = "!{}"
+
+    def spelled(self, pattern: str) -> str:
+        r"""Return a pattern of LIKE, with ``%``, ``_`` and, before one that is to be a character, ``\``, as its own."""
+        written, characters = "", iter(pattern)
+        for character in characters:
+            wildcard = {"%": self.many, "_": self.one}.get(character)
+            literal = next(characters, "\\") if character == "\\" else character
+            written += wildcard or (self.literally.format(literal) if literal in self.special else literal)
+        return written
+
+
+class JsonRules(Facts):
+    """What is asked of a JSON column."""
+
+    scalars: Mapping[Kind, Scalar]
+    exists: str
+    """Whether the key has a value other than null."""
+    array: str
+    """The array under the key, else NULL."""
+    whole: str
+    """The column, if it is an array itself, else NULL."""
+    elements: Mapping[Kind, str]
+    """Whether ``{value}`` is in ``{array}``."""
+    empty: str = "json_array_length({array}) = 0"
+    like: Pattern = Pattern("{text} LIKE {pattern} ESCAPE '!'")
+    ilike: Pattern = Pattern("LOWER({text}) LIKE LOWER({pattern}) ESCAPE '!'")
+
+
+def _each(is_key: str) -> JsonRules:
+    """Return the rules of SQLite and its kin, where json_each() has no path in which a key could be misread."""
+    value = f"(SELECT {{it}} FROM json_each({{column}}) WHERE {is_key} AND type IN ({{types}}))"
+    types = {Kind.TEXT: "'text'", Kind.NUMBER: "'integer', 'real'", Kind.BOOLEAN: "'true', 'false'"}
+    # Turso compares text that looks like a number as one.
+    its = {Kind.TEXT: "CAST(value AS TEXT)", Kind.NUMBER: "value", Kind.BOOLEAN: "value"}
+    element = "EXISTS (SELECT 1 FROM json_each({array}) WHERE type IN ({types}) AND {it} = {value})"
+    return JsonRules(
+        scalars={kind: Scalar(_filled(value, types[kind], it)) for kind, it in its.items()},
+        exists=f"EXISTS (SELECT 1 FROM json_each({{column}}) WHERE {is_key} AND type <> 'null')",
+        array=_filled(value, "'array'", "value"),
+        whole="CASE json_type({column}) WHEN 'array' THEN {column} END",
+        elements={kind: _filled(element, types[kind], it) for kind, it in its.items()},
+        # Its LIKE takes a capital for a small letter.
+        like=Pattern("{text} GLOB {pattern}", many="*", one="?", special="*?[", literally="[{}]"),
+    )
+
+
+def _filled(template: str, types: str, it: str) -> str:
+    return template.replace("{types}", types).replace("{it}", it)
+
+
+SQLITE = _each("key = {key}")
+
+# Turso gives the keys as they are spelled, escapes and all, but for that of a quotation mark.
+TURSO = _each("key IN ({key}, replace({spelled}, '\\\"', '\"'))")
+
+_JSONB = "{column} -> {key}::text"
+
+_ARRAY = "CASE WHEN jsonb_typeof({json}) = 'array' THEN {json} END"
+
+POSTGRESQL = JsonRules(
+    scalars={
+        # In the order of code points, which is that of every other database here.
+        Kind.TEXT: Scalar(
+            f"CASE WHEN jsonb_typeof({_JSONB}) = 'string' THEN {{column}} ->> {{key}}::text END COLLATE \"C\""
+        ),
+        Kind.NUMBER: Scalar(f"CASE WHEN jsonb_typeof({_JSONB}) = 'number' THEN ({_JSONB})::numeric END"),
+        Kind.BOOLEAN: Scalar(f"CASE WHEN jsonb_typeof({_JSONB}) = 'boolean' THEN ({_JSONB})::boolean END"),
+    },
+    exists=f"jsonb_typeof({_JSONB}) <> 'null'",
+    array=_ARRAY.replace("{json}", f"({_JSONB})"),
+    whole=_ARRAY.replace("{json}", "{column}"),
+    elements={
+        Kind.TEXT: "{array} @> to_jsonb({value}::text)",
+        Kind.NUMBER: "{array} @> to_jsonb({value}::numeric)",
+        Kind.BOOLEAN: "{array} @> to_jsonb({value}::boolean)",
+    },
+    empty="jsonb_array_length({array}) = 0",
+    like=Pattern("({text})::text LIKE {pattern} ESCAPE '!'"),
+    ilike=Pattern("LOWER(({text})::text COLLATE \"default\") LIKE LOWER({pattern}) ESCAPE '!'"),
+)
+
+_AT = "JSON_EXTRACT({column}, {path})"
+
+_NUMBERS = "('INTEGER', 'UNSIGNED INTEGER', 'DOUBLE', 'DECIMAL')"
+
+_BINARY = "CAST({value} AS BINARY)"
+
+# float64 holds no whole number past 2**53, and a decimal no number past 65 digits.
+_NUMBER = (
+    "CASE WHEN JSON_TYPE({json}) IN {numbers} THEN CASE"
+    " WHEN ABS({json} + 0e0) < 1e34 AND {json} + 0e0 = FLOOR({json} + 0e0)"
+    " THEN CAST(JSON_UNQUOTE({json}) AS DECIMAL(65)) {operator} {value} ELSE {json} + 0e0 {operator} {value} END END"
+).replace("{numbers}", _NUMBERS)
+
+_ELEMENT = (
+    "EXISTS (SELECT 1 FROM JSON_TABLE({array}, '$[*]' COLUMNS (\"json\" JSON PATH '$')) AS \"element\" WHERE {is_it})"
+)
+
+_JSON = '"element"."json"'
+
+_TEXT = "CONVERT({text} USING utf8mb4)"
+
+MYSQL = JsonRules(
+    scalars={
+        # As bytes: its collations take one letter for another, and leave out spaces at the end.
+        Kind.TEXT: Scalar(f"CASE JSON_TYPE({_AT}) WHEN 'STRING' THEN CAST(JSON_UNQUOTE({_AT}) AS BINARY) END", _BINARY),
+        Kind.NUMBER: Scalar("", comparison=_NUMBER.replace("{json}", _AT)),
+        Kind.BOOLEAN: Scalar(f"CASE JSON_TYPE({_AT}) WHEN 'BOOLEAN' THEN JSON_UNQUOTE({_AT}) = 'true' END"),
+    },
+    exists=f"JSON_TYPE({_AT}) <> 'NULL'",
+    array=f"CASE JSON_TYPE({_AT}) WHEN 'ARRAY' THEN {_AT} END",
+    whole="CASE JSON_TYPE({column}) WHEN 'ARRAY' THEN {column} END",
+    elements={
+        Kind.TEXT: _ELEMENT.replace(
+            "{is_it}", f"JSON_TYPE({_JSON}) = 'STRING' AND CAST(JSON_UNQUOTE({_JSON}) AS BINARY) = {_BINARY}"
+        ),
+        Kind.NUMBER: _ELEMENT.replace("{is_it}", _NUMBER.replace("{json}", _JSON).replace("{operator}", "=")),
+        Kind.BOOLEAN: _ELEMENT.replace(
+            "{is_it}", f"JSON_TYPE({_JSON}) = 'BOOLEAN' AND (JSON_UNQUOTE({_JSON}) = 'true') = {{value}}"
+        ),
+    },
+    empty="JSON_LENGTH({array}) = 0",
+    like=Pattern(f"{_TEXT} COLLATE utf8mb4_bin LIKE {{pattern}} ESCAPE '!'"),
+    ilike=Pattern(f"LOWER({_TEXT}) COLLATE utf8mb4_bin LIKE LOWER({{pattern}}) ESCAPE '!'"),
+)

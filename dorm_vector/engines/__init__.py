@@ -1,0 +1,44 @@
+"""Drivers and connections, one folder per database; and the one function that says which database it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..dialects import DIALECTS, dialect_named
+from ..dialects.base import Dialect
+from ..exceptions import UnsupportedByDatabase
+
+_BY_VENDOR = {"postgresql": "postgresql", "sqlite": "sqlite", "libsql": "turso", "hrana": "libsql"}
+
+
+def dialect_for(connection: Any) -> Dialect:
+    """Return the dialect of a djanorm connection; UnsupportedByDatabase where there is none."""
+    vendor = getattr(connection, "dialect", None) or connection.vendor
+    if vendor == "mysql":
+        return _of_server(_server(connection))
+    if vendor not in _BY_VENDOR:
+        raise UnsupportedByDatabase(
+            f"dorm_vector does not know the database {vendor!r}. It knows {', '.join(sorted(DIALECTS))}."
+        )
+    return dialect_named(_BY_VENDOR[vendor])
+
+
+def _server(connection: Any) -> Any:
+    # Late: the seam needs the dialects.
+    from .mysql.server import server_of
+
+    return server_of(connection)
+
+
+def _of_server(server: Any) -> Dialect:
+    if server.is_mariadb:
+        return dialect_named("mariadb")
+    return dialect_named("mysql", "WITH_DISTANCE" if server.has_distance else "DIALECT")
+
+
+# The vendor by which djanorm knows the SQL that each of these speaks.
+_SPEAKS = {"libsql": "sqlite"}
+
+
+def _rebuilds(connection: Any) -> bool:
+    return _SPEAKS.get(connection.vendor, connection.vendor) in _SPEAKS.values()

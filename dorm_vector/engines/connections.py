@@ -1,0 +1,73 @@
+"""What each connection needs before it can carry vectors, put in place when djanorm makes its wrapper."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+from dorm.db import connection as dorm_connections
+
+from ..patching import registry
+from ..patching.registry import repair
+from .postgresql import adapters
+from .sqlite import extension
+
+
+def _nothing() -> None:
+    """Most drivers bind bytes as they are."""
+
+
+_DRIVERS = {"dorm.db.backends.postgresql": adapters.register}
+
+
+@repair("dorm.db.connection", "_create_sync_connection", name="prepare_connections")
+@repair("dorm.db.connection", "_create_async_connection", name="prepare_connections")
+def prepare_connections(original: Any, alias: str, settings: Any) -> Any:
+    """Make every connection ready for vectors, sync and async, in every thread and every process.
+
+    Symptom: ``no such function: vec_distance_l2`` in another thread, on an async connection, or in a process that did
+    not run the migration. Cause: djanorm loads sqlite-vec on a flag that only the migration sets. djanorm 4.3 to 4.5.
+    """
+    wrapper = original(alias, settings)
+    prepare(wrapper)
+    return wrapper
+
+
+def prepare(wrapper: Any) -> None:
+    """Install the repairs of the wrapper's backend, and what its driver needs."""
+    for cls in type(wrapper).__mro__:
+        registry.install(cls.__module__)
+        _DRIVERS.get(cls.__module__, _nothing)()
+
+
+def prepare_open_connections() -> None:
+    """Do the same for wrappers that djanorm made before dorm_vector was imported."""
+    for wrapper in [*dorm_connections._sync_connections.values(), *dorm_connections._async_connections.values()]:
+        prepare(wrapper)
+
+
+@repair("dorm.db.backends.sqlite:SQLiteDatabaseWrapper", "_new_connection", name="prepare_connections")
+def _sqlite_connection(original: Any, wrapper: Any) -> Any:
+    # First: the connection about to be opened is to have an auto extension already.
+    extension.sqlite_vec_tier()
+    raw = original(wrapper)
+    with ExitStack() as on_failure:
+        on_failure.callback(raw.close)
+        extension.load_sqlite_vec_extension(raw)
+        on_failure.pop_all()
+    return raw
+
+
+@repair("dorm.db.backends.sqlite:SQLiteAsyncDatabaseWrapper", "_new_connection", name="prepare_connections")
+async def _sqlite_async_connection(original: Any, wrapper: Any) -> Any:
+    extension.sqlite_vec_tier()
+    connection = await original(wrapper)
+    # On aiosqlite's own thread, where the raw connection lives.
+    await connection._execute(extension.load_sqlite_vec_extension, connection._conn)
+    return connection
+
+
+def in_transaction(connection: Any) -> bool:
+    if hasattr(connection, "_in_async_atomic"):
+        return bool(connection._in_async_atomic())
+    return getattr(connection, "_atomic_conn", None) is not None

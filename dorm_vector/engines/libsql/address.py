@@ -1,0 +1,62 @@
+"""Where the database is, from a DATABASES entry: ``URL`` or ``NAME``, ``AUTH_TOKEN`` and ``OPTIONS``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from dorm.exceptions import ImproperlyConfigured
+
+# Of Turso's URLs: a WebSocket, encrypted unless they say tls=0.
+_TURSO = "libsql://"
+
+_EXAMPLES = '"file:app.db", ":memory:", "libsql://NAME.turso.io", "wss://HOST" or "ws://HOST:PORT"'
+
+# One letter is a drive of Windows.
+_SCHEME = re.compile(r"([A-Za-z][\w+.-]+):")
+
+HIDDEN = "***"
+
+
+@dataclass(frozen=True)
+class Address:
+    """A file name of libSQL's, or the WebSocket of a server; the token shows in no repr."""
+
+    target: str
+    is_remote: bool
+    token: str = field(default="", repr=False)
+    timeout: float | None = None
+    """Seconds: for a lock on a file, and for an answer of a server."""
+
+    def without_secrets(self, text: str) -> str:
+        return text.replace(self.token, HIDDEN) if self.token else text
+
+
+def address_of(settings: Mapping[str, Any]) -> Address:
+    """Read a DATABASES entry; raises ImproperlyConfigured, which never shows what may be a token."""
+    url = str(settings.get("URL") or settings.get("NAME") or "")
+    if not url:
+        raise ImproperlyConfigured(f"ENGINE 'hrana' needs a URL: {_EXAMPLES}.")
+    timeout = settings.get("OPTIONS", {}).get("timeout")
+    scheme = found[1].lower() if (found := _SCHEME.match(url)) else ""
+    if scheme in ("", "file"):
+        if "authToken=" in url:
+            raise ImproperlyConfigured(f"ENGINE 'hrana' takes an authToken to a server. Write {_EXAMPLES}.")
+        return Address(url, is_remote=False, timeout=5.0 if timeout is None else float(timeout))
+    parts = urlsplit(url)
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    protocol = ("ws" if query.get("tls") == "0" else "wss") if url.lower().startswith(_TURSO) else scheme
+    if protocol not in ("ws", "wss") or not parts.hostname:
+        raise ImproperlyConfigured(f"ENGINE 'hrana' has no transport for the URL {scheme}://…. Write {_EXAMPLES}.")
+    if unknown := query.keys() - {"authToken", "tls"}:
+        raise ImproperlyConfigured(
+            f"URL has unknown parameters: {', '.join(sorted(unknown))}. It takes authToken, tls."
+        )
+    user, _, host = parts.netloc.rpartition("@")
+    if user:
+        raise ImproperlyConfigured("ENGINE 'hrana' takes no user and password in its URL: write AUTH_TOKEN beside it.")
+    token = str(settings.get("AUTH_TOKEN") or query.get("authToken", ""))
+    return Address(f"{protocol}://{host}{parts.path}", True, token, None if timeout is None else float(timeout))

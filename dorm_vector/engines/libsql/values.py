@@ -1,0 +1,143 @@
+"""What may be bound: the types of libSQL, and what Python's sqlite3 module makes of others."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from dorm.exceptions import ProgrammingError
+
+from ...values.bit import Bit
+from ...values.vector import HalfVector
+
+_MICROSECOND = dt.timedelta(microseconds=1)
+
+_CONVERSIONS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    # libSQL has columns for these two, which end in a byte that says so.
+    (HalfVector, HalfVector.to_f16_blob),
+    (Bit, Bit.to_f1bit_blob),
+    ((bytes, float), lambda value: value),
+    ((bytearray, memoryview), bytes),
+    (dt.datetime, lambda value: value.isoformat(" ")),
+    ((dt.date, dt.time), lambda value: value.isoformat()),
+    (dt.timedelta, lambda value: value // _MICROSECOND),
+)
+
+_LEAST = -(2**63)
+
+_MOST_BYTES = 16 * 2**20
+
+_PLAIN = frozenset({bytes, float, type(None)})
+
+
+def bound(values: Iterable[Any]) -> list[Any]:
+    # Most values need nothing, and there are many of them.
+    return [value if _is_plain(type(value), value) else _converted(value) for value in values]
+
+
+def _is_plain(kind: type, value: Any) -> bool:
+    return kind in _PLAIN or (kind is int and _LEAST <= value < -_LEAST)
+
+
+def _converted(value: Any) -> Any:
+    if isinstance(value, int):
+        if not _LEAST <= value < -_LEAST:
+            # Both drivers would do otherwise: one rounds it to a float, the other fails halfway.
+            raise OverflowError(f"{value} does not fit into a column: an integer there has 64 bits.")
+        return int(value)
+    if isinstance(value, str):
+        if "\0" in value:
+            # It would be stored whole, and read up to there.
+            raise ProgrammingError("A text with a NUL character cannot be read back from libSQL. Store it as bytes.")
+        return value
+    for kinds, convert in _CONVERSIONS:
+        if isinstance(value, kinds):
+            return convert(value)
+    raise ProgrammingError(f"A {type(value).__name__} cannot be bound. libSQL takes None, numbers, text and bytes.")
+
+
+_PARTS = re.compile(r"('[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/)", re.DOTALL)
+
+_NAMED = re.compile(r"\?\d|[:@$]\w")
+
+
+def require_count(sql: str, values: list[Any]) -> None:
+    """Refuse too many or too few values: the driver drops the ones and takes the others for NULL."""
+    wanted = _placeholders(sql)
+    if wanted is not None and wanted != len(values):
+        raise ProgrammingError(f"The statement has {wanted} placeholders; got {len(values)} values: {sql}")
+
+
+@lru_cache(maxsize=512)
+def _placeholders(sql: str) -> int | None:
+    """Return how many ``?`` there are outside of quotes and comments; None where others are used."""
+    plain = "".join(_PARTS.split(sql)[::2])
+    return None if _NAMED.search(plain) else plain.count("?")
+
+
+def with_literals(sql: str, values: list[Any], bindable: range) -> tuple[str, list[Any]]:
+    """Write the integers that cannot be bound into the statement, in place of their placeholders."""
+    least, most = bindable[0], bindable[-1]
+    if not [None for value in values if type(value) is int and not least <= value <= most]:
+        return sql, values
+    if _placeholders(sql) is None:
+        raise ProgrammingError(f"An integer of more than 32 bits can stand only for a plain '?': {sql}")
+    rest, remaining = iter(values), []
+    parts = _PARTS.split(sql)
+    for at in range(0, len(parts), 2):
+        text, *others = parts[at].split("?")
+        for other in others:
+            value = next(rest)
+            is_written = type(value) is int and value not in bindable
+            if not is_written:
+                remaining.append(value)
+            text += (str(value) if is_written else "?") + other
+        parts[at] = text
+    return "".join(parts), remaining
+
+
+def encoded(value: Any) -> dict[str, Any]:
+    """Return a bound value as Hrana writes it: integers as text, bytes in base64."""
+    if value is None or value != value:  # noqa: PLR0124  # NaN is NULL in SQLite
+        return {"type": "null"}
+    if isinstance(value, str):
+        return {"type": "text", "value": value}
+    if isinstance(value, int):
+        return {"type": "integer", "value": str(value)}
+    if isinstance(value, bytes):
+        return {"type": "blob", "base64": base64.b64encode(value).decode()}
+    if math.isinf(value):
+        raise ProgrammingError("Infinity cannot be sent to a server: its protocol is JSON.")
+    return {"type": "float", "value": value}
+
+
+def statement(sql: str, values: list[Any]) -> dict[str, Any]:
+    """Return a statement as Hrana writes it; one that a server would answer by closing the socket is refused."""
+    written = {"sql": sql, "args": [encoded(value) for value in values], "want_rows": True}
+    if (size := size_of(written)) > _MOST_BYTES:
+        raise ProgrammingError(
+            f"The statement and its values are {size >> 20} MB, and a server takes less than {_MOST_BYTES >> 20}:"
+            " write fewer rows with each, by a smaller batch_size."
+        )
+    return written
+
+
+def size_of(statement: Mapping[str, Any]) -> int:
+    """Return about how many bytes a statement has on its way."""
+    values = (value.get("base64", value.get("value")) for value in statement["args"])
+    return len(statement["sql"]) + sum(len(value) if isinstance(value, str) else 20 for value in values)
+
+
+def decoded(value: Mapping[str, Any]) -> Any:
+    kind = value["type"]
+    if kind == "blob":
+        # Unpadded, it is base64 too.
+        return base64.b64decode(value["base64"] + "==")
+    if kind == "float" and value["value"] is None:
+        raise ProgrammingError("An infinite number cannot come from a server: its protocol is JSON. CAST it AS TEXT.")
+    return None if kind == "null" else {"text": str, "integer": int, "float": float}[kind](value["value"])

@@ -1,0 +1,1 @@
+"""MySQL and MariaDB, which share a driver."""

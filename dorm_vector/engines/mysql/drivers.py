@@ -1,0 +1,63 @@
+"""Repairs of PyMySQL and aiomysql: vectors are bytes on their wire, both ways."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from ...patching.registry import repair
+
+# FIELD_TYPE of MySQL's VECTOR; MariaDB calls its own a binary string.
+_VECTOR = 242
+
+
+@repair("pymysql.connections:MySQLResult", "_get_descriptions")
+def vector_columns_as_bytes(original: Any, result: Any) -> None:
+    """Read MySQL's VECTOR columns as bytes.
+
+    Symptom: reading a vector on MySQL is a UnicodeDecodeError, and the connection is out of step afterwards. Cause:
+    PyMySQL and aiomysql decode every type that they do not know as ASCII. djanorm 4.3 to 4.5, with PyMySQL up to 2.2
+    and aiomysql up to 0.3.
+    """
+    original(result)
+    _undecoded(result)
+
+
+@repair("aiomysql.connection:MySQLResult", "_get_descriptions", name="vector_columns_as_bytes")
+async def _vector_columns_as_bytes(original: Any, result: Any) -> None:
+    await original(result)
+    _undecoded(result)
+
+
+def _undecoded(result: Any) -> None:
+    result.converters = [
+        (None, None) if column.type_code == _VECTOR else converter
+        for column, converter in zip(result.fields, result.converters, strict=True)
+    ]
+
+
+def _escapes_bytes() -> bool:
+    # The package is still being imported: it has no attributes yet.
+    return callable(getattr(sys.modules["aiomysql.connection"], "escape_bytes_prefixed", None))
+
+
+@repair("aiomysql.connection:Connection", "escape", mended=_escapes_bytes)
+def async_bytes(original: Any, connection: Any, value: Any) -> Any:
+    """Send bytes on an async connection.
+
+    Symptom: ``'str' object is not callable`` for every vector. Cause: aiomysql 0.3 imports a function that PyMySQL has
+    turned into a string. djanorm 4.3 to 4.5, with PyMySQL from 1.2 and aiomysql 0.3.
+    """
+    return f"_binary X'{value.hex()}'" if isinstance(value, bytes) else original(connection, value)
+
+
+@repair("aiomysql.cursors:Cursor", "_show_warnings")
+async def quiet_async_plans(original: Any, cursor: Any, connection: Any) -> None:
+    """Ask for a plan on an async connection without warnings.
+
+    Symptom: ``aexplain()`` on MySQL warns of each column that a subquery has from around it. Cause: aiomysql makes a
+    warning of every note of the server, and EXPLAIN writes down in notes how it read the statement. djanorm 4.3 to
+    4.5, with aiomysql 0.3.
+    """
+    if not str(cursor._last_executed).startswith("EXPLAIN"):
+        await original(cursor, connection)

@@ -1,0 +1,1 @@
+"""PostgreSQL: psycopg adapters, the pool, and rows in binary."""

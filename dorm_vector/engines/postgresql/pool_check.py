@@ -1,0 +1,56 @@
+"""When a pooled connection of psycopg is asked whether it is alive: where there is doubt, not before each statement."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+from ...patching.registry import is_on, repair
+from ..sockets import has_news
+
+_POSTGRESQL = "dorm.db.backends.postgresql"
+
+_NAME = "check_where_in_doubt"
+
+_LAST_GIVEN = "dorm_vector_last_given"
+
+_IDLE = 10.0
+"""Seconds after which a network may have dropped a connection without a word; firewalls wait a minute and longer."""
+
+
+@repair(f"{_POSTGRESQL}:PostgreSQLDatabaseWrapper", "_get_pool", name=_NAME)
+def check_where_in_doubt(original: Any, wrapper: Any) -> Any:
+    """Ask a pooled connection whether it is alive where it was idle for ten seconds, or its socket has news.
+
+    Symptom: a search of PostgreSQL by an index takes two round trips. Cause: ``POOL_CHECK`` asks before each statement,
+    though a server that went away has closed the socket, which can be seen without it. djanorm 4.3 to 4.5.
+    """
+    pool = original(wrapper)
+    if getattr(pool, "_check", None) is type(pool).check_connection:
+        pool._check = _check
+    return pool
+
+
+@repair(f"{_POSTGRESQL}:PostgreSQLAsyncDatabaseWrapper", "_get_pool", name=_NAME)
+async def _async_check_where_in_doubt(original: Any, wrapper: Any) -> Any:
+    pool = await original(wrapper)
+    if getattr(pool, "_check", None) is type(pool).check_connection:
+        pool._check = _acheck
+    return pool
+
+
+def _check(connection: Any) -> None:
+    if _is_doubtful(connection):
+        type(connection._pool).check_connection(connection)
+    setattr(connection, _LAST_GIVEN, monotonic())
+
+
+async def _acheck(connection: Any) -> None:
+    if _is_doubtful(connection):
+        await type(connection._pool).check_connection(connection)
+    setattr(connection, _LAST_GIVEN, monotonic())
+
+
+def _is_doubtful(connection: Any) -> bool:
+    is_fresh = monotonic() - getattr(connection, _LAST_GIVEN, -_IDLE) < _IDLE
+    return not (is_fresh and is_on(_NAME)) or has_news(connection.fileno())

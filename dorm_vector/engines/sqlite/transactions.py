@@ -1,0 +1,111 @@
+"""Transactions of djanorm's SQLite wrappers, which Turso's inherit, begin and end where they should."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from dorm.db.utils import ASYNC_ATOMIC_STATE
+
+from ...patching.registry import repair
+
+_SQLITE = "dorm.db.backends.sqlite"
+
+
+@repair(f"{_SQLITE}:SQLiteAsyncDatabaseWrapper", "aatomic")
+def async_transactions(original: Any, wrapper: Any) -> AbstractAsyncContextManager[None]:
+    """Begin and end the transactions of ``aatomic()`` where they begin and end.
+
+    Symptom: what an inner block wrote stays when the outer one fails before its own first write, and what a cancelled
+    task wrote is committed by the next writer. Cause: without BEGIN the inner savepoint is the transaction, and a
+    cancellation is no ``Exception``. djanorm 4.3 to 4.5.
+    """
+    state = ASYNC_ATOMIC_STATE.get()
+    inside = state is not None and state[0] is wrapper
+    return _savepoint(wrapper, *state[1:]) if inside else _transaction(wrapper)
+
+
+@asynccontextmanager
+async def _transaction(wrapper: Any) -> AsyncIterator[None]:
+    await wrapper._check_loop()
+    async with wrapper._lock:
+        connection = await wrapper._get_conn()
+        async with _undone_where_it_fails(connection):
+            # A cancelled task does not wait for its BEGIN, which happens all the same.
+            await connection.execute("BEGIN")
+            token = ASYNC_ATOMIC_STATE.set((wrapper, connection, 1))
+            try:
+                yield
+            finally:
+                ASYNC_ATOMIC_STATE.reset(token)
+            await connection.commit()
+
+
+@asynccontextmanager
+async def _undone_where_it_fails(connection: Any) -> AsyncIterator[None]:
+    try:
+        yield
+    except BaseException:
+        # Behind what the connection is at, and to its end, also where the task is cancelled again.
+        await asyncio.shield(connection.rollback())
+        raise
+
+
+@repair(f"{_SQLITE}:SQLiteDatabaseWrapper", "execute_write")
+@repair(f"{_SQLITE}:SQLiteDatabaseWrapper", "execute_insert", name="failed_statements")
+@repair(f"{_SQLITE}:SQLiteDatabaseWrapper", "execute_bulk_insert", name="failed_statements")
+@repair(f"{_SQLITE}:SQLiteDatabaseWrapper", "execute_bulk_insert_returning", name="failed_statements")
+def failed_statements(original: Any, wrapper: Any, *args: Any, **options: Any) -> Any:
+    """Undo a statement that failed, or was cancelled, outside of a transaction.
+
+    Symptom: after a ``create()`` that broke a constraint, and after ``asyncio.timeout()`` ended an ``acreate()``, every
+    other connection waits for the lock of the database, and the next writer commits what was given up.
+    Cause: the driver has begun a transaction, which nobody ends. djanorm 4.3 to 4.5.
+    """
+    try:
+        return original(wrapper, *args, **options)
+    except BaseException:
+        if not wrapper._atomic_depth:
+            wrapper.rollback()
+        raise
+
+
+@repair(f"{_SQLITE}:SQLiteAsyncDatabaseWrapper", "_operation_conn", name="failed_statements")
+@asynccontextmanager
+async def _failed_async_statements(original: Any, wrapper: Any) -> AsyncIterator[Any]:
+    async with original(wrapper) as connection:
+        if wrapper._in_atomic():
+            yield connection
+            return
+        async with _undone_where_it_fails(connection):
+            yield connection
+
+
+async def opened(opening: Coroutine[Any, Any, Any]) -> Any:
+    """Await a new connection; where the task is cancelled meanwhile, close it."""
+    task = asyncio.ensure_future(opening)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled() and task.exception() is None:
+            await task.result().close()
+        raise
+
+
+@asynccontextmanager
+async def _savepoint(wrapper: Any, connection: Any, depth: int) -> AsyncIterator[None]:
+    name = f"_sp{depth}"
+    await connection.execute(f"SAVEPOINT {name}")
+    token = ASYNC_ATOMIC_STATE.set((wrapper, connection, depth + 1))
+    try:
+        yield
+        await connection.execute(f"RELEASE SAVEPOINT {name}")
+    except BaseException:
+        await connection.execute(f"ROLLBACK TO SAVEPOINT {name}")
+        await connection.execute(f"RELEASE SAVEPOINT {name}")
+        raise
+    finally:
+        ASYNC_ATOMIC_STATE.reset(token)

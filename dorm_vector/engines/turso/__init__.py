@@ -1,0 +1,1 @@
+"""Turso: the driver, its async wrapper, and replicas."""

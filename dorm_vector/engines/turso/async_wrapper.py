@@ -1,0 +1,102 @@
+"""The async wrapper of Turso: djanorm's SQLite wrapper over ``turso.aio``, a connection an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from typing import Any
+
+import turso.aio
+from dorm.db.backends.libsql import LibSQLAsyncDatabaseWrapper
+from dorm.db.backends.sqlite import SQLiteAsyncDatabaseWrapper
+from turso.lib_sync_aio import ConnectionSync
+from turso.worker import STOP_RUNNING_SENTINEL
+
+from .. import event_loops
+from ..sqlite.transactions import opened
+from . import replica
+from .driver import FEATURES, PATIENCE, replica_of
+
+
+def adopt(wrapper: Any) -> None:
+    """Make the new wrapper one of ours."""
+    wrapper.__class__ = TursoAsyncWrapper
+    event_loops.adopt(wrapper, event_loops.CONNECTION)
+
+
+class TursoAsyncWrapper(LibSQLAsyncDatabaseWrapper):
+    """djanorm's async libsql wrapper, with all that its SQLite one has."""
+
+    execute = SQLiteAsyncDatabaseWrapper.execute
+    execute_write = SQLiteAsyncDatabaseWrapper.execute_write
+    execute_insert = SQLiteAsyncDatabaseWrapper.execute_insert
+    close = SQLiteAsyncDatabaseWrapper.close
+
+    _loops: dict[asyncio.AbstractEventLoop, dict[str, Any]]
+
+    async def _check_loop(self) -> None:
+        event_loops.release(self, event_loops.closed(self), _close)
+
+    async def _get_conn(self) -> Any:
+        if self._conn is None:
+            self._conn = await opened(self._new_connection())
+        return self._conn
+
+    async def _new_connection(self) -> Any:
+        level = None if self._autocommit else "DEFERRED"
+        connection = await self._opening({"experimental_features": FEATURES, "isolation_level": level})
+        connection.row_factory = turso.Row
+        for pragma in ("PRAGMA foreign_keys = ON", PATIENCE):
+            await connection.execute(pragma)
+        return connection
+
+    def _opening(self, options: dict[str, Any]) -> Any:
+        if not self.sync_url:
+            return turso.aio.connect(self.database, **options)
+        options |= {"remote_url": self.sync_url, "auth_token": self.auth_token}
+        return ConnectionSync(lambda: replica.connect(self.database, **options))
+
+    async def push(self) -> None:
+        async with replica_of(self)._operation_conn() as connection:
+            await connection.push()
+
+    async def pull(self) -> bool:
+        async with replica_of(self)._operation_conn() as connection:
+            return bool(await connection.pull())
+
+    async def execute_streaming(self, sql: str, params: Any = None, chunk_size: int = 1000) -> AsyncIterator[Any]:
+        async with self._operation_conn() as connection:
+            cursor = await connection.execute(self._adapt(sql), params or [])
+            try:
+                while rows := await cursor.fetchmany(chunk_size):
+                    for row in rows:
+                        yield row
+            finally:
+                await cursor.close()
+
+    async def execute_script(self, sql: str) -> None:
+        async with self._operation_conn() as connection:
+            await connection.executescript(sql)
+
+    def pool_stats(self) -> dict[str, Any]:
+        return {"open": any(here.get("_conn") for here in self._loops.values()), "vendor": self.vendor}
+
+    def force_close_sync(self) -> None:
+        event_loops.release(self, tuple(self._loops), _close)
+
+
+def _close(wrapper: TursoAsyncWrapper) -> None:
+    """Close a connection whose event loop may be gone, on the thread that owns it."""
+    connection = wrapper._conn
+    if connection is None or connection._closed:
+        return
+
+    def close() -> object:
+        # What this returns ends the thread before it reports to its loop.
+        connection._conn.close()
+        return STOP_RUNNING_SENTINEL
+
+    connection._queue.put_nowait((Future(), close))
+    connection._worker.join(timeout=5)
+    connection._closed = True

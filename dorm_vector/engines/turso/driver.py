@@ -1,0 +1,79 @@
+"""pyturso: features, errors and replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dorm.db import utils
+from dorm.exceptions import ImproperlyConfigured, IntegrityError, OperationalError, ProgrammingError
+
+from ...patching.registry import repair
+
+_SYNC = "dorm.db.backends.libsql:LibSQLDatabaseWrapper"
+
+# What djanorm raises on SQLite for the same mistake; for every other one, OperationalError.
+_TRANSLATIONS: dict[str, type[Exception]] = {"IntegrityError": IntegrityError, "ProgrammingError": ProgrammingError}
+
+
+@repair("dorm.db.backends.sqlite", "normalize_db_exception")
+def turso_errors(original: Any, error: Exception) -> None:
+    """Raise djanorm's exceptions where pyturso raised its own.
+
+    Symptom: ``except dorm.IntegrityError`` misses a duplicate key, and ``get_or_create()`` does not retry. Cause:
+    djanorm translates the exceptions of sqlite3 and psycopg alone. djanorm 4.3 to 4.5.
+    """
+    raise_turso_error(error)
+    original(error)
+
+
+@repair(_SYNC, "execute", name="turso_errors")
+def _execute(original: Any, wrapper: Any, sql: str, params: Any = None) -> Any:
+    # pyturso computes a row when it is fetched, and djanorm fetches outside of its own try.
+    with _translating():
+        return original(wrapper, sql, params)
+
+
+@repair(_SYNC, "execute_streaming", name="turso_errors")
+def _execute_streaming(original: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+    with _translating():
+        yield from original(*args, **kwargs)
+
+
+@contextmanager
+def _translating() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise_turso_error(error)
+        raise
+
+
+def normalize(error: Exception) -> None:
+    """Raise djanorm's exception for one of a driver, where there is one."""
+    raise_turso_error(error)
+    utils.normalize_db_exception(error)
+
+
+def raise_turso_error(error: Exception) -> None:
+    # BusySnapshot is of the module itself, and no kind of turso.Error.
+    if type(error).__module__.partition(".")[0] == "turso":
+        utils.raise_migration_hint(error)
+        raise _TRANSLATIONS.get(type(error).__name__, OperationalError)(str(error)) from error
+
+
+# Those who wait are not served in turn: for sixteen writers the 5 seconds of Python's sqlite3 were not always enough.
+PATIENCE = "PRAGMA busy_timeout = 30000"
+
+# Vectors need none; an index of texts does. A connection without keeps such an index, and cannot make one.
+FEATURES = "vector,index_method"
+
+
+def replica_of(wrapper: Any) -> Any:
+    """Return the wrapper where it has a server."""
+    if not wrapper.sync_url:
+        raise ImproperlyConfigured(
+            f"Turso: {wrapper.database} has no server to push to or to pull from. Name one as SYNC_URL in DATABASES."
+        )
+    return wrapper

@@ -1,0 +1,182 @@
+"""Conditions that a filter cannot say by a lookup: on the values in a JSON column, and on patterns of text.
+
+Each stands where a lookup has its value, ``filter(metadata=JsonCompare("author", ">", 3))``, and is true or false,
+never NULL, so that its negation is what it says. Keys and values are bound; the SQL is the dialect's.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..dialects.base import Dialect
+from ..dialects.shared.json import Kind, Pattern, Scalar
+from ..dialects.shared.operands import SQL, Operand, compose
+
+COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
+
+_INT64 = range(-(2**63), 2**63)
+
+Parts = dict[str, Operand]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition on the column whose lookup it is the value of."""
+
+    def as_condition(self, column: str, dialect: Dialect) -> SQL:
+        """Return the SQL of the condition on the quoted ``column``."""
+        sql, params = self.written({"column": Operand(column)}, dialect)
+        return f"COALESCE({sql}, FALSE)", params
+
+    def written(self, parts: Parts, dialect: Dialect) -> SQL:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class JsonCompare(Condition):
+    """Compare the value of a key: with text, a number or a bool, and it is false where its kind is another."""
+
+    key: str
+    operator: str
+    value: Any
+
+    def written(self, parts: Parts, dialect: Dialect) -> SQL:
+        if self.operator not in COMPARISONS:
+            raise ValueError(f"JsonCompare(operator={self.operator!r}): want one of {' '.join(COMPARISONS)}.")
+        parts = parts | _key(self.key) | {"operator": Operand(self.operator), "value": bound(self.value)}
+        return _compared(dialect.json.scalars[kind_of(self.value)], parts)
+
+
+@dataclass(frozen=True)
+class JsonIn(Condition):
+    """Ask whether the value of a key is one of several."""
+
+    key: str
+    values: tuple[Any, ...]
+
+    def written(self, parts: Parts, dialect: Dialect) -> SQL:
+        parts = parts | _key(self.key) | {"operator": Operand("=")}
+        found = [
+            _one_of(dialect.json.scalars[kind], values, parts) for kind, values in _by_kind(self.values).items()
+        ] or [("FALSE", [])]
+        return joined(" OR ", found)
+
+
+@dataclass(frozen=True)
+class JsonExists(Condition):
+    """Ask whether a key has a value other than null."""
+
+    key: str
+
+    def written(self, parts: Parts, dialect: Dialect) -> SQL:
+        return compose(dialect.json.exists, parts | _key(self.key))
+
+
+@dataclass(frozen=True)
+class JsonContains(Condition):
+    """Ask whether the array under a key, or the column itself without one, has a text, a number or a bool in it."""
+
+    key: str | None
+    value: Any
+
+    def written(self, parts: Parts, dialect: Dialect) -> SQL:
+        array = _array(self.key, parts, dialect)
+        return compose(dialect.json.elements[kind_of(self.value)], {"array": array, "value": bound(self.value)})
+
+
+@dataclass(frozen=True)
+class JsonEmpty(Condition):
+    """Ask whether there is an array under a key, or in the column itself without one, that has no element."""
+
+    key: str | None
+
+    def written(self, parts: Parts, dialect: Dialect) -> SQL:
+        return compose(dialect.json.empty, {"array": _array(self.key, parts, dialect)})
+
+
+@dataclass(frozen=True)
+class Like(Condition):
+    r"""Match text, that of the column or of a key of JSON, with a pattern.
+
+    ``%`` is any text, ``_`` any character, and ``\`` makes the next character an ordinary one. Without
+    ``ignore_case`` capitals are told from small letters, on every database.
+    """
+
+    pattern: str
+    ignore_case: bool = False
+    key: str | None = None
+
+    def written(self, parts: Parts, dialect: Dialect) -> SQL:
+        rules = dialect.json
+        form: Pattern = rules.ilike if self.ignore_case else rules.like
+        text = parts["column"]
+        if self.key is not None:
+            text = _composed(rules.scalars[Kind.TEXT].sql, parts | _key(self.key))
+        pattern = Operand("%s", (form.spelled(self.pattern),))
+        return compose(form.condition, {"text": text, "pattern": pattern})
+
+
+def kind_of(value: Any) -> Kind:
+    """Return the kind of a value to compare with; ValueError for what JSON cannot compare."""
+    if isinstance(value, bool):
+        return Kind.BOOLEAN
+    if isinstance(value, (int, float)) and math.isfinite(value):
+        return Kind.NUMBER
+    if isinstance(value, str):
+        return Kind.TEXT
+    raise ValueError(f"{value!r} cannot be compared with a value in JSON: want text, a finite number or a bool.")
+
+
+def bound(value: Any) -> Operand:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and value not in _INT64:
+        value = float(value)
+    return Operand("%s", (value,))
+
+
+def joined(word: str, conditions: list[SQL]) -> SQL:
+    return "(" + word.join(sql for sql, _ in conditions) + ")", [part for _, params in conditions for part in params]
+
+
+def _key(key: str) -> Parts:
+    spelled = json.dumps(key)
+    return {
+        "key": Operand("%s", (key,)),
+        "spelled": Operand("%s", (spelled[1:-1],)),
+        "path": Operand("%s", (f"$.{spelled}",)),
+    }
+
+
+def _composed(template: str, parts: Mapping[str, Operand]) -> Operand:
+    sql, params = compose(template, parts)
+    return Operand(sql, tuple(params))
+
+
+def _compared(scalar: Scalar, parts: Parts) -> SQL:
+    return compose(scalar.comparison or f"({scalar.sql}) {{operator}} {scalar.bound}", parts)
+
+
+def _one_of(scalar: Scalar, values: list[Any], parts: Parts) -> SQL:
+    if scalar.comparison:
+        return joined(" OR ", [_compared(scalar, parts | {"value": bound(value)}) for value in values])
+    sql, params = compose(scalar.sql, parts)
+    among = [compose(scalar.bound, {"value": bound(value)}) for value in values]
+    return f"({sql}) IN ({', '.join(sql for sql, _ in among)})", params + [part for _, more in among for part in more]
+
+
+def _by_kind(values: tuple[Any, ...]) -> dict[Kind, list[Any]]:
+    found: dict[Kind, list[Any]] = {}
+    for value in values:
+        found.setdefault(kind_of(value), []).append(value)
+    return found
+
+
+def _array(key: str | None, parts: Parts, dialect: Dialect) -> Operand:
+    if key is None:
+        return _composed(dialect.json.whole, parts)
+    return _composed(dialect.json.array, parts | _key(key))

@@ -1,0 +1,274 @@
+"""Distances as query expressions. They know no SQL: the dialect of the connection writes it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, ClassVar
+
+from dorm.expressions import CombinedExpression, F, OuterRef, Subquery
+from dorm.models import Model
+
+from ..dialects.shared.operands import SQL, Operand
+from ..exceptions import InvalidVector, UnsuitableDistance
+from ..introspection import indexes_of
+from ..values.bit import Bit
+from ..values.elements import Element
+from ..values.metrics import Metric
+from ..values.sparse import SparseVector
+from ..values.vector import Vector, is_zero
+from .index_match import as_indexed
+from .operands import VALUE_TYPES, VALUES, Shape, compiled, path_of, require_dimensions, vector_shape_of, widened
+from .query_text import QueryText
+from .scope import Scope, scope
+
+
+class Expression:
+    """Arithmetic and sort direction for query expressions."""
+
+    def asc(self) -> OrderBy:
+        return OrderBy(self)
+
+    def desc(self) -> OrderBy:
+        return OrderBy(self, descending=True)
+
+    def __add__(self, other: Any) -> Combined:
+        return Combined(self, "+", other)
+
+    def __radd__(self, other: Any) -> Combined:
+        return Combined(other, "+", self)
+
+    def __sub__(self, other: Any) -> Combined:
+        return Combined(self, "-", other)
+
+    def __rsub__(self, other: Any) -> Combined:
+        return Combined(other, "-", self)
+
+    def __mul__(self, other: Any) -> Combined:
+        return Combined(self, "*", other)
+
+    def __rmul__(self, other: Any) -> Combined:
+        return Combined(other, "*", self)
+
+    def __truediv__(self, other: Any) -> Combined:
+        return Combined(self, "/", other)
+
+    def __rtruediv__(self, other: Any) -> Combined:
+        return Combined(other, "/", self)
+
+
+class Combined(Expression, CombinedExpression):
+    """Two expressions and an operator; unlike djanorm's it can be combined again."""
+
+    def __repr__(self) -> str:
+        return f"({self.lhs!r} {self.operator} {self.rhs!r})"
+
+
+class OrderBy:
+    """An expression with its direction, for ``order_by()``."""
+
+    def __init__(self, expression: Any, *, descending: bool = False) -> None:
+        self.expression, self.descending = expression, descending
+
+
+class VectorDistance(Expression):
+    """Measure how far a vector column is from a vector; smaller is nearer, and NULL where either side is NULL.
+
+    ``field_path`` may cross relations (``"document__embedding"``), and may be a function of a column. ``vector`` is
+    anything a VectorField takes, ``F("other_field")``, a function, ``OuterRef``, a ``Subquery`` of one vector, a model
+    instance (its own value of the field), or None (every distance is NULL). Raises DimensionMismatch before anything
+    is sent.
+    """
+
+    metric: ClassVar[Metric]
+    text: QueryText | None = None
+
+    def __init__(self, field_path: str | F | Expression, vector: Any) -> None:
+        self.field_path: Any = field_path
+        if isinstance(vector, Model):
+            vector = _vector_of(vector, path_of(field_path).rpartition("__")[2])
+        # A value of a class of its own keeps its precision; anything else takes that of the column.
+        self.is_typed = isinstance(vector, VALUES)
+        if isinstance(vector, QueryText):
+            self.text = vector
+            return
+        self.vector = vector if self.is_typed or _is_reference(vector) else _value(vector, self.metric)
+
+    @cached_property
+    def vector(self) -> Any:
+        """The vector that is searched by; a text is embedded when its vector is first needed."""
+        return self.text.vector() if self.text is not None else None
+
+    def as_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
+        """Return the distance as users read it."""
+        return self._compile(table_alias, context, ranking=False)
+
+    def as_ranking_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
+        """Return the distance as ORDER BY wants it, so that an index can serve it."""
+        return self._compile(table_alias, context, ranking=True)
+
+    def as_index_search(self, table_alias: str | None = None, **context: Any) -> tuple[SQL, SQL] | None:
+        """Return what ORDER BY and WHERE say where an index of the model serves the search; None where none does."""
+        where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
+        field = where.source(self.field_path)
+        if self.vector is None or not hasattr(field, "to_vector"):
+            return None
+        left, right, dimensions = self._operands(where)
+        if left.nullable or not right.constant or is_zero(right.params[0]):
+            return None
+        if not any(index.serves(field, self.metric, where.dialect) for index in indexes_of(field)):
+            return None
+        return where.dialect.index_search(self.metric, left, right, dimensions)
+
+    def as_measured_once(self, table_alias: str | None = None, **context: Any) -> tuple[SQL, str] | None:
+        """Return what ORDER BY sorts by, and the template that makes the distance of it; None where there is none."""
+        where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
+        if self.vector is None:
+            return None
+        left, right, dimensions = self._operands(where)
+        if self._as_ranked(where, left, right) != (left, right):
+            # An index of halves sorts by the distance of those.
+            return None
+        return where.dialect.rank(self.metric, left, right, dimensions), where.dialect.shown(self.metric)
+
+    def _compile(self, table_alias: str | None, context: dict[str, Any], *, ranking: bool) -> SQL:
+        where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
+        if self.vector is None:
+            return where.dialect.null_distance, []
+        left, right, dimensions = self._operands(where)
+        if ranking:
+            left, right = self._as_ranked(where, left, right)
+        write = where.dialect.rank if ranking else where.dialect.distance
+        return write(self.metric, left, right, dimensions)
+
+    def _as_ranked(self, where: Scope, left: Operand, right: Operand) -> tuple[Operand, Operand]:
+        if not isinstance(self.field_path, str):
+            return left, right
+        return as_indexed(self.metric, where.field(self.field_path), where, left, right)
+
+    def _operands(self, where: Scope) -> tuple[Operand, Operand, int]:
+        shape = vector_shape_of(self.field_path, where) or Shape(Element.FLOAT32, None, path_of(self.field_path))
+        if shape.element not in self.metric.elements:
+            raise UnsuitableDistance(
+                f"{type(self).__name__} does not measure the {shape.element.value} of {shape.label}."
+                f" {', '.join(sorted(metric.value for metric in Metric if shape.element in metric.elements))} do."
+            )
+        vector = self._as_the_column(shape)
+        other = self._shape_of_vector(vector, shape, where)
+        require_dimensions(shape, other)
+        left, right = compiled(self.field_path, where), compiled(vector, where)
+        if other.element is not shape.element or not where.dialect.measures(self.metric, shape.element):
+            left, right = widened(left, shape.element, where), widened(right, other.element, where)
+        return left, right, shape.dimensions or other.dimensions or 0
+
+    def _shape_of_vector(self, vector: Any, shape: Shape, where: Scope) -> Shape:
+        unknown = Element.FLOAT32 if path_of(vector) else shape.element
+        return vector_shape_of(vector, where) or Shape(unknown, None, "")
+
+    def _as_the_column(self, shape: Shape) -> Any:
+        vector: Any = self.vector
+        if self.is_typed or not isinstance(vector, VALUES) or vector.element is shape.element:
+            return vector
+        return VALUE_TYPES[shape.element](vector)
+
+    def __repr__(self) -> str:
+        # By value: djanorm's QuerySet.cache() makes its keys of it.
+        return f"{type(self).__name__}({self.field_path!r}, {self.vector!r})"
+
+
+class L2Distance(VectorDistance):
+    """Euclidean distance, 0 and up. float32 precision on SQLite."""
+
+    metric = Metric.L2
+
+
+class CosineDistance(VectorDistance):
+    """1 - cosine similarity, 0 to 2; NULL where either vector is all zeros. float32 precision on SQLite."""
+
+    metric = Metric.COSINE
+
+
+class MaxInnerProduct(VectorDistance):
+    """The negative inner product, so that the largest product sorts first.
+
+    On SQLite it is composed, ``(cosine distance - 1) * |a| * |b|``: within 2e-6 of |a| |b|, at three times the cost.
+    """
+
+    metric = Metric.INNER_PRODUCT
+
+
+class L1Distance(VectorDistance):
+    """Taxicab distance, 0 and up. float32 precision on SQLite."""
+
+    metric = Metric.L1
+
+
+class HammingDistance(VectorDistance):
+    """The number of bits that differ, 0 to the length."""
+
+    metric = Metric.HAMMING
+
+
+class JaccardDistance(VectorDistance):
+    """1 - the share of the set bits that both have, 0 to 1; 1 where neither has one.
+
+    On SQLite it is composed of Hamming distances, and exact.
+    """
+
+    metric = Metric.JACCARD
+
+
+class VectorSimilarity(Combined):
+    """A similarity: larger is nearer. Sorting by it sorts by the distance behind it, so that an index can serve it."""
+
+    measured_by: ClassVar[type[VectorDistance]]
+    minuend: ClassVar[int]
+
+    def __init__(self, field_path: str, vector: Any) -> None:
+        self.distance = self.measured_by(field_path, vector)
+        super().__init__(self.minuend, "-", self.distance)
+
+    @classmethod
+    def distance_of(cls, similarity: float) -> float:
+        return cls.minuend - similarity
+
+
+class CosineSimilarity(VectorSimilarity):
+    """Cosine of the angle between two vectors, -1 to 1; NULL where either is all zeros."""
+
+    measured_by = CosineDistance
+    minuend = 1
+
+
+class InnerProduct(VectorSimilarity):
+    """The inner product of two vectors: the negative of MaxInnerProduct."""
+
+    measured_by = MaxInnerProduct
+    minuend = 0
+
+
+DISTANCES: dict[Metric, type[VectorDistance]] = {
+    distance.metric: distance for distance in VectorDistance.__subclasses__()
+}
+
+SIMILARITIES: dict[Metric, type[VectorSimilarity]] = {
+    similarity.measured_by.metric: similarity for similarity in (CosineSimilarity, InnerProduct)
+}
+
+
+def _vector_of(instance: Model, name: str) -> Any:
+    if name not in vars(instance):
+        raise InvalidVector(
+            f"{type(instance).__name__}.{name} was left out by only() or defer()."
+            " Load the row with it, or give a vector."
+        )
+    return getattr(instance, name)
+
+
+def _is_reference(vector: Any) -> bool:
+    return vector is None or isinstance(vector, (F, OuterRef, Subquery)) or hasattr(vector, "as_sql")
+
+
+def _value(vector: Any, metric: Metric) -> Any:
+    if Element.BIT in metric.elements:
+        return Bit(vector)
+    return SparseVector(vector) if hasattr(vector, "indices") or hasattr(vector, "tocoo") else Vector(vector)

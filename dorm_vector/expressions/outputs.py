@@ -1,0 +1,99 @@
+"""What an expression returns: its shape, its field and its decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dorm.aggregates import Aggregate
+from dorm.expressions import Subquery
+
+from ..dialects.base import Dialect
+from ..dialects.shared.operands import SQL
+from ..values.elements import Element
+from .operands import Shape, shape_of
+from .scope import Names
+
+
+class Reading:
+    """An annotation as the outermost SELECT reads it; ``unread`` is what the rest of the statement means by it."""
+
+    def __init__(self, expression: Any, template: str) -> None:
+        self.unread, self.template = expression, template
+
+    def as_sql(self, *args: Any, **context: Any) -> SQL:
+        sql, params = self.unread.as_sql(*args, **context)
+        return self.template.format(column=sql), params
+
+    def __repr__(self) -> str:
+        return repr(self.unread)
+
+
+class ReadingAggregate(Reading, Aggregate):
+    """The same for an aggregate: djanorm groups where it sees one."""
+
+
+def as_read(query: Any, annotations: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+    """Return the annotations as the outermost SELECT reads them."""
+    read = dict(annotations)
+    for name, expression in annotations.items():
+        shape = output_shape(expression, Names(query, query.model))
+        template = dialect.form(shape.element).read if shape is not None else "{column}"
+        if template != "{column}":
+            kind = ReadingAggregate if isinstance(expression, Aggregate) else Reading
+            read[name] = kind(expression, template)
+    return read
+
+
+def annotation_field(query: Any, name: str) -> Any:
+    """Return a field that reads the annotation, or None where its value is no vector of known dimensions."""
+    shape = output_shape(query.annotations[name], Names(query, query.model))
+    return output_field(shape) if shape is not None and shape.dimensions is not None else None
+
+
+def decoders(query: Any, annotations: dict[str, Any] | None = None) -> dict[str, Callable[[Any], Any]]:
+    """Return what decodes each annotation whose value is a vector; of the query's own, without others."""
+    names = Names(query, query.model)
+    shapes = {name: output_shape(expression, names) for name, expression in (annotations or query.annotations).items()}
+    return {name: decoder(shape) for name, shape in shapes.items() if shape is not None}
+
+
+def decoded(values: dict[str, Any], found: dict[str, Callable[[Any], Any]]) -> dict[str, Any]:
+    """Decode the vectors among the values, in place."""
+    values |= {name: decode(values[name]) for name, decode in found.items() if name in values}
+    return values
+
+
+FIELDS: dict[Element, Any] = {}
+"""The field of each element; the fields enter themselves."""
+
+
+def output_shape(expression: Any, names: Names) -> Shape | None:
+    """Return the shape of an annotation whose value is a vector, or None."""
+    expression = getattr(expression, "unread", expression)
+    is_vector = isinstance(expression, Subquery) or hasattr(expression, "shape")
+    return shape_of(expression, names) if is_vector else None
+
+
+def output_field(shape: Shape, dimensions: int | None = None) -> Any:
+    """Return a field, of no model, that reads values of the shape."""
+    field = FIELDS[shape.element](shape.dimensions or dimensions, as_numpy=shape.as_numpy)
+    field.name = shape.label
+    return field
+
+
+def decoder(shape: Shape) -> Callable[[Any], Any]:
+    """Return what turns a driver's value into what a column of the shape reads."""
+    if shape.dimensions is not None:
+        read: Callable[[Any], Any] = output_field(shape).from_db_value
+        return read
+    return lambda value: value if value is None else output_field(shape, _length(value)).from_db_value(value)
+
+
+def _length(value: Any) -> int:
+    """Return the dimensions of a float32 vector in any form that a driver gives."""
+    if isinstance(value, str):
+        return value.count(",") + 1
+    size, rest = divmod(len(value) - 4, 4)
+    is_headed = rest == 0 and size > 0 and bytes(value[:4]) == size.to_bytes(2, "big") + b"\0\0"
+    return size if is_headed else size + 1

@@ -1,0 +1,62 @@
+"""Texts that a query searches by: an event loop embeds them before it compiles the query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from dorm.expressions import Q
+from dorm.functions import When
+from dorm.query import SQLQuery
+from dorm.queryset import QuerySet
+
+
+class QueryText:
+    """The text that a search is by, embedded once, when the search first needs its vector."""
+
+    def __init__(self, field: Any, text: str) -> None:
+        self.field, self.text = field, text
+        self._vector: Any = None
+
+    def vector(self) -> Any:
+        if self._vector is None:
+            self._vector = self.field.to_vector(self.field.embedder.embed_query(self.text))
+        return self._vector
+
+    async def aembed(self) -> None:
+        if self._vector is None:
+            self._vector = self.field.to_vector(await self.field.embedder.aembed_query(self.text))
+
+
+def texts_in(part: Any) -> Iterator[Any]:
+    """Yield what is to be embedded before a part of a query can be compiled: a queryset, a condition, an expression."""
+    if hasattr(part, "aembed"):
+        yield part
+        return
+    for inner in _inside(part):
+        yield from texts_in(inner)
+
+
+async def embed_texts(part: Any) -> None:
+    """Embed them, without blocking the event loop."""
+    for text in texts_in(part):
+        await text.aembed()
+
+
+def _inside(part: Any) -> Iterable[Any]:
+    if isinstance(part, QuerySet):
+        return (part._query,)
+    if isinstance(part, SQLQuery):
+        queries = [*getattr(part, "parts", ()), *(query for _name, query in part.ctes)]
+        return *part.annotations.values(), *map(_compared, (*part.where_nodes, *part.having_nodes)), *queries
+    if isinstance(part, Q):
+        return map(_compared, part.children)
+    if isinstance(part, (list, tuple)):
+        return part
+    return vars(part).values() if isinstance(part, When) or hasattr(part, "as_sql") else ()
+
+
+def _compared(node: Any) -> Any:
+    """Return what a condition compares with; nothing for a list of values, which may be long and holds no search."""
+    value = node[-1] if isinstance(node, tuple) else node
+    return None if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,199 @@
+"""The compile in progress: which connection and which query a piece of SQL is for.
+
+djanorm does not hand the connection to what stands inside Coalesce, Case, Subquery, Exists or SET.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from dorm.db.connection import get_connection
+from dorm.exceptions import FieldDoesNotExist
+from dorm.expressions import F, OuterRef, Subquery
+from dorm.functions import _compile_condition
+from dorm.query import SQLQuery
+
+from ..dialects.base import Dialect
+from ..dialects.shared.operands import SQL, Operand
+from ..engines import dialect_for
+from ..introspection import vector_fields
+from ..patching.registry import repair
+
+
+@dataclass(eq=False, repr=False)
+class Compile:
+    connection: Any
+    query: Any
+
+
+_current: ContextVar[Compile | None] = ContextVar("dorm_vector_compile", default=None)
+
+
+@contextmanager
+def compiling(connection: Any, query: Any) -> Iterator[None]:
+    token = _current.set(Compile(connection, query))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def _remember_connection(original: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+    """Give expressions nested in functions, subqueries and SET the connection of their statement.
+
+    Symptom: with two databases in one process, SQL inside Coalesce, Case, Subquery, Exists or ``update()`` is written
+    for the wrong one. Cause: ``SQLQuery`` passes the connection to annotations only. djanorm 4.3 to 4.5.
+    """
+    connection = kwargs.get("connection", args[-1] if args else None)
+    with compiling(connection, query):
+        return original(query, *args, **kwargs)
+
+
+for _method in ("as_select", "as_count", "as_exists", "as_update", "as_delete"):
+    repair("dorm.query:SQLQuery", _method, name="remember_connection")(_remember_connection)
+
+
+@dataclass(eq=False, repr=False)
+class Names:
+    """What field paths mean: the fields of a model, and the annotations of a query."""
+
+    query: Any
+    model: Any
+
+    def field(self, path: str) -> Any:
+        """Return the field at the end of ``path``, or None."""
+        parts = path.split("__")
+        if self.query is not None:
+            return self.query._resolve_field(parts) or _field_across(self.model, parts)
+        return self.model._meta.get_field(path) if self.model is not None else None
+
+    def annotation(self, path: str) -> Any:
+        """Return the annotation that goes by this name, or None."""
+        annotations = getattr(self.query, "annotations", {})
+        if path not in annotations or (path in self.model._meta._field_cache and not self._is_alias(path)):
+            return None
+        return getattr(annotations[path], "unread", annotations[path])
+
+    def _is_alias(self, name: str) -> bool:
+        return name in self.query.alias_only_names
+
+    def source(self, operand: Any) -> Any:
+        """Return the field of an operand, or an expression with what its names mean, or None."""
+        if isinstance(operand, OuterRef):
+            model = getattr(self.query, "_outer_model", None)
+            return Names(None, model).field(operand.name) if model is not None else None
+        if isinstance(operand, Subquery):
+            inner = operand.queryset._query
+            chosen = [*(inner.selected_fields or ()), *inner.annotations]
+            return Names(inner, inner.model).source(chosen[0]) if chosen else None
+        path = operand if isinstance(operand, str) else operand.name if isinstance(operand, F) else ""
+        annotation = self.annotation(path)
+        if annotation is not None:
+            return annotation, self
+        return self.field(path) if path else None
+
+
+@dataclass(eq=False, repr=False)
+class Scope(Names):
+    """Where an expression stands: its dialect, and what its field paths resolve against."""
+
+    dialect: Dialect
+    connection: Any
+    table_alias: str | None
+    assumed: int | None = None
+    """The dimensions of a column of no model, as those of a migration are."""
+
+    def column(self, path: str) -> Operand:
+        """Return the qualified column at the end of ``path``, joining the relations on the way."""
+        if self.query is None:
+            field = self.field(path)
+            return Operand(
+                _qualified(self.table_alias, field.column if field else path), nullable=_nullable(field, path)
+            )
+        sql = self.query._resolve_column(path.split("__"), self.connection)
+        if "." not in sql:
+            sql = f'"{self._alias()}".{sql}'
+        return Operand(sql, nullable=_nullable(self.field(path), path))
+
+    def condition(self, condition: Any, table_alias: str | None) -> SQL:
+        """Return the SQL of a Q over the columns of a table."""
+        sql, params = _compile_condition(condition, table_alias=table_alias, connection=self.connection)
+        return sql, list(params)
+
+    def outer(self, reference: OuterRef) -> Operand:
+        return Operand(self.query._resolve_outer_ref(reference))
+
+    def subquery(self, subquery: Subquery) -> Operand:
+        sql, params = subquery.as_sql(self._alias(), model=self.model)
+        return Operand(sql, tuple(params))
+
+    def _alias(self) -> str:
+        own = getattr(self.query, "_self_alias", None)
+        return str(own or self.table_alias or self.model._meta.db_table)
+
+
+def _field_across(model: Any, parts: list[str]) -> Any:
+    """Return the field at the end of a path that goes back along relations, which djanorm does not look up."""
+    for name in parts[:-1]:
+        relation: Any = model._meta._field_cache.get(name) or getattr(model, name, None)
+        related = getattr(relation, "field", relation)
+        model = related._resolve_related_model() if hasattr(related, "_resolve_related_model") else None
+        model = getattr(relation, "source_model", model)
+        if model is None:
+            return None
+    return model._meta._field_cache.get(parts[-1]) if len(parts) > 1 else None
+
+
+def scope(table_alias: str | None, *, model: Any = None, connection: Any = None, query: Any = None) -> Scope:
+    """Return the scope of an expression from what its caller passed and the compile in progress."""
+    current = _current.get()
+    if query is None and current is not None and model in (None, current.query.model):
+        query = current.query
+    if current is not None:
+        connection = current.connection
+    elif connection is None:
+        connection = get_connection(getattr(query, "using", None) or "default")
+    model = model or (query.model if query is not None else None)
+    return Scope(query, model, dialect_for(connection), connection, table_alias)
+
+
+def current_connection(query: Any) -> Any:
+    """Return the connection of the statement that ``query`` is part of."""
+    current = _current.get()
+    return current.connection if current is not None else get_connection(query.using or "default")
+
+
+def current_query() -> Any:
+    """Return the query of the statement that is being compiled, or None."""
+    current = _current.get()
+    return current.query if current is not None else None
+
+
+def _qualified(table_alias: str | None, column: str) -> str:
+    return f'"{table_alias}"."{column}"' if table_alias else f'"{column}"'
+
+
+def _nullable(field: Any, path: str) -> bool:
+    # Across a relation the outer join may find no row.
+    return field is None or field.null or "__" in path
+
+
+__all__ = ["SQL", "Names", "Scope", "compiling", "current_connection", "current_query", "scope"]
+
+
+def vector_field(model: Any, path: str) -> Any:
+    """Return the vector field at the end of ``path``; raises FieldDoesNotExist, with those that there are."""
+    if not isinstance(path, str):
+        raise TypeError(f"A vector field goes by its name; got {path!r}.")
+    try:
+        field = Names(SQLQuery(model), model).field(path)
+    except FieldDoesNotExist:
+        field = None
+    if not hasattr(field, "to_vector"):
+        names = ", ".join(field.name for field in vector_fields(model)) or "none of its own"
+        raise FieldDoesNotExist(f"{model.__name__} has no vector field {path!r}. It has {names}.")
+    return field

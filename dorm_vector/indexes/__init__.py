@@ -1,0 +1,7 @@
+"""Index declarations: what is built, where, and with which options."""
+
+from __future__ import annotations
+
+from .._addresses import resolver
+
+__getattr__ = resolver(__name__)

@@ -1,0 +1,103 @@
+"""What of a vector stands in an index: all of it, its first dimensions, halves of its numbers, or one bit of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..dialects.base import Dialect
+from ..dialects.shared.operands import Operand
+from ..exceptions import UnsupportedByDatabase
+from ..patching.on_import import Late
+from ..values.elements import Element
+
+operations: Any = Late("dorm.migrations.operations")
+
+PRECISIONS: Mapping[str, Element] = {"half": Element.HALF, "bit": Element.BIT}
+
+
+@dataclass(eq=False, repr=False)
+class Column:
+    """A column of a table, as an index that holds more than vectors needs to know it."""
+
+    name: str
+    declared: str
+    """Its type."""
+    nullable: bool = False
+    is_key: bool = False
+
+
+@dataclass(eq=False, repr=False)
+class Indexed:
+    """What an index holds of a field, and how it is said in SQL, with ``{operand}``."""
+
+    element: Element
+    dimensions: int
+    template: str = "{operand}"
+    chosen_half: bool = False
+    """Whether it is in half precision because only so it fits."""
+
+    @property
+    def is_reduced(self) -> bool:
+        return self.template != "{operand}"
+
+    def of(self, operand: Operand) -> Operand:
+        return replace(operand, sql=self.template.format(operand=operand.sql))
+
+
+def indexed(index: Any, field: Any, dialect: Dialect) -> Indexed | None:
+    """Return what the index holds of the field; None where the database has no such index."""
+    rules, element, dimensions = dialect.index_rules, field.element, index.dimensions or field.dimensions
+    if (index.precision or index.dimensions) and not rules.casts:
+        return None
+    if rules.metrics is not None and index.metric not in rules.metrics:
+        return None
+    held = PRECISIONS.get(index.precision, element)
+    chosen_half = held is Element.FLOAT32 and _limit(dialect, held) < dimensions <= _limit(dialect, Element.HALF)
+    if chosen_half:
+        held = Element.HALF
+    template = rules.prefix.format(operand="{operand}", dimensions=dimensions) if index.dimensions else "{operand}"
+    if held is not element or index.dimensions:
+        template = rules.casts[held].format(operand=template, dimensions=dimensions)
+    return Indexed(held, dimensions, template, chosen_half)
+
+
+def require_fitting(held: Indexed, field: Any, kind: str, dialect: Dialect) -> None:
+    """Raise UnsupportedByDatabase for more dimensions than the database indexes, with what to do."""
+    limit = _limit(dialect, held.element)
+    if held.dimensions <= limit:
+        return
+    raise UnsupportedByDatabase(
+        f"{field.label} has {held.dimensions:,} dimensions; an {kind} index of {dialect.title} takes up to"
+        f" {int(limit):,} as {held.element.value}. {_remedy(held, field, dialect)}"
+    )
+
+
+def _remedy(held: Indexed, field: Any, dialect: Dialect) -> str:
+    remedies = []
+    bits = _limit(dialect, Element.BIT)
+    if field.element in (Element.FLOAT32, Element.HALF):
+        if held.dimensions <= bits:
+            remedies.append(f'index one bit of each number, precision="bit", up to {int(bits):,}')
+        remedies.append("index the first ones of a Matryoshka embedding, dimensions=512")
+    return f"Choose: {'; '.join([*remedies, 'or store fewer'])}." if remedies else "Store fewer."
+
+
+def _limit(dialect: Dialect, element: Element) -> float:
+    return dialect.index_rules.max_dimensions.get(element, float("inf"))
+
+
+def columns_of(fields: Mapping[str, Any], connection: Any) -> dict[str, Column]:
+    """Return the columns of a table by the names of its fields; those of a ManyToManyField are none of it."""
+    columns = {}
+    for name, field in fields.items():
+        definition = operations._field_to_column_sql(name, field, connection)
+        if definition:
+            _empty, column, declared = definition.split('"', 2)
+            kind = re.split(r"[\s(]", f"{declared.strip()} ", maxsplit=1)[0].upper()
+            # Elsewhere another order and another equality would hold.
+            kind = "" if " COLLATE " in declared.upper() else kind
+            columns[name] = Column(column, kind, bool(field.null), bool(field.primary_key))
+    return columns

@@ -1,0 +1,77 @@
+"""The index of a full-text search: what is asked for, whichever database builds it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from dorm.fields import CharField, TextField
+from dorm.indexes import Index
+
+from ..dialects.base import Dialect
+
+_LANGUAGE = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+
+class TextIndex(Index):
+    """An index of the words of one or more text fields, for ``hybrid_search`` and ``text_search``.
+
+    ``language`` ("english", "german", "simple" for none, …) says how words are reduced to their stems: on PostgreSQL
+    any of its configurations, on SQLite and libSQL English alone; the other databases find words as they stand. Raises
+    ValueError for a name that is none.
+    """
+
+    def __init__(self, fields: Sequence[str], name: str | None = None, *, language: str = "english") -> None:
+        if not fields or isinstance(fields, str) or len(set(fields)) != len(fields):
+            raise ValueError(f'TextIndex(fields={fields!r}): want the names of text fields, such as ["title", "body"].')
+        if not _LANGUAGE.match(str(language)):
+            raise ValueError(f'TextIndex(language={language!r}): want a name such as "english", or "simple".')
+        super().__init__(list(fields), name)
+        self.language = language
+
+    def check(self, model: str, fields: dict[str, Any]) -> None:
+        """Raise ValueError where it is not of text fields of the model."""
+        texts = [name for name, field in fields.items() if isinstance(field, (CharField, TextField))]
+        for name in self.fields:
+            if name not in texts:
+                raise ValueError(f"{self!r}: {model} has no text field {name!r}. It has {', '.join(texts) or 'none'}.")
+
+    def create(self, dialect: Dialect, name: str, table: str, columns: list[str], key: str) -> list[str]:
+        """Return the SQL that builds the index."""
+        search = dialect.text_search
+        parts = {
+            "name": name,
+            "table": table,
+            "key": key,
+            "columns": ", ".join(f'"{column}"' for column in columns),
+            "new": ", ".join(f'new."{column}"' for column in columns),
+            "document": search.document(columns),
+            "language": search.language(self.language),
+        }
+        return [statement.format(**parts) for statement in search.create]
+
+    def drop(self, dialect: Dialect, name: str, table: str) -> list[str]:
+        """Return the SQL that drops it."""
+        return [statement.format(name=name, table=table) for statement in dialect.text_search.drop]
+
+    def create_sql(self, table: str, *, vendor: str = "") -> tuple[str, str]:
+        # djanorm asks this way only when it rebuilds a table on SQLite; djanorm/text_migrations.py builds it then.
+        return "SELECT 1", "SELECT 1"
+
+    def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+        """Return the path, arguments and keywords that make this index again."""
+        return (
+            "dorm_vector.TextIndex",
+            (),
+            {"fields": self.fields, "name": self.name or None, "language": self.language},
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TextIndex) and self.deconstruct() == other.deconstruct()
+
+    def __hash__(self) -> int:
+        return hash((self.name, *self.fields, self.language))
+
+    def __repr__(self) -> str:
+        return f"TextIndex(fields={self.fields!r}, name={self.name!r}, language={self.language!r})"

@@ -1,0 +1,251 @@
+"""Vector indexes: what is asked for, in each database's own parameter names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from dorm.expressions import Q
+from dorm.indexes import Index
+
+from ..dialects.base import Dialect, Unsupported
+from ..values.elements import Element
+from ..values.metrics import Metric
+from .build_options import BuildOptions, checked_build_options
+from .contents import PRECISIONS, Column, indexed, require_fitting
+
+_SHORT = {
+    Metric.L2: "l2",
+    Metric.COSINE: "cosine",
+    Metric.INNER_PRODUCT: "ip",
+    Metric.L1: "l1",
+    Metric.HAMMING: "hamming",
+    Metric.JACCARD: "jaccard",
+}
+
+OPCLASSES: Mapping[str, tuple[Element, Metric]] = {
+    f"{element.value}_{short}_ops": (element, metric)
+    for element in Element
+    for metric, short in _SHORT.items()
+    if element in metric.elements
+}
+
+_NUMBERS = tuple(metric for metric in Metric if Element.FLOAT32 in metric.elements)
+
+
+@dataclass(eq=False, repr=False)
+class _Column:
+    element: Element
+    dimensions: int = 1
+    label: str = "a column"
+
+
+class VectorIndex(Index):
+    """An index on one vector field. Use HnswIndex, IvfflatIndex or Vec0Index."""
+
+    kind: str
+    method_in_djanorm: ClassVar[str] = ""
+    """What djanorm is to take it for, where it does not know the kind."""
+    metrics: ClassVar[tuple[Metric, ...]]
+    elements: ClassVar[frozenset[Element]]
+    ranges: ClassVar[Mapping[str, range]]
+
+    def __init__(
+        self,
+        fields: Sequence[str],
+        name: str | None = None,
+        opclass: str | None = None,
+        *,
+        distance: str | None = None,
+        precision: str | None = None,
+        dimensions: int | None = None,
+        condition: Q | None = None,
+        build_options: BuildOptions | None = None,
+        **parameters: Any,
+    ) -> None:
+        if len(fields) != 1:
+            raise self._error(f" indexes one vector field; got {list(fields)}. Declare one index each.")
+        if precision not in (None, *PRECISIONS):
+            raise self._error(f"(precision={precision!r}): want one of {', '.join(PRECISIONS)}, or leave it out.")
+        if dimensions is not None:
+            self._check("dimensions", dimensions, range(1, 64_001))
+        for parameter, value in parameters.items():
+            self._check(parameter, value, self.ranges[parameter])
+        self.precision, self.dimensions = precision, dimensions
+        self.metric, self.measure = self._metrics(opclass, distance)
+        self._asked_opclass = opclass
+        method = self.method_in_djanorm or self.kind
+        super().__init__(list(fields), name, method=method, opclasses=[self.opclass], condition=condition)
+        self.with_options = dict(parameters)
+        self.build_options = checked_build_options(type(self).__name__, build_options)
+
+    @property
+    def opclass(self) -> str:
+        """The opclass that was asked for; else that of a VectorField, or of a BitField for a distance between bits."""
+        numbers = PRECISIONS.get(self.precision or "", Element.FLOAT32)
+        return self._asked_opclass or self.opclass_of(
+            numbers if Element.FLOAT32 in self.measure.elements else Element.BIT
+        )
+
+    def opclass_of(self, element: Element) -> str:
+        return f"{element.value}_{_SHORT[self.measure]}_ops"
+
+    def check(self, field: Any) -> None:
+        """Raise ValueError where the index is not one for such a field."""
+        held = PRECISIONS.get(self.precision or "", field.element)
+        if self.metric not in self.metrics_of(field.element):
+            wanted = " or ".join(f"distance={metric.value!r}" for metric in self.metrics_of(field.element)) or "none"
+            raise self._error(
+                f" on {field.label}: {field.element.value} has no {self.metric.value} index. Use {wanted}."
+            )
+        if self.precision and (held is field.element or field.element not in (Element.FLOAT32, Element.HALF)):
+            raise self._error(f"(precision={self.precision!r}) on {field.label}: {field.element.value} needs none.")
+        if self.dimensions and (
+            field.element not in (Element.FLOAT32, Element.HALF) or self.dimensions >= field.dimensions
+        ):
+            raise self._error(
+                f"(dimensions={self.dimensions}) on {field.label}: want fewer than the {field.dimensions} of a"
+                " VectorField or HalfVectorField."
+            )
+        if self._asked_opclass not in (None, self.opclass_of(held)):
+            raise self._error(
+                f"(opclass={self._asked_opclass!r}) on {field.label}: it holds {held.value}."
+                f" Use {self.opclass_of(held)!r}, or distance={self.metric.value!r}."
+            )
+
+    def metrics_of(self, element: Element) -> list[Metric]:
+        """Return the distances that the index can serve on a column of that type."""
+        known = _NUMBERS if self.precision == "bit" else self.metrics
+        return [metric for metric in known if element in metric.elements and element in self.elements]
+
+    def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+        """Return the path, arguments and keywords that make this index again."""
+        options: dict[str, Any] = {"fields": list(self.fields), "name": self.name or None}
+        if self._asked_opclass is not None:
+            options["opclass"] = self._asked_opclass
+        if self._asked_opclass is None or self.precision == "bit":
+            options["distance"] = self.metric.value
+        options |= {"precision": self.precision, "dimensions": self.dimensions, **self.with_options}
+        options |= {"condition": self.condition, "build_options": self.build_options or None}
+        given = {key: value for key, value in options.items() if value is not None or key == "name"}
+        return f"dorm_vector.{type(self).__name__}", (), given
+
+    def statements(
+        self,
+        dialect: Dialect,
+        name: str,
+        table: str,
+        column: str,
+        condition: str = "",
+        *,
+        field: Any = None,
+        rows: int = 0,
+        columns: Mapping[str, Column] | None = None,
+    ) -> list[str]:
+        """Return the SQL that builds the index over that many rows; none where searches are exact without one.
+
+        Without ``field``, of a column of the type that the opclass is for. ``columns`` are those of the table, by the
+        names of their fields.
+        """
+        if field is None:
+            field = _Column(Element.FLOAT32 if self.precision else OPCLASSES[self.opclass][0])
+        else:
+            self.check(field)
+        held = indexed(self, field, dialect)
+        if held is None or not self.is_built_by(dialect):
+            return []
+        require_fitting(held, field, self.kind, dialect)
+        expression = f'"{column}"'
+        if held.is_reduced:
+            expression = f"({held.template.format(operand=expression)})"
+        parameters = self.parameters(rows)
+        return dialect.create_index(
+            self.kind,
+            name=name,
+            table=table,
+            column=column,
+            expression=expression,
+            opclass=self.opclass_of(held.element),
+            options=f" WITH ({', '.join(f'{key} = {value}' for key, value in parameters.items())})",
+            condition=f" WHERE {condition}" if condition else "",
+            metric=_metric_name(self.metric, held.dimensions, dialect),
+            # On the lowest layer of such a graph, where all rows are.
+            links=str(2 * parameters.get("m", 0)),
+            **{key: str(value) for key, value in parameters.items()},
+        )
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether a parameter depends on how many rows there are."""
+        return False
+
+    def parameters(self, rows: int) -> dict[str, int]:
+        """Return the parameters of a build over that many rows."""
+        return dict(self.with_options)
+
+    def serves(self, field: Any, metric: Metric, dialect: Dialect) -> bool:
+        """Tell whether the database has this index for searches of the field by the metric."""
+        return self.is_built_by(dialect) and self.metric is metric and list(self.fields) == [field.name]
+
+    def is_built_by(self, dialect: Dialect) -> bool:
+        """Tell whether the database has indexes of this form; elsewhere it builds nothing."""
+        takes_expressions = bool(dialect.index_rules.casts)
+        is_small = self.precision is not None or self.dimensions is not None
+        return not isinstance(dialect.indexes[self.kind], Unsupported) and (takes_expressions or not is_small)
+
+    def create_sql(self, table: str, *, vendor: str = "") -> tuple[str, str]:
+        # djanorm asks this way only when it rebuilds a table on SQLite, which has nothing to build.
+        return "SELECT 1", "SELECT 1"
+
+    def _metrics(self, opclass: str | None, distance: str | None) -> tuple[Metric, Metric]:
+        """Return the distance of the queries, and the one that the index itself measures."""
+        is_bits = self.precision == "bit"
+        if opclass is not None and distance is not None and not is_bits:
+            raise self._error(" takes opclass or distance, not both.")
+        known = _NUMBERS if self.precision else self.metrics
+        if distance is not None and distance not in known:
+            raise self._error(f"(distance={distance!r}): want one of {', '.join(known)}.")
+        if opclass is not None and opclass not in self._opclasses():
+            raise self._error(f"(opclass={opclass!r}): want one of {', '.join(self._opclasses())}.")
+        asked = OPCLASSES[opclass][1] if opclass else None
+        if is_bits:
+            return Metric(distance or Metric.L2), asked or Metric.HAMMING
+        metric = asked or Metric(distance or Metric.L2)
+        return metric, metric
+
+    def _opclasses(self) -> list[str]:
+        held = PRECISIONS.get(self.precision or "")
+        return [
+            name
+            for name, (element, metric) in OPCLASSES.items()
+            if metric in self.metrics and element in self.elements and held in (None, element)
+        ]
+
+    def _check(self, name: str, value: Any, allowed: range) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
+            raise self._error(f"({name}={value!r}): want a whole number from {allowed[0]} to {allowed[-1]}.")
+
+    def _error(self, text: str) -> ValueError:
+        return ValueError(f"{type(self).__name__}{text}")
+
+    def meaning(self) -> tuple[Any, ...]:
+        """Return what two spellings of one index have in common; how it is built makes no other index."""
+        parts = (self.metric, self.measure, self.precision, self.dimensions, tuple(self.with_options.items()))
+        return (type(self), self.name, tuple(self.fields), *parts, repr(self.condition))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, VectorIndex) and self.meaning() == other.meaning()
+
+    def __hash__(self) -> int:
+        return hash(self.meaning())
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{key}={value!r}" for key, value in self.deconstruct()[2].items())
+        return f"{type(self).__name__}({options})"
+
+
+def _metric_name(metric: Metric, dimensions: int, dialect: Dialect) -> str:
+    rules = dialect.index_rules
+    names = {**(rules.metrics or {}), **(rules.wide_metrics if dimensions >= rules.wide else {})}
+    return names.get(metric, "")

@@ -1,0 +1,52 @@
+"""The steps of a store that are searches by words, and the embedding of a question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..embeddings.embedders import Embedder
+from ..retrieval.hybrid import ahybrid_search, atext_search, hybrid_search, text_search
+from ..steps import Step
+
+
+@dataclass(frozen=True)
+class SearchBoth(Step):
+    """Search a queryset by words and by a vector."""
+
+    queryset: Any
+    options: dict[str, Any]
+
+    def run(self, wrapper: Any) -> list[Any]:
+        return hybrid_search(self.queryset, **self.options)
+
+    async def arun(self, wrapper: Any) -> list[Any]:
+        return await ahybrid_search(self.queryset, **self.options)
+
+
+@dataclass(frozen=True)
+class SearchText(Step):
+    """Search a queryset by words."""
+
+    queryset: Any
+    options: dict[str, Any]
+
+    def run(self, wrapper: Any) -> list[Any]:
+        return text_search(self.queryset, **self.options)
+
+    async def arun(self, wrapper: Any) -> list[Any]:
+        return await atext_search(self.queryset, **self.options)
+
+
+@dataclass(frozen=True)
+class EmbedQuery(Step):
+    """Embed a question."""
+
+    embedder: Embedder
+    text: str
+
+    def run(self, wrapper: Any) -> Any:
+        return self.embedder.embed_query(self.text)
+
+    async def arun(self, wrapper: Any) -> Any:
+        return await self.embedder.aembed_query(self.text)

@@ -1,0 +1,92 @@
+"""What a document store asks of djanorm: the fields of a model, a queryset of it, and rows written by key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dorm.db.connection import get_connection
+from dorm.migrations.operations import CreateModel
+from dorm.migrations.state import ProjectState
+from dorm.transaction import aatomic, atomic
+
+from ..introspection import rows_of
+from ..models.managers import as_vector
+from ..models.querysets import VectorQuerySet
+from ..schema.operations import VectorExtension
+from ..steps import Step
+
+
+def concrete_fields(model: Any) -> dict[str, Any]:
+    """Return the fields of a model that have a column, by the name that holds its value: ``author_id``."""
+    return {field.attname: field for field in model._meta.concrete_fields}
+
+
+def rows_in(source: Any, using: str | None) -> VectorQuerySet:
+    """Return the rows of a model or of a queryset, in the database that is named."""
+    queryset = rows_of(source)
+    return as_vector(queryset.using(using) if using else queryset)
+
+
+def alias_of(queryset: Any) -> str:
+    return str(queryset._db)
+
+
+@dataclass(frozen=True)
+class Delete(Step):
+    """Delete the rows of a queryset, and return how many there were."""
+
+    queryset: Any
+
+    def run(self, wrapper: Any) -> int:
+        return int(self.queryset.delete()[0])
+
+    async def arun(self, wrapper: Any) -> int:
+        return int((await self.queryset.adelete())[0])
+
+
+@dataclass(frozen=True)
+class Write:
+    """Instances that are written alike: the fields that overwrite those of a row with the same key."""
+
+    instances: list[Any]
+    fields: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Upsert(Step):
+    """Write all of the instances or none: a row with the key of one is overwritten, and its other fields are kept."""
+
+    queryset: Any
+    key: str
+    writes: Sequence[Write]
+
+    def run(self, wrapper: Any) -> None:
+        alias = alias_of(self.queryset)
+        with atomic(alias):
+            for write in self.writes:
+                VectorQuerySet(self.queryset.model, alias).bulk_create(write.instances, **self._options(write))
+
+    async def arun(self, wrapper: Any) -> None:
+        alias = alias_of(self.queryset)
+        async with aatomic(alias):
+            for write in self.writes:
+                await VectorQuerySet(self.queryset.model, alias).abulk_create(write.instances, **self._options(write))
+
+    def _options(self, write: Write) -> dict[str, Any]:
+        if not write.fields:
+            return {}
+        return {"update_conflicts": True, "unique_fields": [self.key], "update_fields": list(write.fields)}
+
+
+def create_table(model: Any, using: str) -> None:
+    """Enable vectors, and create the model's table as a migration does, unless it is there."""
+    meta, connection, before, after = model._meta, get_connection(using), ProjectState(), ProjectState()
+    options = {"db_table": meta.db_table, "indexes": list(meta.indexes)}
+    creation = CreateModel(model.__name__, [(field.name, field) for field in meta.fields], options)
+    creation.state_forwards("", after)
+    VectorExtension().database_forwards("", connection, before, before)
+    if not connection.table_exists(meta.db_table):
+        with connection.atomic():
+            creation.database_forwards("", connection, before, after)

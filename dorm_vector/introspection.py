@@ -1,0 +1,61 @@
+"""Read what a model declares: its rows, fields and indexes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def rows_of(source: Any) -> Any:
+    """Return the queryset of a model, a manager or a queryset; TypeError for what is none of these."""
+    found = getattr(source, "_default_manager", source) if isinstance(source, type) else source
+    if not hasattr(found, "all") or not hasattr(found, "filter"):
+        raise TypeError(f"{source!r} has no rows. Give a model, or a queryset of it: Report.objects.filter(year=2024).")
+    return found.all()
+
+
+def vector_fields(model: Any) -> list[Any]:
+    """Return the model's vector fields."""
+    return [field for field in model._meta.concrete_fields if hasattr(field, "to_vector")]
+
+
+def reads_vectors(field: Any) -> bool:
+    """Tell whether the values of a column are vectors, or arrays of them."""
+    return hasattr(getattr(field, "base_field", field), "to_vector")
+
+
+def field_names(model: Any) -> list[str]:
+    return [field.name for field in model._meta.get_fields()]
+
+
+def fields_of(model: Any) -> dict[str, Any]:
+    return {field.name: field for field in model._meta.get_fields()}
+
+
+def primary_key(model: Any) -> str:
+    return str(model._meta.pk.name)
+
+
+def indexes_of(field: Any) -> list[Any]:
+    """Return the vector indexes that the field's model declares for it."""
+    from .indexes.vector import VectorIndex
+
+    declared = field.model._meta.indexes if field.model is not None else ()
+    return [index for index in declared if isinstance(index, VectorIndex) and index.fields == [field.name]]
+
+
+def text_indexes_of(model: Any) -> list[Any]:
+    """Return the text indexes that the model declares."""
+    from .indexes.text import TextIndex
+
+    return [index for index in model._meta.indexes if isinstance(index, TextIndex)]
+
+
+def has_companions(model: Any, kinds: Any) -> bool:
+    """Tell whether the model declares an index of those kinds that are a table beside it."""
+    return bool(kinds) and any(getattr(index, "kind", None) in kinds for index in model._meta.indexes)
+
+
+def check_indexes(field: Any) -> None:
+    """Raise ValueError where an index that the model declares is not one for this field."""
+    for index in indexes_of(field):
+        index.check(field)

@@ -1,0 +1,1 @@
+"""Fields, querysets and managers, and the hooks by which djanorm uses them."""

@@ -1,0 +1,228 @@
+"""Model fields that hold vectors, and keys that are text."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+from dorm.expressions import F
+from dorm.fields import CharField, Field
+
+from ..engines import dialect_for
+from ..exceptions import DimensionMismatch, InvalidVector
+from ..expressions.outputs import FIELDS
+from ..introspection import check_indexes
+from ..values.bit import Bit
+from ..values.elements import Element
+from ..values.sparse import MAX_DIMENSIONS as MAX_SPARSE_DIMENSIONS
+from ..values.sparse import SparseVector
+from ..values.vector import HalfVector, Vector, unpack, unpack_numpy
+from .managers import adopt_model
+
+
+class VectorField(Field[Any]):
+    """Store a vector of ``dimensions`` (1 to 16,000) float32 values.
+
+    Reads ``list[float]``, or a float32 array with ``as_numpy=True``. Takes lists, tuples, ``array.array``, numpy
+    arrays, anything with ``__array__``, and pgvector's values; the rest of the options are djanorm's. Writing raises
+    DimensionMismatch for a wrong length and InvalidVector for what is no vector, before anything is sent.
+    """
+
+    # djanorm keeps a field on the class only when it says so; then every assignment is converted, and a column
+    # that only() or defer() left out is an absent attribute, not a None that save() would write.
+    uses_class_descriptor = True
+    keeps_deferred = True
+
+    element: ClassVar[Element] = Element.FLOAT32
+    value_type: ClassVar[Any] = Vector
+    max_dimensions: ClassVar[int] = 16_000
+    _length_name: ClassVar[str] = "dimensions"
+
+    def __init__(self, dimensions: int, *, as_numpy: bool = False, normalize: bool = False, **options: Any) -> None:
+        self._check_dimensions(dimensions)
+        self.dimensions = dimensions
+        self.as_numpy = as_numpy
+        self.normalize = normalize
+        super().__init__(**_plain_default(options))
+        # A field in a migration belongs to no model, and djanorm's operations ask it for its column all the same.
+        self.column: Any = self.db_column
+
+    @property
+    def label(self) -> str:
+        """``Model.field``, as errors name it."""
+        model: Any = self.model
+        return f"{model.__name__}.{self.name}" if model is not None else self.name or type(self).__name__
+
+    def contribute_to_class(self, cls: Any, name: str) -> None:
+        super().contribute_to_class(cls, name)
+        setattr(cls, name, self)
+        adopt_model(cls)
+        check_indexes(self)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        value = instance.__dict__.get(self.attname)
+        if isinstance(value, self.value_type):
+            # Unpacked at the first look, so that writing many instances costs no per-float work.
+            value = instance.__dict__[self.attname] = self._as_read(value)
+        return value
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance.__dict__[self.attname] = value if value is None or _is_expression(value) else self._vector(value)
+
+    def get_default(self) -> Any:
+        default = super().get_default()
+        return self.to_python(default) if isinstance(default, (list, str)) else default
+
+    def deconstruct(self) -> tuple[str | None, str, list[Any], dict[str, Any]]:
+        name, _path, args, options = super().deconstruct()
+        own: dict[str, Any] = {self._length_name: self.dimensions}
+        own |= {name: True for name in ("as_numpy", "normalize") if getattr(self, name)}
+        return name, f"dorm_vector.{type(self).__name__}", args, own | options
+
+    def db_type(self, connection: Any) -> str:
+        return dialect_for(connection).column_type(self.element, self.dimensions, unique=self.unique)
+
+    def to_python(self, value: Any) -> Any:
+        if value is None or _is_expression(value):
+            return value
+        return self._as_read(self._vector(value))
+
+    def get_db_prep_value(self, value: Any) -> Any:
+        if value is None or _is_expression(value):
+            return value
+        return self.to_vector(value)
+
+    def from_db_value(self, value: Any) -> Any:
+        if value is None:
+            return None
+        stored = self.value_type.from_wire(value, self.dimensions)
+        if stored.dimensions() != self.dimensions:
+            raise DimensionMismatch(
+                f"{self.label} holds {self.dimensions} dimensions; a stored value has {stored.dimensions()}."
+                " It was written around this field: find it by its length, and rewrite or delete that row."
+            )
+        return self._as_read(stored)
+
+    def to_vector(self, value: Any) -> Any:
+        """Return the bound value of ``value``; raises DimensionMismatch or InvalidVector."""
+        vector = self._vector(value)
+        if vector.dimensions() != self.dimensions:
+            raise DimensionMismatch(
+                f"{self.label} holds {self.dimensions} dimensions; this vector has {vector.dimensions()}."
+            )
+        return vector
+
+    def validate(self, value: Any, model_instance: Any) -> None:
+        super().validate(value, model_instance)
+        if value is not None:
+            self.to_vector(value)
+
+    def pre_save(self, model_instance: Any, add: bool) -> Any:
+        if not add and self.attname not in model_instance.__dict__:
+            # only() or defer() left the column out: keep what the database has.
+            return F(str(self.column))
+        return super().pre_save(model_instance, add)
+
+    def _vector(self, value: Any) -> Any:
+        try:
+            vector = self.value_type(value)
+        except InvalidVector as error:
+            raise InvalidVector(f"{self.label}: {error}") from None
+        return self._normalized(vector) if self.normalize else vector
+
+    def _normalized(self, vector: Any) -> Any:
+        """Scale to length 1; a zero vector stays what it is."""
+        values = vector.to_list()
+        norm = math.hypot(*values)
+        # Twice would round twice.
+        return vector if norm == 0 or abs(norm - 1) < 1e-6 else self.value_type([value / norm for value in values])
+
+    def _as_read(self, stored: Any) -> Any:
+        return unpack_numpy(stored) if self.as_numpy else unpack(stored)
+
+    def _check_dimensions(self, dimensions: Any) -> None:
+        if (
+            isinstance(dimensions, bool)
+            or not isinstance(dimensions, int)
+            or not 1 <= dimensions <= self.max_dimensions
+        ):
+            raise ValueError(
+                f"{type(self).__name__}({self._length_name}={dimensions!r}):"
+                f" want a whole number from 1 to {self.max_dimensions:,}."
+            )
+
+
+class HalfVectorField(VectorField):
+    """Store a vector of ``dimensions`` (1 to 16,000) 16-bit floats, -65504 to 65504; written values are rounded.
+
+    ``halfvec`` on PostgreSQL, ``F16_BLOB`` on libSQL; elsewhere stored as float32 that are halves. Reads and takes what
+    VectorField does.
+    """
+
+    element = Element.HALF
+    value_type = HalfVector
+
+
+class SparseVectorField(VectorField):
+    """Store a vector of ``dimensions`` (1 to 10^9) of which at most 16,000 are not zero; reads a SparseVector.
+
+    ``sparsevec`` on PostgreSQL; elsewhere stored as the dense vector, up to the dimensions that the database has there.
+    Takes SparseVector, scipy sparse arrays, pgvector's, and anything dense.
+    """
+
+    element = Element.SPARSE
+    value_type = SparseVector
+    max_dimensions = MAX_SPARSE_DIMENSIONS
+
+    def _as_read(self, stored: Any) -> Any:
+        return stored.to_numpy() if self.as_numpy else stored
+
+
+class BitField(VectorField):
+    """Store a string of ``length`` (1 to 83,886,080) bits; reads text of 0 and 1, or booleans with ``as_numpy=True``.
+
+    ``bit`` on PostgreSQL, ``F1BIT_BLOB`` on libSQL; elsewhere packed, eight to a byte. Takes text, booleans, and
+    pgvector's Bit.
+    """
+
+    element = Element.BIT
+    value_type = Bit
+    max_dimensions = 83_886_080
+    _length_name = "length"
+
+    def __init__(self, length: int, *, as_numpy: bool = False, **options: Any) -> None:
+        super().__init__(length, as_numpy=as_numpy, **options)
+
+    def _as_read(self, stored: Any) -> Any:
+        return stored.to_numpy() if self.as_numpy else stored.to_text()
+
+
+FIELDS.update({field.element: field for field in (VectorField, HalfVectorField, SparseVectorField, BitField)})
+
+
+def _is_expression(value: Any) -> bool:
+    return isinstance(value, F) or hasattr(value, "as_sql")
+
+
+def _plain_default(options: dict[str, Any]) -> dict[str, Any]:
+    # A migration writes lists and text; and an array has no truth value, where djanorm compares defaults with !=.
+    default: Any = options.get("default")
+    if isinstance(default, Bit):
+        return options | {"default": default.to_text()}
+    if hasattr(default, "indices") or hasattr(default, "tocoo"):
+        return options | {"default": SparseVector(default).to_text()}
+    names = [name for name in ("to_list", "tolist") if hasattr(default, name)]
+    return options | {"default": getattr(default, names[0])()} if names else options
+
+
+class TextKeyField(CharField):
+    """Store a key of text as it is: ``a`` and ``A`` are two keys on every database."""
+
+    def db_type(self, connection: Any) -> str:
+        return dialect_for(connection).text_key.format(length=self.max_length)
+
+    def deconstruct(self) -> tuple[str | None, str, list[Any], dict[str, Any]]:
+        name, _path, args, options = super().deconstruct()
+        return name, "dorm_vector.keys.TextKeyField", args, options

@@ -1,0 +1,67 @@
+"""Columns whose vectors the database computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dorm.fields import GeneratedField
+
+from ..engines import dialect_for
+from ..expressions.scope import Scope
+from .fields import VectorField
+
+
+class GeneratedVectorField(VectorField, GeneratedField):
+    """A column that the database computes from others whenever the row is written.
+
+    ``expression`` is a function of columns, such as ``L2Normalize("embedding")``, which each database says in its own
+    words, or SQL as a string. ``output_field`` says what it holds. Reads, indexes and measures like any vector column;
+    assigning to it raises AttributeError. The instance that was saved has its value after ``refresh_from_db()``.
+    """
+
+    def __init__(self, *, expression: Any, output_field: VectorField, stored: bool = True, **options: Any) -> None:
+        self.element, self.value_type = output_field.element, output_field.value_type  # type: ignore[misc]  # ours here
+        self.max_dimensions = output_field.max_dimensions  # type: ignore[misc]  # as above
+        checked = expression if isinstance(expression, str) else "computed"
+        options |= {"expression": checked, "output_field": output_field, "stored": stored}
+        super().__init__(output_field.dimensions, as_numpy=output_field.as_numpy, **options)
+        self.expression = expression
+
+    def contribute_to_class(self, cls: Any, name: str) -> None:
+        super().contribute_to_class(cls, name)
+        # It reads the values, and names the column in what it raises.
+        self.output_field.model, self.output_field.name = cls, name
+
+    def from_db_value(self, value: Any) -> Any:
+        return self.output_field.from_db_value(value)
+
+    def to_python(self, value: Any) -> Any:
+        return self.output_field.to_python(value)
+
+    def db_type(self, connection: Any) -> str:
+        dialect = dialect_for(connection)
+        column_type = dialect.column_type(self.element, self.dimensions)
+        return dialect.generated_column(column_type, self._sql(connection), stored=self.stored)
+
+    def _sql(self, connection: Any) -> str:
+        if isinstance(self.expression, str):
+            return self.expression
+        # In DDL a column goes by its own name, and nothing can be bound.
+        scope = Scope(None, None, dialect_for(connection), connection, None, assumed=self.dimensions)
+        operand = self.expression.operand(scope)
+        if operand.params:
+            raise ValueError(f"{self.label} is computed from {self.expression!r}: a column takes columns and numbers.")
+        return str(operand.sql)
+
+    def deconstruct(self) -> tuple[str | None, str, list[Any], dict[str, Any]]:
+        name, path, args, options = super().deconstruct()
+        for implied in ("dimensions", "as_numpy", "editable", "null"):
+            options.pop(implied, None)
+        own = {"expression": self.expression, "output_field": self.output_field}
+        return name, path, args, options | own | ({} if self.stored else {"stored": False})
+
+    def pre_save(self, model_instance: Any, add: bool) -> Any:
+        return None
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        raise AttributeError(f"{self.label} is computed by the database. Write the columns it is computed from.")

@@ -1,0 +1,133 @@
+"""What djanorm's models and querysets do differently where vectors are concerned."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from dorm.expressions import Q
+from dorm.queryset import QuerySet
+
+from ..expressions.aggregates import over_vectors
+from ..expressions.query_text import texts_in
+from ..introspection import reads_vectors
+from ..patching.registry import repair
+
+
+def _aggregates_vectors(queryset: Any, expressions: dict[str, Any]) -> bool:
+    from ..expressions.aggregates import VectorAggregate
+
+    return any(isinstance(expression, VectorAggregate) for expression in over_vectors(queryset, expressions).values())
+
+
+@repair("dorm.queryset:QuerySet", "annotate", name="vector_aggregates")
+@repair("dorm.queryset:QuerySet", "alias", name="vector_aggregates")
+@repair("dorm.queryset:QuerySet", "aggregate", name="vector_aggregates")
+@repair("dorm.queryset:QuerySet", "aaggregate", name="vector_aggregates")
+def vector_aggregates(original: Any, queryset: Any, **expressions: Any) -> Any:
+    """Let Avg and Sum over a vector of a related model give a vector.
+
+    Symptom: ``Author.objects.annotate(center=Avg("documents__embedding"))`` is 0.0 on SQLite, and text on PostgreSQL.
+    Cause: djanorm's aggregates and a plain QuerySet know nothing of vectors. djanorm 4.3 to 4.5.
+    """
+    if type(queryset) is not QuerySet or not _aggregates_vectors(queryset, expressions):
+        return original(queryset, **expressions)
+    from .querysets import upgraded
+
+    return getattr(upgraded(queryset), original.__name__)(**expressions)
+
+
+_ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,{}"]+)')
+
+
+@repair("dorm.fields:ArrayField", "from_db_value")
+def vector_arrays(original: Any, field: Any, value: Any) -> Any:
+    """Read arrays of vectors.
+
+    Symptom: ``ArrayField(VectorField(…))`` reads text. Cause: the driver knows no array of pgvector's types, and
+    ArrayField does not ask its base field for what was read. djanorm 4.3 to 4.5.
+    """
+    if value is None or not hasattr(field.base_field, "to_vector"):
+        return original(field, value)
+    elements = value if isinstance(value, list) else [quoted or plain for quoted, plain in _ELEMENT.findall(value)]
+    return [field.base_field.from_db_value(None if element == "NULL" else element) for element in elements]
+
+
+def _plain_new(cls: Any, *args: Any, **kwargs: Any) -> Any:
+    return object.__new__(cls)
+
+
+if QuerySet.__new__ is object.__new__:
+    # object's own refuses the arguments once a class has a __new__ of its own.
+    QuerySet.__new__ = _plain_new  # type: ignore[method-assign]
+
+
+@repair("dorm.queryset:QuerySet", "__new__")
+def vector_querysets(original: Any, cls: Any, model: Any = None, *args: Any, **kwargs: Any) -> Any:
+    """Give related managers, prefetches and plain managers a queryset that can filter and order by a distance.
+
+    Symptom: ``author.documents.annotate(distance=…).filter(distance__lt=…)`` fails, or compares with a string literal
+    on SQLite. Cause: djanorm builds a plain ``QuerySet`` in thirteen places. djanorm 4.3 to 4.5.
+    """
+    if cls is QuerySet and model is not None and any(map(reads_vectors, model._meta.concrete_fields)):
+        from .querysets import VectorQuerySet
+
+        return original(VectorQuerySet)
+    return original(cls)
+
+
+@repair("dorm.queryset:QuerySet", "annotate", name="upgrade_on_distance")
+@repair("dorm.queryset:QuerySet", "alias", name="upgrade_on_distance")
+@repair("dorm.queryset:QuerySet", "aggregate", name="upgrade_on_distance")
+@repair("dorm.queryset:QuerySet", "aaggregate", name="upgrade_on_distance")
+def upgrade_on_distance(original: Any, queryset: Any, **expressions: Any) -> Any:
+    """Let a model without a vector of its own be ranked by one of a related model.
+
+    Symptom: ``Comment.objects.annotate(distance=L2Distance("document__embedding", …)).order_by("distance")`` fails.
+    Cause: a plain QuerySet neither filters nor orders by an annotation once a relation is joined. djanorm 4.3 to 4.5.
+    """
+    found = expressions.values()
+    if type(queryset) is QuerySet and (any(map(_mentions_a_vector, found)) or any(texts_in(list(found)))):
+        from .querysets import upgraded
+
+        return getattr(upgraded(queryset), original.__name__)(**expressions)
+    return original(queryset, **expressions)
+
+
+@repair("dorm.queryset:QuerySet", "order_by", name="upgrade_on_distance")
+def _upgrade_on_order(original: Any, queryset: Any, *fields: Any) -> Any:
+    if type(queryset) is not QuerySet or all(isinstance(field, str) for field in fields):
+        return original(queryset, *fields)
+    from .querysets import upgraded
+
+    return upgraded(queryset).order_by(*fields)
+
+
+@repair("dorm.queryset:QuerySet", "filter")
+@repair("dorm.queryset:QuerySet", "exclude", name="upgrade_on_text")
+def upgrade_on_text(original: Any, queryset: Any, *conditions: Any, **lookups: Any) -> Any:
+    """Let a model without a vector of its own be filtered by a search of a text, without blocking the event loop.
+
+    Symptom: ``await Author.objects.filter(pk__in=reports.nearest("embedding", "a text")[:9].values("author"))`` embeds
+    the text inside the loop. Cause: a plain QuerySet compiles what it holds, and awaits nothing before. djanorm 4.3 to
+    4.5.
+    """
+    if type(queryset) is QuerySet and any(texts_in(Q(*conditions, **lookups))):
+        from .querysets import upgraded
+
+        queryset = upgraded(queryset)
+    return original(queryset, *conditions, **lookups)
+
+
+def _mentions_a_vector(expression: Any) -> bool:
+    from ..expressions.distances import Expression
+
+    return isinstance(expression, Expression) or any(map(_mentions_a_vector, _parts_of(expression)))
+
+
+def _parts_of(expression: Any) -> list[Any]:
+    """Return what an operator, a function, a Case or an aggregate is made of."""
+    names = ("lhs", "rhs", "expression", "default", "then")
+    found = [getattr(expression, name, None) for name in names]
+    found += [part for name in ("expressions", "whens") for part in getattr(expression, name, ())]
+    return [part for part in found if hasattr(part, "as_sql")]

@@ -1,0 +1,145 @@
+"""Querysets whose annotations filter, order, count and project, and whose rows carry decoded vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+from dorm.manager import BaseManager
+from dorm.queryset import CombinedQuerySet, QuerySet, ValuesListQuerySet
+
+from ..embeddings.querysets import EmbeddingQueries
+from ..search.nearest import SearchMethods
+from .rows import VectorRows, adopt
+
+
+def _of_whole_searches(method: str) -> Callable[..., Any]:
+    def guarded(self: Any, *args: Any, **options: Any) -> Any:
+        require_whole(self, method)
+        return getattr(super(Slices, self), method)(*args, **options)
+
+    guarded.__name__, guarded.__qualname__ = method, f"Slices.{method}"
+    return guarded
+
+
+class Slices:
+    """Slices as lists have them, and the methods that choose or order rows, for whole searches alone."""
+
+    _query: Any
+
+    def __getitem__(self, part: Any) -> Any:
+        return super().__getitem__(within(self._query, part))  # type: ignore[misc]  # stands before dorm.QuerySet
+
+    filter = _of_whole_searches("filter")
+    exclude = _of_whole_searches("exclude")
+    order_by = _of_whole_searches("order_by")
+    reverse = _of_whole_searches("reverse")
+    distinct = _of_whole_searches("distinct")
+    last = _of_whole_searches("last")
+    alast = _of_whole_searches("alast")
+
+
+class VectorQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRows, QuerySet[Any]):
+    """QuerySet of a model with vector fields: distances annotate, filter, order, count and project."""
+
+    def order_by(self, *fields: Any) -> Any:
+        """Sort by field names, annotation names (``"-distance"`` descends) or expressions themselves."""
+        require_whole(self, "order_by")
+        queryset: Any = self
+        names: list[str] = []
+        for field in fields:
+            if isinstance(field, str):
+                names.append(field)
+                continue
+            expression, sign = (
+                (field.expression, "-" * field.descending) if hasattr(field, "descending") else (field, "")
+            )
+            hidden = f"_order_{len(queryset._query.annotations)}"
+            queryset = queryset.alias(**{hidden: expression})
+            names.append(sign + hidden)
+        ordered: Any = QuerySet.order_by(queryset, *names)
+        return ordered
+
+    def values(self, *fields: str, **expressions: Any) -> Any:
+        """Return dicts of the named fields and annotations; of all of them without names."""
+        queryset: Any = self.annotate(**expressions) if expressions else self._clone()
+        queryset._query.selected_fields = [*fields, *expressions] or self._all_names()
+        queryset._query.deferred_loading = False
+        return queryset
+
+    def values_list(self, *fields: str, flat: bool = False, named: bool = False) -> VectorValuesListQuerySet:
+        """Return tuples of the named fields and annotations; of all of them without names."""
+        plain = QuerySet.values_list(self, *fields, flat=flat, named=named)
+        queryset = VectorValuesListQuerySet(self.model, self._db)
+        queryset.__dict__.update(plain.__dict__)
+        queryset._query = adopt(plain._query, self)
+        queryset._query.selected_fields = queryset._fields = list(fields) or self._all_names()
+        queryset._query.deferred_loading = False
+        return queryset
+
+    def _all_names(self) -> list[str]:
+        names = [field.attname for field in self.model._meta.concrete_fields]
+        return names + [name for name in self._query.annotations if self._query._is_projected(name)]
+
+
+class VectorValuesListQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRows, ValuesListQuerySet):
+    """What ``values_list()`` of a VectorQuerySet returns."""
+
+    def _clone(self) -> Self:
+        plain = ValuesListQuerySet._clone(self)
+        queryset = type(self)(self.model, self._db)
+        queryset.__dict__.update(plain.__dict__)
+        queryset._query = adopt(plain._query, self)
+        return queryset
+
+    def _show(self, names: list[str]) -> None:
+        super()._show(names)
+        self._fields = list(self._query.selected_fields or [])
+
+    def _resolve_fields(self) -> list[str]:
+        return self._fields
+
+    def _as_row(self, row: Any, fields: list[str]) -> Any:
+        return self._extract_row(row, fields)
+
+    def _extract_row(self, row: Any, fields: list[str]) -> Any:
+        return super()._extract_row({name: self._decode(name, row[name]) for name in fields}, fields)
+
+
+def upgraded(queryset: Any) -> VectorQuerySet:
+    """Return a VectorQuerySet with the state of ``queryset``, or of that of a manager."""
+    queryset = queryset.get_queryset() if isinstance(queryset, BaseManager) else queryset
+    if isinstance(queryset, CombinedQuerySet):
+        raise TypeError("The rows of union(), intersection() or difference() are taken from their parts, one by one.")
+    if not isinstance(queryset, QuerySet):
+        raise TypeError(f"This is a {type(queryset).__name__}, not a queryset. Give Document.objects.all().")
+    vector_queryset = VectorQuerySet(queryset.model, queryset._db)
+    vector_queryset.__dict__.update(queryset.__dict__)
+    vector_queryset._query = adopt(queryset._query.clone(), queryset)
+    return vector_queryset
+
+
+def require_whole(queryset: Any, method: str) -> None:
+    """Raise TypeError where the queryset is a slice by distance already."""
+    query = queryset._query
+    if (query.limit_val is not None or query.offset_val) and query.is_by_distance():
+        raise TypeError(
+            f"{method}() on a slice of the nearest would choose among other rows than those of the slice."
+            f" Call it before the slice, or keep the slice: {queryset.model.__name__}.objects.filter(pk__in=found)."
+        )
+
+
+def within(query: Any, part: Any) -> Any:
+    """Return the part of a slice as a part of the whole, which djanorm takes it for; IndexError past its end."""
+    start, count = query.offset_val or 0, query.limit_val
+    if isinstance(part, slice):
+        if (part.start or 0) < 0 or (part.stop or 0) < 0:
+            return part  # djanorm refuses it
+        ends = [end for end in (part.stop, count) if end is not None]
+        first = start + (part.start or 0)
+        return slice(first, max(first, start + min(ends)) if ends else None, part.step)
+    if not isinstance(part, int) or part < 0:
+        return part  # and this
+    if count is not None and part >= count:
+        raise IndexError(f"The slice has {count} rows at most, and this is row {part}.")
+    return start + part

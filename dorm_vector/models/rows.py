@@ -1,0 +1,284 @@
+"""The plan of a queryset, and how the database computes the distances in it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from dorm.aggregates import Aggregate
+from dorm.exceptions import FieldDoesNotExist
+from dorm.expressions import CombinedExpression, F
+from dorm.query import _validate_identifier
+from dorm.queryset import QuerySet
+
+from ..engines import dialect_for
+from ..expressions.aggregates import over_vectors
+from ..expressions.outputs import decoded, decoders
+from ..introspection import reads_vectors
+from ..query.combined import CombinedQuery, combined
+from ..query.compiler import VectorSQLQuery
+from ..query.derived import DerivedQuery
+from ..search.connection import searching
+from ..values.metrics import Metric
+from .deferred import keeping_what_was_left_out
+
+
+class Explained(QuerySet[Any]):
+    """QuerySet whose plan is asked for, and completed, as the dialect says."""
+
+    def explain(self, *, format: str | None = None, **options: Any) -> str:  # djanorm's
+        plan = super().explain(format=format, **options)
+        return plan if format else self._with_distances(plan, self._get_connection())
+
+    async def aexplain(self, *, format: str | None = None, **options: Any) -> str:  # djanorm's
+        plan = await super().aexplain(format=format, **options)
+        return plan if format else self._with_distances(plan, self._get_async_connection())
+
+    def _with_distances(self, plan: str, connection: Any) -> str:
+        dialect = dialect_for(connection)
+        metrics = dict.fromkeys(found for value in self._query.annotations.values() for found in _measured(value))
+        lines = [f"{metric.value} distance: {how}" for metric in metrics if (how := dialect.how(metric))]
+        return "\n".join([plan, *lines])
+
+    # djanorm's is static, and is called through self.
+    def _build_explain_prefix(self, connection: Any, analyze: bool, format: str | None, verbose: bool) -> str:  # type: ignore[override]  # djanorm's
+        dialect = dialect_for(connection)
+        template = dialect.explain_analyze if analyze else dialect.explain
+        if not template:
+            return str(QuerySet._build_explain_prefix(connection, analyze, format, verbose))
+        chosen = format or dialect.explain_format
+        if chosen:
+            _validate_identifier(chosen, "explain format")
+        return template.format(format=f" FORMAT={chosen.upper()}" if chosen else "")
+
+
+def _measured(expression: Any) -> Iterator[Metric]:
+    """Yield the metric of each distance in an expression."""
+    if hasattr(expression, "metric"):
+        yield expression.metric
+    for side in (getattr(expression, "lhs", None), getattr(expression, "rhs", None)):
+        if side is not None:
+            yield from _measured(side)
+
+
+class VectorRows(Explained):
+    """What every queryset over a model with vector fields does differently."""
+
+    _query: VectorSQLQuery
+    _decoders: dict[str, Any] | None = None
+
+    def __init__(self, model: Any, using: str = "default") -> None:
+        super().__init__(model, using)
+        self._query = adopt(self._query, self)
+
+    def _clone(self) -> Any:
+        queryset: Any = super()._clone()
+        queryset._query = adopt(queryset._query, self)
+        return queryset
+
+    def using(self, alias: str) -> Any:
+        queryset: Any = super().using(alias)
+        queryset._query.using = alias
+        return queryset
+
+    def _get_connection(self) -> Any:
+        return searching(super()._get_connection(), self._query.options, self.model)
+
+    def _get_async_connection(self) -> Any:
+        return searching(super()._get_async_connection(), self._query.options, self.model)
+
+    # rows
+
+    # djanorm's is static, and is called through self.
+    def _row_to_values_dict(self, row: Any, fields: list[str]) -> dict[str, Any]:  # type: ignore[override]
+        return {name: self._decode(name, row[name]) for name in fields}
+
+    def _decode(self, name: str, value: Any) -> Any:
+        if self._decoders is None:
+            self._decoders = {}
+        if name not in self._decoders and self._query._is_annotation(name):
+            self._decoders |= {name: None, **decoders(self._query)}
+        elif name not in self._decoders:
+            field = self._query._resolve_field(name.split("__"))
+            self._decoders[name] = field.from_db_value if field is not None and reads_vectors(field) else None
+        decode = self._decoders[name]
+        return value if decode is None else decode(value)
+
+    def _instance(self, row: Any, connection: Any) -> Any:
+        instance = self.model._from_db_row(row, connection)
+        available = row.keys()
+        for name in self._query.annotations:
+            if name in available:
+                instance.__dict__[name] = self._decode(name, row[name])
+        return instance
+
+    def _iterator(self) -> Iterator[Any]:
+        found = {} if self._query.is_values() else decoders(self._query)
+        rows = super()._iterator()
+        return _decoded(rows, found) if found else rows
+
+    def _aiterator(self) -> AsyncIterator[Any]:
+        found = {} if self._query.is_values() else decoders(self._query)
+        rows = super()._aiterator()
+        return _adecoded(rows, found) if found else rows
+
+    def _iterator_streaming(self, chunk_size: int) -> Iterator[Any]:
+        connection = self._get_connection()
+        query, fields, as_values, *_ = self._iter_setup()
+        sql, params = query.as_select(connection)
+        for row in connection.execute_streaming(sql, params, chunk_size):
+            yield self._as_row(row, fields) if as_values else self._instance(row, connection)
+
+    async def _aiterator_streaming(self, chunk_size: int) -> AsyncIterator[Any]:
+        connection = self._get_async_connection()
+        query, fields, as_values, *_ = self._iter_setup()
+        sql, params = query.as_select(connection)
+        async for row in connection.execute_streaming(sql, params, chunk_size):
+            yield self._as_row(row, fields) if as_values else self._instance(row, connection)
+
+    def _as_row(self, row: Any, fields: list[str]) -> Any:
+        """Return a row of values() as its reader sees it."""
+        return self._row_to_values_dict(row, fields)
+
+    # slices and aggregates read from a subquery, so that a slice counts what it shows, and groups are counted as such
+
+    def _is_whole(self) -> bool:
+        return self._query.limit_val is None and not self._query.offset_val and not self._query.group_by_fields
+
+    def count(self) -> int:
+        if self._is_whole():
+            return int(super().count())
+        connection = self._get_connection()
+        return int(connection.execute(*DerivedQuery(self._query).as_count(connection))[0]["count"])
+
+    async def acount(self) -> int:
+        if self._is_whole():
+            return int(await super().acount())
+        connection = self._get_async_connection()
+        return int((await connection.execute(*DerivedQuery(self._query).as_count(connection)))[0]["count"])
+
+    def exists(self) -> bool:
+        return bool(super().exists()) if self._is_whole() else self.count() > 0
+
+    async def aexists(self) -> bool:
+        return bool(await super().aexists()) if self._is_whole() else await self.acount() > 0
+
+    def _build_aggregate_sql(self, aggregates: dict[str, Any], connection: Any) -> tuple[str, list[Any], list[str]]:
+        sql, params = DerivedQuery(self._query).as_aggregate(aggregates, connection)
+        return sql, params, list(aggregates)
+
+    def annotate(self, **expressions: Any) -> Any:
+        """Add named expressions to every row; behind values() they are among what it returns."""
+        queryset: Any = super().annotate(**over_vectors(self, expressions))
+        query = queryset._query
+        if query.is_values():
+            if any(isinstance(expression, Aggregate) for expression in expressions.values()):
+                query.group_by_fields = [name for name in query.selected_fields if not query.is_aggregate(name)]
+            queryset._show([name for name in expressions if name in query.annotations])
+        return queryset
+
+    def _show(self, names: list[str]) -> None:
+        chosen = self._query.selected_fields or []
+        self._query.selected_fields = chosen + [name for name in names if name not in chosen]
+
+    def alias(self, **expressions: Any) -> Any:
+        return super().alias(**over_vectors(self, expressions))
+
+    def aggregate(self, **aggregates: Any) -> dict[str, Any]:
+        aggregates = over_vectors(self, aggregates)
+        return decoded(super().aggregate(**aggregates), decoders(self._query, aggregates))
+
+    async def aaggregate(self, **aggregates: Any) -> dict[str, Any]:
+        aggregates = over_vectors(self, aggregates)
+        return decoded(await super().aaggregate(**aggregates), decoders(self._query, aggregates))
+
+    # combinations
+
+    def union(self, *others: Any, all: bool = False) -> Any:
+        """Return the rows of this queryset and of the others, each once, or as often as it comes with ``all=True``."""
+        return combined(self, others, "UNION ALL" if all else "UNION")
+
+    def intersection(self, *others: Any) -> Any:
+        """Return the rows that the others have, too."""
+        return combined(self, others, "INTERSECT")
+
+    def difference(self, *others: Any) -> Any:
+        """Return the rows that the others do not have."""
+        return combined(self, others, "EXCEPT")
+
+    def _iter_setup(self) -> Any:
+        setup = super()._iter_setup()
+        # The model's own order is that of each part or row, and not of the whole or a group, which may not have those
+        # columns.
+        is_other = isinstance(self._query, CombinedQuery) or self._query.group_by_fields
+        return (self._query, *setup[1:]) if is_other else setup
+
+    # writes
+
+    def update(self, **values: Any) -> int:
+        return int(super().update(**self._bound(values)))
+
+    async def aupdate(self, **values: Any) -> int:
+        return int(await super().aupdate(**self._bound(values)))
+
+    def _build_bulk_update_sql(self, batch: list[Any], fields: list[str], conn: Any) -> tuple[str, list[Any]] | None:
+        built = super()._build_bulk_update_sql(batch, fields, conn)
+        if built is None:
+            return None
+        columns = [self.model._meta.get_field(name) for name in fields]
+        sql, params = keeping_what_was_left_out(*built, [row for row in batch if row.pk is not None], columns)
+        for field in columns:
+            if hasattr(field, "to_vector"):
+                # The one place where a column stands beside bound vectors.
+                stored = dialect_for(conn).stored.format(column=f'"{field.column}"')
+                sql = sql.replace(f' ELSE "{field.column}" END', f" ELSE {stored} END")
+                sql = sql.replace(f' THEN "{field.column}"', f" THEN {stored}")
+        return sql, params
+
+    def _bound(self, values: dict[str, Any]) -> dict[str, Any]:
+        # djanorm swallows what get_db_prep_value raises and sends the raw value.
+        fields = self.model._meta._field_cache
+        for name, value in values.items():
+            self._require_columns(name, value)
+        return {
+            name: self._bound_vector(fields[name], value) if hasattr(fields.get(name), "to_vector") else value
+            for name, value in values.items()
+        }
+
+    def _require_columns(self, name: str, value: Any) -> None:
+        """Raise FieldDoesNotExist where a value reads an annotation, which SQLite would take for a text."""
+        if isinstance(value, CombinedExpression):
+            self._require_columns(name, value.lhs)
+            self._require_columns(name, value.rhs)
+        elif isinstance(value, F) and self._query._is_annotation(value.name):
+            raise FieldDoesNotExist(
+                f"update({name}=F({value.name!r})): {value.name!r} is an annotation, and a row is updated from its"
+                " columns alone. Read it, and save the rows: bulk_update(rows, [field])."
+            )
+
+    def _bound_vector(self, field: Any, value: Any) -> Any:
+        if type(value) is F and value.name in self.model._meta._field_cache:
+            # djanorm takes the name for the column, and SQLite an unknown column for a text.
+            return F(self.model._meta.get_field(value.name).column)
+        return field.get_db_prep_value(value)
+
+
+async def _adecoded(rows: AsyncIterator[Any], found: dict[str, Any]) -> AsyncIterator[Any]:
+    async for instance in rows:
+        decoded(instance.__dict__, found)
+        yield instance
+
+
+def _decoded(rows: Iterator[Any], found: dict[str, Any]) -> Iterator[Any]:
+    for instance in rows:
+        decoded(instance.__dict__, found)
+        yield instance
+
+
+def adopt(query: Any, queryset: Any) -> VectorSQLQuery:
+    """Make the query one of ours, for the queryset's database."""
+    if not isinstance(query, VectorSQLQuery):
+        query.__class__ = VectorSQLQuery
+    query.using = queryset._db
+    adopted: VectorSQLQuery = query
+    return adopted

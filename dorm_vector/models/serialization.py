@@ -1,0 +1,88 @@
+"""Vectors in JSON: fixtures of ``dumpdata``, and the schemas of ``dorm.contrib.pydantic``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dorm.models import _model_registry
+
+from ..embeddings.loading import _made
+from ..embeddings.on_save import embedding_fields, filled
+from ..patching.registry import repair
+from ..steps import Steps, run
+from ..values.bit import Bit
+from ..values.elements import Element
+from ..values.sparse import SparseVector
+from ..values.vector import Vector
+from .fields import VectorField
+
+
+def plain(value: Any) -> Any:
+    """Return a vector as JSON has it: a list of numbers, or the text of a sparse vector or of bits."""
+    if isinstance(value, (SparseVector, Bit)):
+        return value.to_text()
+    if isinstance(value, Vector):
+        return value.to_list()
+    return value.tolist() if hasattr(value, "__array__") else value
+
+
+@repair("dorm.serialize", "_serialize_value")
+def vectors_in_fixtures(original: Any, value: Any) -> Any:
+    """Let ``dumpdata`` write vectors as lists of numbers.
+
+    Symptom: ``Object of type ndarray is not JSON serializable``, and an instance that was never read back is written
+    as base64. Cause: the serializer knows the types of djanorm's own fields. djanorm 4.3 to 4.5.
+    """
+    return original(plain(value))
+
+
+@repair("dorm.contrib.pydantic", "_base_type_for")
+def vectors_in_schemas(original: Any, field: Any) -> Any:
+    """Give a vector field its type in ``DormSchema`` and ``schema_for()``.
+
+    Symptom: the JSON schema says nothing about the vector, and ``as_numpy`` fields raise PydanticSerializationError.
+    Cause: a field that djanorm does not know is ``Any``. djanorm 4.3 to 4.5.
+    """
+    return _annotated(field) if isinstance(field, VectorField) else original(field)
+
+
+def _annotated(field: VectorField) -> Any:
+    from typing import Annotated
+
+    from pydantic import BeforeValidator, Field
+
+    if field.element in (Element.SPARSE, Element.BIT):
+        return Annotated[str, BeforeValidator(plain)]
+    length = Field(min_length=field.dimensions, max_length=field.dimensions)
+    return Annotated[list[float], BeforeValidator(plain), length]
+
+
+@repair("dorm.serialize", "load")
+def embeddings_in_fixtures(original: Any, text: str, *args: Any, **options: Any) -> Any:
+    """Let ``loaddata`` embed the rows of a fixture whose vector is missing, or is of another text or model.
+
+    Symptom: such a row has no vector, or a wrong one, and no search finds it. Cause: a fixture is loaded around
+    ``save()``. djanorm 4.3 to 4.5.
+    """
+    if any(embedding_fields(model) for model in _model_registry.values()):
+        text = run(_filled_fixture(text))
+    return original(text, *args, **options)
+
+
+def _filled_fixture(text: str) -> Steps[str]:
+    from dorm.serialize import _resolve_model, deserialize
+
+    records: Any = json.loads(text)
+    by_model: dict[Any, list[Any]] = {}
+    for record in records if isinstance(records, list) else ():
+        if record.get("model"):
+            by_model.setdefault(_resolve_model(record["model"]), []).append(record)
+    for model, own in by_model.items():
+        fields = embedding_fields(model)
+        instances = list(deserialize(json.dumps(own))) if fields else []
+        yield from filled(instances)
+        for record, instance in zip(own, instances, strict=False):
+            made = _made(fields, instance)
+            record.setdefault("fields", {}).update({name: plain(value) for name, value in made.items()})
+    return json.dumps(records)

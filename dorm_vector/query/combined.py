@@ -1,0 +1,109 @@
+"""Rows of several querysets as those of one: ``union()``, ``intersection()`` and ``difference()``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from dorm.query import _validate_identifier
+
+from ..dialects.shared.operands import SQL
+from ..expressions.scope import current_connection
+from .compiler import VectorSQLQuery
+from .order import by_output
+
+
+class CombinedQuery(VectorSQLQuery):
+    """The query of what is combined; it may be sorted, sliced, counted and read from, and not filtered again."""
+
+    parts: Sequence[Any] = ()
+    """The querysets: each is compiled when the whole is, for the connection that the whole is sent by."""
+    operator: str = "UNION"
+
+    def clone(self) -> CombinedQuery:
+        query: Any = super().clone()
+        query.parts, query.operator = self.parts, self.operator
+        cloned: CombinedQuery = query
+        return cloned
+
+    def is_slice(self) -> bool:
+        return True
+
+    def as_select(self, connection: Any) -> SQL:
+        self._require_whole()
+        selects = [_as_part(queryset, connection) for queryset in self.parts]
+        # Not every database takes ORDER BY or LIMIT inside a combined SELECT.
+        sql = f" {self.operator} ".join(f'SELECT * FROM ({sql}) AS "part"' for sql, _params in selects)
+        columns = ", ".join(map(self._projected, self.selected_fields or ())) if self.is_values() else "*"
+        tail = f"{by_output(self._sorted(), connection)}{self._limits()}"
+        return f'SELECT {columns} FROM ({sql}) AS "combined"{tail}', [value for _sql, more in selects for value in more]
+
+    def as_count(self, connection: Any) -> SQL:
+        sql, params = self.as_select(connection)
+        return f'SELECT COUNT(*) AS "count" FROM ({sql}) AS "counted"', params
+
+    def as_exists(self, connection: Any) -> SQL:
+        sql, params = self.as_select(connection)
+        return f'SELECT 1 FROM ({sql}) AS "found" LIMIT 1', params
+
+    def as_subquery_sql(self, outer_alias: str | None = None, outer_model: Any = None) -> SQL:
+        return self.as_select(current_connection(self))
+
+    def as_update(self, *_args: Any, **_options: Any) -> NoReturn:
+        self._refuse()
+
+    def as_delete(self, *_args: Any, **_options: Any) -> NoReturn:
+        self._refuse()
+
+    def _projected(self, name: str) -> str:
+        _validate_identifier(name)
+        return f'"{self._column_of(name)}" AS "{name}"'
+
+    def _column_of(self, name: str) -> str:
+        """Return what the parts call a field or an annotation."""
+        if self.parts[0]._query.is_values() or self._is_annotation(name):
+            return name
+        field: Any = self._resolve_field([name])
+        return str(field.column) if field is not None and field.column else name
+
+    def _sorted(self) -> CombinedQuery:
+        query = self.clone()
+        signs = [("-" * name.startswith("-"), name.removeprefix("-")) for name in self.order_by_fields]
+        query.order_by_fields = [sign + self._column_of(name) for sign, name in signs]
+        return query
+
+    def _require_whole(self) -> None:
+        added = self.annotations.keys() - self.parts[0]._query.annotations.keys()
+        changed = self.where_nodes or self.having_nodes or self.distinct_flag or self.group_by_fields
+        if added or changed or self.select_related_fields or self.for_update_flag or self.search is not None:
+            self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise TypeError(
+            "What union(), intersection() and difference() give can be sorted, sliced, counted and read. Filter and"
+            f" annotate before; to change its rows: {self.model.__name__}.objects.filter(pk__in=found).update(…)."
+        )
+
+
+def combined(base: Any, others: Sequence[Any], operator: str) -> Any:
+    """Return the queryset of what is combined, whose rows are like those of ``base``."""
+    queryset, query = base._clone(), CombinedQuery(base.model)
+    query.parts, query.operator, query.using = (
+        [base._clone(), *(other._clone() for other in others)],
+        operator,
+        base._db,
+    )
+    for name in ("annotations", "alias_only_names", "selected_fields", "deferred_loading"):
+        setattr(query, name, getattr(queryset._query, name))
+    queryset._query = query
+    return queryset
+
+
+def _as_part(queryset: Any, connection: Any) -> SQL:
+    query = queryset._iter_setup()[0]
+    if isinstance(query, VectorSQLQuery):
+        # Rows of one part cannot be told from those of another on arrival.
+        query = query.exactly() if query.ranks() else query
+        query.is_part = True
+    sql, params = query.as_select(connection)
+    return sql, list(params)

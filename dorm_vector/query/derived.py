@@ -1,0 +1,97 @@
+"""A query read as a table: ``SELECT … FROM (the query)``, for slices that count and annotations that aggregate."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+from dorm.expressions import F, Q
+from dorm.lookups import parse_lookup_key
+from dorm.query import SQLQuery, _validate_identifier
+
+from ..dialects.shared.operands import SQL
+from ..engines import dialect_for
+from ..expressions.outputs import as_read
+from ..expressions.scope import compiling
+from ..patching.registry import repair
+from .compiler import VectorSQLQuery
+
+_TABLE = "derived"
+
+
+@repair("dorm.query:SQLQuery", "_compile_subquery")
+def slices_in_order(original: Any, query: Any, queryset: Any, connection: Any) -> SQL:
+    """Let ``field__in=`` a slice of a search mean the rows of that slice, in a query of any model.
+
+    Symptom: ``Author.objects.filter(pk__in=documents.order_by(distance)[:10].values("author"))`` takes any ten; on
+    MySQL and MariaDB it is an error. Cause: the LIMIT is kept without its ORDER BY. djanorm 4.3 to 4.5.
+    """
+    inner = queryset._query
+    if isinstance(inner, VectorSQLQuery) and inner.is_slice() and not isinstance(query, VectorSQLQuery):
+        with compiling(connection, query):
+            return inner.as_members(query.model._meta.db_table, query.model)
+    sql, params = original(query, queryset, connection)
+    return sql, params
+
+
+class DerivedQuery(SQLQuery):
+    """Counts and aggregates over the rows of another query."""
+
+    def __init__(self, inner: VectorSQLQuery) -> None:
+        super().__init__(inner.model)
+        self.inner = inner.clone()
+
+    def as_count(self, connection: Any) -> SQL:
+        sql, params = self._from(connection, [])
+        return self._adapt_placeholders(f'SELECT COUNT(*) AS "count" {sql}', connection), params
+
+    def as_aggregate(self, aggregates: dict[str, Any], connection: Any) -> SQL:
+        columns: list[str] = []
+        params: list[Any] = []
+        names: list[str] = []
+        for alias, aggregate in aggregates.items():
+            _validate_identifier(alias, "aggregate alias")
+            named = self._named(alias, aggregate)
+            with compiling(connection, self.inner):
+                sql, more = self._read(named, connection).as_sql(_TABLE, model=self.model, connection=connection)
+            columns.append(f'{sql} AS "{alias}"')
+            params += more
+            names += self._names_in(named)
+        table, table_params = self._from(connection, names)
+        return self._adapt_placeholders(f"SELECT {', '.join(columns)} {table}", connection), params + table_params
+
+    def _named(self, alias: str, aggregate: Any) -> Any:
+        """Let the aggregate read its expression as a column of the inner query."""
+        if isinstance(aggregate.expression, str):
+            return aggregate
+        named = copy.copy(aggregate)
+        if isinstance(aggregate.expression, F):
+            named.expression = aggregate.expression.name
+        else:
+            named.expression = f"_{alias}"
+            self.inner.annotations[named.expression] = aggregate.expression
+        return named
+
+    def _read(self, aggregate: Any, connection: Any) -> Any:
+        return as_read(self.inner, {"": aggregate}, dialect_for(connection))[""]
+
+    def _names_in(self, aggregate: Any) -> Iterator[str]:
+        names = [aggregate.expression, *_names_of(getattr(aggregate, "filter", None))]
+        yield from (self.model._meta.pk.column if name == "pk" else name for name in names if name != "*")
+
+    def _from(self, connection: Any, names: list[str]) -> SQL:
+        self.inner.selected_fields = list(dict.fromkeys([*names, *self.inner.group_by_fields])) or ["pk"]
+        self.inner.deferred_loading = False
+        with compiling(connection, self.inner):
+            sql, params = self.inner.as_subquery_sql()
+        return f'FROM ({sql}) AS "{_TABLE}"', params
+
+
+def _names_of(condition: Q | None) -> Iterator[str]:
+    for child in condition.children if condition is not None else ():
+        if isinstance(child, Q):
+            yield from _names_of(child)
+        elif isinstance(child, tuple):
+            parts, _lookup = parse_lookup_key(child[0])
+            yield "__".join(parts)

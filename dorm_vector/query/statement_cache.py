@@ -1,0 +1,168 @@
+"""The SQL of a SELECT is written once for each shape of query, and filled with the vectors and the filter of each.
+
+The shape is all that the query holds, with vectors by their type and length alone, and the SQL of its WHERE, which is
+compiled each time, so that its values may be anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dorm.expressions import F
+
+from ..dialects.shared.operands import SQL
+from ..engines import dialect_for
+from ..expressions.distances import Combined, VectorDistance
+from ..expressions.index_match import index_facts
+from ..expressions.scope import compiling
+from ..search.search import Search
+from ..values.bit import Bit
+from ..values.vector import Vector
+
+_WRITTEN = "dorm_vector_written"
+
+_MOST = 256
+"""Shapes of a model that are kept."""
+
+_CONSTANTS = frozenset((int, bool, float, type(None)))
+
+_SCRATCH = frozenset(("model", "where_nodes", "_last_resolved_leaf_field", "_join_params"))
+"""What a compile leaves in a query, and what is in the key otherwise."""
+
+
+class NoShape(Exception):
+    """The query holds something whose SQL only its compilation knows."""
+
+
+@dataclass(eq=False, repr=False)
+class InFilter:
+    """A parameter of WHERE, so that it is known again among those of the statement."""
+
+    position: int
+    value: Any
+
+
+@dataclass(eq=False, repr=False)
+class Slot:
+    """Where a parameter comes from: the query's vectors, as a value of some type, or its filter."""
+
+    position: int
+    vector_type: Any = None
+
+
+def written(query: Any, connection: Any) -> SQL:
+    """Return the outermost SELECT of the query: as it was written for its shape, or written now."""
+    vectors: list[Any] = []
+    try:
+        shape = _shape(query, vectors)
+    except NoShape:
+        sql, params = query._select(connection)
+        return sql, params
+    where, filtered = _where(query, connection)
+    key = (dialect_for(connection), where, shape)
+    known = vars(query.model._meta).setdefault(_WRITTEN, {})
+    found = known.get(key)
+    if found is None:
+        return _write(query, connection, vectors, len(filtered), known, key)
+    sql, slots, _indexes = found
+    return sql, [_filled(slot, vectors, filtered) for slot in slots]
+
+
+def _where(query: Any, connection: Any) -> SQL:
+    if not query.where_nodes:
+        return "", []
+    # Of a copy: the relations that it joins come after those of what stands before WHERE.
+    copied = query.clone()
+    with compiling(connection, copied):
+        sql, params = copied._compile_nodes(copied.where_nodes, connection)
+    return sql, params
+
+
+def _write(query: Any, connection: Any, vectors: list[Any], filtered: int, known: dict[Any, Any], key: Any) -> SQL:
+    query.marks_filter = True
+    sql, params = query._select(connection)
+    try:
+        slots = [_slot(param, vectors, filtered) for param in params]
+    except NoShape:
+        slots = []
+    if len(known) >= _MOST:
+        known.clear()
+    if len(slots) == len(params):
+        # With the indexes, which the key knows by their addresses.
+        known[key] = sql, slots, tuple(query.model._meta.indexes)
+    return sql, [param.value if type(param) is InFilter else param for param in params]
+
+
+def _slot(param: Any, vectors: list[Any], filtered: int) -> Any:
+    """Return where the parameter comes from; itself where it is a number of the shape."""
+    if type(param) is InFilter and param.position < filtered:
+        return Slot(param.position)
+    if type(param) in _CONSTANTS:
+        return param
+    found = [position for position, vector in enumerate(vectors) if vector is param]
+    # A column of halves has a vector of its own made of the one that is given.
+    found = found or [position for position, vector in enumerate(vectors) if _makes(vector, param)]
+    if len(found) != 1:
+        raise NoShape
+    return Slot(found[0], type(param))
+
+
+def _makes(vector: Any, param: Any) -> bool:
+    return isinstance(vector, Vector) and isinstance(param, Vector) and type(param)(vector) == param
+
+
+def _filled(slot: Any, vectors: list[Any], filtered: list[Any]) -> Any:
+    if type(slot) is not Slot:
+        return slot
+    if slot.vector_type is None:
+        return filtered[slot.position]
+    vector = vectors[slot.position]
+    return vector if type(vector) is slot.vector_type else slot.vector_type(vector)
+
+
+# the shape
+
+
+def _shape(query: Any, vectors: list[Any]) -> tuple[Any, ...]:
+    held = tuple((name, _frozen(value, vectors)) for name, value in vars(query).items() if name not in _SCRATCH)
+    return type(query), query.get_table(), held, index_facts(query, vectors)
+
+
+def _frozen(value: Any, vectors: list[Any]) -> Any:
+    """Return the value as part of a key, and gather the vectors; raises NoShape for what is none."""
+    kind = type(value)
+    if kind is str:
+        return value
+    if kind in _CONSTANTS:
+        return kind, value
+    if kind in (list, tuple):
+        return tuple([_frozen(item, vectors) for item in value])
+    if kind is dict:
+        return tuple([(name, _frozen(item, vectors)) for name, item in value.items()])
+    if kind is set:
+        return frozenset(value)
+    if kind is Search:
+        return value
+    return _frozen_expression(value, vectors)
+
+
+def _frozen_expression(value: Any, vectors: list[Any]) -> Any:
+    if isinstance(value, VectorDistance):
+        if not isinstance(value.field_path, str) or "__" in value.field_path:
+            raise NoShape
+        return type(value), value.field_path, value.is_typed, _frozen_vector(value.vector, vectors)
+    if isinstance(value, Combined):
+        return type(value), value.operator, _frozen(value.lhs, vectors), _frozen(value.rhs, vectors)
+    if type(value) is F:
+        return F, value.name
+    raise NoShape
+
+
+def _frozen_vector(vector: Any, vectors: list[Any]) -> Any:
+    if not isinstance(vector, (Vector, Bit)):
+        return _frozen(vector, vectors)
+    known = next((position for position, other in enumerate(vectors) if other is vector), len(vectors))
+    if known == len(vectors):
+        vectors.append(vector)
+    return type(vector), vector.dimensions(), known

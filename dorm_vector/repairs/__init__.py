@@ -1,0 +1,1 @@
+"""Fixes of bugs in djanorm, one file per subject. Each steps aside where djanorm behaves."""

@@ -1,0 +1,178 @@
+"""Transactions that have ended before their block: the connection was lost, or the server rolled back.
+
+What is sent afterwards would be a transaction of its own, so nothing is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+from dorm.db.utils import normalize_db_exception
+from dorm.exceptions import OperationalError
+
+from ..engines.open_transactions import mysql_is_open
+from ..exceptions import ConnectionLost
+from ..patching.registry import repair
+
+_POSTGRESQL = "dorm.db.backends.postgresql:PostgreSQLDatabaseWrapper"
+
+_MYSQL = "dorm.db.backends.mysql:MySQLDatabaseWrapper"
+
+# A record has changed, a lock was waited for too long, a deadlock: the server may roll back the whole transaction.
+_MAY_ROLL_BACK = frozenset({1020, 1205, 1213})
+
+_ENDED_BY = "dorm_vector_ended_by"
+
+_WHO_KNOWS = "Whether its COMMIT arrived cannot be known from here: look for what it was to store."
+
+_NOTHING_STORED = "Nothing of the open transaction was stored: run the whole block again."
+
+
+class _WouldConnectError(Exception):
+    pass
+
+
+class _Refusing:
+    """A lock that is taken before djanorm connects."""
+
+    def __enter__(self) -> None:
+        raise _WouldConnectError
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+
+def _stays_with_its_connection() -> bool:
+    from dorm.db.backends.mysql import MySQLDatabaseWrapper
+
+    wrapper: Any = MySQLDatabaseWrapper({})
+    wrapper._conn, wrapper._lock, wrapper._atomic_depth = SimpleNamespace(open=False), _Refusing(), 1
+    try:
+        wrapper.get_connection()
+    except _WouldConnectError:
+        return False
+    except OperationalError:
+        return True
+    return False
+
+
+@repair(_MYSQL, "get_connection", is_fixed=_stays_with_its_connection)
+def lost_transactions(original: Any, wrapper: Any) -> Any:
+    """End a transaction with its connection: later statements raise, and the block raises at its end.
+
+    Symptom: after the connection died inside of ``atomic()``, what follows is committed row by row and what came before
+    is lost; after a deadlock whose error was caught, likewise; on PostgreSQL the block ends without an error, and has
+    stored nothing. Cause: the next statement opens another connection, or runs outside of any transaction, and nobody
+    looks at the end. djanorm 4.3 to 4.5.
+    """
+    if not wrapper._atomic_depth:
+        return original(wrapper)
+    connection = wrapper._conn
+    if connection is None or not connection.open:
+        raise ConnectionLost(f"MySQL: the connection was lost inside of a transaction. {_NOTHING_STORED}")
+    if ended_by := vars(connection).get(_ENDED_BY):
+        raise ConnectionLost(f"MySQL: the server rolled back the transaction: {ended_by}. {_NOTHING_STORED}")
+    return connection
+
+
+@repair(_MYSQL, "execute", name="lost_transactions", is_fixed=_stays_with_its_connection)
+@repair(_MYSQL, "execute_write", name="lost_transactions", is_fixed=_stays_with_its_connection)
+@repair(_MYSQL, "execute_insert", name="lost_transactions", is_fixed=_stays_with_its_connection)
+@repair(_MYSQL, "execute_script", name="lost_transactions", is_fixed=_stays_with_its_connection)
+def _noting_what_ended(original: Any, wrapper: Any, *args: Any, **options: Any) -> Any:
+    try:
+        return original(wrapper, *args, **options)
+    except Exception as error:
+        if wrapper._atomic_depth and _may_roll_back(error) and not mysql_is_open(wrapper._conn):
+            vars(wrapper._conn)[_ENDED_BY] = error
+        raise
+
+
+def _may_roll_back(error: Exception) -> bool:
+    return bool({*getattr(error.__cause__, "args", ())} & _MAY_ROLL_BACK)
+
+
+@repair(_MYSQL, "atomic", name="lost_transactions", is_fixed=_stays_with_its_connection)
+@contextmanager
+def _mysql_atomic(original: Any, wrapper: Any) -> Iterator[None]:
+    from pymysql import MySQLError
+
+    if not wrapper._atomic_depth:
+        vars(wrapper.get_connection()).pop(_ENDED_BY, None)
+    ends = Ends("MySQL", MySQLError, outermost=not wrapper._atomic_depth)
+    with ends.translated(lambda: wrapper._conn is None or not wrapper._conn.open), original(wrapper), ends.block():
+        yield
+        # Where the block caught what ended it, COMMIT would find nothing to commit.
+        wrapper.get_connection()
+
+
+def _raises_for_a_lost_connection() -> bool:
+    from dorm.db.backends.postgresql import PostgreSQLDatabaseWrapper
+
+    wrapper: Any = PostgreSQLDatabaseWrapper({})
+    wrapper._pool = SimpleNamespace(connection=lambda: nullcontext(SimpleNamespace(closed=True)))
+    try:
+        with wrapper.atomic():
+            pass
+    except OperationalError:
+        return True
+    return False
+
+
+@repair(_POSTGRESQL, "atomic", name="lost_transactions", is_fixed=_raises_for_a_lost_connection)
+@contextmanager
+def _postgresql_atomic(original: Any, wrapper: Any) -> Iterator[None]:
+    from psycopg import Error
+
+    connections: list[Any] = []
+    ends = Ends("PostgreSQL", Error, outermost=wrapper._atomic_conn is None)
+    with ends.translated(lambda: any(each.closed for each in connections)), original(wrapper), ends.block():
+        connections.append(wrapper._atomic_conn)
+        yield
+        require_open(connections[0])
+
+
+def require_open(connection: Any) -> None:
+    """Raise where psycopg's COMMIT would quietly store nothing."""
+    if connection.closed:
+        raise ConnectionLost(f"PostgreSQL: the connection was lost inside of a transaction. {_NOTHING_STORED}")
+    if connection.info.transaction_status.name == "INERROR":
+        raise OperationalError(
+            "PostgreSQL: a statement of this block failed, and the block caught its error: nothing of the block can be"
+            " stored. Put what may fail into an atomic() of its own, inside of this one."
+        )
+
+
+class Ends:
+    """Raises djanorm's exceptions for what a driver raises where a block begins and ends."""
+
+    def __init__(self, database: str, driver_errors: type[Exception], *, outermost: bool) -> None:
+        self._database, self._driver_errors, self._is_outermost = database, driver_errors, outermost
+        self._raised_inside: list[BaseException] = []
+
+    @contextmanager
+    def block(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self._raised_inside.append(error)
+            raise
+
+    @contextmanager
+    def translated(self, is_lost: Callable[[], bool]) -> Iterator[None]:
+        try:
+            yield
+        except self._driver_errors as error:
+            if error in self._raised_inside:
+                raise
+            if is_lost():
+                raise ConnectionLost(self._lost(error)) from error
+            normalize_db_exception(error)
+            raise OperationalError(str(error)) from error
+
+    def _lost(self, error: Exception) -> str:
+        rest = _WHO_KNOWS if self._is_outermost else _NOTHING_STORED
+        return f"{self._database}: the connection was lost where a transaction begins or ends: {error}. {rest}"

@@ -1,0 +1,149 @@
+"""Repairs of djanorm's sync MySQL and MariaDB connections."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from ..engines.mysql.server import for_pymysql
+from ..engines.sockets import has_news
+from ..patching.registry import repair
+
+_WRAPPER = "dorm.db.backends.mysql:MySQLDatabaseWrapper"
+
+
+@repair(_WRAPPER, "get_connection")
+def connection_per_thread(original: Any, wrapper: Any) -> Any:
+    """Give each thread a connection and a transaction of its own.
+
+    Symptom: ``Packet sequence number wrong`` as soon as two threads query at once. Cause: one PyMySQL connection, and
+    one transaction depth, for all threads of the process. djanorm 4.3 to 4.5.
+    """
+    own = _per_thread(wrapper.__class__)
+    if wrapper.__class__ is not own:
+        # Both are of one layout; what the wrapper held for all threads is closed, not shared further.
+        wrapper.__class__ = own
+        _close(vars(wrapper).pop("_conn", None))
+        vars(wrapper).pop("_atomic_depth", None)
+    return original(wrapper)
+
+
+@cache
+def _per_thread(cls: Any) -> Any:
+    """Return the class with a connection and a depth for each thread, under the names that djanorm uses."""
+    if "_conn" in vars(cls):
+        return cls
+    slots = {"_conn": _slot("connection", None), "_atomic_depth": _slot("depth", 0)}
+    return type(cls.__name__, (cls,), slots | {"__module__": cls.__module__})
+
+
+def _slot(name: str, empty: Any) -> property:
+    def read(wrapper: Any) -> Any:
+        return getattr(_own(wrapper), name, empty)
+
+    def write(wrapper: Any, value: Any) -> None:
+        setattr(_own(wrapper), name, value)
+
+    return property(read, write)
+
+
+def _own(wrapper: Any) -> Any:
+    attributes = vars(wrapper)
+    # setdefault is atomic: two threads that come first agree on one.
+    return attributes.get("_dorm_vector_own") or attributes.setdefault("_dorm_vector_own", threading.local())
+
+
+def _close(connection: Any) -> None:
+    if connection is not None and connection.open:
+        connection.close()
+
+
+@repair(_WRAPPER, "get_connection")
+def autocommit(original: Any, wrapper: Any) -> Any:
+    """Let every read outside a transaction see what is committed by then.
+
+    Symptom: a connection never sees what others wrote after its first read, and its open transaction blocks DDL.
+    Cause: PyMySQL turns autocommit off, and djanorm ends no transaction after a read. djanorm 4.3 to 4.5.
+    """
+    wrapper._kwargs.setdefault("autocommit", True)
+    return original(wrapper)
+
+
+@repair(_WRAPPER, "get_connection")
+def driver_arguments(original: Any, wrapper: Any) -> Any:
+    """Give PyMySQL the arguments that it knows.
+
+    Symptom: with ``OPTIONS["pool"]``, which is for the async connections, every sync query is a TypeError; without,
+    each connection is a DeprecationWarning. Cause: the options are passed on whole, and the database as ``db``.
+    djanorm 4.3 to 4.5, with PyMySQL from 1.2.
+    """
+    wrapper._kwargs = for_pymysql(wrapper._kwargs)
+    return original(wrapper)
+
+
+@repair(_WRAPPER, "get_connection")
+def matched_rows(original: Any, wrapper: Any) -> Any:
+    """Count the rows that an UPDATE matched, as other databases do.
+
+    Symptom: ``update()`` and ``bulk_update()`` leave rows out of their count that had the new value before. Cause: the
+    driver gives the number of those that changed, and the server tells both. djanorm 4.3 to 4.5.
+    """
+    if "cursorclass" not in wrapper._kwargs:
+        wrapper._kwargs["cursorclass"] = _matching()
+    return original(wrapper)
+
+
+@cache
+def _matching() -> Any:
+    from pymysql.cursors import Cursor
+
+    def execute(self: Any, query: Any, args: Any = None) -> Any:
+        changed = Cursor.execute(self, query, args)
+        self.rowcount = matched(self._result, self.rowcount)
+        return changed
+
+    return type("Matching", (Cursor,), {"execute": execute})
+
+
+def matched(result: Any, changed: int) -> int:
+    """Return how many rows the statement matched, as the server words it; the given number of any other statement."""
+    words = _MATCHED.match(getattr(result, "message", None) or b"")
+    return int(words[1]) if words else changed
+
+
+_MATCHED = re.compile(rb"\(?Rows matched: (\d+)")
+
+
+@repair(_WRAPPER, "get_connection")
+def lost_connections(original: Any, wrapper: Any) -> Any:
+    """Open a new connection where the server has closed the one at hand.
+
+    Symptom: the first query after ``wait_timeout`` or a restart of the server is ``Lost connection to MySQL server``.
+    Cause: a closed socket is known by its news, and nobody looks. djanorm 4.3 to 4.5.
+    """
+    connection = wrapper._conn
+    if connection is not None and connection.open and not wrapper._atomic_depth and has_news(connection._sock.fileno()):
+        wrapper.close()
+    return original(wrapper)
+
+
+@repair(_WRAPPER, "execute_streaming")
+def streaming_connection(original: Any, wrapper: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
+    """Let rows be saved while ``iterator(chunk_size=…)`` still reads.
+
+    Symptom: the loop ends at the first ``save()`` in it, and the rest of the rows is never seen. Cause: PyMySQL drops
+    what is left of an unbuffered result when its connection is used again. Inside a transaction, which has one
+    connection, the rows are read at once. djanorm 4.3 to 4.5.
+    """
+    if wrapper._atomic_depth:
+        yield from wrapper.execute(*arguments[:2])
+        return
+    # Its own, for as long as the rows take.
+    twin = type(wrapper)(wrapper.settings, wrapper.alias)
+    try:
+        yield from original(twin, *arguments, **options)
+    finally:
+        twin.close()

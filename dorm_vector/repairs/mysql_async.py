@@ -1,0 +1,217 @@
+"""Repairs of djanorm's async MySQL and MariaDB connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import cache
+from typing import Any
+
+from dorm.db.utils import ASYNC_ATOMIC_STATE, log_query
+
+from ..patching.registry import is_on, repair
+from .mysql import matched
+from .mysql_sql import STEP, generates, keys
+
+_WRAPPER = "dorm.db.backends.mysql:MySQLAsyncDatabaseWrapper"
+
+_MODE = "SET SESSION sql_mode='ANSI_QUOTES'"
+
+# What djanorm sets on a sync connection.
+_STRICT_MODE = "SET SESSION sql_mode='ANSI_QUOTES,STRICT_ALL_TABLES'"
+
+
+class _Lent:
+    """The connection of an open transaction, lent to one statement, which must not end the transaction."""
+
+    def __init__(self, connection: Any, lock: asyncio.Lock) -> None:
+        self._connection, self._lock = connection, lock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def commit(self) -> None:
+        """Leave it to the transaction."""
+
+    async def rollback(self) -> None:
+        """Leave it to the transaction."""
+
+    def give_back(self) -> None:
+        self._lock.release()
+
+
+@repair(_WRAPPER, "_acquire")
+async def statements_in_their_transaction(original: Any, wrapper: Any) -> Any:
+    """Run the statements inside ``aatomic()`` on the connection of their transaction.
+
+    Symptom: everything written inside ``aatomic()`` is lost, and so is what ``abulk_create``, ``abulk_update`` and
+    ``aget_or_create`` write. Cause: each statement opens a connection of its own, and closes it without a commit.
+    djanorm 4.4 and 4.5.
+    """
+    state = ASYNC_ATOMIC_STATE.get()
+    if state is None or state[0] is not wrapper:
+        return await original(wrapper)
+    lock = vars(state[1]).setdefault("_dorm_vector_lock", asyncio.Lock())
+    # gather() inside the block: one statement at a time.
+    await lock.acquire()
+    return _Lent(state[1], lock)
+
+
+@repair(_WRAPPER, "_release", name="statements_in_their_transaction")
+async def _release(original: Any, wrapper: Any, connection: Any) -> None:
+    if isinstance(connection, _Lent):
+        connection.give_back()
+    else:
+        await original(wrapper, connection)
+
+
+@repair(_WRAPPER, "_acquire", name="matched_rows")
+async def _matched_rows(original: Any, wrapper: Any) -> Any:
+    connection = await original(wrapper)
+    vars(connection)["cursorclass"] = _matching(connection.cursorclass)
+    return connection
+
+
+@cache
+def _matching(cursor: Any) -> Any:
+    if hasattr(cursor, "dorm_vector_matching"):
+        return cursor
+
+    async def execute(self: Any, query: str, args: Any = None) -> Any:
+        changed = await cursor.execute(self, query, args)
+        self._rowcount = matched(self._result, self._rowcount)
+        return changed
+
+    return type(cursor.__name__, (cursor,), {"execute": execute, "dorm_vector_matching": True})
+
+
+@repair(_WRAPPER, "_acquire")
+async def strict_async_writes(original: Any, wrapper: Any) -> Any:
+    """Let the server refuse on an async connection what it refuses on a sync one.
+
+    Symptom: a vector that the column cannot hold is stored as zeros, other values are cut, with a warning that nobody
+    sees. Cause: ``STRICT_ALL_TABLES`` is set on sync connections alone. djanorm 4.3 to 4.5.
+    """
+    connection = await original(wrapper)
+    vars(connection)["cursorclass"] = _strict(connection.cursorclass)
+    return connection
+
+
+@cache
+def _strict(cursor: Any) -> Any:
+    """Return the cursor class with djanorm's statement about the mode made strict, and sent once a connection."""
+    if hasattr(cursor, "dorm_vector_strict"):
+        return cursor
+
+    async def execute(self: Any, query: str, args: Any = None) -> Any:
+        if query != _MODE or not is_on("strict_async_writes"):
+            return await cursor.execute(self, query, args)
+        connection = vars(self.connection)
+        if not connection.get("_dorm_vector_strict"):
+            await _be_strict(self.connection)
+            connection["_dorm_vector_strict"] = True
+        return None
+
+    return type(cursor.__name__, (cursor,), {"execute": execute, "dorm_vector_strict": True})
+
+
+async def _be_strict(connection: Any) -> None:
+    # Past the cursor, which would make a Python warning of what MySQL says: that stricter modes will be one with it.
+    await connection.query(_STRICT_MODE)
+
+
+@repair(_WRAPPER, "execute", name="async_query_log")
+@repair(_WRAPPER, "execute_write", name="async_query_log")
+@repair(_WRAPPER, "execute_insert")
+async def async_query_log(original: Any, wrapper: Any, sql: str, params: Any = None, **options: Any) -> Any:
+    """Show async statements to the log, to the signals and to what measures slow queries.
+
+    Symptom: ``pre_query`` and ``post_query`` never fire for an async statement. Cause: only the sync connection calls
+    ``log_query``. djanorm 4.3 to 4.5.
+    """
+    with log_query(wrapper.vendor, sql, params):
+        return await original(wrapper, sql, params, **options)
+
+
+@repair(_WRAPPER, "execute_bulk_insert", name="bulk_insert", added=True)
+async def _bulk_insert(
+    _absent: Any, wrapper: Any, sql: str, params: Any = None, pk_col: str = "id", count: int = 1
+) -> list[int]:
+    first = await wrapper.execute_insert(sql, params, pk_col=pk_col)
+    if not generates(sql, pk_col, first):
+        return []
+    (step,) = await wrapper.execute(STEP)
+    return keys(first, count, step)
+
+
+@repair(_WRAPPER, "execute_streaming", added=True)
+async def async_streaming(
+    _absent: Any, wrapper: Any, sql: str, params: Any = None, chunk_size: int = 1000
+) -> AsyncIterator[dict[str, Any]]:
+    """Stream rows from an async connection.
+
+    Symptom: ``aiterator(chunk_size=…)`` is an AttributeError. Cause: the async connection lacks ``execute_streaming``.
+    Inside a transaction, which has one connection, the rows are read at once. djanorm 4.3 to 4.5.
+    """
+    if wrapper._in_async_atomic():
+        for row in await wrapper.execute(sql, params):
+            yield row
+        return
+    connection = await wrapper._acquire()
+    try:
+        async for row in _rows(connection, sql, params, chunk_size):
+            yield row
+    finally:
+        await wrapper._release(connection)
+
+
+async def _rows(connection: Any, sql: str, params: Any, chunk_size: int) -> AsyncIterator[dict[str, Any]]:
+    from aiomysql import SSCursor
+
+    cursor = await connection.cursor(SSCursor)
+    try:
+        await _be_strict(connection)
+        await cursor.execute(sql, tuple(params or ()))
+        names = [column[0] for column in cursor.description]
+        while rows := await cursor.fetchmany(chunk_size):
+            for row in rows:
+                yield dict(zip(names, row, strict=True))
+    except BaseException:
+        # The reader has left: what the server still sends is for nobody.
+        connection.close()
+        raise
+    await cursor.close()
+
+
+@repair(_WRAPPER, "execute_script", added=True)
+async def async_script(_absent: Any, wrapper: Any, sql: str) -> None:
+    """Run the statements of a script on an async connection.
+
+    Symptom: AttributeError. Cause: the async connection lacks ``execute_script``. djanorm 4.3 to 4.5.
+    """
+    from dorm.db.backends.sqlite import _split_statements
+
+    for statement in _split_statements(sql):
+        await wrapper.execute_write(statement)
+
+
+@repair(_WRAPPER, "table_exists", added=True)
+async def async_introspection(_absent: Any, wrapper: Any, table_name: str) -> bool:
+    """Tell what tables and columns there are on an async connection.
+
+    Symptom: AttributeError. Cause: the async connection lacks ``table_exists`` and ``get_table_columns``.
+    djanorm 4.3 to 4.5.
+    """
+    query = "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = %s"
+    return bool(await wrapper.execute(query, [table_name]))
+
+
+@repair(_WRAPPER, "get_table_columns", name="async_introspection", added=True)
+async def _get_table_columns(_absent: Any, wrapper: Any, table_name: str) -> list[dict[str, Any]]:
+    columns: list[dict[str, Any]] = await wrapper.execute(
+        "SELECT column_name AS name, data_type AS type, is_nullable AS is_nullable, column_default AS column_default"
+        " FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = %s"
+        " ORDER BY ordinal_position",
+        [table_name],
+    )
+    return columns

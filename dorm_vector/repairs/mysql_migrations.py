@@ -1,0 +1,96 @@
+"""Repairs of djanorm's migrations and introspection on MySQL and MariaDB."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..indexes.vector import VectorIndex
+from ..patching.registry import repair
+
+_OPERATIONS = "dorm.migrations.operations"
+
+
+@repair(f"{_OPERATIONS}:RemoveIndex", "database_forwards", name="drop_index_on_table")
+@repair(f"{_OPERATIONS}:AddIndex", "database_backwards")
+def drop_index_on_table(
+    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+) -> None:
+    """Drop an index of a table of MySQL or MariaDB.
+
+    Symptom: RemoveIndex, and AddIndex unapplied, are a syntax error. Cause: ``DROP INDEX`` wants ``ON table`` there.
+    djanorm 4.3 to 4.5.
+    """
+    if connection.vendor != "mysql" or isinstance(operation.index, VectorIndex):
+        original(operation, app_label, connection, from_state, to_state)
+        return
+    options = from_state.models[f"{app_label}.{operation.model_name.lower()}"]["options"]
+    table = options.get("db_table") or f"{app_label}_{operation.model_name.lower()}"
+    connection.execute_script(f'DROP INDEX "{operation.index.get_name(operation.model_name)}" ON "{table}"')
+
+
+@repair(_OPERATIONS, "_field_to_column_sql")
+def text_default(original: Any, name: str, field: Any, connection: Any) -> str:
+    """Write the DEFAULT of a text column as MySQL takes it.
+
+    Symptom: a table with a ``TextField(default="")`` cannot be created on MySQL. Cause: it takes the default of a TEXT
+    column in parentheses alone, and djanorm writes none. djanorm 4.3 to 4.5.
+    """
+    sql = str(original(name, field, connection))
+    is_text = connection.vendor == "mysql" and field.db_type(connection) == "TEXT"
+    return _DEFAULT.sub(r" DEFAULT (\1)", sql, count=1) if is_text else sql
+
+
+_DEFAULT = re.compile(r" DEFAULT ('(?:[^']|'')*')")
+
+
+@repair("dorm.inspect", "introspect_tables")
+def introspect_mysql_tables(original: Any, connection: Any) -> list[dict[str, Any]]:
+    """Let ``dorm inspectdb`` and ``dorm diff`` read MySQL and MariaDB.
+
+    Symptom: both end in ``not enough arguments for format string``. Cause: every database but PostgreSQL is asked for
+    ``sqlite_master``. djanorm 4.3 to 4.5.
+    """
+    if connection.vendor != "mysql":
+        return list(original(connection))
+    tables = [row["name"] for row in connection.execute(_TABLES)]
+    return [_described(connection, name) for name in tables if name != "dorm_migrations"]
+
+
+_TABLES = (
+    "SELECT table_name AS name FROM information_schema.tables"
+    " WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' ORDER BY table_name"
+)
+
+_COLUMNS = (
+    "SELECT column_name AS name, data_type AS plain, column_type AS type, is_nullable AS nullable, column_key AS keyed"
+    " FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = %s ORDER BY ordinal_position"
+)
+
+_FOREIGN_KEYS = (
+    "SELECT column_name AS name, referenced_table_name AS target FROM information_schema.key_column_usage"
+    " WHERE table_schema = DATABASE() AND table_name = %s AND referenced_table_name IS NOT NULL"
+)
+
+# Types under the names that djanorm's introspection knows.
+_TYPES = {
+    "bigint": "integer",
+    "double": "real",
+    "float": "real",
+    "int": "integer",
+    "longtext": "text",
+    "smallint": "integer",
+    "tinyint": "boolean",
+}
+
+
+def _described(connection: Any, table: str) -> dict[str, Any]:
+    foreign_keys = {row["name"]: row["target"] for row in connection.execute(_FOREIGN_KEYS, [table])}
+    columns = [_column(row) for row in connection.execute(_COLUMNS, [table])]
+    return {"name": table, "columns": columns, "fks": foreign_keys, "vendor": connection.vendor}
+
+
+def _column(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the column in the words of SQLite's table_info, which djanorm reads."""
+    kind = _TYPES.get(row["plain"], row["type"])
+    return {"name": row["name"], "type": kind, "notnull": row["nullable"] == "NO", "pk": row["keyed"] == "PRI"}

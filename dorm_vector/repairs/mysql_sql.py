@@ -1,0 +1,121 @@
+"""Repairs of the SQL that djanorm writes for MySQL and MariaDB."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..dialects.base import Dialect
+from ..engines import dialect_for
+from ..patching.registry import repair
+from .mysql import _WRAPPER
+
+
+@repair(_WRAPPER, "execute_bulk_insert", added=True)
+def bulk_insert(
+    _absent: Any, wrapper: Any, sql: str, params: Any = None, pk_col: str = "id", count: int = 1
+) -> list[int]:
+    """Insert many rows with one statement, and tell their keys.
+
+    Symptom: ``bulk_create()`` and ``abulk_create()`` are an AttributeError. Cause: the MySQL connections lack
+    ``execute_bulk_insert``. djanorm 4.3 to 4.5.
+    """
+    first = wrapper.execute_insert(sql, params, pk_col=pk_col)
+    if not generates(sql, pk_col, first):
+        return []
+    (step,) = wrapper.execute(STEP)
+    return keys(first, count, step)
+
+
+STEP = "SELECT @@auto_increment_increment AS step"
+
+
+def generates(sql: str, pk_col: str, first: int | None) -> bool:
+    """Tell whether the statement let the server number all its rows."""
+    return bool(first) and f'"{pk_col}"' not in sql.partition(" VALUES ")[0]
+
+
+def keys(first: int, count: int, step: Any) -> list[int]:
+    # The server reports the first key, and numbers the rows of one INSERT … VALUES without a gap.
+    return list(range(first, first + count * step["step"], step["step"]))
+
+
+@repair("dorm.query:SQLQuery", "as_bulk_insert")
+def on_duplicate_key(
+    original: Any, query: Any, fields: list[Any], rows: list[Any], connection: Any, **options: Any
+) -> Any:
+    """Write what to do on a conflict as MySQL and MariaDB have it.
+
+    Symptom: ``bulk_create(ignore_conflicts=True)``, ``update_conflicts=True`` and ``upsert()`` are a syntax error.
+    Cause: djanorm writes ON CONFLICT for every database. djanorm 4.3 to 4.5.
+    """
+    sql, params = original(query, fields, rows, connection, **options)
+    insert, conflict, action = sql.partition(" ON CONFLICT")
+    if not conflict or connection.vendor != "mysql":
+        return sql, params
+    return insert + _on_duplicate_key(fields, action, dialect_for(connection)), params
+
+
+def _on_duplicate_key(fields: list[Any], action: str, dialect: Dialect) -> str:
+    values = action.partition(" DO UPDATE SET ")[2]
+    if not values:
+        # INSERT IGNORE would let every other error pass, too. A generated key cannot be set, not even to itself.
+        column = next((field.column for field in fields if not field.primary_key), fields[0].column)
+        return f' ON DUPLICATE KEY UPDATE "{column}" = "{column}"'
+    new = re.sub(r'EXCLUDED\.("\w+")', lambda found: dialect.inserted_value.format(column=found[1]), values)
+    return f"{dialect.inserted_row} ON DUPLICATE KEY UPDATE {new}"
+
+
+@repair("dorm.query:SQLQuery", "as_update", name="rows_of_the_same_table")
+@repair("dorm.query:SQLQuery", "as_delete")
+def rows_of_the_same_table(original: Any, query: Any, *arguments: Any) -> Any:
+    """Let rows be changed or deleted that are found across a relation, or by a subquery of their own table.
+
+    Symptom: ``Document.objects.filter(author__name=…).update(…)`` is ``You can't specify target table``.
+    Cause: MySQL looks into a table that it changes only where it has copied what it found. djanorm 4.3 to 4.5.
+    """
+    sql, params = original(query, *arguments)
+    table, key = query.get_table(), query.model._meta.pk.column
+    if arguments[-1].vendor != "mysql":
+        return sql, params
+    everything = query.clone()
+    everything.where_nodes, everything.joins = [], []
+    statement, _params = original(everything, *arguments)
+    found = sql[len(statement) :]
+    if f'"{table}"' not in found.replace(f'"{table}".', ""):
+        return sql, params
+    across = f' WHERE "{key}" IN ('
+    rows = (
+        found[len(across) : -1]
+        if found.startswith(f'{across}SELECT "{table}"')
+        else f'SELECT "{table}"."{key}" FROM "{table}"{found}'
+    )
+    # DISTINCT keeps the server from putting the inner query into the outer one.
+    return f'{statement}{across}SELECT * FROM ({rows.replace("SELECT", "SELECT DISTINCT", 1)}) AS "chosen")', params
+
+
+@repair("dorm.lookups", "build_lookup_sql", name="like_escape")
+@repair("dorm.query", "build_lookup_sql")
+def like_escape(original: Any, col: str, lookup: str, value: Any, vendor: str = "sqlite") -> Any:
+    r"""Write LIKE's escape character as MySQL and MariaDB read it.
+
+    Symptom: ``contains``, ``startswith``, ``endswith`` and their twins are a syntax error. Cause: in ``ESCAPE '\'`` the
+    backslash escapes the quote there. djanorm 4.3 to 4.5.
+    """
+    sql, params = original(col, lookup, value, vendor=vendor)
+    return (sql.replace(r"ESCAPE '\'", r"ESCAPE '\\'") if vendor == "mysql" else sql), params
+
+
+@repair("dorm.fields:BigAutoField", "rel_db_type", name="foreign_key_type")
+def foreign_key_type(original: Any, field: Any, connection: Any) -> str:
+    """Give a foreign key the type of the key that it refers to.
+
+    Symptom: a table with a foreign key to a model without a key of its own cannot be created. Cause: the key is BIGINT
+    and the column that refers to it INTEGER. djanorm 4.3 to 4.5.
+    """
+    return "BIGINT" if connection.vendor == "mysql" else str(original(field, connection))
+
+
+@repair("dorm.fields:SmallAutoField", "rel_db_type", name="foreign_key_type")
+def _small_foreign_key(original: Any, field: Any, connection: Any) -> str:
+    return "SMALLINT" if connection.vendor == "mysql" else str(original(field, connection))

@@ -1,0 +1,49 @@
+"""Repairs of djanorm's async SQLite connections: one for each event loop, and none left behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..engines import event_loops
+from ..engines.sqlite.transactions import opened
+from ..patching.registry import repair
+
+_WRAPPER = "dorm.db.backends.sqlite:SQLiteAsyncDatabaseWrapper"
+
+
+@repair(_WRAPPER, "_check_loop")
+async def connection_per_loop(original: Any, wrapper: Any) -> None:
+    """Give each event loop a connection of its own.
+
+    Symptom: ``Cannot operate on a closed database`` as soon as two threads run an event loop each. Cause: the process
+    has one async connection, and the loop that asks next closes that of the loop before. djanorm 4.3 to 4.5.
+    """
+    if f"{type(wrapper).__module__}:{type(wrapper).__name__}" != _WRAPPER:
+        # libSQL's and Turso's wrappers inherit this one.
+        await original(wrapper)
+        return
+    event_loops.adopt(wrapper, event_loops.CONNECTION, pool_stats=_pool_stats, force_close_sync=_force_close)
+    event_loops.release(wrapper, event_loops.closed(wrapper), _close)
+
+
+@repair(_WRAPPER, "_new_connection")
+async def cancelled_connections(original: Any, wrapper: Any) -> Any:
+    """Leave no connection behind where a task was cancelled while it opened one.
+
+    Symptom: after ``asyncio.timeout()`` ended the first query, a thread and an open file stay. Cause: the driver opens
+    the connection all the same, and nobody has it. djanorm 4.3 to 4.5.
+    """
+    return await opened(original(wrapper))
+
+
+def _pool_stats(wrapper: Any) -> dict[str, Any]:
+    return {"open": any(here.get("_conn") for here in wrapper._loops.values()), "vendor": wrapper.vendor}
+
+
+def _force_close(wrapper: Any) -> None:
+    event_loops.release(wrapper, tuple(wrapper._loops), _close)
+
+
+def _close(wrapper: Any) -> None:
+    if wrapper._conn is not None:
+        wrapper._force_close_sync(wrapper._conn)

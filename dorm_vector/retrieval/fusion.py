@@ -1,0 +1,227 @@
+"""A search by words and by a vector in one statement: each branch numbers its rows, and the numbers become a score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..dialects.base import Dialect
+from ..dialects.shared.operands import SQL, Operand, compose
+from ..dialects.shared.text_search import TextSearch
+from ..engines import dialect_for
+from ..exceptions import UnsupportedByDatabase
+from ..expressions.compiled import CompiledText, Condition
+from ..expressions.query_text import QueryText
+from ..expressions.scope import current_connection
+from ..introspection import rows_of
+from ..models.querysets import VectorQuerySet, upgraded
+from ..values.metrics import Metric
+
+FOUND = ("text_rank", "text_score", "vector_rank", "vector_distance", "score")
+
+_FUSED, _VALUE = "fused", "found_value"
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the branch of the words searches for, and where: by an index, or in text fields as they are."""
+
+    words: list[str]
+    fields: list[str]
+    index: Any
+
+
+@dataclass(frozen=True)
+class Near:
+    """What the branch of the vector searches by."""
+
+    field: str
+    vector: Any
+    metric: Metric
+    exact: bool | None
+
+    @property
+    def text(self) -> QueryText | None:
+        return self.vector if isinstance(self.vector, QueryText) else None
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """How two rankings become one score; the weights belong to the words and to the vector."""
+
+    method: str
+    weights: tuple[float, float]
+    constant: int
+
+    @property
+    def is_by_rank(self) -> bool:
+        return self.method == "rrf"
+
+    @property
+    def score(self) -> str:
+        return f'%s / ({self.constant} + "place")' if self.is_by_rank else '%s * "nearness"'
+
+
+@dataclass(frozen=True)
+class _Branch:
+    """One ranking: its candidates, the columns that it fills, which way is better, and what it weighs."""
+
+    candidates: SQL
+    columns: tuple[str, str]
+    highest_first: bool
+    weight: float
+
+    def select(self, fusion: Fusion) -> SQL:
+        """Return its rows under the names that both branches have."""
+        sql, params = self.candidates
+        filled = dict(zip(self.columns, ('"place"', f'"{_VALUE}"'), strict=True))
+        columns = ", ".join(f'{filled.get(name, "NULL")} AS "{name}"' for name in FOUND[:-1])
+        nearness = "" if fusion.is_by_rank else f', {self._nearness()} AS "nearness"'
+        return (
+            f'SELECT "pk", {columns}, {fusion.score} AS "score"'
+            f' FROM (SELECT "pk", "{_VALUE}", {self._place()} AS "place"{nearness}'
+            f' FROM ({sql}) AS "found" WHERE "{_VALUE}" IS NOT NULL) AS "ranked"'
+        ), [self.weight, *params]
+
+    def _place(self) -> str:
+        # Rows that are alike are told apart by their keys.
+        return f'ROW_NUMBER() OVER (ORDER BY "{_VALUE}" {"DESC" if self.highest_first else "ASC"}, "pk")'
+
+    def _nearness(self) -> str:
+        """Return the value as a number between 1, for the best of those found, and 0, for the last."""
+        least, most = f'MIN("{_VALUE}") OVER ()', f'MAX("{_VALUE}") OVER ()'
+        gain = f'"{_VALUE}" - {least}' if self.highest_first else f'{most} - "{_VALUE}"'
+        return f"CASE WHEN {most} > {least} THEN ({gain}) / ({most} - {least}) ELSE 1 END"
+
+
+class FusedSearch:
+    """The rows that either branch finds: compiled, as the query of a CTE, when the statement is."""
+
+    def __init__(self, rows: Any, words: Words | None, near: Near | None, fusion: Fusion, candidates: int) -> None:
+        self.rows, self.words, self.near = rows, words, near
+        self.fusion, self.candidates = fusion, candidates
+
+    @property
+    def _query(self) -> FusedSearch:
+        return self
+
+    def as_subquery_sql(self, outer_alias: str | None = None, outer_model: Any = None) -> SQL:
+        connection = current_connection(self.rows._query)
+        dialect = dialect_for(connection)
+        rows = _filtered(self.rows, connection)
+        selects = [branch.select(self.fusion) for branch in self._branches(rows, dialect)]
+        found = " UNION ALL ".join(sql for sql, _params in selects)
+        columns = ", ".join(f'MAX("{name}") AS "{name}"' for name in FOUND[:-1])
+        asked, words = self._asked(dialect.text_search)
+        sql = f'SELECT {asked}"pk", {columns}, SUM("score") AS "score" FROM ({found}) AS "branches" GROUP BY "pk"'
+        return sql, [*words, *(value for _sql, params in selects for value in params)]
+
+    def _branches(self, rows: Any, dialect: Dialect) -> Iterator[_Branch]:
+        of_words, of_vector = self.fusion.weights
+        if self.words is not None:
+            sql, params = _selected(_having_words(self._others(rows), self.words, dialect), None)
+            # Sorted outside: where Turso computes the score, it sorts by something else.
+            best = f'SELECT * FROM ({sql}) AS "matched" ORDER BY "{_VALUE}" DESC, "pk" LIMIT {self.candidates}'
+            yield _Branch((best, params), ("text_rank", "text_score"), True, of_words)
+        if self.near is not None:
+            nearest = _selected(_ranked_by_vector(rows, self.near, dialect), self.candidates)
+            yield _Branch(nearest, ("vector_rank", "vector_distance"), False, of_vector)
+
+    def _others(self, rows: Any) -> Any:
+        """Return the rows but the one that is searched by, which ``nearest()`` leaves out as well."""
+        itself = self.near.vector if self.near is not None else None
+        return rows.exclude(pk=itself.pk) if isinstance(itself, rows.model) else rows
+
+    def _asked(self, search: TextSearch) -> SQL:
+        """Return the words as a column before all else, where the database refers to them by number."""
+        if self.words is None or not search.words_first:
+            return "", []
+        return '%s AS "asked", ', [search.bound(self.words.words)]
+
+
+def _filtered(rows: Any, connection: Any) -> Any:
+    """Return the rows as what a branch can filter: of the model's own table, so that none comes twice."""
+    query = rows._query.clone()
+    query._compile_nodes(query.where_nodes, connection)
+    if not (query.joins or query.is_slice() or query.distinct_flag):
+        return rows
+    every: Any = type(rows)(rows.model, rows._db)
+    return every.filter(pk__in=rows.values("pk"))
+
+
+def _selected(rows: Any, count: int | None) -> SQL:
+    """Return the SQL of the keys and values of so many rows, or of all."""
+    query = rows._query
+    query.selected_fields, query.deferred_loading, query.limit_val = ["pk", _VALUE], False, count
+    sql, params = query.as_subquery_sql()
+    return sql, params
+
+
+def _having_words(rows: Any, words: Words, dialect: Dialect) -> Any:
+    """Return the rows that have one of the words, each with its score."""
+    search, model = dialect.text_search, rows.model
+    _require_index(words, model, dialect)
+    table, index = model._meta.db_table, words.index
+    columns = [model._meta.get_field(name).column for name in words.fields]
+    operands = {
+        "query": Operand(search.query, () if search.words_first else (search.bound(words.words),)),
+        "document": Operand(search.document(columns, f'"{table}".')),
+        "name": Operand(index.get_name(model.__name__) if index is not None else ""),
+        "language": Operand(search.language(index.language if index is not None else "english")),
+    }
+    ranked = rows._clone()
+    query = ranked._query
+    query.annotations = {**query.annotations, _VALUE: CompiledText(*compose(search.score, operands))}
+    query.where_nodes = [*query.where_nodes, Condition(*compose(search.condition, operands))]
+    if search.join:
+        name = operands["name"].sql
+        query.joins.append(("INNER", name, name, search.join.format(name=name, table=table)))
+    query.order_by_fields = []
+    return ranked
+
+
+def _require_index(words: Words, model: Any, dialect: Dialect) -> None:
+    if words.index is None and dialect.text_search.needs_index:
+        raise UnsupportedByDatabase(
+            f"{dialect.title} searches words by an index alone, and {model.__name__} declares none of"
+            f" {', '.join(words.fields)}. Add TextIndex(fields={words.fields!r},"
+            f' name="{model.__name__.lower()}_text") to its Meta.indexes, and migrate.'
+        )
+
+
+def _ranked_by_vector(rows: Any, near: Near, dialect: Dialect) -> Any:
+    vector = near.text.vector() if near.text is not None else near.vector
+    ranked = rows.nearest(near.field, vector, distance=near.metric, exact=near.exact, as_=_VALUE)
+    if dialect.second_sort_key:
+        ranked._query.order_by_fields = [_VALUE, rows.model._meta.pk.name]
+    return ranked
+
+
+def searchable(queryset: Any) -> Any:
+    """Return the queryset as one of ours; ValueError where it is no queryset of instances."""
+    rows = rows_of(queryset)
+    rows = rows if isinstance(rows, VectorQuerySet) else upgraded(rows)
+    query = rows._query
+    if query.is_values() or query.group_by_fields or query.having_nodes or query._annotations_have_aggregate():
+        raise ValueError(
+            "hybrid_search() and text_search() return instances: give a queryset without values() and aggregates."
+        )
+    if query.search is not None:
+        raise ValueError("hybrid_search() ranks by itself: give it the queryset without nearest().")
+    return rows
+
+
+def fused(rows: Any, search: FusedSearch, prefix: str, limit: int) -> Any:
+    """Return the queryset of the rows that the search finds, best first, with ranks and scores as annotations."""
+    found = rows._clone()
+    query, key = found._query, rows.model._meta.pk
+    text = search.near.text if search.near is not None else None
+    columns = {f"{prefix}{name}": CompiledText(f'"{_FUSED}"."{name}"', [], text) for name in FOUND}
+    query.annotations = {**query.annotations, **columns}
+    query.where_nodes, query.distinct_flag, query.offset_val = [], False, None
+    # First, for the words may have to be the statement's first parameter.
+    query.ctes = [(_FUSED, search), *query.ctes]
+    query.joins = [("INNER", _FUSED, _FUSED, f'"{_FUSED}"."pk" = "{rows.model._meta.db_table}"."{key.column}"')]
+    query.order_by_fields, query.limit_val = [f"-{prefix}score", key.name], limit
+    return found

@@ -1,0 +1,226 @@
+"""Search by words and by meaning at once: two rankings of the same rows, fused into one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from dorm.exceptions import FieldDoesNotExist
+
+from ..exceptions import EmbeddingError
+from ..expressions.query_text import QueryText
+from ..expressions.scope import vector_field
+from ..introspection import fields_of, text_indexes_of, vector_fields
+from ..search.nearest import chosen_metric, what_is_called
+from ..values.metrics import Metric
+from .fusion import FOUND, FusedSearch, Fusion, Near, Words, fused, searchable
+from .query_terms import words_of
+
+FusionMethod = Literal["rrf", "weighted"]
+
+_METHODS = ("rrf", "weighted")
+
+_BRANCHES = ("text", "vector")
+
+
+def hybrid_search(
+    queryset: Any,
+    *,
+    text: str,
+    vector: Any = None,
+    field: str | None = None,
+    text_fields: Sequence[str] | None = None,
+    fusion: FusionMethod = "rrf",
+    weights: Mapping[str, float] | None = None,
+    limit: int = 10,
+    candidates: int | None = None,
+    rrf_constant: int = 60,
+    distance: str | Metric | None = None,
+    exact: bool | None = None,
+    prefix: str = "",
+) -> list[Any]:
+    """Return the instances that a full-text search of ``text`` and a search by ``vector`` find, best first.
+
+    The queryset's filters hold for both. ``vector`` is what ``nearest()`` takes, or a text; left out, it is the
+    embedding of ``text``. ``field`` is the vector field, ``text_fields`` are those of the model's TextIndex; both can
+    be left out where there is one. Each branch finds ``candidates`` rows (5 times ``limit``, at least 50). Each row has
+    its ``score``, ``text_rank`` and ``vector_rank`` from 1, ``text_score`` in the database's own units, and
+    ``vector_distance``: None from a branch that did not find it. ``prefix`` goes before these names.
+    ``fusion="rrf"`` sums weight / (``rrf_constant`` + rank); ``"weighted"`` sums weight times nearness, 1 for the best
+    of a branch's candidates and 0 for the last, the weights divided by their sum. ``weights`` is ``{"text": …,
+    "vector": …}``. Nothing in ``text`` is an operator; a row matches that has one of its words. Raises
+    UnsupportedByDatabase where the database needs a TextIndex and there is none. Source: Cormack, Clarke and Büttcher,
+    "Reciprocal rank fusion", SIGIR 2009.
+    """
+    return list(_hybrid(**locals()))
+
+
+async def ahybrid_search(
+    queryset: Any,
+    *,
+    text: str,
+    vector: Any = None,
+    field: str | None = None,
+    text_fields: Sequence[str] | None = None,
+    fusion: FusionMethod = "rrf",
+    weights: Mapping[str, float] | None = None,
+    limit: int = 10,
+    candidates: int | None = None,
+    rrf_constant: int = 60,
+    distance: str | Metric | None = None,
+    exact: bool | None = None,
+    prefix: str = "",
+) -> list[Any]:
+    """Return what ``hybrid_search`` does."""
+    return list(await _hybrid(**locals()))
+
+
+def text_search(
+    queryset: Any,
+    *,
+    text: str,
+    text_fields: Sequence[str] | None = None,
+    limit: int = 10,
+    prefix: str = "",
+) -> list[Any]:
+    """Return the instances that have one of the words of ``text``, best first, with ``text_rank`` and ``text_score``.
+
+    What ``hybrid_search`` says of ``text``, ``text_fields`` and ``prefix`` holds here.
+    """
+    return list(_by_words(**locals()))
+
+
+async def atext_search(
+    queryset: Any,
+    *,
+    text: str,
+    text_fields: Sequence[str] | None = None,
+    limit: int = 10,
+    prefix: str = "",
+) -> list[Any]:
+    """Return what ``text_search`` does."""
+    return list(await _by_words(**locals()))
+
+
+def _hybrid(
+    *,
+    queryset: Any,
+    text: str,
+    vector: Any,
+    field: str | None,
+    text_fields: Sequence[str] | None,
+    fusion: str,
+    weights: Mapping[str, float] | None,
+    limit: int,
+    candidates: int | None,
+    rrf_constant: int,
+    distance: str | Metric | None,
+    exact: bool | None,
+    prefix: str,
+) -> Any:
+    """Return the queryset of what ``hybrid_search`` finds."""
+    rows = searchable(queryset)
+    _require_free_names(rows, prefix)
+    target = _vector_field(rows.model, field)
+    words = _words(rows.model, text, text_fields)
+    near = Near(target.name, _asked(target, text, vector), chosen_metric(target, distance), exact)
+    by = Fusion(_method(fusion), _weights(fusion, weights), _whole("rrf_constant", rrf_constant))
+    limit = _whole("limit", limit)
+    count = max(5 * limit, 50) if candidates is None else _whole("candidates", candidates)
+    return fused(rows, FusedSearch(rows, words, near, by, count), prefix, limit)
+
+
+def _by_words(*, queryset: Any, text: str, text_fields: Sequence[str] | None, limit: int, prefix: str) -> Any:
+    """Return the queryset of what ``text_search`` finds."""
+    rows, limit = searchable(queryset), _whole("limit", limit)
+    _require_free_names(rows, prefix)
+    words = _words(rows.model, text, text_fields)
+    if words is None:
+        return rows.none()
+    return fused(rows, FusedSearch(rows, words, None, Fusion("rrf", (1.0, 1.0), 60), limit), prefix, limit)
+
+
+def _vector_field(model: Any, name: str | None) -> Any:
+    if name is not None:
+        return vector_field(model, name)
+    fields = vector_fields(model)
+    if len(fields) != 1:
+        names = ", ".join(field.name for field in fields) or "none"
+        raise FieldDoesNotExist(f"{model.__name__} has {names}: say which vector field to search by, field=…")
+    return fields[0]
+
+
+def _asked(field: Any, text: str, vector: Any) -> Any:
+    """Return what to search the field by; a text is embedded when the search is made."""
+    if vector is None and not getattr(field, "fills", False):
+        raise EmbeddingError(
+            f"{field.label} embeds no text. Give the vector to search by, vector=…, or make it an EmbeddingField."
+        )
+    asked = text if vector is None else vector
+    return QueryText(field, asked) if isinstance(asked, str) and getattr(field, "fills", False) else asked
+
+
+def _words(model: Any, text: str, fields: Sequence[str] | None) -> Words | None:
+    """Return where to search for which words; None where the text has none."""
+    if not isinstance(text, str):
+        raise TypeError(f"text={text!r}: want a text, as a user types it.")
+    declared = text_indexes_of(model)
+    if fields is None:
+        if len(declared) != 1:
+            has = " and ".join(repr(index) for index in declared) or "no TextIndex"
+            raise ValueError(f"{model.__name__} declares {has}: say which fields to search, text_fields=[…].")
+        fields = declared[0].fields
+    names = [fields] if isinstance(fields, str) else list(fields)
+    index = next((index for index in declared if sorted(index.fields) == sorted(names)), None)
+    # Of the same fields in another order it is the same index, and asked for in its own.
+    names = index.fields if index is not None else names
+    _require_text_fields(model, names)
+    words = words_of(text)
+    return Words(words, names, index) if words else None
+
+
+def _require_text_fields(model: Any, names: list[str]) -> None:
+    from ..indexes.text import TextIndex
+
+    TextIndex(names).check(model.__name__, fields_of(model))
+
+
+def _method(fusion: str) -> str:
+    if fusion not in _METHODS:
+        raise ValueError(f"fusion={fusion!r}: want one of {', '.join(_METHODS)}.")
+    return fusion
+
+
+def _weights(fusion: str, weights: Mapping[str, float] | None) -> tuple[float, float]:
+    given = {"text": 1.0, "vector": 1.0} if weights is None else dict(weights)
+    if (
+        set(given) != set(_BRANCHES)
+        or not all(_is_weight(value) for value in given.values())
+        or not 0 < sum(given.values()) < math.inf
+    ):
+        raise ValueError(f'weights={weights!r}: want {{"text": …, "vector": …}}, from 0, and not both 0.')
+    total = sum(given.values()) if fusion == "weighted" else 1.0
+    return given["text"] / total, given["vector"] / total
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name}={value!r}: want a whole number, at least 1.")
+    return value
+
+
+def _require_free_names(rows: Any, prefix: str) -> None:
+    if not isinstance(prefix, str) or not f"{prefix}score".isidentifier():
+        raise ValueError(f'prefix={prefix!r}: want the beginning of a name, such as "hybrid_".')
+    for name in FOUND:
+        taken = what_is_called(rows, prefix + name)
+        if taken:
+            raise ValueError(
+                f"{rows.model.__name__} has {taken} {prefix + name!r}, where the search would put its own."
+                ' Give those another beginning: prefix="hybrid_".'
+            )

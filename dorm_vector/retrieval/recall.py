@@ -1,0 +1,234 @@
+"""How much of the truth an index finds, measured against exact searches; and the options that find enough of it."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..expressions.scope import vector_field
+from ..introspection import indexes_of, primary_key, rows_of
+from ..search.nearest import chosen_metric
+from ..search.observed_plans import dialect_of
+from ..steps import Fetch, Steps, arun, run
+
+_DISTANCE = "measured_distance"
+
+# A driver may give back the last bit of a distance otherwise than the same distance elsewhere in the statement.
+_SAME = 1e-6
+
+
+@dataclass(frozen=True)
+class Recall:
+    """The share of the exact ``k`` nearest that searches found: mean and worst, 0 to 1, over ``queries`` searches.
+
+    ``milliseconds`` and ``exact_milliseconds`` are medians, with and without the index.
+    """
+
+    recall: float
+    worst: float
+    k: int
+    queries: int
+    milliseconds: float
+    exact_milliseconds: float
+    options: Mapping[str, int | str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        options = ", ".join(f"{name}={value}" for name, value in self.options.items()) or "no options"
+        return (
+            f"recall@{self.k} {self.recall:.3f} (worst {self.worst:.2f}) over {self.queries} queries, {options}:"
+            f" {self.milliseconds:.1f} ms, exactly {self.exact_milliseconds:.1f} ms"
+        )
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The cheapest options that reached the target; ``measured`` is all that was tried, cheapest first.
+
+    ``options`` is for ``search_options(**options)``, and empty where every search is exact. Where ``reached`` is False
+    they are the best there were.
+    """
+
+    options: Mapping[str, int | str]
+    recall: float
+    reached: bool
+    measured: tuple[Recall, ...]
+
+
+@dataclass(frozen=True)
+class _Truth:
+    query: Any
+    farthest: float
+    count: int
+    seconds: float
+
+
+def measure_recall(
+    source: Any,
+    field: str,
+    k: int = 10,
+    sample: int = 100,
+    *,
+    queries: Sequence[Any] | None = None,
+    distance: str | None = None,
+    seed: int = 0,
+    **options: int | str,
+) -> Recall:
+    """Search a model or a queryset ``sample`` times, with its index and exactly, and return how far they agree.
+
+    The queries are ``queries`` (vectors), or ``sample`` stored rows, each left out of its own search. ``options`` are
+    those of ``search_options``. Rows at one distance count alike. Raises ValueError where there is nothing to search.
+    """
+    return run(_recall(_Measured(source, field, k, sample, queries, distance, seed), options))
+
+
+async def ameasure_recall(
+    source: Any,
+    field: str,
+    k: int = 10,
+    sample: int = 100,
+    *,
+    queries: Sequence[Any] | None = None,
+    distance: str | None = None,
+    seed: int = 0,
+    **options: int | str,
+) -> Recall:
+    """Return what ``measure_recall`` does."""
+    return await arun(_recall(_Measured(source, field, k, sample, queries, distance, seed), options))
+
+
+def recommend_search_options(
+    source: Any,
+    field: str,
+    target_recall: float = 0.95,
+    k: int = 10,
+    sample: int = 50,
+    *,
+    queries: Sequence[Any] | None = None,
+    distance: str | None = None,
+    seed: int = 0,
+) -> Recommendation:
+    """Try the option of the field's index from cheap to dear, and return the first that reaches the recall."""
+    measured = _Measured(source, field, k, sample, queries, distance, seed)
+    return run(_recommendation(measured, target_recall))
+
+
+async def arecommend_search_options(
+    source: Any,
+    field: str,
+    target_recall: float = 0.95,
+    k: int = 10,
+    sample: int = 50,
+    *,
+    queries: Sequence[Any] | None = None,
+    distance: str | None = None,
+    seed: int = 0,
+) -> Recommendation:
+    """Return what ``recommend_search_options`` does."""
+    measured = _Measured(source, field, k, sample, queries, distance, seed)
+    return await arun(_recommendation(measured, target_recall))
+
+
+@dataclass
+class _Measured:
+    source: Any
+    field: str
+    k: int
+    sample: int
+    queries: Sequence[Any] | None
+    distance: str | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name, value in (("k", self.k), ("sample", self.sample)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}={value!r}: want a whole number, at least 1.")
+
+    @property
+    def rows(self) -> Any:
+        return rows_of(self.source)
+
+    def nearest(self, query: Any, *, exact: bool = False) -> Any:
+        found = self.rows.nearest(self.field, query, distance=self.distance, exact=exact, as_=_DISTANCE)
+        return found.values_list(_DISTANCE, flat=True)
+
+
+def _recall(measured: _Measured, options: Mapping[str, int | str]) -> Steps[Recall]:
+    truth = yield from _truth(measured)
+    result = yield from _against(truth, measured, options)
+    return result
+
+
+def _recommendation(measured: _Measured, target: float) -> Steps[Recommendation]:
+    if not 0 < target <= 1:
+        raise ValueError(f"recommend_search_options(target_recall={target!r}): want more than 0, and at most 1.")
+    truth, tried = (yield from _truth(measured)), []
+    for options in _ladder(measured):
+        tried.append((yield from _against(truth, measured, options)))
+        if tried[-1].recall >= target:
+            break
+    best = max(tried, key=lambda each: each.recall)
+    return Recommendation(best.options, best.recall, best.recall >= target, tuple(tried))
+
+
+def _ladder(measured: _Measured) -> Iterator[dict[str, int | str]]:
+    """Yield the options to try, from cheap to dear; none at all where no index has one."""
+    target, dialect = vector_field(measured.rows.model, measured.field), dialect_of(measured.rows)
+    metric = chosen_metric(target, measured.distance)
+    kinds = [index.kind for index in indexes_of(target) if index.metric is metric]
+    name = next((dialect.tuned_by[kind] for kind in kinds if kind in dialect.tuned_by), None)
+    if name is None:
+        yield {}
+        return
+    option = dialect.search_options[name]
+    least, greatest = int(option.allowed[0]), int(option.allowed[-1])
+    value = max(least, int(option.default) // 4, measured.k if name == dialect.width_option else 0)
+    while value < greatest:
+        yield {name: value}
+        value *= 2
+    yield {name: greatest}
+
+
+def _truth(measured: _Measured) -> Steps[list[_Truth]]:
+    """Return what each query finds exactly."""
+    queries = measured.queries if measured.queries is not None else (yield from _stored(measured))
+    truth = []
+    for query in queries:
+        started = time.perf_counter()
+        distances = yield Fetch(measured.nearest(query, exact=True)[: measured.k])
+        seconds = time.perf_counter() - started
+        known = [each for each in distances if each is not None]
+        if known:
+            truth.append(_Truth(query, known[-1], len(known), seconds))
+    if not truth:
+        raise ValueError(f"{measured.rows.model.__name__} has no rows to search, or there are no queries.")
+    return truth
+
+
+def _stored(measured: _Measured) -> Steps[list[Any]]:
+    """Return a sample of the stored rows."""
+    key = primary_key(measured.rows.model)
+    whole = measured.rows.filter(**{f"{measured.field}__isnull": False})
+    keys = yield Fetch(whole.order_by(key).values_list(key, flat=True))
+    chosen = random.Random(measured.seed).sample(keys, min(measured.sample, len(keys)))  # noqa: S311  # no secret
+    rows: list[Any] = yield Fetch(measured.rows.filter(**{f"{key}__in": chosen}).order_by(key))
+    return rows
+
+
+def _against(truth: list[_Truth], measured: _Measured, options: Mapping[str, int | str]) -> Steps[Recall]:
+    shares, seconds = [], []
+    for each in truth:
+        search = measured.nearest(each.query)
+        started = time.perf_counter()
+        found = yield Fetch((search.search_options(**options) if options else search)[: measured.k])
+        seconds.append(time.perf_counter() - started)
+        near = each.farthest + _SAME * max(1.0, abs(each.farthest))
+        shares.append(sum(distance is not None and distance <= near for distance in found) / each.count)
+    exact = statistics.median(each.seconds for each in truth)
+    middle = statistics.median(seconds)
+    return Recall(
+        statistics.mean(shares), min(shares), measured.k, len(truth), middle * 1000, exact * 1000, dict(options)
+    )

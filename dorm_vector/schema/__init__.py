@@ -1,0 +1,1 @@
+"""Migrations, the autodetector, the migration writer, and inspection of databases."""

@@ -1,0 +1,136 @@
+"""AlterField and RemoveField of vector columns."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..engines import dialect_for
+from ..exceptions import VectorsWouldBeLost
+from ..indexes.contents import indexed
+from ..migration_state import field_of, table_of, vector_indexes
+from ..models.fields import VectorField
+from ..patching.on_import import Late
+from ..patching.registry import repair
+from .ddl import build, drop, placed
+from .rebuilding import standing_state
+
+_OPERATIONS = "dorm.migrations.operations"
+
+operations: Any = Late(_OPERATIONS)
+
+
+@repair(f"{_OPERATIONS}:AlterField", "database_forwards")
+def alter_vector_field(
+    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+) -> None:
+    """Change a vector column without touching stored vectors, or refuse.
+
+    Symptom: other ``dimensions`` on SQLite silently keep vectors of the old length, and rebuild the table for nothing;
+    on MySQL and MariaDB nothing happens at all. Cause: the column type is BLOB for every length on SQLite, and only
+    PostgreSQL and SQLite are written for. djanorm 4.3 to 4.5.
+    """
+    old, new = field_of(operation, app_label, from_state), operation.field
+    if isinstance(old, VectorField) and isinstance(new, VectorField):
+        if old.dimensions != new.dimensions:
+            _require_no_vectors(operation, app_label, connection, from_state, old, new)
+        definition = _column_sql(operation.name, new, connection)
+        if _column_sql(operation.name, old, connection) == definition:
+            return
+        if dialect_for(connection).alter_column:
+            table = table_of(operation, app_label, to_state)
+            connection.execute_script(dialect_for(connection).alter_column.format(table=table, definition=definition))
+            return
+        with _indexes_fitted(operation, app_label, connection, from_state, to_state, old, new):
+            original(operation, app_label, connection, from_state, to_state)
+        return
+    original(operation, app_label, connection, from_state, to_state)
+
+
+@contextmanager
+def _indexes_fitted(
+    operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any, old: VectorField, new: VectorField
+) -> Iterator[None]:
+    """Take away the indexes that say something else about the new column, and build them anew."""
+    dialect, kept = dialect_for(connection), vector_indexes(operation, app_label, to_state)
+    fitted = [
+        index
+        for index in vector_indexes(operation, app_label, from_state)
+        if index.fields == [operation.name] and index in kept
+        if indexed(index, old, dialect) != indexed(index, new, dialect)
+    ]
+    for index in fitted:
+        drop(index, placed(operation, index, app_label, from_state, connection), connection)
+    yield
+    for index in fitted:
+        build(index, placed(operation, index, app_label, to_state, connection), connection)
+
+
+@repair(f"{_OPERATIONS}:AlterField", "database_backwards")
+def alter_vector_field_back(
+    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+) -> None:
+    """Take back a change of a vector column when the migration is unapplied.
+
+    Symptom: after going back the column keeps its new dimensions, and the migration is recorded as unapplied. Cause:
+    ``AlterField.database_backwards`` is empty. djanorm 4.3 to 4.5.
+    """
+    old = field_of(operation, app_label, to_state)
+    if not isinstance(old, VectorField):
+        original(operation, app_label, connection, from_state, to_state)
+        return
+    back = operations.AlterField(operation.model_name, operation.name, old)
+    before = standing_state(back, app_label, connection, from_state, to_state)
+    after = before.clone()
+    back.state_forwards(app_label, after)
+    back.database_forwards(app_label, connection, before, after)
+
+
+@repair(f"{_OPERATIONS}:RemoveField", "database_forwards")
+def remove_vector_field(
+    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+) -> None:
+    """Drop the column of a vector field by its ``db_column``.
+
+    Symptom: ``no such column``. Cause: ``RemoveField`` takes the field's name for the column's. djanorm 4.3 to 4.5.
+    """
+    field = field_of(operation, app_label, from_state)
+    if isinstance(field, VectorField) and field.db_column:
+        operation = operations.RemoveField(operation.model_name, field.db_column)
+    original(operation, app_label, connection, from_state, to_state)
+
+
+@repair(_OPERATIONS, "_field_to_column_sql")
+def vector_default(original: Any, name: str, field: Any, connection: Any) -> str:
+    """Write the DEFAULT of a vector column as the database wants it.
+
+    Symptom: ``VectorField(default=[…])`` is a syntax error in CREATE TABLE. Cause: djanorm formats the bound value into
+    the statement. djanorm 4.3 to 4.5.
+    """
+    if not isinstance(field, VectorField) or not isinstance(field.default, (list, str)):
+        return str(original(name, field, connection))
+    bare = copy.copy(field)
+    bare.default = bare.get_default
+    literal = dialect_for(connection).literal(field.to_vector(field.default))
+    return f"{original(name, bare, connection)} DEFAULT {literal}"
+
+
+def _column_sql(name: str, field: Any, connection: Any) -> str:
+    return str(operations._field_to_column_sql(name, field, connection))
+
+
+def _require_no_vectors(
+    operation: Any, app_label: str, connection: Any, state: Any, old: VectorField, new: VectorField
+) -> None:
+    table, column = table_of(operation, app_label, state), old.column or old.db_column or operation.name
+    if not connection.execute(f'SELECT 1 AS "found" FROM "{table}" WHERE "{column}" IS NOT NULL LIMIT 1'):
+        return
+    raise VectorsWouldBeLost(
+        f"{operation.model_name}.{operation.name} holds vectors of {old.dimensions} dimensions; the migration wants"
+        f" {new.dimensions}. Nothing was changed."
+        f" Either add a VectorField(dimensions={new.dimensions}, null=True) beside it,"
+        " embed into it, and remove this one in a later migration; or let go of the vectors first:"
+        f" {operation.model_name}.objects.update({operation.name}=None)."
+    )

@@ -1,0 +1,53 @@
+"""Repairs of djanorm for tables that have a companion: it goes when they go, and is nobody's model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..dialects.shared.companions import DROP
+from ..patching.registry import repair
+from .rebuilding import companions_found
+
+_OPERATIONS = "dorm.migrations.operations"
+
+
+@repair(f"{_OPERATIONS}:DeleteModel", "database_forwards")
+def drop_companions(
+    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+) -> None:
+    """Drop what a Vec0Index keeps beside a table that is dropped.
+
+    Symptom: on SQLite the table of a Vec0Index stays behind when its model is deleted. Cause: djanorm drops the model's
+    table, and SQLite the triggers on it. djanorm 4.3 to 4.5.
+    """
+    table = _table(operation.name, app_label, from_state)
+    beside = [name for name, owner in companions_found(connection) if owner == table]
+    original(operation, app_label, connection, from_state, to_state)
+    for name in beside:
+        for statement in DROP:
+            connection.execute_write(statement.format(name=name))
+
+
+@repair(f"{_OPERATIONS}:CreateModel", "database_backwards", name="drop_companions")
+def _drop_companions_back(
+    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+) -> None:
+    drop_companions(original, operation, app_label, connection, from_state, to_state)
+
+
+@repair("dorm.inspect", "introspect_tables")
+def hide_companions(original: Any, connection: Any) -> list[dict[str, Any]]:
+    """Leave out of ``dorm inspectdb`` what a Vec0Index keeps beside a table.
+
+    Symptom: a model for each of the six tables of a vec0 table. Cause: every table in the catalogue is taken for a
+    model's. djanorm 4.3 to 4.5.
+    """
+    beside = tuple(name for name, _table in companions_found(connection))
+    shadows = tuple(f"{name}_" for name in beside)
+    found = original(connection)
+    return [table for table in found if table["name"] not in beside and not table["name"].startswith(shadows or "\0")]
+
+
+def _table(name: str, app_label: str, state: Any) -> str:
+    model = state.models.get(f"{app_label}.{name.lower()}", {})
+    return str(model.get("options", {}).get("db_table") or f"{app_label}_{name.lower()}")

@@ -1,0 +1,117 @@
+"""Indexes that are built, and removed, without stopping writers, in the middle of ``dorm migrate``."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from .. import migration_state
+from ..dialects.shared.index_rules import ConcurrentBuild
+from ..engines import dialect_for
+from ..exceptions import IndexWouldWait, UnsupportedByDatabase
+from ..patching.on_import import Late
+from ..patching.registry import repair
+
+_OPERATIONS = "dorm.migrations.operations"
+
+operations: Any = Late(_OPERATIONS)
+
+
+@repair(f"{_OPERATIONS}:AddIndex", "database_forwards")
+@repair(f"{_OPERATIONS}:AddIndex", "database_backwards", name="concurrent_index")
+@repair(f"{_OPERATIONS}:RemoveIndex", "database_forwards", name="concurrent_index")
+@repair(f"{_OPERATIONS}:RemoveIndex", "database_backwards", name="concurrent_index")
+def concurrent_index(
+    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+) -> None:
+    """Build an index with ``concurrently=True`` on a connection of its own, and leave no invalid one behind.
+
+    Symptom: ``CREATE INDEX CONCURRENTLY cannot run inside a transaction block``, always. Cause: ``dorm migrate`` holds
+    its lock, and applies each migration, in a transaction. djanorm 4.3 to 4.5.
+    """
+    rules = _rules(connection) if operation.concurrently else None
+    if rules is None or getattr(connection, "captured", None) is not None:
+        original(operation, app_label, connection, from_state, to_state)
+        return
+    table = migration_state.table_of(operation, app_label, to_state)
+    if _is_ours_alone(operation, table, rules, connection):
+        # Nobody else can use the table before this transaction ends: there is nobody to stop.
+        operation = copy.copy(operation)
+        operation.concurrently = False
+        original(operation, app_label, connection, from_state, to_state)
+        return
+    name = operation.index.get_name(operation.model_name)
+    with _beside(connection, rules) as session:
+        _drop_invalid(name, rules, session)
+        try:
+            original(operation, app_label, session, from_state, to_state)
+        except Exception:
+            _drop_invalid(name, rules, session)
+            raise
+
+
+def _rules(connection: Any) -> ConcurrentBuild | None:
+    try:
+        return dialect_for(connection).index_rules.concurrent
+    except UnsupportedByDatabase:
+        return None
+
+
+def _is_ours_alone(operation: Any, table: str, rules: ConcurrentBuild, connection: Any) -> bool:
+    """Tell whether this transaction has the table for itself; IndexWouldWait where the build would wait for it."""
+    if getattr(connection, "_atomic_conn", None) is None:
+        return False
+    locks = {row["mode"] for row in connection.execute(rules.own_locks.format(table=table))}
+    if rules.exclusive in locks:
+        return True
+    if locks - (rules.waits_not_for if isinstance(operation, operations.AddIndex) else frozenset()):
+        raise IndexWouldWait(
+            f"{type(operation).__name__}({operation.index.get_name(operation.model_name)!r}, concurrently=True) would"
+            f" wait for ever: what this run of migrate did to {table} before is committed only at the end of the"
+            " run. Keep the operation in a migration of its own, and apply those before it in a run of their own:"
+            " dorm migrate APP NUMBER_OF_THE_ONE_BEFORE, then dorm migrate."
+        )
+    return False
+
+
+class _Beside:
+    """A connection whose statements run in a session of their own, outside of the transaction."""
+
+    def __init__(self, connection: Any, raw: Any, rules: ConcurrentBuild) -> None:
+        self._connection, self._raw = connection, raw
+        self.set_option = rules.set_option
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute_script(self, sql: str) -> None:
+        # The transaction's last query with parameters keeps its snapshot until the next one, and builds wait for it.
+        self._connection.execute_script("SELECT 1")
+        self._raw.execute(sql)
+
+    def execute(self, sql: str, params: Any = None) -> list[Any]:
+        return list(self._raw.execute(sql, params).fetchall())
+
+    def atomic(self) -> Any:
+        return nullcontext()
+
+
+@contextmanager
+def _beside(connection: Any, rules: ConcurrentBuild) -> Iterator[_Beside]:
+    raw = connection._get_persistent_conn()
+    try:
+        session = _Beside(connection, raw, rules)
+        for name in rules.inherited:
+            (row,) = connection.execute(dialect_for(connection).index_rules.build_option_now.format(name=name))
+            session.execute_script(rules.set_option.format(name=name, value=str(row["value"]).replace("'", "''")))
+        yield session
+    finally:
+        # With its settings.
+        raw.close()
+
+
+def _drop_invalid(name: str, rules: ConcurrentBuild, session: _Beside) -> None:
+    if session.execute(rules.invalid.format(name=name)):
+        session.execute_script(rules.drop_invalid.format(name=name))

@@ -1,0 +1,155 @@
+"""How an index is built: under which settings, and with what it has to count first."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from dorm.fields import _inline_literal
+from dorm.functions import _compile_condition
+
+from ..dialects.base import Dialect
+from ..engines import dialect_for
+from ..exceptions import HalfPrecisionWarning, UnsupportedByDatabase
+from ..indexes.contents import Column, columns_of, indexed
+from ..indexes.vector import VectorIndex
+from ..migration_state import model_of, table_of
+from ..patching.on_import import Late
+
+operations: Any = Late("dorm.migrations.operations")
+
+
+@dataclass(eq=False, repr=False)
+class Place:
+    """Where an index stands."""
+
+    name: str
+    table: str
+    column: str
+    field: Any
+    columns: Mapping[str, Column] | None = None
+
+
+def build(index: VectorIndex, place: Place, connection: Any, concurrently: bool = False) -> None:
+    """Build the index; nothing where the database searches exactly without one."""
+    dialect = dialect_for(connection)
+    statements = statements_of(index, place, connection)
+    if statements and place.field is not None:
+        _warn_of_half(index, place, dialect)
+    if index.kind in dialect.companions:
+        for statement in [*dialect.drop_index(index.kind, place.name, place.table), *statements]:
+            # A script of more than one semicolon, as a trigger has, ends SQLite's transaction.
+            connection.execute_write(statement)
+        return
+    with build_options(index.build_options if statements else {}, connection, dialect):
+        for statement in statements:
+            _run(said_concurrently(statement, dialect) if concurrently else statement, place, connection, dialect)
+
+
+def _run(statement: str, place: Place, connection: Any, dialect: Dialect) -> None:
+    try:
+        connection.execute_script(statement)
+    except Exception as error:
+        too_full = dialect.index_rules.too_full
+        if not too_full or too_full not in str(error):
+            raise
+        raise UnsupportedByDatabase(
+            f"{dialect.title} cannot build {place.name}: {str(error).splitlines()[0]}. Keep fewer of each vector's"
+            f" numbers in {place.column}, or drop the index: every search is exact without."
+        ) from error
+
+
+def statements_of(index: VectorIndex, place: Place, connection: Any) -> list[str]:
+    dialect, condition = dialect_for(connection), condition_of(index, connection)
+    rows = _rows(place.table, condition, connection) if index.counts_rows and index.is_built_by(dialect) else 0
+    return index.statements(
+        dialect, place.name, place.table, place.column, condition, field=place.field, rows=rows, columns=place.columns
+    )
+
+
+def said_concurrently(statement: str, dialect: Dialect) -> str:
+    return statement.replace(" INDEX ", f" INDEX{dialect.concurrently} ", 1)
+
+
+def condition_of(index: VectorIndex, connection: Any) -> str:
+    if index.condition is None:
+        return ""
+    sql, params = _compile_condition(index.condition, connection=connection)
+    return str(_inline_literal(sql, params) if params else sql)
+
+
+@contextmanager
+def build_options(options: Mapping[str, Any], connection: Any, dialect: Dialect) -> Iterator[None]:
+    """Set the server's settings for the block and no longer; the rollback of a failed build brings them back, too."""
+    template = getattr(connection, "set_option", dialect.index_rules.build_option)
+    if not options or not template:
+        yield
+        return
+    with connection.atomic():
+        before = {name: _setting(name, connection, dialect) for name in options}
+        _set(options, connection, template)
+        yield
+        _set(before, connection, template)
+
+
+def _set(options: Mapping[str, Any], connection: Any, template: str) -> None:
+    for name, value in options.items():
+        connection.execute_script(template.format(name=name, value=str(value).replace("'", "''")))
+
+
+def _setting(name: str, connection: Any, dialect: Dialect) -> str:
+    return str(connection.execute(dialect.index_rules.build_option_now.format(name=name))[0]["value"])
+
+
+def _rows(table: str, condition: str, connection: Any) -> int:
+    if not connection.table_exists(table):
+        # A dry run, of migrations that create it.
+        return 0
+    return int(connection.execute(rows_query(table, condition))[0]["rows"])
+
+
+def rows_query(table: str, condition: str) -> str:
+    # Doubled, for the driver takes it for a placeholder.
+    where = f" WHERE {condition}".replace("%", "%%") if condition else ""
+    return f'SELECT COUNT(*) AS "rows" FROM "{table}"{where}'
+
+
+def _warn_of_half(index: VectorIndex, place: Place, dialect: Dialect) -> None:
+    held = indexed(index, place.field, dialect)
+    if held is not None and held.chosen_half:
+        warnings.warn(
+            f"{place.name} holds the {held.dimensions:,} dimensions of {place.field.label} in half precision: more than"
+            f" {dialect.index_rules.max_dimensions[place.field.element]:,} do not fit otherwise. Searches by it are"
+            ' ranked in half precision, and their distances stay exact. Declare precision="half" to say so yourself.',
+            HalfPrecisionWarning,
+            stacklevel=2,
+        )
+
+
+def _place(operation: Any, app_label: str, state: Any, connection: Any) -> Place:
+    return placed(operation, operation.index, app_label, state, connection)
+
+
+def placed(operation: Any, index: VectorIndex, app_label: str, state: Any, connection: Any) -> Place:
+    """Return where the index of the operation's model stands."""
+    (name,) = index.fields
+    fields = model_of(operation, app_label, state).get("fields", {})
+    field = fields.get(name)
+    columns = columns_of(fields, connection) if index.kind in dialect_for(connection).companions else None
+    column = getattr(field, "column", None) or getattr(field, "db_column", None) or name
+    if field is not None:
+        # In a migration it belongs to no model, and errors are to name it.
+        field = copy.copy(field)
+        field.model, field.name = None, f"{operation.model_name}.{name}"
+    table = table_of(operation, app_label, state)
+    return Place(index.get_name(operation.model_name), table, column, field, columns)
+
+
+def drop(index: VectorIndex, place: Place, connection: Any, concurrently: bool = False) -> None:
+    dialect = dialect_for(connection)
+    for statement in dialect.drop_index(index.kind, place.name, place.table):
+        connection.execute_script(said_concurrently(statement, dialect) if concurrently else statement)

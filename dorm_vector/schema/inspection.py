@@ -1,0 +1,95 @@
+"""Vector columns that ``dorm inspectdb`` reads out of a database."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..dialects.base import Dialect, Form
+from ..engines import dialect_for
+from ..expressions.outputs import FIELDS
+from ..patching.registry import repair
+from ..values.elements import Element
+
+_MARK = "dorm_vector "
+
+# Turso's own bookkeeping, that of its replicas, and libSQL's, which has a shadow for each vector index.
+_INTERNAL = ("__turso_internal_", "turso_cdc", "turso_sync_last_change_id", "libsql_vector_meta_shadow")
+
+_SHADOW = "_shadow"
+
+
+@repair("dorm.inspect", "introspect_tables")
+def inspect_vectors(original: Any, connection: Any) -> list[dict[str, Any]]:
+    """Let ``dorm inspectdb`` write the VectorField of a vector column, where ``settings.py`` imports dorm_vector.
+
+    Symptom: ``TextField``, with a note about an unrecognised type. Cause: the type map is closed, and the catalogue
+    query leaves the dimensions out. djanorm 4.3 to 4.5.
+    """
+    found = original(connection)
+    hidden = (_SHADOW,) if any(table["name"] in _INTERNAL for table in found) else ()
+    tables = [table for table in found if not (table["name"].startswith(_INTERNAL) or table["name"].endswith(hidden))]
+    indexes = _text_indexes(connection)
+    tables = [table for table in tables if table["name"] not in indexes]
+    for table in tables:
+        fields = _vector_fields(table["name"], connection)
+        for column in table["columns"]:
+            if column["name"] in fields:
+                column["data_type"] = _MARK + fields[column["name"]]
+    return tables
+
+
+@repair("dorm.inspect", "_map_type", name="inspect_vectors")
+def _map_type(original: Any, data_type: str, vendor: str) -> Any:
+    if not (data_type or "").startswith(_MARK):
+        return original(data_type, vendor)
+    name, option, length = data_type.removeprefix(_MARK).split()
+    return name, {option: int(length)}
+
+
+@repair("dorm.inspect", "render_models", name="inspect_vectors")
+def _render_models(original: Any, tables: list[dict[str, Any]]) -> str:
+    source: str = original(tables)
+    for field in FIELDS.values():
+        source = source.replace(f" = dorm.{field.__name__}(", f" = dorm_vector.{field.__name__}(")
+    return (
+        source.replace("import dorm\n", "import dorm\nimport dorm_vector\n", 1) if "dorm_vector." in source else source
+    )
+
+
+def _text_indexes(connection: Any) -> set[str]:
+    """Return the tables that are text indexes, or belong to one."""
+    search = dialect_for(connection).text_search
+    names = [row["name"] for row in connection.execute(search.hidden)] if search.hidden else []
+    return {f"{name}{ending}" for name in names for ending in ("", *search.shadows)}
+
+
+def _vector_fields(table: str, connection: Any) -> dict[str, str]:
+    """Return the field class, its length option and its length, by column."""
+    dialect = dialect_for(connection)
+    found: dict[str, str] = {}
+    if not dialect.declarations:
+        return {}
+    for row in connection.execute(dialect.declarations, [table]):
+        for element, pattern in _patterns(dialect).items():
+            for column, length in pattern.findall(row["declaration"]):
+                field = FIELDS[element]
+                found.setdefault(column, f"{field.__name__} {field._length_name} {length}")
+    return found
+
+
+def _patterns(dialect: Dialect) -> dict[Element, re.Pattern[str]]:
+    """Return what the definition of a column of each element type looks like, where its length stands in it."""
+    patterns = {}
+    for element in Element:
+        kind, length, _rest = _declared(dialect, element).partition("({dimensions})")
+        if length:
+            patterns[element] = re.compile(rf'"?(\w+)"? {kind} ?\((\d+)\)', re.IGNORECASE)
+    return patterns
+
+
+def _declared(dialect: Dialect, element: Element) -> str:
+    if element is Element.FLOAT32:
+        return dialect.column
+    form = dialect.forms.get(element)
+    return form.column if isinstance(form, Form) else ""

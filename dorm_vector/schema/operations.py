@@ -1,0 +1,64 @@
+"""Migration operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dorm.exceptions import DatabaseError
+from dorm.migrations.operations import Operation
+
+from ..dialects.base import Dialect, version_numbers
+from ..engines import dialect_for
+from ..exceptions import VectorsUnavailable
+
+
+class VectorExtension(Operation):
+    """Enable vectors in the database: pgvector on PostgreSQL; elsewhere check that they are there.
+
+    Raises VectorsUnavailable, with what to install, where the extension is missing or older than the minimum.
+    Going back drops the extension, which PostgreSQL refuses while a column needs it.
+    """
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        """Change no model."""
+
+    def database_forwards(self, app_label: str, connection: Any, from_state: Any, to_state: Any) -> None:
+        dialect = dialect_for(connection)
+        _run(dialect, connection, dialect.enable)
+        _require_version(dialect, connection)
+
+    def database_backwards(self, app_label: str, connection: Any, from_state: Any, to_state: Any) -> None:
+        for statement in dialect_for(connection).disable:
+            connection.execute_script(statement)
+
+    def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+        return "dorm_vector.VectorExtension", (), {}
+
+    def describe(self) -> str:
+        return "Enable vector search"
+
+    def __repr__(self) -> str:
+        return "VectorExtension()"
+
+
+def _run(dialect: Dialect, connection: Any, statements: tuple[str, ...]) -> None:
+    try:
+        for statement in statements:
+            connection.execute_script(statement)
+    except Exception as error:
+        raise VectorsUnavailable(f"{dialect.title} could not enable vectors: {error} {dialect.install_hint}") from error
+
+
+def _require_version(dialect: Dialect, connection: Any) -> None:
+    if not dialect.version_query or getattr(connection, "captured", None) is not None:
+        return
+    try:
+        rows = connection.execute(dialect.version_query)
+    except DatabaseError as error:
+        raise VectorsUnavailable(f"{dialect.title} here has no vectors. {dialect.install_hint}") from error
+    version = str(rows[0]["version"]) if rows else ""
+    if version_numbers(version) < version_numbers(dialect.minimum):
+        found = f"this one has {version}" if version else "this one has none"
+        raise VectorsUnavailable(
+            f"{dialect.title} needs vectors {dialect.minimum} or newer; {found}. {dialect.install_hint}"
+        )

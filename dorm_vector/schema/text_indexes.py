@@ -1,0 +1,133 @@
+"""Repairs of djanorm's migrations for an index of words, which is of another kind on each database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..engines import _rebuilds, dialect_for
+from ..indexes.text import TextIndex
+from ..patching.registry import repair
+from .ddl import said_concurrently
+from .rebuilding import is_standing
+
+_OPERATIONS = "dorm.migrations.operations"
+
+
+@repair(f"{_OPERATIONS}:AddIndex", "database_forwards")
+@repair(f"{_OPERATIONS}:RemoveIndex", "database_backwards", name="text_index_ddl")
+def text_index_ddl(
+    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+) -> None:
+    """Build and drop a TextIndex by the dialect of the connection.
+
+    Symptom: a B-tree over whole texts, which serves no full-text search. Cause: ``Index.create_sql`` knows one kind of
+    index. djanorm 4.3 to 4.5.
+    """
+    if not isinstance(operation.index, TextIndex):
+        original(operation, app_label, connection, from_state, to_state)
+        return
+    # Taken back from a squashed migration that creates the model, too: the state before knows no such model.
+    model = _model(operation.model_name, app_label, to_state, from_state)
+    _build(operation.index, model, app_label, connection, concurrently=operation.concurrently)
+
+
+@repair(f"{_OPERATIONS}:RemoveIndex", "database_forwards", name="text_index_ddl")
+@repair(f"{_OPERATIONS}:AddIndex", "database_backwards", name="text_index_ddl")
+def _drop_text_index(
+    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+) -> None:
+    if not isinstance(operation.index, TextIndex):
+        original(operation, app_label, connection, from_state, to_state)
+        return
+    model = _model(operation.model_name, app_label, from_state)
+    _drop(operation.index, model, app_label, connection, concurrently=operation.concurrently)
+
+
+@repair(f"{_OPERATIONS}:AlterField", "database_forwards")
+def keep_text_indexes(
+    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+) -> None:
+    """Build the text indexes of a table again after it was rebuilt.
+
+    Symptom: on SQLite, libSQL and Turso an AlterField of any field leaves the model's TextIndex without what keeps it,
+    or drops it. Cause: the table is dropped, and its triggers and indexes with it. djanorm 4.3 to 4.5.
+    """
+    original(operation, app_label, connection, from_state, to_state)
+    if not _rebuilds(connection) or getattr(connection, "captured", None) is not None:
+        return
+    model = _model(operation.model_name, app_label, to_state)
+    for index in _text_indexes(model):
+        if not is_standing(index, index.get_name(model["name"]), connection):
+            _drop(index, model, app_label, connection)
+            _build(index, model, app_label, connection)
+
+
+@repair(f"{_OPERATIONS}:DeleteModel", "database_forwards")
+def drop_text_indexes(
+    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+) -> None:
+    """Drop the text indexes of a table that is dropped, where they are tables themselves.
+
+    Symptom: on SQLite and libSQL the table of a TextIndex stays behind when its model is deleted. Cause: djanorm drops
+    the model's table, and the database what belongs to it. djanorm 4.3 to 4.5.
+    """
+    original(operation, app_label, connection, from_state, to_state)
+    _drop_orphans(operation.name, app_label, connection, from_state)
+
+
+@repair(f"{_OPERATIONS}:CreateModel", "database_backwards", name="drop_text_indexes")
+def _drop_text_indexes_back(
+    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+) -> None:
+    original(operation, app_label, connection, from_state, to_state)
+    _drop_orphans(operation.name, app_label, connection, from_state)
+
+
+def _drop_orphans(name: str, app_label: str, connection: Any, state: Any) -> None:
+    if not dialect_for(connection).text_search.outlives_table:
+        return
+    model = _model(name, app_label, state)
+    for index in _text_indexes(model):
+        _drop(index, model, app_label, connection)
+
+
+def _build(
+    index: TextIndex, model: dict[str, Any], app_label: str, connection: Any, *, concurrently: bool = False
+) -> None:
+    fields = model["fields"]
+    if fields:
+        index.check(model["name"], fields)
+    columns = [_column(name, fields.get(name)) for name in index.fields]
+    keys = [_column(name, field) for name, field in fields.items() if getattr(field, "primary_key", False)]
+    key = keys[0] if keys else "id"
+    dialect, name = dialect_for(connection), index.get_name(model["name"])
+    for statement in index.create(dialect, name, _table(model, app_label), columns, key):
+        connection.execute_script(said_concurrently(statement, dialect) if concurrently else statement)
+
+
+def _drop(
+    index: TextIndex, model: dict[str, Any], app_label: str, connection: Any, *, concurrently: bool = False
+) -> None:
+    dialect, name = dialect_for(connection), index.get_name(model["name"])
+    for statement in index.drop(dialect, name, _table(model, app_label)):
+        connection.execute_script(said_concurrently(statement, dialect) if concurrently else statement)
+
+
+def _model(name: str, app_label: str, *states: Any) -> dict[str, Any]:
+    """Return the model as the first of the states that knows it does; as little as there is where none does."""
+    known: list[dict[str, Any]] = [state.models.get(f"{app_label}.{name.lower()}") for state in states]
+    return next(filter(None, known), {"name": name, "fields": {}, "options": {}})
+
+
+def _table(model: dict[str, Any], app_label: str) -> str:
+    return str(model["options"].get("db_table") or f"{app_label}_{model['name'].lower()}")
+
+
+def _column(name: str, field: Any) -> str:
+    return str(getattr(field, "column", None) or getattr(field, "db_column", None) or name)
+
+
+def _text_indexes(model: dict[str, Any]) -> Iterator[TextIndex]:
+    declared = model["options"].get("indexes") or []
+    return (index for index in declared if isinstance(index, TextIndex))

@@ -1,0 +1,218 @@
+"""Repairs of djanorm's migration writer, so that what it writes is what the model says."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from dorm.expressions import Q, RawSQL
+from dorm.fields import Field
+from dorm.indexes import Index
+
+from ..expressions.distances import Expression
+from ..patching.on_import import Late
+from ..patching.registry import repair
+
+_WRITER = "dorm.migrations.writer"
+
+writer: Any = Late(_WRITER)
+
+operations: Any = Late("dorm.migrations.operations")
+
+_OWN_PACKAGE = "dorm_vector."
+
+
+class _Source:
+    """Python source in the place of a value: CreateModel's options are written with repr()."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+@repair(_WRITER, "_serialize_field")
+def vector_field_source(original: Any, field: Any) -> str:
+    """Write every option of a vector field.
+
+    Symptom: ``db_column``, ``db_default``, ``help_text`` and callable defaults are lost; a class named VectorField gets
+    the import of ``dorm.contrib.pgvector``. Cause: the writer goes by class name. djanorm 4.3 to 4.5.
+    """
+    return _call(field) if _is_ours(field) else str(original(field))
+
+
+@repair(_WRITER, "_serialize_operation")
+def index_source(original: Any, operation: Any) -> str:
+    """Write indexes with their class, method, opclass, parameters and condition.
+
+    Symptom: a migration with ``Meta.indexes`` raises NameError, and HnswIndex comes back as a plain index. Cause:
+    indexes are written with ``repr()``, or with three of their options. djanorm 4.3 to 4.5.
+    """
+    if _is_ours(operation):
+        return _call(operation)
+    if isinstance(operation, operations.CreateModel) and (operation.options or {}).get("indexes"):
+        operation = copy.copy(operation)
+        operation.options = operation.options | {"indexes": [_Source(_value(i)) for i in operation.options["indexes"]]}
+        return str(original(operation))
+    if isinstance(getattr(operation, "index", None), Index):
+        concurrently = ", concurrently=True" if operation.concurrently else ""
+        name, index = type(operation).__name__, _value(operation.index)
+        return f"{name}(\n        model_name={operation.model_name!r},\n        index={index}{concurrently},\n    )"
+    return str(original(operation))
+
+
+@repair(_WRITER, "_gather_field_imports", name="vector_field_source")
+def _field_imports(original: Any, operation: Any, imports: set[str]) -> None:
+    found: set[str] = set()
+    original(operation, found)
+    others = {type(item).__name__ for item in _fields_of(operation) if not _is_ours(item)}
+    imports |= {line for line in found if line.rpartition(" ")[2] in others}
+
+
+@repair(_WRITER, "_collect_user_imports", name="vector_field_source")
+def _imports(original: Any, operations: Iterable[Any]) -> list[str]:
+    lines = set(original(operations))
+    for operation in operations:
+        for part in (operation, *_fields_of(operation), *_indexes_of(operation)):
+            lines |= set(_imports_of(part))
+    return sorted(lines)
+
+
+@repair(_WRITER, "write_migration")
+@repair(_WRITER, "write_squashed_migration", name="write_migration")
+def write_migration(
+    original: Any, app_label: str, directory: Any, number: int, operations: list[Any], *rest: Any, **options: Any
+) -> Path:
+    """Import our operations from where they are.
+
+    Symptom: after squashing a range with VectorExtension every dorm command of the app fails with ImportError. Cause:
+    the writer imports all operations from ``dorm.migrations.operations``. djanorm 4.3 to 4.5.
+    """
+    path: Path = original(app_label, directory, number, operations, *rest, **options)
+    foreign = {type(operation).__name__ for operation in operations if _is_ours(operation)}
+    if foreign:
+        path.write_text(_without_imports(path.read_text(), foreign))
+    return path
+
+
+@repair(_WRITER, "write_pgvector_extension_migration")
+def enable_pgvector(original: Any, *args: Any, **options: Any) -> Path:
+    """Let ``dorm makemigrations --enable-pgvector`` write our VectorExtension.
+
+    Symptom: the file imports ``dorm.contrib.pgvector``, whose extension loads sqlite-vec for one process alone. Cause:
+    the text is fixed. djanorm 4.3 to 4.5.
+    """
+    path: Path = original(*args, **options)
+    text = path.read_text().replace("from dorm.contrib.pgvector import", "from dorm_vector import")
+    path.write_text(text.replace("Enable the pgvector PostgreSQL extension.", "Enable vector search."))
+    return path
+
+
+def _is_ours(item: Any) -> bool:
+    return isinstance(item, (Field, Index, operations.Operation)) and _path(item).startswith(_OWN_PACKAGE)
+
+
+def _path(item: Any) -> str:
+    # Fields put their name first.
+    return str(item.deconstruct()[-3]) if hasattr(item, "deconstruct") else ""
+
+
+def _call(item: Any) -> str:
+    """Return the source of a call that makes the item again."""
+    *_, path, args, options = item.deconstruct()
+    parts = [_value(value) for value in args] + [f"{name}={_value(value)}" for name, value in options.items()]
+    return f"{path}({', '.join(parts)})"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, (Field, Index, operations.Operation)):
+        return _part(value)
+    if isinstance(value, Expression) and hasattr(value, "deconstruct"):
+        return _call(value)
+    if isinstance(value, Q):
+        return _condition(value)
+    if isinstance(value, RawSQL):
+        return f"dorm.RawSQL({value.sql!r})"
+    if callable(value):
+        return _callable(value)
+    return repr(value)
+
+
+def _part(item: Any) -> str:
+    if _is_ours(item):
+        return _call(item)
+    return _plain_index(item) if isinstance(item, Index) else writer._serialize_field(item)
+
+
+def _plain_index(index: Index) -> str:
+    options: dict[str, Any] = {
+        "fields": index.fields,
+        "name": index.name or None,
+        "unique": index.unique,
+        "method": index.method,
+    }
+    options |= {"condition": index.condition, "opclasses": index.opclasses, "include": index.include}
+    default = {"unique": False, "method": "btree"}
+    given = {key: value for key, value in options.items() if value and value != default.get(key)}
+    return f"dorm.Index({', '.join(f'{key}={_value(value)}' for key, value in given.items())})"
+
+
+def _condition(condition: Q) -> str:
+    parts = [
+        _value(child) if isinstance(child, Q) else f"dorm.Q({child[0]}={child[1]!r})" for child in condition.children
+    ]
+    operator = " | " if condition.connector == "OR" else " & "
+    joined = operator.join(parts) or "dorm.Q()"
+    return f"{'~' * condition.negated}({joined})"
+
+
+def _callable(function: Any) -> str:
+    if not writer._is_module_level_callable(function):
+        raise ValueError(f"{function!r} cannot be written to a migration. Define it at the top of a module.")
+    return f"{function.__module__}.{function.__name__}"
+
+
+def _fields_of(operation: Any) -> Iterator[Any]:
+    direct = [field for _name, field in getattr(operation, "fields", None) or ()]
+    direct += [operation.field] if getattr(operation, "field", None) is not None else []
+    for field in direct:
+        yield from _with_inner(field)
+
+
+def _with_inner(field: Any) -> Iterator[Any]:
+    yield field
+    for attribute in ("base_field", "output_field"):
+        inner = getattr(field, attribute, None)
+        if inner is not None:
+            yield from _with_inner(inner)
+
+
+def _indexes_of(operation: Any) -> list[Any]:
+    declared = list((getattr(operation, "options", None) or {}).get("indexes") or [])
+    return declared + ([operation.index] if isinstance(getattr(operation, "index", None), Index) else [])
+
+
+def _imports_of(item: Any) -> Iterator[str]:
+    if isinstance(item, Index):
+        yield "import dorm"
+    if not _is_ours(item):
+        return
+    *_, path, _args, options = item.deconstruct()
+    yield f"import {path.rpartition('.')[0]}"
+    for value in options.values():
+        if isinstance(value, RawSQL):
+            yield "import dorm"
+        elif callable(value) and not isinstance(value, Q):
+            yield f"import {value.__module__}"
+
+
+def _without_imports(text: str, names: set[str]) -> str:
+    """Take the names out of the block that imports djanorm's operations; the whole block where nothing is left."""
+    opening = "from dorm.migrations.operations import (\n"
+    head, _, rest = text.partition(opening)
+    block, _, tail = rest.partition(")\n")
+    kept = [line for line in block.splitlines() if line.strip(" ,") not in names]
+    return head + (opening + "\n".join(kept) + "\n)\n" if kept else "") + tail

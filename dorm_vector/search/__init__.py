@@ -1,0 +1,7 @@
+"""nearest(): search plans, options and explanations."""
+
+from __future__ import annotations
+
+from .._addresses import resolver
+
+__getattr__ = resolver(__name__)

@@ -1,0 +1,253 @@
+"""Know what happened: which index served a search, or why none did; and how much of the truth an index finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dorm.expressions import CombinedExpression
+
+from ..expressions.distances import VectorDistance, VectorSimilarity
+from ..expressions.scope import vector_field
+from ..introspection import indexes_of
+from ..values.vector import Vector
+from .observed_plans import BuiltIndex, Seen, asee, query_of, see
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why no index served a search: ``code`` for programs, ``problem`` and ``remedy`` for people."""
+
+    code: str
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.problem} {self.remedy}"
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What served a search: ``index`` is its name, or None and ``reasons`` say why; ``plan`` is the database's own.
+
+    ``distance`` says how the distance is computed, where servers of the database differ in it.
+    """
+
+    index: str | None
+    reasons: tuple[Reason, ...]
+    plan: str
+    distance: str = ""
+
+    def __str__(self) -> str:
+        if self.index is not None:
+            return f"The index {self.index} serves this search."
+        lines = ["No index serves this search.", *(f"- {reason}" for reason in self.reasons)]
+        return "\n".join([*lines, *([f"The distance is {self.distance}"] if self.distance else [])])
+
+
+def explained(queryset: Any) -> SearchPlan:
+    """Return what serves the queryset, from its real plan."""
+    return _judged(see(queryset, field_path(queryset)))
+
+
+async def aexplained(queryset: Any) -> SearchPlan:
+    """Return what ``explained`` does."""
+    return _judged(await asee(queryset, field_path(queryset)))
+
+
+def _judged(seen: Seen) -> SearchPlan:
+    used = _used(seen, seen.plan)
+    distance = _distance(seen.query)
+    how = seen.dialect.how(distance.metric) if distance is not None else ""
+    return SearchPlan(used, () if used else tuple(_reasons(seen)), seen.plan, how)
+
+
+def _used(seen: Seen, plan: str) -> str | None:
+    distance = _distance(seen.query)
+    names = [index.name for index in seen.built]
+    if distance is not None:
+        # What is declared for other databases is no name in a plan of this one.
+        declared = indexes_of(vector_field(seen.query.model, distance.field_path))
+        names += [index.name for index in declared if not seen.dialect.companions]
+    return next((name for name in names if seen.dialect.uses_index(plan, name)), None)
+
+
+def field_path(queryset: Any) -> str:
+    """Return the path of the vector that the queryset sorts by, or nothing."""
+    distance = _distance(query_of(queryset))
+    return distance.field_path if distance is not None else ""
+
+
+def _distance(query: Any) -> VectorDistance | None:
+    """Return the first distance in the order of a query, arithmetic around it or not."""
+    expressions = [query.annotations.get(name.removeprefix("-")) for name in query.order_by_fields]
+    return next((found for expression in expressions for found in _inside(expression)), None)
+
+
+def _inside(expression: Any) -> Iterator[VectorDistance]:
+    if isinstance(expression, VectorDistance):
+        yield expression
+    elif isinstance(expression, CombinedExpression):
+        yield from (*_inside(expression.lhs), *_inside(expression.rhs))
+
+
+def _reasons(seen: Seen) -> Iterator[Reason]:
+    distance = _distance(seen.query)
+    if seen.dialect.probe and not _asks_an_index(seen.query):
+        yield Reason(
+            "no-such-index",
+            f"{seen.dialect.title} uses no index by itself.",
+            "Every search there is exact, unless it says nearest(..., exact=False).",
+        )
+    elif seen.companions:
+        yield from _beside(seen)
+    elif not (seen.dialect.probe or seen.dialect.is_approximate):
+        yield Reason(
+            "no-such-index", f"{seen.dialect.title} has no index for vectors.", "Every search there is exact; keep it."
+        )
+    elif distance is None:
+        yield Reason("no-distance", "It is not sorted by a distance.", 'Use nearest("embedding", vector).')
+    else:
+        found = [*_shape(seen, distance), *_indexes(seen, distance)]
+        yield from found or _choice(seen)
+
+
+def _asks_an_index(query: Any) -> bool:
+    return query.search is not None and bool(query.search.approximate)
+
+
+def _beside(seen: Seen) -> Iterator[Reason]:
+    """Yield what keeps the companions of the table away."""
+    distance = _distance(seen.query)
+    if distance is None:
+        yield Reason("no-distance", "It is not sorted by a distance.", 'Use nearest("embedding", vector).')
+        return
+    found = [*_shape(seen, distance), *_indexes(seen, distance)]
+    found += [] if found else [Reason(*each) for each in seen.obstacles]
+    yield from found or [Reason("unknown", "Its plan says no more.", "Read it: queryset.explain().")]
+
+
+def _shape(seen: Seen, distance: VectorDistance) -> Iterator[Reason]:
+    """Yield what in the query itself keeps every index away."""
+    query = seen.query
+    if query.search is not None and query.search.exact:
+        yield Reason("exact", "It was asked to be exact.", "Leave out exact=True.")
+    if query.limit_val is None:
+        yield Reason("no-limit", "It has no limit, so every row is wanted.", "Slice it: queryset[:10].")
+    yield from _order(seen)
+    if query.distinct_flag:
+        yield Reason("distinct", "It wants distinct rows, so all are read first.", "Leave out distinct().")
+    if not isinstance(distance.vector, Vector):
+        yield Reason(
+            "another-column", "It measures from another column, row by row.", "Search by one vector, read beforehand."
+        )
+
+
+def _order(seen: Seen) -> Iterator[Reason]:
+    names = seen.query.order_by_fields
+    expression = seen.query.annotations.get(names[0].removeprefix("-"))
+    if expression is None or not any(_inside(expression)):
+        yield Reason("not-first", f"It sorts by {names[0]!r} first.", "Sort by the distance first.")
+        return
+    if names[0].startswith("-") is not isinstance(expression, VectorSimilarity):
+        yield Reason("descending", "It wants the farthest.", "Sort by the distance, ascending.")
+    elif not isinstance(expression, (VectorDistance, VectorSimilarity)):
+        yield Reason("arithmetic", "It sorts by arithmetic on the distance.", "Sort by the distance itself.")
+    if len(names) > 1 and (seen.companions or not seen.dialect.second_sort_key):
+        yield Reason("second-key", "It has a second sort key.", "Sort by the distance alone.")
+
+
+def _indexes(seen: Seen, distance: VectorDistance) -> Iterator[Reason]:
+    """Yield what keeps each index that there is, or is not, away."""
+    field = vector_field(seen.query.model, distance.field_path)
+    wanted, declared = distance.metric, indexes_of(field)
+    if seen.companions:
+        declared = [index for index in declared if index.is_built_by(seen.dialect)]
+    kind = "Vec0Index" if seen.companions else "HnswIndex"
+    suggestion = f'{kind}(fields=[{field.name!r}], name="…", distance={wanted.value!r})'
+    metrics = {index.name: index.metric for index in declared}
+    built = {index.name: index for index in seen.built}
+    if not declared and not built:
+        yield Reason(
+            "no-index", f"{field.label} has no vector index.", f"Add {suggestion} to Meta.indexes, and migrate."
+        )
+    for name, metric in metrics.items():
+        if metric is not wanted:
+            yield Reason(
+                "other-distance",
+                f"The index {name} is for {metric.value}, and this search measures {wanted.value}.",
+                f"Search by {metric.value}, or add {suggestion}.",
+            )
+        elif seen.dialect.built_indexes and name not in built:
+            yield Reason("not-built", f"The index {name} is not in the database.", "Run: dorm migrate.")
+    yield from _small(seen, [index for index in declared if index.metric is wanted and index.name in built])
+    for index in seen.built:
+        yield from _badly_built(index, [each for each in declared if each.name == index.name])
+    if any(metric is wanted for metric in metrics.values()):
+        yield from _partial(seen, [index for index in declared if index.metric is wanted])
+
+
+def _small(seen: Seen, declared: list[Any]) -> Iterator[Reason]:
+    """Yield what an index that holds too little of the vector is asked by."""
+    listed = seen.query.search is not None and seen.query.search.shortlist is not None
+    for index in declared if not (listed or seen.companions) else ():
+        if index.precision == "bit" or index.dimensions:
+            held = "its signs" if index.precision == "bit" else f"its first {index.dimensions} numbers"
+            yield Reason(
+                "shortlist",
+                f"The index {index.name} holds of a vector {held}, and finds a shortlist.",
+                "Rank it exactly: nearest(...).rerank(200)[:10].",
+            )
+
+
+def _badly_built(index: BuiltIndex, declared: list[Any]) -> Iterator[Reason]:
+    """Yield what is wrong with an index that there is, whatever it holds of the vector."""
+    if not index.valid:
+        yield Reason(
+            "invalid", f"The build of the index {index.name} failed.", f'Rebuild it: REINDEX INDEX "{index.name}".'
+        )
+    for each in declared:
+        if index.opclass and index.opclass.partition("_")[2] != each.opclass.partition("_")[2]:
+            yield Reason(
+                "other-opclass",
+                f"The index {index.name} is built with {index.opclass}, and declared for {each.metric.value}.",
+                f'Drop it, DROP INDEX "{index.name}", and create it as it is declared.',
+            )
+
+
+def _partial(seen: Seen, declared: list[Any]) -> Iterator[Reason]:
+    if _used(seen, seen.forced_plan):
+        return
+    for index in declared:
+        if index.condition is not None:
+            yield Reason(
+                "condition",
+                f"The index {index.name} holds only the rows of its condition, {index.condition!r}.",
+                "Filter by the same condition, in the same words.",
+            )
+
+
+def _choice(seen: Seen) -> Iterator[Reason]:
+    """Yield what the planner thought, where nothing stands in the way of an index."""
+    width = seen.dialect.probe_width
+    if width and seen.query.candidates() > width:
+        yield Reason(
+            "too-many-rows",
+            f"It wants {seen.query.candidates()} rows, and an index finds {width} at most.",
+            "Slice it shorter, or leave out exact=False.",
+        )
+    elif width or (seen.dialect.planner_switch and not _used(seen, seen.forced_plan)):
+        yield Reason("unknown", "Its plan says no more.", "Read it: queryset.explain().")
+    elif seen.query.is_filtered():
+        yield Reason(
+            "selective-filter",
+            f"{seen.dialect.title} reads the rows that pass the filter instead: it holds them for so few.",
+            "Nothing to do: the answer is exact. After a large load, run ANALYZE.",
+        )
+    else:
+        yield Reason(
+            "small-table",
+            f"{seen.dialect.title} reads the whole table instead: it holds it for so small.",
+            "Nothing to do: the answer is exact. After a large load, run ANALYZE.",
+        )

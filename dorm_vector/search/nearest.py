@@ -1,0 +1,231 @@
+"""nearest(): rank rows by their distance to a vector."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+from dorm.exceptions import FieldDoesNotExist
+from dorm.expressions import F
+from dorm.models import Model
+
+from ..exceptions import InvalidVector
+from ..expressions.distances import DISTANCES, SIMILARITIES, VectorDistance
+from ..expressions.query_text import QueryText
+from ..expressions.scope import Names, vector_field
+from ..introspection import field_names, indexes_of, primary_key, vector_fields
+from ..values.metrics import Metric
+from .plans.shortlist import with_shortlist
+from .search import Search, SearchCondition, Within, as_search, with_options
+
+if TYPE_CHECKING:
+    from .explain import SearchPlan
+
+
+def what_is_called(queryset: Any, name: str) -> str:
+    """Return what goes by a name on the rows of a queryset: a field, an attribute, an annotation, or nothing."""
+    held = getattr(queryset.model, name, None)
+    if name in field_names(queryset.model):
+        return "a field"
+    if name == "pk" or callable(held) or hasattr(held, "__get__"):
+        return "an attribute"
+    return "an annotation" if name in queryset._query.annotations else ""
+
+
+def require_known(queryset: Any, reference: F) -> None:
+    """Raise FieldDoesNotExist for a reference to nothing, which some databases would take for text."""
+    if Names(queryset._query, queryset.model).source(reference) is None:
+        there = ", ".join(field.name for field in vector_fields(queryset.model)) or "none of its own"
+        raise FieldDoesNotExist(
+            f"{queryset.model.__name__} has no vector field {reference.name!r} for F(). It has {there}."
+        )
+
+
+def holder_of(instance: Any, path: str) -> Any:
+    """Return the instance that has the field at the end of the path, through relations that are loaded."""
+    *relations, _name = path.split("__")
+    for relation in relations:
+        related = vars(instance).get(f"_cache_{relation}")
+        if related is None:
+            raise InvalidVector(
+                f"nearest({path!r}, ...): {relation!r} of {instance!r} is not loaded."
+                f" Read it with select_related({'__'.join(relations)!r}), or give a vector."
+            )
+        instance = related
+    return instance
+
+
+class SearchMethods:
+    """What a VectorQuerySet offers for searching."""
+
+    model: Any
+
+    def nearest(
+        self,
+        field: str,
+        to: Any,
+        *,
+        distance: str | Metric | None = None,
+        max_distance: float | None = None,
+        min_similarity: float | None = None,
+        exact: bool | None = None,
+        as_: str = "distance",
+    ) -> Any:
+        """Return the rows by their distance from ``to``, nearest first; slice it as any queryset.
+
+        ``field`` may cross relations (``"document__embedding"``). ``to`` is a vector, ``F("other_field")``, a Subquery
+        of one vector, an instance, which is itself left out, or text where the field has an embedder. The metric is
+        that of the field's index, or L2. ``min_similarity`` is in the units of CosineSimilarity or InnerProduct. Rows
+        without a vector are left out; each row found has its distance under the name ``as_``. A slice has as many rows
+        as it asks for, if so many pass the filters: where the index finds fewer, the search is repeated without it.
+        ``exact=True`` never uses an index. Left out, the database decides; libSQL uses one only with ``exact=False``,
+        for its index can lose rows.
+        """
+        require_free_name(self, as_)
+        require_choice(exact)
+        target = vector_field(self.model, field)
+        metric = chosen_metric(target, distance)
+        bound = greatest_distance(metric, max_distance, min_similarity)
+        ranked: Any = self
+        measured = distance_to(metric, target, field, searched_by(self, to, field))
+        ranked = ranked.annotate(**{as_: measured}).order_by(as_)
+        may_be_null = target.null or "__" in field
+        conditions = [SearchCondition(**{f"{field}__isnull": False})] if may_be_null else []
+        if bound is not None:
+            conditions.append(Within(**{f"{as_}__lte": bound}))
+        itself = left_out(self.model, to)
+        search = Search(as_, field, excluded=len(itself), exact=bool(exact), approximate=exact is False)
+        return as_search(ranked, search, conditions + itself)
+
+    def search_options(self, **options: int | str) -> Any:
+        """Return the queryset with the index's options for it alone, such as ``ef_search=200``; none outlasts it.
+
+        PostgreSQL has ef_search, probes, iterative_scan, max_scan_tuples, scan_mem_multiplier and max_probes; MariaDB
+        has ef_search. Running it raises UnsupportedByDatabase for an option that the database does not have, and
+        ValueError for a value outside its range.
+        """
+        return with_options(self, options)
+
+    def explain_search(self) -> SearchPlan:
+        """Return which index serves this queryset, or each reason why none does; asks for its plan, and for no row."""
+        from .explain import explained
+
+        return explained(self)
+
+    async def aexplain_search(self) -> SearchPlan:
+        """Return what ``explain_search()`` does."""
+        from .explain import aexplained
+
+        return await aexplained(self)
+
+    def rerank(self, shortlist: int, *, index: str | None = None) -> Any:
+        """Let ``nearest()`` measure only a shortlist of so many rows, found by a small index; one statement.
+
+        The index is the field's one with ``precision`` or ``dimensions`` for the distance asked for, or that of this
+        name; ValueError where there is none. The rows have their exact distances, in their order. A shortlist too short
+        for the slice, or past the filters, is made up for by an exact search. Where the database has no such index the
+        search is exact.
+        """
+        return with_shortlist(self, shortlist, index)
+
+
+def chosen_metric(field: Any, distance: str | Metric | None) -> Metric:
+    """Return the metric that is asked for, else that of the field's index, else L2."""
+    if distance is not None:
+        if distance not in DISTANCES:
+            raise ValueError(f"nearest(distance={distance!r}): want one of {', '.join(DISTANCES)}.")
+        return Metric(distance)
+    metrics = sorted({index.metric for index in indexes_of(field)})
+    if len(metrics) > 1:
+        raise ValueError(
+            f"{field.label} has indexes for {' and '.join(metrics)}."
+            f" Choose one: nearest(..., distance={metrics[0].value!r})."
+        )
+    return metrics[0] if metrics else Metric.L2
+
+
+def greatest_distance(metric: Metric, max_distance: float | None, min_similarity: float | None) -> float | None:
+    """Return the bound as a distance; raises ValueError where the metric has no similarity."""
+    if min_similarity is None:
+        return None if max_distance is None else required_number("max_distance", max_distance)
+    if max_distance is not None:
+        raise ValueError("nearest() takes max_distance or min_similarity, not both.")
+    if metric not in SIMILARITIES:
+        raise ValueError(
+            f"{metric.value} has no similarity, so min_similarity={min_similarity!r} says nothing. Use max_distance."
+        )
+    return SIMILARITIES[metric].distance_of(required_number("min_similarity", min_similarity))
+
+
+def required_number(name: str, value: Any) -> float:
+    """Return a bound as a float, which every driver binds; raises ValueError where it is no number."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise ValueError(f"nearest({name}={value!r}): want a finite number.")
+    return float(value)
+
+
+def require_choice(exact: Any) -> None:
+    if exact is not None and not isinstance(exact, bool):
+        raise ValueError(f"nearest(exact={exact!r}): want True, False, or None to let the database decide.")
+
+
+def distance_to(metric: Metric, target: Any, field: str, to: Any) -> VectorDistance:
+    """Return the distance of a field from what ``nearest()`` takes."""
+    kind = DISTANCES[metric]
+    if not isinstance(to, str):
+        return kind(field, to)
+    if not getattr(target, "fills", False):
+        return _of_vector_text(kind, field, to)
+    return kind(field, QueryText(target, to))
+
+
+def _of_vector_text(kind: type[VectorDistance], field: str, text: str) -> VectorDistance:
+    try:
+        return kind(field, text)
+    except InvalidVector as error:
+        raise InvalidVector(
+            f"nearest({field!r}, ...): {error} To search by what a text means, declare"
+            f" {field.rpartition('__')[2]} as EmbeddingField(..., source=…, embedder=…)."
+        ) from None
+
+
+def require_free_name(queryset: Any, name: Any) -> None:
+    if not isinstance(name, str) or not name.isidentifier() or "__" in name or name.startswith("_"):
+        raise ValueError(f'nearest(as_={name!r}): want the name of an attribute, such as "distance".')
+    taken = what_is_called(queryset, name)
+    if taken:
+        raise ValueError(
+            f"{queryset.model.__name__} has {taken} {name!r}, where nearest() would put the distance."
+            f' Name it otherwise: nearest(..., as_="distance_to").'
+        )
+
+
+def searched_by(queryset: Any, to: Any, path: str) -> Any:
+    """Return what the distance is measured to; raises where that is nothing."""
+    if type(to) is F:
+        require_known(queryset, to)
+    if not isinstance(to, Model):
+        return require_vector(to, path)
+    holder = holder_of(to, path) if isinstance(to, queryset.model) else to
+    name = path.rpartition("__")[2]
+    if name not in field_names(type(holder)):
+        raise InvalidVector(f"nearest({path!r}, ...): {type(holder).__name__} has no field {name!r}. Give a vector.")
+    # One that only() or defer() left out has an error of its own.
+    return require_vector(vars(holder)[name], path, to) if vars(holder).get(name, to) is None else holder
+
+
+def require_vector(to: Any, path: str, holder: Any = None) -> Any:
+    if to is None:
+        what = "None" if holder is None else f"{holder!r}, which has no {path.rpartition('__')[2]}"
+        raise InvalidVector(f"nearest({path!r}, ...) needs a vector to search by; got {what}.")
+    return to
+
+
+def left_out(model: Any, to: Any) -> list[SearchCondition]:
+    """Return the condition that leaves out the instance that the search is by."""
+    if not isinstance(to, model) or to.pk is None:
+        return []
+    condition = SearchCondition(**{primary_key(model): to.pk})
+    condition.negated = True
+    return [condition]

@@ -1,0 +1,102 @@
+"""What the database says about a search: its plan, the indexes that there are, and its plan if it had to use one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from dorm.queryset import _explain_row_to_str
+
+from ..dialects.base import Dialect
+from ..engines import dialect_for
+from ..engines.connections import in_transaction
+from ..expressions.scope import vector_field
+from ..introspection import has_companions, indexes_of
+from ..steps import Execute, Steps, arun, run
+
+
+@dataclass(frozen=True)
+class BuiltIndex:
+    """A vector index in the database."""
+
+    name: str
+    valid: bool
+    opclass: str = ""
+    """What it is built for, where the database says so."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A search, and what the database says of it."""
+
+    query: Any
+    dialect: Dialect
+    plan: str
+    built: Sequence[BuiltIndex]
+    forced_plan: str = ""
+    """The plan where reading all rows counts as dear; empty where the database has no such switch."""
+    companions: bool = False
+    """Whether the model declares a companion that the database has."""
+    obstacles: Sequence[tuple[str, str, str]] = ()
+    """Code, problem and remedy of what keeps the companions from a search that is of the right shape."""
+
+
+def query_of(queryset: Any) -> Any:
+    """Return the query as it would be sent: with the model's own order where it has none."""
+    return queryset._iter_setup()[0]
+
+
+def dialect_of(queryset: Any) -> Dialect:
+    """Return the dialect of the queryset's database."""
+    return dialect_for(queryset._get_connection())
+
+
+def see(queryset: Any, field_path: str) -> Seen:
+    """Ask for the plan of a search, and for the indexes on its column."""
+    plan, connection = queryset.explain(), queryset._get_connection()
+    alone = in_transaction(connection) or not dialect_for(connection).planner_switch
+    with nullcontext() if alone else connection.atomic():
+        built, forced = run(_look(queryset, connection, field_path), connection)
+    return _seen(queryset, connection, plan, built, forced)
+
+
+async def asee(queryset: Any, field_path: str) -> Seen:
+    plan, connection = await queryset.aexplain(), queryset._get_async_connection()
+    alone = in_transaction(connection) or not dialect_for(connection).planner_switch
+    async with nullcontext() if alone else connection.aatomic():
+        built, forced = await arun(_look(queryset, connection, field_path), connection)
+    return _seen(queryset, connection, plan, built, forced)
+
+
+def _seen(queryset: Any, connection: Any, plan: str, built: Any, forced: str) -> Seen:
+    query, dialect = query_of(queryset), dialect_for(connection)
+    if not has_companions(query.model, dialect.companions):
+        return Seen(query, dialect, plan, built, forced)
+    # Late: few models have one.
+    from .plans.companion import obstacles_of
+
+    return Seen(query, dialect, plan, built, forced, True, list(obstacles_of(query, connection)))
+
+
+def _look(queryset: Any, connection: Any, field_path: str) -> Steps[tuple[list[BuiltIndex], str]]:
+    dialect = dialect_for(connection)
+    built: list[BuiltIndex] = []
+    if field_path and dialect.built_indexes:
+        field = vector_field(queryset.model, field_path)
+        rows = yield Execute(dialect.built_indexes, [field.model._meta.db_table, field.column])
+        built = [BuiltIndex(str(row["name"]), bool(row["valid"]), str(row["opclass"])) for row in rows]
+    if not dialect.planner_switch:
+        return built, ""
+    variable = {"variable": dialect.planner_switch}
+    select, off = dialect.options_of_transaction, dialect.set_option.format(**variable, value="'off'")
+    (before,) = yield Execute(select.format(assignments=dialect.option_now.format(**variable) + " AS now"))
+    yield Execute(select.format(assignments=off))
+    sql, params = query_of(queryset).as_select(connection)
+    rows = yield Execute(f"EXPLAIN {sql}", params)
+    yield Execute(select.format(assignments=dialect.option_back.format(**variable)), [before["now"]])
+    return built, "\n".join(_explain_row_to_str(row) for row in rows)
+
+
+__all__ = ["BuiltIndex", "Seen", "asee", "indexes_of", "query_of", "see", "vector_field"]

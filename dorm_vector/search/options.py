@@ -1,0 +1,90 @@
+"""The options that ``with search_options(…):`` sets for the searches of a thread or task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from ..dialects.base import Dialect
+from ..exceptions import UnsupportedByDatabase
+
+Options = Mapping[str, Any]
+
+NO_OPTIONS: Options = {}
+
+
+@dataclass(eq=False, repr=False)
+class Block:
+    """The options of a block and of those around it; ``outer`` is what is in force once it is left."""
+
+    options: Options
+    outer: Block | None
+
+
+_block: ContextVar[Block | None] = ContextVar("dorm_vector_search_options", default=None)
+
+
+def block_options() -> Options:
+    """Return the options that the blocks around this code set."""
+    block = _block.get()
+    return block.options if block is not None else NO_OPTIONS
+
+
+def enter_block(options: Options) -> None:
+    _block.set(Block({**block_options(), **options}, _block.get()))
+
+
+def leave_block() -> None:
+    """Leave the innermost block, maybe elsewhere than it was entered: a web framework does so by threads."""
+    block = _block.get()
+    _block.set(block.outer if block is not None else None)
+
+
+def checked(dialect: Dialect, name: str, value: Any) -> Any:
+    """Return a search option's value; raises UnsupportedByDatabase for its name and ValueError for its range."""
+    options = dialect.search_options
+    if name not in options:
+        has = f"It has {', '.join(options)}." if options else "It has none: every search is exact."
+        raise UnsupportedByDatabase(f"{dialect.title} has no search option {name!r}. {has}")
+    allowed = options[name].allowed
+    # In a range a word would be looked for one number after the other.
+    if type(value) is not (int if isinstance(allowed, range) else str) or value not in allowed:
+        raise ValueError(f"search option {name}={value!r}: {dialect.title} wants {_wording(allowed)}.")
+    return value
+
+
+def _wording(allowed: range | tuple[str, ...]) -> str:
+    if isinstance(allowed, range):
+        return f"a whole number from {allowed[0]} to {allowed[-1]}"
+    return f"one of {', '.join(allowed)}"
+
+
+class search_options:  # noqa: N801  # a context manager, called as a function is
+    """Set the index's options for every search in a block: ``with search_options(ef_search=200):``, or ``async with``.
+
+    Holds for the searches that querysets make in this thread or task; an inner block, or the queryset's own
+    ``search_options()``, goes before an outer one. Names and errors are those of ``VectorQuerySet.search_options``.
+    """
+
+    def __init__(self, **options: int | str) -> None:
+        self.options = options
+
+    def __enter__(self) -> Self:
+        enter_block(self.options)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        leave_block()
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)

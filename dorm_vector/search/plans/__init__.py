@@ -1,0 +1,1 @@
+"""Ways to answer a search, one per file."""

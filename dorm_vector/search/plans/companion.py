@@ -1,0 +1,280 @@
+"""Searches that a companion table answers: which, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from dorm.expressions import Q
+from dorm.lookups import parse_lookup_key
+from dorm.models import Model
+
+from ...dialects.base import Dialect
+from ...dialects.shared.companions import STANDING
+from ...dialects.shared.operands import SQL, Operand, compose
+from ...engines import dialect_for
+from ...engines.sqlite.extension import NO_EXTENSION, is_served
+from ...expressions.compiled import Condition as Found
+from ...expressions.scope import scope
+from ...indexes.contents import Column, columns_of
+from ...indexes.vec0 import filled_up, kind_of
+from ...introspection import indexes_of
+from ...steps import Execute, Steps
+from ...values.metrics import Metric
+from ...values.vector import Vector, is_zero
+from ..options import block_options, checked
+from ..search import SearchCondition, Within
+
+_FILTER = "Filter by = on a field in partition_by, or by comparison on one in metadata;"
+
+_COMPARISONS = {"exact": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "in": "IN", "range": "BETWEEN"}
+
+_VALUES: dict[str | None, type | tuple[type, ...]] = {"integer": int, "float": (int, float), "text": (str, UUID)}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a companion is asked, and the nodes of WHERE that it takes upon itself."""
+
+    name: str
+    declaration: str
+    """What creates the companion: another one of that name is of a declaration that was changed since."""
+    condition: Found
+    covered: frozenset[int]
+
+    def narrowed(self, query: Any) -> Any:
+        """Return the query over the rows that the companion finds."""
+        nodes = [node for node in query.where_nodes if id(node) not in self.covered and not isinstance(node, Within)]
+        query.where_nodes = [*nodes, self.condition]
+        if query.search is not None:
+            # Those too far are left out on arrival.
+            query.alias_only_names -= {query.order_by_fields[0]}
+        return query
+
+    def is_standing(self, query: Any) -> Steps[bool]:
+        """Return whether the companion is there, with all that keeps it in step: it may not be migrated yet."""
+        triggers = [f"{self.name}_{event}" for event in ("insert", "update", "move", "delete")]
+        rows = yield Execute(STANDING, [self.name, self.declaration, query.get_table(), *triggers])
+        return int(rows[0]["parts"]) == 1 + len(triggers)
+
+
+def answer_of(query: Any, connection: Any) -> Answer | None:
+    """Return what a companion is asked where it answers the query as reading every row does, or as was asked for."""
+    dialect = dialect_for(connection)
+    if query.limit_val is None or query.scans:
+        return None
+    distance = sole_distance(query)
+    if distance is None or query.having_nodes or query.distinct_flag or query.group_by_fields or query.is_part:
+        return None
+    field = query._resolve_field([distance.field_path])
+    for index in _candidates(query, field, distance, dialect):
+        if next(obstacles(index, query, distance, connection), None) is None:
+            return _asked(index, query, distance, connection)
+    return None
+
+
+def sole_distance(query: Any) -> Any:
+    """Return the distance of a field of its own that the query is sorted by, nearest first, by nothing else."""
+    entries = query.order_by_fields
+    if len(entries) != 1:
+        return None
+    name, descending = entries[0].removeprefix("-"), entries[0].startswith("-")
+    expression = query.annotations.get(name)
+    # The highest similarity is the least distance.
+    distance, descending = getattr(expression, "distance", expression), descending ^ hasattr(expression, "distance")
+    is_own = isinstance(getattr(distance, "field_path", None), str) and "__" not in distance.field_path
+    return distance if is_own and not descending and isinstance(distance.vector, Vector) else None
+
+
+def obstacles_of(query: Any, connection: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield code, problem and remedy of what keeps each companion from a search that is of the right shape."""
+    dialect = dialect_for(connection)
+    distance = sole_distance(query)
+    if query.limit_val is None or distance is None:
+        return
+    candidates = list(_candidates(query, query._resolve_field([distance.field_path]), distance, dialect))
+    for index in candidates:
+        yield from obstacles(index, query, distance, connection)
+    if not candidates:
+        yield (
+            "not-asked-for",
+            "The index of signs can lose rows, and every search is exact that does not ask for it.",
+            "Say nearest(..., exact=False), or nearest(...).rerank(400).",
+        )
+    if query.having_nodes or query.group_by_fields:
+        yield "grouped", "It is grouped.", "Search first, and group what is found."
+
+
+def _candidates(query: Any, field: Any, distance: Any, dialect: Dialect) -> Iterator[Any]:
+    if field is None or field.model is not query.model:
+        return
+    search = query.search
+    if search is not None and search.exact:
+        return
+    for index in sorted(indexes_of(field), key=lambda index: index.precision is None):
+        if index.kind in dialect.companions and index.serves(field, distance.metric, dialect):
+            asked_for = search is not None and (
+                search.shortlist.index is index if search.shortlist is not None else search.approximate
+            )
+            if dialect.companions[index.kind].exact or asked_for:
+                yield index
+
+
+def obstacles(index: Any, query: Any, distance: Any, connection: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield code, problem and remedy of each reason why this companion does not answer the query."""
+    dialect = dialect_for(connection)
+    companion = dialect.companions[index.kind]
+    if not is_served(companion):
+        problem, _, remedy = NO_EXTENSION.partition(". ")
+        yield "no-extension", f"{problem}.", remedy
+    name, count, most = _name(index, query), _count(index, query, dialect), companion.most_rows
+    if most and count > most:
+        yield (
+            "too-many-rows",
+            f"It wants {count:,} rows, and {name} finds up to {most:,} sooner than all are read.",
+            "Slice it shorter, or leave it: the answer is exact.",
+        )
+    if distance.metric is Metric.COSINE and is_zero(distance.vector):
+        yield "no-direction", "It searches by a vector of zeros.", "Search by another: it is as far from every row."
+    covered = _covered(index, query, connection)
+    if covered is None:
+        fields = ", ".join(index.filters) or "none"
+        yield (
+            "uncovered-filter",
+            f"It is filtered by more than what {name} knows, which is {fields}.",
+            f"{_FILTER} or leave it: the rows that pass are measured exactly.",
+        )
+    elif companion.exact and covered and _is_looked_up(index, query):
+        yield (
+            "indexed-filter",
+            f"An index of the table finds the rows that pass the filter, and {name} would read every vector.",
+            "Nothing to do: the answer is exact. Or put the field into partition_by.",
+        )
+
+
+def _name(index: Any, query: Any) -> str:
+    return str(index.get_name(query.model.__name__))
+
+
+def _count(index: Any, query: Any, dialect: Dialect) -> int:
+    """Return how many rows the companion has to find."""
+    search = query.search
+    wanted = int(query.limit_val) + int(query.offset_val or 0) + (search.excluded if search is not None else 0)
+    if dialect.companions[index.kind].exact:
+        return wanted
+    if search.shortlist is not None:
+        return max(wanted, int(search.shortlist.size))
+    option = dialect.tuned_by[index.kind]
+    asked = {**block_options(), **query.options}.get(option, dialect.search_options[option].default)
+    return wanted * int(checked(dialect, option, asked))
+
+
+def _asked(index: Any, query: Any, distance: Any, connection: Any) -> Answer:
+    dialect = dialect_for(connection)
+    companion, covered = dialect.companions[index.kind], _covered(index, query, connection) or {}
+    _left, right, dimensions = distance._operands(
+        scope(query._alias(), model=query.model, connection=connection, query=query)
+    )
+    conditions = [part for parts in covered.values() for part in parts]
+    operands = {
+        "name": Operand(_name(index, query)),
+        "vector": Operand(filled_up(companion, right.sql, dimensions), right.params),
+        "count": Operand(str(_count(index, query, dialect))),
+        "filter": Operand(
+            "".join(f" AND {sql}" for sql, _params in conditions),
+            tuple(value for _sql, params in conditions for value in params),
+        ),
+    }
+    sql, params = compose(companion.search, operands)
+    row = f'"{query._alias()}"."{query.model._meta.pk.column}"'
+    field = query._resolve_field([distance.field_path])
+    declared = index.declaration(dialect, _name(index, query), field.dimensions, _columns(query.model, connection))
+    return Answer(_name(index, query), declared, Found(f"{row} IN ({sql})", params), frozenset(covered))
+
+
+# filters
+
+
+def _covered(index: Any, query: Any, connection: Any) -> dict[int, list[SQL]] | None:
+    """Return what the companion says for each filter, by the identity of its node; None where it cannot say one."""
+    columns = None
+    said: dict[int, list[SQL]] = {}
+    for node in query.where_nodes:
+        if isinstance(node, SearchCondition):
+            continue
+        columns = columns if columns is not None else _columns(query.model, connection)
+        parts = [_said(leaf, index, query, columns) for leaf in _leaves(node)]
+        if not parts or None in parts:
+            return None
+        said[id(node)] = [part for part in parts if part is not None]
+    return said
+
+
+def _is_looked_up(index: Any, query: Any) -> bool:
+    """Tell whether the filter names no part of the companion, and a column that has an index of its own."""
+    filters = (node for node in query.where_nodes if not isinstance(node, SearchCondition))
+    names = {query._resolve_field(leaf[0]).name for node in filters for leaf in _leaves(node) if leaf}
+    return not names & {*index.partition_by} and bool(names & _looked_up(query.model))
+
+
+def _looked_up(model: Any) -> set[str]:
+    """Return the fields that an ordinary index of the table begins with."""
+    indexed = {index.fields[0] for index in model._meta.indexes if index.fields and not hasattr(index, "metric")}
+    return indexed | {field.name for field in model._meta.fields if field.db_index or field.unique}
+
+
+def _leaves(node: Any) -> Iterator[tuple[list[str], str, Any] | None]:
+    """Yield the comparisons that all have to be true; None where a node is anything else."""
+    if isinstance(node, tuple):
+        yield node[0], node[1], node[2]
+    elif type(node) is Q and node.connector == "AND" and not node.negated:
+        for child in node.children:
+            if isinstance(child, Q):
+                yield from _leaves(child)
+            else:
+                parts, lookup = parse_lookup_key(child[0])
+                yield list(parts), lookup, child[1]
+    else:
+        yield None
+
+
+def _said(leaf: Any, index: Any, query: Any, columns: dict[str, Column]) -> SQL | None:
+    """Return one comparison in the companion's words."""
+    parts, lookup, value = leaf or ([], "", None)
+    field = query._resolve_field(parts) if len(parts) == 1 and parts[0] not in query.annotations else None
+    if field is None or field.name not in index.filters or lookup not in _COMPARISONS:
+        return None
+    if field.name in index.partition_by and lookup not in ("exact", "in"):
+        return None
+    column = columns[field.name]
+    values = _values(field, lookup, value, kind_of(column))
+    if values is None:
+        return None
+    places = {"in": f"({', '.join(['%s'] * len(values))})", "range": "%s AND %s"}.get(lookup, "%s")
+    return f"by_{column.name} {_COMPARISONS[lookup]} {places}", values
+
+
+def _values(field: Any, lookup: str, value: Any, kind: str | None) -> list[Any] | None:
+    """Return the values as the column holds them; None where one is of another type, and compares otherwise."""
+    if lookup in ("in", "range"):
+        many = list(value) if isinstance(value, (list, tuple, set, frozenset)) else []
+    else:
+        many = [value]
+    many = [each.pk if isinstance(each, Model) else each for each in many]
+    if not many or (lookup == "range" and len(many) != 2) or not all(isinstance(each, _VALUES[kind]) for each in many):
+        return None
+    bound = [field.get_db_prep_value(each) for each in many]
+    return [float(each) if kind == "float" else each for each in bound]
+
+
+def _columns(model: Any, connection: Any) -> dict[str, Column]:
+    if model not in _known:
+        _known[model] = columns_of(model._meta._field_cache, connection)
+    return _known[model]
+
+
+# One database alone has companions, so a model has one set of columns there.
+_known: WeakKeyDictionary[Any, dict[str, Column]] = WeakKeyDictionary()

@@ -1,0 +1,92 @@
+"""Search a small index for a shortlist, and rank its rows exactly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+from ...dialects.base import Dialect
+from ...dialects.shared.operands import SQL
+from ...engines import dialect_for
+from ...expressions.scope import scope, vector_field
+from ...indexes.contents import Indexed, indexed
+from ...introspection import indexes_of
+from ...values.elements import Element
+from ..search import Shortlist
+
+_SHORTLIST = "_shortlist"
+
+_WHOLE = Indexed(Element.FLOAT32, 0)
+
+
+class ShortlistRank:
+    """What sorts the rows of a shortlist: a distance as its index measures it."""
+
+    def __init__(self, distance: Any, index: Any) -> None:
+        # Not called distance: what has one is a similarity, and sorts the other way.
+        self.measured, self.index = distance, index
+
+    def as_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
+        where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
+        left, right, _dimensions = self.measured._operands(where)
+        held = indexed(self.index, where.field(self.measured.field_path), where.dialect) or _WHOLE
+        return where.dialect.rank(self.index.measure, held.of(left), held.of(right), held.dimensions)
+
+
+def shortlisted(query: Any, connection: Any) -> Any:
+    """Return the search over the rows of its shortlist alone; as it is where the database has no such index."""
+    search, dialect = query.search, dialect_for(connection)
+    distance = query.annotations[search.name]
+    field = query._resolve_field(search.field_path.split("__"))
+    index = search.shortlist.index
+    if query.having_nodes or not index.serves(field, distance.metric, dialect) or not indexed(index, field, dialect):
+        return query
+    inner = query.clone()
+    inner.search, inner.offset_val, inner.limit_val = None, None, query.candidates()
+    inner.annotations = {**inner.annotations, _SHORTLIST: ShortlistRank(distance, index)}
+    inner.alias_only_names = {*inner.annotations}
+    inner.ctes, inner.for_update_flag = [], False
+    inner.order_by_fields, inner.selected_fields, inner.deferred_loading = [_SHORTLIST], ["pk"], False
+    outer = query.clone()
+    outer._outer_alias, outer._outer_model, outer._self_alias = (
+        query._outer_alias,
+        query._outer_model,
+        query._self_alias,
+    )
+    # What djanorm asks of a queryset behind "in".
+    outer.where_nodes = [(["pk"], "in", SimpleNamespace(_query=inner, model=query.model))]
+    # The order of the few rows found is no index's business.
+    outer.search = replace(search, exact=True)
+    return outer
+
+
+def with_shortlist(queryset: Any, size: int, name: str | None) -> Any:
+    found = queryset._clone()
+    search = found._query.search
+    if search is None:
+        raise ValueError(f'rerank() ranks what nearest() finds: nearest("embedding", vector).rerank({size!r})[:10].')
+    if callable(size):
+        raise TypeError("queryset.rerank(shortlist) takes a number of rows. By a function: rerank(rows, reranker).")
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError(f"rerank(shortlist={size!r}): want a whole number of rows, at least 1.")
+    field, distance = vector_field(queryset.model, search.field_path), found._query.annotations[search.name]
+    index = _small_index(field, distance, name, dialect_for(queryset._get_connection()))
+    found._query.search = replace(search, shortlist=Shortlist(size, index))
+    return found
+
+
+def _small_index(field: Any, distance: Any, name: str | None, dialect: Dialect) -> Any:
+    small = [index for index in indexes_of(field) if index.precision or index.dimensions]
+    found = [index for index in small if index.metric is distance.metric and name in (None, index.name)]
+    if found and len({index.kind for index in found}) == len(found):
+        # One of each kind: they are for several databases, and this one builds the first of those it can, or none.
+        return next((index for index in found if index.is_built_by(dialect)), found[0])
+    metric = distance.metric.value
+    if found:
+        raise ValueError(f'rerank() finds {" and ".join(index.name for index in found)}: choose, index="…".')
+    raise ValueError(
+        f"{field.label} has no small index{f' {name!r}' if name else ''} for the distance {metric}. It has"
+        f" {', '.join(f'{index.name} ({index.metric.value})' for index in small) or 'none'}. Declare"
+        f' HnswIndex(fields=[{field.name!r}], name="…", distance={metric!r}, precision="bit").'
+    )

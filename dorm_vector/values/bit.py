@@ -1,0 +1,126 @@
+"""Bit strings: one bit a dimension."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import Any, ClassVar, Self
+
+from ..exceptions import InvalidVector
+from .elements import Element
+
+_HEADER = struct.Struct(">i")
+
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+_F1BIT = b"\x03"
+"""The last byte of an F1BIT_BLOB of libSQL: https://docs.turso.tech/features/ai-and-embeddings#types"""
+
+
+class Bit(bytes):
+    """Hold a string of n bits as ceil(n / 8) bytes, the first bit highest, the rest of the last byte zero.
+
+    Takes text of 0 and 1, a sequence or numpy array of booleans or of 0 and 1, pgvector's Bit, or packed bytes, whose
+    length is then eight times theirs.
+    """
+
+    element: ClassVar[Element] = Element.BIT
+    _length: int
+
+    def __new__(cls, value: Any, length: int | None = None) -> Self:
+        if isinstance(value, cls):
+            return value
+        packed, bits = _packed(value)
+        self = bytes.__new__(cls, packed)
+        self._length = length or bits
+        return self
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        return cls(text)
+
+    @classmethod
+    def from_binary(cls, data: bytes) -> Self:
+        """Read what PostgreSQL's ``bit_send`` writes: int32 length, then the bits."""
+        length = _HEADER.unpack_from(data)[0] if len(data) > _HEADER.size else 0
+        if length < 1 or len(data) != _HEADER.size + (length + 7) // 8:
+            raise InvalidVector(f"{len(data)} bytes are not the binary form of bits: its header says otherwise.")
+        return cls(bytes(data[4:]), length)
+
+    @classmethod
+    def from_wire(cls, data: Any, dimensions: int) -> Self:
+        """Read what a driver gave for a column of that many bits: binary, text or packed bytes."""
+        if isinstance(data, str):
+            return cls(data)
+        packed = (dimensions + 7) // 8
+        if len(data) == packed + 4 and bytes(data[:4]) == _HEADER.pack(dimensions):
+            return cls.from_binary(bytes(data))
+        if len(data) == packed + 3 - packed % 2 and data[-1:] == _F1BIT:
+            return cls(bytes(data[:packed]).translate(_MIRRORED), dimensions)
+        return cls(bytes(data), dimensions if len(data) == packed else None)
+
+    def dimensions(self) -> int:
+        return self._length
+
+    def to_text(self) -> str:
+        return f"{int.from_bytes(self, 'big'):0{8 * len(self)}b}"[: self._length]
+
+    def to_list(self) -> list[bool]:
+        return [bit == "1" for bit in self.to_text()]
+
+    def to_numpy(self) -> Any:
+        """Return a numpy array of booleans."""
+        import numpy as np
+
+        return np.unpackbits(np.frombuffer(self, dtype=np.uint8), count=self._length).astype(bool)
+
+    def to_binary(self) -> bytes:
+        """Return PostgreSQL's binary form."""
+        return _HEADER.pack(self._length) + bytes(self)
+
+    def to_f1bit_blob(self) -> bytes:
+        """Return what libSQL stores: the first bit lowest, how many bits of all bytes but the last are none, its type.
+
+        Without the last byte their number is even.
+        """
+        padded = bytes(self).translate(_MIRRORED) + b"\0" * (1 - len(self) % 2)
+        return padded + bytes([8 * len(padded) + 8 - self._length]) + _F1BIT
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Bit):
+            return NotImplemented
+        return self._length == other.dimensions() and bytes(self) == bytes(other)
+
+    def __ne__(self, other: object) -> bool:
+        # bytes has one of its own.
+        return not self == other
+
+    __hash__ = bytes.__hash__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.to_text(),)
+
+    def __repr__(self) -> str:
+        text = self.to_text()
+        return f"Bit({text if len(text) <= 64 else text[:61] + '...'!r})"
+
+    __str__ = __repr__
+
+
+def _packed(value: Any) -> tuple[bytes, int]:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value), 8 * len(value)
+    text = value if isinstance(value, str) else _text(value)
+    if not text or set(text) - {"0", "1"}:
+        raise InvalidVector(f"{text[:60]!r} is not a bit string. Write it as '10110', or give booleans.")
+    return int(text.ljust(-(-len(text) // 8) * 8, "0"), 2).to_bytes(-(-len(text) // 8), "big"), len(text)
+
+
+def _text(value: Any) -> str:
+    for convert in ("to_list", "tolist"):
+        if hasattr(value, convert):
+            value = getattr(value, convert)()
+            break
+    if not isinstance(value, Iterable):
+        raise InvalidVector(f"{value!r} is not a bit string. Write it as '10110', or give booleans.")
+    return "".join("1" if bit == 1 else "0" if bit == 0 else "?" for bit in value)

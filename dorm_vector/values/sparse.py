@@ -1,0 +1,198 @@
+"""Sparse vectors: the positions and values that are not zero."""
+
+from __future__ import annotations
+
+import math
+import struct
+import sys
+from array import array
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from ..exceptions import InvalidVector
+from .elements import Element
+from .vector import Vector
+
+MAX_DIMENSIONS = 1_000_000_000
+
+MAX_NONZERO = 16_000
+
+MAX_DENSE = 16_000
+
+_HEADER = struct.Struct(">iii")
+
+
+class SparseVector(bytes):
+    """Hold the non-zero values of a vector of up to 10^9 dimensions, at most 16,000 of them.
+
+    ``SparseVector({0: 1.5, 7: -2.0}, 1000)`` takes 0-based positions and the dimensions; one argument takes anything
+    dense that a Vector takes, a scipy sparse array of one row, pgvector's SparseVector, or its text,
+    ``{1:1.5,8:-2}/1000`` (1-based). Up to 16,000 dimensions its bytes are those of the dense vector, so that every
+    database can store it.
+    """
+
+    element: ClassVar[Element] = Element.SPARSE
+    _dimensions: int
+    _elements: dict[int, float]
+
+    def __new__(cls, value: Any, dimensions: int | None = None) -> Self:
+        if isinstance(value, cls) and dimensions is None:
+            return value
+        elements, length = _elements_of(value, dimensions)
+        _check(elements, length)
+        self = bytes.__new__(cls, _payload(elements, length))
+        self._dimensions, self._elements = length, elements
+        return self
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read pgvector's text form, ``{1:1.5,8:-2}/1000``, whose positions count from 1."""
+        try:
+            body, _, length = text.strip().rpartition("/")
+            pairs = [pair.split(":") for pair in body.strip("{}").split(",") if pair]
+            return cls({int(index) - 1: float(value) for index, value in pairs}, int(length))
+        except ValueError as error:
+            raise InvalidVector(
+                f"{text[:60]!r} is not the text of a sparse vector. Write it as {{1:1.5}}/3."
+            ) from error
+
+    @classmethod
+    def from_binary(cls, data: bytes) -> Self:
+        """Read what PostgreSQL's ``sparsevec_send`` writes."""
+        dimensions, count, unused = _HEADER.unpack_from(data) if len(data) >= _HEADER.size else (0, 0, 1)
+        if unused or len(data) != _HEADER.size + 8 * count:
+            raise InvalidVector(f"{len(data)} bytes are not pgvector's binary form: its header says otherwise.")
+        indices = struct.unpack_from(f">{count}i", data, _HEADER.size)
+        values = struct.unpack_from(f">{count}f", data, _HEADER.size + 4 * count)
+        return cls(dict(zip(indices, values, strict=True)), dimensions)
+
+    @classmethod
+    def from_wire(cls, data: Any, dimensions: int) -> Self:
+        """Read what a driver gave for a column of that many dimensions: binary, text or dense bytes."""
+        if isinstance(data, str):
+            return cls.from_text(data)
+        if len(data) >= _HEADER.size and _HEADER.unpack_from(data)[0] == dimensions and len(data) != 4 * dimensions:
+            return cls.from_binary(bytes(data))
+        return cls(bytes(data))
+
+    def dimensions(self) -> int:
+        return self._dimensions
+
+    def indices(self) -> list[int]:
+        """Return the 0-based positions of the values, ascending."""
+        return list(self._elements)
+
+    def values(self) -> list[float]:
+        return list(self._elements.values())
+
+    def to_dict(self) -> dict[int, float]:
+        return dict(self._elements)
+
+    def to_list(self) -> list[float]:
+        dense = [0.0] * self._dimensions
+        for index, value in self._elements.items():
+            dense[index] = value
+        return dense
+
+    def to_numpy(self) -> Any:
+        """Return a dense float32 array."""
+        return self.to_vector().to_numpy()
+
+    def to_vector(self) -> Vector:
+        return Vector(self.to_list())
+
+    def to_coo(self) -> Any:
+        """Return a scipy ``coo_array`` of one row, as pgvector does; needs scipy."""
+        from scipy.sparse import coo_array
+
+        row = [0] * len(self._elements)
+        return coo_array((self.values(), (row, self.indices())), shape=(1, self._dimensions))
+
+    def to_text(self) -> str:
+        pairs = ",".join(f"{index + 1}:{value!r}" for index, value in self._elements.items())
+        return f"{{{pairs}}}/{self._dimensions}"
+
+    def to_binary(self) -> bytes:
+        """Return pgvector's binary form."""
+        count = len(self._elements)
+        body = struct.pack(f">{count}i{count}f", *self._elements, *self._elements.values())
+        return _HEADER.pack(self._dimensions, count, 0) + body
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SparseVector):
+            return NotImplemented
+        return self.dimensions() == other.dimensions() and bytes(self) == bytes(other)
+
+    def __ne__(self, other: object) -> bool:
+        # bytes has one of its own.
+        return not self == other
+
+    __hash__ = bytes.__hash__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._elements, self._dimensions)
+
+    def __repr__(self) -> str:
+        return f"SparseVector({self.to_text()})"
+
+    __str__ = __repr__
+
+
+def _elements_of(value: Any, dimensions: int | None) -> tuple[dict[int, float], int]:
+    # First: one of scipy's is a mapping, too.
+    if hasattr(value, "tocoo"):
+        return _scipy(value)
+    if isinstance(value, Mapping):
+        if dimensions is None:
+            raise InvalidVector("a sparse vector of positions needs its dimensions: SparseVector({0: 1.0}, 3).")
+        return _nonzero(sorted(value.items())), dimensions
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        text = SparseVector.from_text(value)
+        return text.to_dict(), text.dimensions()
+    if hasattr(value, "indices") and hasattr(value, "values") and hasattr(value, "dimensions"):
+        return _nonzero(zip(value.indices(), value.values(), strict=True)), int(value.dimensions())
+    dense = Vector(value).to_list()
+    return _nonzero(enumerate(dense)), len(dense)
+
+
+def _scipy(value: Any) -> tuple[dict[int, float], int]:
+    coo = value.tocoo().copy()
+    # Two values at one place are their sum.
+    coo.sum_duplicates()
+    if coo.ndim == 2 and coo.shape[0] != 1:
+        raise InvalidVector(f"a sparse array of shape {coo.shape} is not a vector. Give one row.")
+    # Older than scipy 1.13, it has no coords.
+    positions = coo.coords[-1] if hasattr(coo, "coords") else coo.col
+    pairs = sorted(zip(positions.tolist(), coo.data.tolist(), strict=True))
+    return _nonzero(pairs), int(coo.shape[-1])
+
+
+def _nonzero(pairs: Any) -> dict[int, float]:
+    try:
+        rounded = {int(index): array("f", [value])[0] for index, value in pairs}
+    except (TypeError, ValueError) as error:
+        raise InvalidVector(f"a sparse vector maps whole positions to numbers: {error}.") from None
+    return {index: value for index, value in rounded.items() if value}
+
+
+def _check(elements: dict[int, float], dimensions: int) -> None:
+    if not 1 <= dimensions <= MAX_DIMENSIONS:
+        raise InvalidVector(f"a sparse vector has 1 to {MAX_DIMENSIONS:,} dimensions; this one has {dimensions:,}.")
+    if len(elements) > MAX_NONZERO:
+        raise InvalidVector(f"a sparse vector has at most {MAX_NONZERO:,} values; this one has {len(elements):,}.")
+    for index, value in elements.items():
+        if not 0 <= index < dimensions:
+            raise InvalidVector(f"position {index} is outside a vector of {dimensions} dimensions; they count from 0.")
+        if not math.isfinite(value):
+            raise InvalidVector(f"value {index} of {dimensions} is {value}, not finite.")
+
+
+def _payload(elements: dict[int, float], dimensions: int) -> bytes:
+    if dimensions > MAX_DENSE:
+        return struct.pack(f">{len(elements)}i{len(elements)}f", *elements, *elements.values())
+    dense = array("f", bytes(4 * dimensions))
+    for index, value in elements.items():
+        dense[index] = value
+    if sys.byteorder == "big":
+        dense.byteswap()
+    return dense.tobytes()

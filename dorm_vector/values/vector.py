@@ -1,0 +1,270 @@
+"""Values: a vector, and every byte and text form it travels in."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+import sys
+from array import array
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from ..exceptions import InvalidVector
+from .elements import Element
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+_PG_HEADER = struct.Struct(">HH")
+
+_F16 = b"\x05"
+"""The last byte of an F16_BLOB of libSQL: https://docs.turso.tech/features/ai-and-embeddings#types"""
+
+
+class Vector(bytes):
+    """Hold n finite float32 values as 4n bytes of little-endian float32.
+
+    Every driver that takes bytes binds it as it is; psycopg sends it in pgvector's binary form.
+    Takes a list, a tuple, an ``array.array``, any numpy array of one axis, anything with ``__array__``
+    or ``tolist()``, pgvector's values, its text form ``"[1,2,3]"``, or the packed bytes themselves.
+    Raises InvalidVector for NaN, infinity, a value past float32, a non-number or a nested sequence.
+    """
+
+    __slots__ = ()
+    element: ClassVar[Element] = Element.FLOAT32
+
+    def __new__(cls, value: Any) -> Self:
+        if type(value) is cls:
+            return value
+        packed = bytes(value) if isinstance(value, Vector) else _pack(value)
+        _require_finite(packed, value)
+        return bytes.__new__(cls, cls._rounded(packed))
+
+    @classmethod
+    def _rounded(cls, packed: bytes) -> bytes:
+        return packed
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read pgvector's text form, ``[1,2.5,-3]``."""
+        stripped = text.strip()
+        if not (stripped.startswith("[") and stripped.endswith("]")):
+            raise InvalidVector(f"{_short(text)} is not the text of a vector. Write it as [1,2,3].")
+        try:
+            return cls([float(part) for part in stripped[1:-1].split(",")])
+        except ValueError:
+            raise InvalidVector(f"{_short(text)} is not the text of a vector. Write it as [1,2,3].") from None
+
+    @classmethod
+    def from_binary(cls, data: bytes) -> Self:
+        """Read what PostgreSQL's ``vector_send`` writes: uint16 length, uint16 zero, big-endian float32."""
+        return cls(_swapped(_body(data, 4)))
+
+    @classmethod
+    def from_wire(cls, data: Any, dimensions: int) -> Self:
+        """Read what a driver gave for a column of that many dimensions: packed bytes, binary form or text."""
+        return bytes.__new__(cls, from_wire(data, dimensions))
+
+    def dimensions(self) -> int:
+        return len(self) // 4
+
+    def to_list(self) -> list[float]:
+        return unpack(self)
+
+    def to_numpy(self) -> npt.NDArray[np.float32]:
+        """Return a read-only float32 array over the same memory."""
+        return unpack_numpy(self)
+
+    def to_text(self) -> str:
+        return "[" + ",".join(map(repr, unpack(self))) + "]"
+
+    def to_binary(self) -> bytes:
+        """Return pgvector's binary form."""
+        return _PG_HEADER.pack(self.dimensions(), 0) + _swapped(self)
+
+    def __repr__(self) -> str:
+        # Short and by value: it ends in query logs and in djanorm's cache keys.
+        digest = hashlib.sha1(self, usedforsecurity=False).hexdigest()
+        return f"{type(self).__name__}({self.dimensions()} dimensions, sha1 {digest})"
+
+    __str__ = __repr__
+
+
+_ZEROS = b"\x00\x80"
+
+
+def is_zero(vector: bytes) -> bool:
+    """Tell whether every number of a value is zero, of either sign."""
+    if vector.strip(_ZEROS):
+        return False
+    return not any(vector.to_list() if isinstance(vector, Vector) else vector)
+
+
+class HalfVector(Vector):
+    """Hold n values that 16-bit floats can hold, -65504 to 65504, as 4n bytes of little-endian float32.
+
+    Takes what Vector takes and rounds each value to the nearest half. Raises InvalidVector past the range.
+    """
+
+    __slots__ = ()
+    element: ClassVar[Element] = Element.HALF
+
+    @classmethod
+    def _rounded(cls, packed: bytes) -> bytes:
+        values = _floats(packed)
+        try:
+            halves = struct.pack(f"<{len(values)}e", *values)
+        except OverflowError:
+            position = next(i for i, value in enumerate(values) if abs(value) >= 65520)
+            raise InvalidVector(
+                f"value {position} of {len(values)} is {values[position]:g}, past a half: -65504 to 65504."
+            ) from None
+        return _from_halves(halves, "<")
+
+    @classmethod
+    def from_binary(cls, data: bytes) -> Self:
+        """Read what PostgreSQL's ``halfvec_send`` writes: uint16 length, uint16 zero, big-endian float16."""
+        return cls(_from_halves(_body(data, 2), ">"))
+
+    @classmethod
+    def from_wire(cls, data: Any, dimensions: int) -> Self:
+        # No half is as small as the header would be as a float32.
+        if len(data) == 2 * dimensions + 4 and data[:4] == _PG_HEADER.pack(dimensions, 0):
+            return bytes.__new__(cls, _from_halves(data[4:], ">"))
+        if len(data) % 2 and data[-1:] == _F16:
+            return bytes.__new__(cls, _from_halves(data[:-1], "<"))
+        return bytes.__new__(cls, from_wire(data, dimensions))
+
+    def to_binary(self) -> bytes:
+        return _PG_HEADER.pack(self.dimensions(), 0) + struct.pack(f">{self.dimensions()}e", *_floats(self))
+
+    def to_f16_blob(self) -> bytes:
+        """Return what libSQL stores: little-endian float16, and a byte that names the type."""
+        return struct.pack(f"<{self.dimensions()}e", *_floats(self)) + _F16
+
+
+def _body(data: bytes, size: int) -> bytes:
+    """Return what follows the header of a binary form; raises InvalidVector where the header says otherwise."""
+    if len(data) < 4 or bytes(data[:4]) != _PG_HEADER.pack((len(data) - 4) // size, 0) or len(data) % size:
+        raise InvalidVector(f"{len(data)} bytes are not pgvector's binary form: its header says otherwise.")
+    return bytes(data[4:])
+
+
+def _from_halves(data: bytes, order: str) -> bytes:
+    values = struct.unpack(f"{order}{len(data) // 2}e", data)
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+def unpack(data: bytes) -> list[float]:
+    """Return the float32 values of 4n little-endian bytes."""
+    return _floats(data).tolist()
+
+
+def unpack_numpy(data: bytes) -> npt.NDArray[np.float32]:
+    """Return 4n little-endian bytes as a float32 array that shares their memory."""
+    import numpy as np
+
+    return np.frombuffer(data, dtype="<f4")
+
+
+def from_wire(data: Any, dimensions: int) -> bytes:
+    """Return the little-endian float32 bytes of what a driver gave for a column of that many dimensions.
+
+    Knows packed bytes, pgvector's binary form (four bytes longer) and its text form.
+    """
+    if isinstance(data, str):
+        return Vector.from_text(data)
+    if len(data) == 4 * dimensions + 4 and bytes(data[:4]) == _PG_HEADER.pack(dimensions, 0):
+        return _swapped(data[4:])
+    return bytes(data)
+
+
+def _swapped(data: bytes) -> bytes:
+    """Reverse the four bytes of each float: big-endian to little-endian, and back."""
+    values = array("f", bytes(data))
+    values.byteswap()
+    return values.tobytes()
+
+
+def _floats(data: bytes) -> array[float]:
+    values = array("f", bytes(data))
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
+
+
+def _pack(value: Any) -> bytes:
+    if isinstance(value, (list, tuple, array)):
+        return _pack_sequence(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return _packed_bytes(bytes(value))
+    if isinstance(value, str):
+        return Vector.from_text(value)
+    if hasattr(value, "__array__"):
+        return _pack_array(value)
+    for convert in ("to_list", "tolist"):
+        if hasattr(value, convert):
+            return _pack_sequence(getattr(value, convert)())
+    if isinstance(value, Iterable) and not isinstance(value, (Mapping, AbstractSet)):
+        # A set has no order, and the keys of a mapping are no values.
+        return _pack_sequence(list(value))
+    raise InvalidVector(f"{_short(value)} is not a vector. Give a sequence of numbers.")
+
+
+def _pack_sequence(values: Any) -> bytes:
+    try:
+        packed = array("f", values)
+    except TypeError:
+        position, bad = next((i, v) for i, v in enumerate(values) if not _is_number(v))
+        raise InvalidVector(f"value {position} of {len(values)} is {_short(bad)}, not a number.") from None
+    if sys.byteorder == "big":
+        packed.byteswap()
+    return packed.tobytes()
+
+
+def _packed_bytes(data: bytes) -> bytes:
+    if len(data) % 4:
+        raise InvalidVector(f"{len(data)} bytes are not a vector: packed float32 comes in fours.")
+    return data
+
+
+def _pack_array(value: Any) -> bytes:
+    import numpy as np
+
+    values = np.asarray(value)
+    if values.ndim != 1:
+        raise InvalidVector(f"an array of shape {values.shape} is not a vector. Give one axis: array.reshape(-1).")
+    if values.dtype.kind not in "fiu":
+        return _pack_sequence(values.tolist())
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(values, dtype="<f4").tobytes()
+
+
+def _require_finite(packed: bytes, value: Any) -> None:
+    # A float64 sum of float32 values cannot overflow, and NaN or infinity in one of them shows in it.
+    if packed and math.isfinite(sum(_floats(packed))):
+        return
+    if not packed:
+        raise InvalidVector("a vector needs at least one dimension; this one is empty.")
+    values = unpack(packed)
+    position = next(i for i, item in enumerate(values) if not math.isfinite(item))
+    given = values[position] if isinstance(value, (bytes, bytearray, memoryview, str)) else list(value)[position]
+    reason = "past float32" if math.isfinite(float(given)) else "not finite"
+    raise InvalidVector(f"value {position} of {len(values)} is {given}, {reason}.")
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        array("f", [value])
+    except TypeError:
+        return False
+    return True
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
