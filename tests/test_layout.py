@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -18,8 +19,11 @@ import dorm_vector
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = sorted((ROOT / "dorm_vector").rglob("*.py"))
-SEAM = sorted((ROOT / "dorm_vector/djanorm").rglob("*.py"))
-RESOLVER = ROOT / "dorm_vector/dialects/__init__.py"
+ABOUT_ONE_DATABASE = [
+    path for folder in ("engines", "repairs") for path in (ROOT / "dorm_vector" / folder).rglob("*.py")
+]
+PASS_THE_VENDOR_ON = ["dorm_vector/bulk/steps.py vendor", "dorm_vector/query/compiler.py vendor"]
+NAMES_THE_DIALECTS = ROOT / "dorm_vector/dialects/__init__.py"
 DIALECTS = {path.stem: path for path in sorted((ROOT / "dorm_vector/dialects").glob("[!_]*.py")) if path.stem != "base"}
 BACKENDS = {path.stem: path for path in sorted((ROOT / "backends").glob("[!_]*.py"))}
 GOLDEN = {path.stem for path in (ROOT / "tests/golden").glob("*.sql")}
@@ -98,12 +102,28 @@ def test_the_package_and_the_backends_never_import_each_other() -> None:
     assert [line for line in found(backends, imported) if line.endswith(" dorm_vector")] == []
 
 
-def test_only_the_resolver_and_the_seam_ask_which_database_it_is() -> None:
-    askers = set(PACKAGE) - {RESOLVER, *SEAM}
-    assert found(sorted(askers - set(DIALECTS.values())), database_asked_for) == []
+def test_only_engines_and_repairs_ask_which_database_it_is() -> None:
+    askers = set(PACKAGE) - {NAMES_THE_DIALECTS, *ABOUT_ONE_DATABASE}
+    asked = found(sorted(askers - set(DIALECTS.values())), database_asked_for)
+    # djanorm's own functions take a vendor.
+    assert [re.sub(r":\d+", "", line) for line in asked] == PASS_THE_VENDOR_ON
     for stem, path in DIALECTS.items():
         # A dialect says its own name.
         assert [line for line in found([path], database_asked_for) if not line.endswith(f" {stem}")] == []
+
+
+def test_folders_stay_small() -> None:
+    folders = [ROOT / "dorm_vector"]
+    modules = Counter(path.parent.relative_to(ROOT).as_posix() for folder in folders for path in folder.rglob("*.py"))
+    assert {name: count for name, count in modules.items() if count > 20} == {}
+    assert modules["dorm_vector"] <= 12
+
+
+def test_each_folder_says_what_belongs_there() -> None:
+    docstrings = {
+        path: ast.get_docstring(ast.parse(path.read_text())) for path in PACKAGE if path.name == "__init__.py"
+    }
+    assert [path for path, text in docstrings.items() if not text or len(text.splitlines()) > 4] == []
 
 
 def test_files_and_functions_stay_short() -> None:

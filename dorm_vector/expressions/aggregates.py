@@ -21,7 +21,7 @@ class VectorAggregate(Aggregate):
 
     routine: ClassVar[Routine]
 
-    def __init__(self, expression: Any, distinct: bool = False, filter: Any = None) -> None:  # noqa: A002  # djanorm's
+    def __init__(self, expression: Any, distinct: bool = False, filter: Any = None) -> None:  # djanorm's
         super().__init__(expression.name if isinstance(expression, F) else expression, distinct, filter)
         self.source = as_operand(self.expression)
 

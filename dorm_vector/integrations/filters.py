@@ -278,7 +278,7 @@ LANGCHAIN = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "between", "exis
 _LOGIC = ("$and", "$or", "$not")
 
 
-def from_dict(columns: Columns, filter: Mapping[str, Any] | Q | None) -> Q | None:  # noqa: A002  # LangChain's name
+def from_dict(columns: Columns, filter: Mapping[str, Any] | Q | None) -> Q | None:  # LangChain's name
     """Return a LangChain filter, or a ``Q`` as it is; None where there is none. ValueError for what is no filter."""
     if filter is None or isinstance(filter, Q):
         return filter

@@ -135,11 +135,11 @@ class DormVectorStore(VectorStore):
         """Do what ``get_by_ids`` does."""
         return [_document(record) for record in await arun(self._rows.get(ids))]
 
-    def delete(self, ids: list[str] | None = None, *, filter: Filter | None = None, **kwargs: Any) -> bool:  # noqa: A002  # LangChain's name
+    def delete(self, ids: list[str] | None = None, *, filter: Filter | None = None, **kwargs: Any) -> bool:
         """Delete the documents with these ids, that pass the filter, or both; ``filter={}`` is all of them."""
         return run(self._deleting(ids, filter, **kwargs))
 
-    async def adelete(self, ids: list[str] | None = None, *, filter: Filter | None = None, **kwargs: Any) -> bool:  # noqa: A002  # as above
+    async def adelete(self, ids: list[str] | None = None, *, filter: Filter | None = None, **kwargs: Any) -> bool:
         """Do what ``delete`` does."""
         return await arun(self._deleting(ids, filter, **kwargs))
 
@@ -238,7 +238,7 @@ class DormVectorStore(VectorStore):
     ) -> Steps[list[str]]:
         return self._rows.add(list(_records(list(texts), metadatas, ids)))
 
-    def _deleting(self, ids: list[str] | None, filter: Filter | None) -> Steps[bool]:  # noqa: A002  # as above
+    def _deleting(self, ids: list[str] | None, filter: Filter | None) -> Steps[bool]:
         if ids is None and filter is None:
             raise ValueError("delete() without ids and filter would delete every row. Say delete(filter={}) for that.")
         yield from self._rows.delete(ids, from_dict(self._rows.columns, filter))
@@ -270,7 +270,7 @@ class DormVectorStore(VectorStore):
         found = yield from self._rows.diverse(vector, k, fetch_k, balance, asked)
         return found
 
-    def _asked(self, *, filter: Filter | None = None, **options: Any) -> Asked:  # noqa: A002  # as above
+    def _asked(self, *, filter: Filter | None = None, **options: Any) -> Asked:
         unknown = sorted(set(options) - set(_NARROWED))
         if unknown:
             also = " By words too: hybrid_search_with_score()." if "hybrid" in unknown else ""
