@@ -93,7 +93,7 @@ def compiled(operand: Any, where: Scope) -> Operand:
     annotation = where.annotation(path)
     if annotation is not None:
         return compiled(annotation, where)
-    if path:
+    if isinstance(operand, str) or type(operand) is F:
         return where.column(path)
     sql, params = operand.as_sql(where.table_alias, model=where.model, connection=where.connection, query=where.query)
     return Operand(sql, tuple(params))

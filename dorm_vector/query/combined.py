@@ -10,6 +10,7 @@ from dorm.query import _validate_identifier
 from ..dialects.shared.operands import SQL
 from ..expressions.scope import current_connection
 from .compiler import VectorSQLQuery
+from .names import NoSuchField
 from .order import by_output
 
 
@@ -61,10 +62,14 @@ class CombinedQuery(VectorSQLQuery):
 
     def _column_of(self, name: str) -> str:
         """Return what the parts call a field or an annotation."""
-        if self.parts[0]._query.is_values() or self._is_annotation(name):
+        chosen = self.parts[0]._query.selected_fields or () if self.parts[0]._query.is_values() else ()
+        if name in chosen or self._is_annotation(name):
             return name
-        field: Any = self._resolve_field([name])
-        return str(field.column) if field is not None and field.column else name
+        field: Any = None if chosen else self._resolve_field([name])
+        if field is None or not field.column:
+            names = chosen or [known.name for known in self.model._meta.concrete_fields]
+            raise NoSuchField(f"What is combined has no {name!r}. It has {', '.join([*names, *self.annotations])}.")
+        return str(field.column)
 
     def _sorted(self) -> CombinedQuery:
         query = self.clone()

@@ -25,7 +25,7 @@ from ..search.plans.measured_once import measured_once
 from ..search.plans.probe import companion_answer, through_an_index
 from ..search.query import SearchQuery
 from .binary_rows import is_plain, reads_binary
-from .names import across_many, qualified
+from .names import across_many, qualified, refuse
 from .order import _ascending, by_output
 from .statement_cache import InFilter, written
 from .where import _is_expression, _operator
@@ -228,6 +228,8 @@ class VectorSQLQuery(SearchQuery):
     def _column(self, name: str, table_alias: str | None) -> str:
         parts = name.split("__")
         field: Any = self._resolve_field(parts)
+        if field is None and len(parts) == 1:
+            refuse(self, name)
         column = field.column if field is not None and field.column else name
         if len(parts) > 1:
             sql, output = self._resolve_column(parts), name

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from dorm.exceptions import FieldDoesNotExist
+from dorm.models import Model
 from dorm.query import SQLQuery
 
 from ..patching.registry import repair
 from ..query.names import no_such_field
 from .offline import UNKNOWN, Connection, model, refuses, rows
 
-_ROWS = "dorm.queryset:QuerySet"
+_NAME = "known_names_in_updates"
+
+_in_querysets = partial(
+    repair, "dorm.queryset:QuerySet", name=_NAME, is_fixed=lambda: refuses(lambda: rows().update(**{UNKNOWN: 1}))
+)
+
+_in_models = partial(
+    repair,
+    "dorm.models:Model",
+    name=_NAME,
+    is_fixed=lambda: refuses(lambda: Model.refresh_from_db(model()(), UNKNOWN, fields=[UNKNOWN])),
+)
 
 
 def field_called(model: Any, name: Any) -> Any:
@@ -45,7 +58,7 @@ def require_columns(model: Any, names: Iterable[Any] | None) -> None:
 # Updates of a queryset
 
 
-@repair(_ROWS, "update", name="known_names_in_updates", is_fixed=lambda: refuses(lambda: rows().update(**{UNKNOWN: 1})))
+@_in_querysets("update")
 def known_names_in_updates(original: Any, queryset: Any, /, **values: Any) -> Any:
     """Refuse to update what is no field.
 
@@ -57,7 +70,7 @@ def known_names_in_updates(original: Any, queryset: Any, /, **values: Any) -> An
     return original(queryset, **_of_fields(queryset.model, values))
 
 
-@repair(_ROWS, "aupdate", name="known_names_in_updates")
+@_in_querysets("aupdate")
 async def _known_names_in_async_updates(original: Any, queryset: Any, /, **values: Any) -> Any:
     return await original(queryset, **_of_fields(queryset.model, values))
 
@@ -67,13 +80,13 @@ def _of_fields(model: Any, values: dict[str, Any]) -> dict[str, Any]:
     return {fields[name].name if name == "pk" else name: value for name, value in values.items()}
 
 
-@repair(_ROWS, "update_batched", name="known_names_in_updates")
+@_in_querysets("update_batched")
 def _known_names_in_batches(original: Any, queryset: Any, /, batch_size: int = 1000, **values: Any) -> Any:
     return original(queryset, batch_size, **_of_fields(queryset.model, values))
 
 
-@repair(_ROWS, "bulk_update_when", name="known_names_in_updates")
-@repair(_ROWS, "abulk_update_when", name="known_names_in_updates")
+@_in_querysets("bulk_update_when")
+@_in_querysets("abulk_update_when")
 def _known_names_in_cases(original: Any, queryset: Any, /, cases: Any, *, default: Any = None) -> Any:
     for _condition, values in cases:
         require_columns(queryset.model, values)
@@ -84,7 +97,7 @@ def _known_names_in_cases(original: Any, queryset: Any, /, cases: Any, *, defaul
 @repair(
     "dorm.query:SQLQuery",
     "as_update",
-    name="known_names_in_updates",
+    name=_NAME,
     is_fixed=lambda: refuses(lambda: SQLQuery(model()).as_update({UNKNOWN: 1}, Connection())),
 )
 def _known_columns(original: Any, query: Any, /, values: dict[str, Any], *arguments: Any) -> Any:
@@ -97,16 +110,16 @@ def _known_columns(original: Any, query: Any, /, values: dict[str, Any], *argume
 # One object at a time
 
 
-@repair("dorm.models:Model", "save", name="known_names_in_updates")
-@repair("dorm.models:Model", "asave", name="known_names_in_updates")
+@_in_models("save")
+@_in_models("asave")
 def _known_names_in_save(original: Any, instance: Any, /, *arguments: Any, **options: Any) -> Any:
     named = arguments[3] if len(arguments) > 3 else options.get("update_fields")
     require_columns(type(instance), named)
     return original(instance, *arguments, **options)
 
 
-@repair("dorm.models:Model", "refresh_from_db", name="known_names_in_updates")
-@repair("dorm.models:Model", "arefresh_from_db", name="known_names_in_updates")
+@_in_models("refresh_from_db")
+@_in_models("arefresh_from_db")
 def _known_names_in_refresh(original: Any, instance: Any, /, using: str = "default", fields: Any = None) -> Any:
     require_columns(type(instance), fields)
     return original(instance, using, fields)
@@ -120,15 +133,15 @@ def _require_settable(model: Any, values: dict[str, Any] | None) -> None:
             field_called(model, name)
 
 
-@repair(_ROWS, "get_or_create", name="known_names_in_updates")
-@repair(_ROWS, "aget_or_create", name="known_names_in_updates")
+@_in_querysets("get_or_create")
+@_in_querysets("aget_or_create")
 def _known_defaults(original: Any, queryset: Any, /, defaults: Any = None, **lookups: Any) -> Any:
     _require_settable(queryset.model, defaults)
     return original(queryset, defaults, **lookups)
 
 
-@repair(_ROWS, "update_or_create", name="known_names_in_updates")
-@repair(_ROWS, "aupdate_or_create", name="known_names_in_updates")
+@_in_querysets("update_or_create")
+@_in_querysets("aupdate_or_create")
 def _known_updates(
     original: Any, queryset: Any, /, defaults: Any = None, create_defaults: Any = None, **lookups: Any
 ) -> Any:
@@ -140,16 +153,16 @@ def _known_updates(
 # Many at once
 
 
-@repair(_ROWS, "bulk_create", name="known_names_in_updates")
-@repair(_ROWS, "abulk_create", name="known_names_in_updates")
+@_in_querysets("bulk_create")
+@_in_querysets("abulk_create")
 def _known_names_in_bulk_create(original: Any, queryset: Any, /, *arguments: Any, **options: Any) -> Any:
     for option in ("update_fields", "unique_fields", "returning"):
         require_columns(queryset.model, options.get(option))
     return original(queryset, *arguments, **options)
 
 
-@repair(_ROWS, "upsert", name="known_names_in_updates")
-@repair(_ROWS, "aupsert", name="known_names_in_updates")
+@_in_querysets("upsert")
+@_in_querysets("aupsert")
 def _known_names_in_upsert(
     original: Any, queryset: Any, /, objs: Any, unique_fields: Any, *, update_fields: Any = None, **options: Any
 ) -> Any:
@@ -158,8 +171,8 @@ def _known_names_in_upsert(
     return original(queryset, objs, unique_fields, update_fields=update_fields, **options)
 
 
-@repair(_ROWS, "bulk_update", name="known_names_in_updates")
-@repair(_ROWS, "abulk_update", name="known_names_in_updates")
+@_in_querysets("bulk_update")
+@_in_querysets("abulk_update")
 def _known_names_in_bulk_update(
     original: Any, queryset: Any, /, objs: Any, fields: Any, *arguments: Any, **more: Any
 ) -> Any:

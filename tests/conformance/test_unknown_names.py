@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import dorm
 import pytest
-from dorm import F, Q, Value
+from dorm import Case, Count, Exists, F, OuterRef, Prefetch, Q, Subquery, Sum, Value, When
+from dorm.expressions import FilteredRelation
+from dorm.functions import Lag, RowNumber, Upper, Window
 
 from tests.databases import Database
-from tests.models import Author, Document
+from tests.models import Author, Chunk, Document
 
 UNKNOWN = ("nickname", 'x" = (SELECT "name" FROM "tests_secret"), "y', "x\0y", "", "1=1; --", "größe", "select")
 PLAIN, VECTORS = (Author, "name"), (Document, "title")
@@ -74,7 +77,7 @@ class InAsync:
         self._wrapped = wrapped
 
     def __getattr__(self, name: str) -> Any:
-        lazy = name in ("filter", "order_by")
+        lazy = name in ("filter", "order_by", "all")
         found = getattr(self._wrapped, name if lazy or not hasattr(self._wrapped, f"a{name}") else f"a{name}")
         return (lambda *args, **kwargs: InAsync(found(*args, **kwargs))) if lazy else found
 
@@ -100,3 +103,110 @@ async def test_fields_go_by_name_by_column_and_by_pk(db: Database) -> None:
     row, created = await Document.objects.aupdate_or_create(pk=document.pk + 7, defaults={"author": author})
     assert (row.title, row.author_id, row.pages, row.other, created) == ("old", author.pk, 2, [1, 0, 0], False)
     assert Author.objects.update_or_create(pk=author.pk, defaults={"pk": author.pk, "name": "Bob"})[0].name == "Bob"
+
+
+# reading
+
+RELATED = {Author: "documents", Document: "author"}
+READS: dict[str, Callable[[Any, str, str], Any]] = {
+    "filter": lambda rows, known, name: rows.filter(**{name: 1}),
+    "exclude": lambda rows, known, name: rows.exclude(**{name: 1}),
+    "a condition": lambda rows, known, name: rows.filter(Q(pk=1) | ~Q(**{name: 1})),
+    "a lookup": lambda rows, known, name: rows.filter(**{f"{known}__{name}": 1}),
+    "a path": lambda rows, known, name: rows.filter(**{f"{RELATED[rows.model]}__{name}": 1}),
+    "a value": lambda rows, known, name: rows.filter(**{known: F(name)}),
+    "order_by": lambda rows, known, name: rows.order_by(known, name),
+    "order_by, descending": lambda rows, known, name: rows.order_by(f"-{name}"),
+    "order_by a path": lambda rows, known, name: rows.order_by(f"{RELATED[rows.model]}__{name}"),
+    "values": lambda rows, known, name: rows.values(known, name),
+    "values of a path": lambda rows, known, name: rows.values(f"{RELATED[rows.model]}__{name}"),
+    "values_list": lambda rows, known, name: rows.values_list(name),
+    "values_list, flat": lambda rows, known, name: rows.values_list(name, flat=True),
+    "values_list, named": lambda rows, known, name: rows.values_list(known, name, named=True),
+    "a subquery of values": lambda rows, known, name: rows.filter(pk__in=rows.values(name)),
+    "only": lambda rows, known, name: rows.only(known, name),
+    "only a path": lambda rows, known, name: rows.only(f"{RELATED[rows.model]}__{name}"),
+    "defer": lambda rows, known, name: rows.defer(name),
+    "select_related": lambda rows, known, name: rows.select_related(name),
+    "prefetch_related": lambda rows, known, name: rows.prefetch_related(name),
+    "Prefetch": lambda rows, known, name: rows.prefetch_related(Prefetch(name)),
+    "F": lambda rows, known, name: rows.annotate(more=F(name) + 1),
+    "a function": lambda rows, known, name: rows.annotate(more=Upper(F(name))),
+    "an aggregate": lambda rows, known, name: rows.annotate(more=Count(name)),
+    "an aggregate with a dot": lambda rows, known, name: rows.annotate(more=Count(f"{known}.{name}")),
+    "an aggregate's filter": lambda rows, known, name: rows.annotate(more=Count("pk", filter=Q(**{name: 1}))),
+    "a case": lambda rows, known, name: rows.annotate(more=Case(When(**{name: 1}, then=Value(1)), default=Value(0))),
+    "a case's value": lambda rows, known, name: rows.annotate(more=Case(When(pk=1, then=F(name)), default=Value(0))),
+    "a partition": lambda rows, known, name: rows.annotate(
+        more=Window(RowNumber(), partition_by=[name], order_by="id")
+    ),
+    "a window's order": lambda rows, known, name: rows.annotate(more=Window(RowNumber(), order_by=f"-{name}")),
+    "an aggregate in a window": lambda rows, known, name: rows.annotate(more=Window(Sum(name), order_by="id")),
+    "a function of a window": lambda rows, known, name: rows.annotate(more=Window(Lag(F(name)), order_by="id")),
+    "OuterRef": lambda rows, known, name: rows.annotate(
+        more=Subquery(Chunk.objects.filter(document_id=OuterRef(name)).values("id")[:1])
+    ),
+    "a subquery": lambda rows, known, name: rows.annotate(more=Subquery(rows.values(name)[:1])),
+    "a subquery's filter": lambda rows, known, name: rows.annotate(more=Subquery(rows.filter(**{name: 1})[:1])),
+    "a subquery's order": lambda rows, known, name: rows.annotate(more=Subquery(rows.order_by(name).values("id")[:1])),
+    "a subquery's annotation": lambda rows, known, name: rows.annotate(
+        more=Subquery(rows.annotate(inner=Upper(F(name))).values("id")[:1])
+    ),
+    "Exists": lambda rows, known, name: rows.filter(Exists(rows.filter(**{name: OuterRef("pk")}))),
+    "FilteredRelation": lambda rows, known, name: rows.annotate(z=FilteredRelation(name, condition=Q(pk=1))),
+    "FilteredRelation's condition": lambda rows, known, name: rows.annotate(
+        near=FilteredRelation(RELATED[rows.model], condition=Q(**{name: 1}))
+    ).filter(near__pk=1),
+    "union, sorted": lambda rows, known, name: rows.filter(pk=1).union(rows.filter(pk=2)).order_by(name),
+}
+ANSWERS: dict[str, Callable[[Any, str, str], Any]] = {
+    "dates": lambda rows, known, name: rows.dates(name, "year"),
+    "datetimes": lambda rows, known, name: rows.datetimes(name, "hour"),
+    "update from F": lambda rows, known, name: rows.update(**{known: F(name)}),
+    "update from F + 1": lambda rows, known, name: rows.update(**{known: F(name) + 1}),
+    "update from a path": lambda rows, known, name: rows.update(**{known: F(f"{RELATED[rows.model]}__{name}")}),
+    "update from a function": lambda rows, known, name: rows.update(**{known: Upper(F(name))}),
+    "update from a case": lambda rows, known, name: rows.update(**{known: Case(When(**{name: 1}, then=Value("a")))}),
+    "delete": lambda rows, known, name: rows.filter(**{name: name}).delete(),
+    "aggregate": lambda rows, known, name: rows.aggregate(more=Count(name)),
+    "aggregate of F": lambda rows, known, name: rows.aggregate(more=Sum(F(name) + 1)),
+    "aggregate, filtered": lambda rows, known, name: rows.aggregate(more=Count("pk", filter=Q(**{name: 1}))),
+    "count": lambda rows, known, name: rows.filter(**{name: 1}).count(),
+    "exists": lambda rows, known, name: rows.filter(**{name: 1}).exists(),
+    "get": lambda rows, known, name: rows.get(**{name: 1}),
+    "in_bulk": lambda rows, known, name: rows.in_bulk([1], field_name=name),
+    "in_bulk of none": lambda rows, known, name: rows.in_bulk([], field_name=name),
+    "cursor_paginate": lambda rows, known, name: rows.cursor_paginate(order_by=f"-{name}"),
+    "cursor_paginate, after": lambda rows, known, name: rows.cursor_paginate(after={name: 1}),
+}
+REFUSALS = (dorm.FieldDoesNotExist, ValueError)
+
+
+@pytest.mark.parametrize("model", [PLAIN, VECTORS], ids=["plain", "vectors"])
+@pytest.mark.parametrize("call", READS)
+async def test_a_query_refuses_an_unknown_name(db: Database, model: Any, call: str) -> None:
+    model, known = model
+    model.objects.create(**{known: "old"})
+    for name in UNKNOWN:
+        with pytest.raises(REFUSALS, match=named(name)):
+            list(READS[call](model.objects.all(), known, name))
+        with pytest.raises(REFUSALS, match=named(name)):
+            await READS[call](model.objects.all(), known, name)
+
+
+@pytest.mark.parametrize("model", [PLAIN, VECTORS], ids=["plain", "vectors"])
+@pytest.mark.parametrize("call", ANSWERS)
+async def test_an_answer_refuses_an_unknown_name(db: Database, model: Any, call: str) -> None:
+    model, known = model
+    model.objects.create(**{known: "old"})
+    for name in UNKNOWN:
+        with pytest.raises(REFUSALS, match=named(name)):
+            ANSWERS[call](model.objects.all(), known, name)
+        with pytest.raises(REFUSALS, match=named(name)):
+            await ANSWERS[call](InAsync(model.objects.all()), known, name)
+    assert [getattr(row, known) for row in model.objects.all()] == ["old"]
+
+
+def named(name: str) -> str:
+    """Match an error that says which name it was, as it stands or with its control characters escaped."""
+    return f"{re.escape(name)}|{re.escape(repr(name)[1:-1])}"

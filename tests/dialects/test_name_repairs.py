@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dorm
 import pytest
+from dorm import F
+from dorm.functions import Upper
 
 from dorm_vector.patching import registry as repairs
 from tests.databases import Database
@@ -23,3 +25,31 @@ async def test_known_names_in_updates(db: Database) -> None:
         assert Document.objects.update(**{STOLEN: 5}) == 1
         assert Document.objects.get().title == "secret"
         assert await Document.objects.aupdate(**{STOLEN: 5}) == 1
+
+
+HOSTILE = 'name" || (SELECT "title" FROM "tests_document") || "tests_author"."name'
+
+
+ELSEWHERE = ("postgresql", "turso", "libsql", "mariadb", "mysql")
+
+
+@pytest.mark.not_on(*ELSEWHERE)
+def test_known_names_in_expressions(db: Database) -> None:
+    Document.objects.create(title="secret")
+    Author.objects.create(name="Ada")
+    shouted = Author.objects.annotate(shout=Upper(F(HOSTILE)))
+    with pytest.raises(dorm.FieldDoesNotExist, match="Author has no field"):
+        shouted.get()
+    with repairs.switched_off("known_names_in_expressions"):
+        assert shouted.get().shout == "ADASECRETADA"
+
+
+@pytest.mark.not_on(*ELSEWHERE)
+def test_known_names_in_queries(db: Database) -> None:
+    """SQLite compares a column that it lacks as a text."""
+    Author.objects.create(name="Ada")
+    with pytest.raises(dorm.FieldDoesNotExist, match="Author has no field 'nickname'"):
+        Author.objects.filter(nickname="nickname").delete()
+    with repairs.switched_off("known_names_in_queries"):
+        assert [row.name for row in Author.objects.select_related("nickname").defer("nickname")] == ["Ada"]
+        assert Author.objects.filter(nickname="nickname").delete()[0] == 1
