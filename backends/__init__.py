@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-from backends._backend import Backend, BackendUnavailable, Running, Settings
+from backends.servers.backend import Backend, BackendUnavailable, Running, Settings
 
 __all__ = ["Backend", "BackendUnavailable", "Running", "Settings", "get", "names"]
 

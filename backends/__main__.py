@@ -7,8 +7,8 @@ import os
 import sys
 
 from backends import BackendUnavailable, get, names
-from backends._foreground import run_in_foreground
-from backends._url import url_from
+from backends.servers.foreground import run_in_foreground
+from backends.servers.url import url_from
 
 
 def table() -> int:

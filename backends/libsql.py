@@ -11,8 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends import Backend, BackendUnavailable, Settings, _hrana
-from backends._prompt import converse
+from backends import Backend, BackendUnavailable, Settings
+from backends.servers import hrana
+from backends.servers.prompt import converse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,20 +36,20 @@ def launch(directory: Path) -> Iterator[Settings]:
 
 
 def server_version(settings: Settings) -> str:
-    return str(_hrana.rows(settings, "SELECT sqlite_version() AS version")[0]["version"])
+    return str(hrana.rows(settings, "SELECT sqlite_version() AS version")[0]["version"])
 
 
 def create(settings: Settings, name: str) -> Settings:
     """Return a file beside the default one, or a database of the server."""
     url: str = settings["URL"]
     if not url.startswith("file:"):
-        return _hrana.create(settings, name)
+        return hrana.create(settings, name)
     return {**settings, "URL": f"{url.rpartition('/')[0]}/{name}.libsql"}
 
 
 def drop(settings: Settings) -> None:
     if not settings["URL"].startswith("file:"):
-        _hrana.drop(settings)
+        hrana.drop(settings)
         return
     for suffix in ("", "-wal", "-shm", "-journal"):
         Path(settings["URL"].removeprefix("file:") + suffix).unlink(missing_ok=True)

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from backends import Backend, Settings
-from backends._foreground import run_in_foreground
-from backends._mysql_protocol import client_arguments, create, drop, server_version
-from backends._mysqld import serving_on_a_free_port, with_flags
-from backends._process import run
-from backends._programs import Programs
+from backends.servers.foreground import run_in_foreground
+from backends.servers.mysql_protocol import client_arguments, create, drop, server_version
+from backends.servers.mysqld import serving_on_a_free_port, with_flags
+from backends.servers.process import run
+from backends.servers.programs import Programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

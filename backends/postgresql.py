@@ -10,10 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from backends import Backend, Settings
-from backends._foreground import run_in_foreground
-from backends._pgserver import client, start_server
-from backends._url import settings_from, url_from
-from backends._watcher import stop_if_this_process_dies
+from backends.servers.foreground import run_in_foreground
+from backends.servers.pgserver import client, start_server
+from backends.servers.url import settings_from, url_from
+from backends.servers.watcher import stop_if_this_process_dies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from backends import Settings, libsql
-from backends._npm_programs import MACHINE, NpmProgram
-from backends._process import free_port, serving
+from backends.servers.npm_programs import MACHINE, NpmProgram
+from backends.servers.process import free_port, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

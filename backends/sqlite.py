@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends import Backend, Settings
-from backends._prompt import converse
+from backends.servers.prompt import converse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends import Backend, BackendUnavailable, Settings, _sync_server
-from backends._prompt import converse
+from backends import Backend, BackendUnavailable, Settings
+from backends.servers import sync_server
+from backends.servers.prompt import converse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,14 +48,14 @@ def create(settings: Settings, name: str) -> Settings:
     fresh = Path(settings["NAME"]).with_name(f"{name}.turso")
     if "SYNC_URL" not in settings:
         return {**settings, "NAME": str(fresh)}
-    if not _sync_server.is_of_this_machine(settings["SYNC_URL"]):
+    if not sync_server.is_of_this_machine(settings["SYNC_URL"]):
         raise BackendUnavailable(f"Turso: {settings['SYNC_URL']} has one database; a second one is a second server.")
-    return {**settings, "NAME": str(fresh), "SYNC_URL": _sync_server.start(_served(fresh))}
+    return {**settings, "NAME": str(fresh), "SYNC_URL": sync_server.start(_served(fresh))}
 
 
 def drop(settings: Settings) -> None:
     replica = Path(settings["NAME"])
-    _sync_server.stop(settings.get("SYNC_URL", ""))
+    sync_server.stop(settings.get("SYNC_URL", ""))
     for database in (replica, _served(replica)):
         for suffix in ("", "-wal", "-shm", "-info", "-changes", "-wal-revert", ".log"):
             Path(f"{database}{suffix}").unlink(missing_ok=True)

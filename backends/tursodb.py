@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from backends import Settings, _sync_server, turso
+from backends import Settings, turso
+from backends.servers import sync_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def launch(directory: Path) -> Iterator[Settings]:
-    with turso.launch(directory) as local, _sync_server.serving_a_file(directory.absolute() / "server.turso") as url:
+    with turso.launch(directory) as local, sync_server.serving_a_file(directory.absolute() / "server.turso") as url:
         yield {**local, "SYNC_URL": url}
 
 
-BACKEND = replace(turso.BACKEND, name="tursodb", source=_sync_server.PROGRAM.source, launch=launch, reached_by="turso")
+BACKEND = replace(turso.BACKEND, name="tursodb", source=sync_server.PROGRAM.source, launch=launch, reached_by="turso")

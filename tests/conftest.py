@@ -12,8 +12,8 @@ from hypothesis import settings
 
 import backends
 from tests.databases import Database, create_tables
-from tests.remote_suite import RemoteSuite
-from tests.sharing import MOST_PROCESSES, ByDatabase, place_of
+from tests.helpers.remote_suite import RemoteSuite
+from tests.helpers.sharing import MOST_PROCESSES, ByDatabase, place_of
 
 WITHOUT_DOWNLOAD = ("sqlite", "postgresql", "turso")
 IMPLEMENTED = ("sqlite", "postgresql", "turso", "libsql", "mariadb", "mysql")

@@ -16,8 +16,9 @@ from dorm.queryset import QuerySet
 
 import dorm_vector
 from dorm_vector.exceptions import UnsupportedByDatabase
-from tests import addresses, pickled, support
+from tests import pickled
 from tests.databases import Database, create_tables, drop_table
+from tests.helpers import addresses, support
 
 # How the documentation of dorm.contrib.pgvector calls each of its names.
 AS_IN_CONTRIB: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {

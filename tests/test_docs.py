@@ -26,8 +26,8 @@ import pytest
 
 import backends
 import dorm_vector
-from backends._url import url_from
-from tests import support
+from backends.servers.url import url_from
+from tests.helpers import support
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests import private_names, support
+from tests.helpers import private_names, support
 
 
 def test_the_private_names_in_use_are_the_listed_ones(pytestconfig: pytest.Config) -> None:

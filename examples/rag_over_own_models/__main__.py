@@ -10,7 +10,7 @@ import dorm
 from dorm.db.connection import close_all, health_check
 from dorm.exceptions import ImproperlyConfigured
 
-from backends._url import settings_from
+from backends.servers.url import settings_from
 from dorm_vector import VectorError
 from examples.rag_over_own_models import settings
 

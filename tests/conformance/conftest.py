@@ -13,7 +13,7 @@ import pytest
 from dorm_vector.query import compiler as sql
 from dorm_vector.query import statement_cache
 from tests.databases import Database
-from tests.real_data import real_table
+from tests.helpers.real_data import real_table
 
 
 @pytest.fixture(autouse=True)

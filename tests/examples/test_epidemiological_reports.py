@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from backends import get
-from backends._url import url_from
+from backends.servers.url import url_from
 from examples.epidemiological_reports.data import reports
 from examples.epidemiological_reports.embedding import EMBEDDER
 from tests.examples.serving import ROOT, Server, served

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from backends import get
-from backends._url import url_from
+from backends.servers.url import url_from
 from examples.package_search.build_data import nearest
 from examples.package_search.corpus import DATA, corpus, questions
 from examples.package_search.embedding import embed

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from backends import get
-from backends._url import url_from
+from backends.servers.url import url_from
 from tests.examples.serving import ROOT, served
 
 LINE = re.compile(r" *(?P<number>\d+) \[(?P<done>[ x])\] (?P<text>.*?)(?:  \((?P<distance>-?\d\.\d\d)\))?")

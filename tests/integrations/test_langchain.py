@@ -20,10 +20,10 @@ from dorm_vector import EmbeddingError, InvalidVector, UnsupportedByDatabase
 from dorm_vector.integrations.langchain import DormVectorStore
 from dorm_vector.integrations.tables import acreate_table, create_table, document_model
 from tests.databases import Database
+from tests.helpers.project import ROOT
 from tests.integrations.conftest import METADATA, TEXTS, WORDS, Entry, Leaflet, Sheet, by_distance, embed, vector_of
 from tests.models import Author, Note
 from tests.models import Document as ModelDocument
-from tests.project import ROOT
 
 QUESTION = "cholera"
 

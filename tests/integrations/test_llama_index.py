@@ -33,9 +33,9 @@ from dorm_vector.integrations.filters import LLAMA_INDEX, from_metadata_filters
 from dorm_vector.integrations.llama_index import DormVectorStore
 from dorm_vector.integrations.tables import create_table, document_model
 from tests.databases import Database
+from tests.helpers.project import ROOT
 from tests.integrations.conftest import METADATA, TEXTS, WORDS, Leaflet, by_distance, embed, vector_of
 from tests.models import Note
-from tests.project import ROOT
 
 QUESTION = "cholera"
 SOURCES = ("north", "north", "south", "south", "south")

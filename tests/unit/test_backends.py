@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import backends
-from backends._process import ServerError, serving
-from backends._url import settings_from, url_from
+from backends.servers.process import ServerError, serving
+from backends.servers.url import settings_from, url_from
 
 FOLDER = Path(backends.__file__).parent
 
@@ -62,7 +62,7 @@ def test_a_backend_is_named_like_its_file(name: str) -> None:
     assert backends.get(name).name == name
 
 
-@pytest.mark.parametrize("name", ["oracle", "_process", "__init__"])
+@pytest.mark.parametrize("name", ["oracle", "servers", "__init__"])
 def test_an_unknown_name_is_answered_with_the_known_ones(name: str) -> None:
     with pytest.raises(
         LookupError, match=f"No backend is called '{name}'. There are: libsql, mariadb, mysql, postgresql"
@@ -145,7 +145,7 @@ def test_a_server_that_never_answers_is_stopped_and_named(tmp_path: Path) -> Non
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_a_server_does_not_outlive_a_killed_parent(end: signal.Signals, tmp_path: Path) -> None:
     script = (
-        "import os, pathlib, backends._process as p\n"
+        "import os, pathlib, backends.servers.process as p\n"
         f"with p.serving(['sh', '-c', 'echo $$; exec sleep 60'], pathlib.Path('{tmp_path}/log'), lambda: None):\n"
         f"    while not os.path.getsize('{tmp_path}/log'): pass\n"
         f"    os.kill(os.getpid(), {end.value})"

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from backends._process import free_port
+from backends.servers.process import free_port
 from benchmarks import tables
 from benchmarks.measuring import Aim, Contestant, Group, measure
-from tests.project import ROOT
+from tests.helpers.project import ROOT
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

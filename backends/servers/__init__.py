@@ -1,0 +1,1 @@
+"""How a server is found or fetched, started, watched and stopped."""

@@ -1,0 +1,84 @@
+"""A server out of Debian's packages, unpacked into a folder and run from there: no rights needed, nothing installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from backends.servers.cache import cache, only_one_process
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Its state, lists and cache are its own, and its status file is empty: apt then thinks that nothing is installed, and
+# downloads every dependency, libc included. The machine's own configuration stays unread (`Dir::Etc::parts`), because
+# its hooks act on the machine, as the one of container images that empties apt's cache.
+CONFIGURATION = """
+Dir::State "{work}/state";
+Dir::State::status "{work}/status";
+Dir::Cache "{work}/cache";
+Dir::Etc::sourcelist "{work}/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::Etc::parts "/dev/null";
+Dir::Etc::main "/dev/null";
+APT::Install-Recommends "false";
+APT::Sandbox::User "root";
+"""
+
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+def unpacked(suite: str, packages: Sequence[str]) -> Path:
+    """Return the folder with these packages of a Debian suite, and all they depend on; fetch it the first time."""
+    root = folder(suite, packages)
+    with only_one_process(root.name):
+        if not root.exists():
+            with TemporaryDirectory(prefix=root.name, dir=root.parent) as work:
+                _fetch(suite, packages, Path(work)).rename(root)
+    return root
+
+
+def folder(suite: str, packages: Sequence[str]) -> Path:
+    return cache(f"{packages[0]}-{suite}")
+
+
+def command(root: Path, program: str) -> list[str]:
+    """Return what runs a program of the folder, with the folder's own loader and libc instead of the machine's."""
+    loader = next(root.glob("usr/lib/*/ld-linux-*.so.*"))
+    return [str(loader), "--library-path", str(loader.parent), str(next(root.glob(f"usr/*bin/{program}")))]
+
+
+def _fetch(suite: str, packages: Sequence[str], work: Path) -> Path:
+    for empty in ("state/lists/partial", "cache/archives/partial", "root"):
+        (work / empty).mkdir(parents=True)
+    (work / "status").touch()
+    (work / "sources.list").write_text(f"deb [signed-by={KEYRING}] {_mirror()} {suite} main\n")
+    # Proxies and certificates are the machine's to know.
+    acquire = _output(["apt-config", "dump", "Acquire"])
+    (work / "apt.conf").write_text(f'{acquire}Acquire::Languages "none";{CONFIGURATION.format(work=work)}')
+    private = {**os.environ, "APT_CONFIG": str(work / "apt.conf")}
+    _output(["apt-get", "update", "--error-on=any"], private)
+    _output(["apt-get", "install", "--download-only", "--yes", *packages], private)
+    for package in sorted(work.glob("cache/archives/*.deb")):
+        _output(["dpkg-deb", "--extract", str(package), str(work / "root")])
+    return work / "root"
+
+
+def _mirror() -> str:
+    """Return the Debian archive that this machine's apt uses."""
+    lines = _output(["apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI)"]).splitlines()
+    for line in lines:
+        if line.rstrip("/").endswith("/debian"):
+            return line
+    raise OSError(f"apt knows no Debian archive here, only {', '.join(sorted(set(lines))) or 'nothing'}")
+
+
+def _output(command: Sequence[str], environment: dict[str, str] | None = None) -> str:
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise OSError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout
