@@ -8,7 +8,7 @@ from typing import Any
 from dorm.db import connection as dorm_connections
 
 from ..patching import registry
-from ..patching.registry import repair
+from ..patching.registry import hook
 from .postgresql import adapters
 from .sqlite import extension
 
@@ -20,8 +20,8 @@ def _nothing() -> None:
 _DRIVERS = {"dorm.db.backends.postgresql": adapters.register}
 
 
-@repair("dorm.db.connection", "_create_sync_connection", name="prepare_connections")
-@repair("dorm.db.connection", "_create_async_connection", name="prepare_connections")
+@hook("dorm.db.connection", "_create_sync_connection", name="prepare_connections")
+@hook("dorm.db.connection", "_create_async_connection", name="prepare_connections")
 def prepare_connections(original: Any, alias: str, settings: Any) -> Any:
     """Make every connection ready for vectors, sync and async, in every thread and every process.
 
@@ -46,7 +46,7 @@ def prepare_open_connections() -> None:
         prepare(wrapper)
 
 
-@repair("dorm.db.backends.sqlite:SQLiteDatabaseWrapper", "_new_connection", name="prepare_connections")
+@hook("dorm.db.backends.sqlite:SQLiteDatabaseWrapper", "_new_connection", name="prepare_connections")
 def _sqlite_connection(original: Any, wrapper: Any) -> Any:
     # First: the connection about to be opened is to have an auto extension already.
     extension.sqlite_vec_tier()
@@ -58,7 +58,7 @@ def _sqlite_connection(original: Any, wrapper: Any) -> Any:
     return raw
 
 
-@repair("dorm.db.backends.sqlite:SQLiteAsyncDatabaseWrapper", "_new_connection", name="prepare_connections")
+@hook("dorm.db.backends.sqlite:SQLiteAsyncDatabaseWrapper", "_new_connection", name="prepare_connections")
 async def _sqlite_async_connection(original: Any, wrapper: Any) -> Any:
     extension.sqlite_vec_tier()
     connection = await original(wrapper)

@@ -21,7 +21,7 @@ from ..dialects.base import Dialect
 from ..dialects.shared.operands import SQL, Operand
 from ..engines import dialect_for
 from ..introspection import vector_fields
-from ..patching.registry import repair
+from ..patching.registry import hook
 
 
 @dataclass(eq=False, repr=False)
@@ -54,7 +54,7 @@ def _remember_connection(original: Any, query: Any, *args: Any, **kwargs: Any) -
 
 
 for _method in ("as_select", "as_count", "as_exists", "as_update", "as_delete"):
-    repair("dorm.query:SQLQuery", _method, name="remember_connection")(_remember_connection)
+    hook("dorm.query:SQLQuery", _method, name="remember_connection")(_remember_connection)
 
 
 @dataclass(eq=False, repr=False)

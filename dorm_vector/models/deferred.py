@@ -7,7 +7,10 @@ from collections.abc import Collection, Iterator
 from itertools import chain, product
 from typing import Any
 
+from dorm.models import Model
+
 from ..patching.registry import is_on, repair
+from ..repairs.stand_ins import Statements, model, plain_field
 
 _REPAIR = "deferred_columns"
 
@@ -48,8 +51,32 @@ def _forget_missing(model: Any, attributes: dict[str, Any], row: Any) -> None:
             attributes.pop(field.attname, None)
 
 
-@repair("dorm.models:Model", "_do_update", name=_REPAIR)
-@repair("dorm.models:Model", "_ado_update", name=_REPAIR)
+_NAMES = ("title", "pages")
+
+_FIELDS = [plain_field(name) for name in _NAMES]
+
+
+class _Partial:
+    """A row of which ``pages`` was not read, as one of a model with vectors is."""
+
+    _meta = model(fields=_FIELDS, concrete_fields=_FIELDS, get_field=dict(zip(_NAMES, _FIELDS, strict=True)).get)._meta
+    __getattr__ = _absent
+
+    def __init__(self) -> None:
+        self.title = "a"
+
+    def _add_pk_where_nodes(self, _query: Any) -> None:
+        """Which row it is, is not what is asked."""
+
+
+def _keeps_what_was_not_read() -> bool:
+    row, connection = _Partial(), Statements("sqlite")
+    Model._do_update(row, connection, row._meta)  # type: ignore[arg-type]  # as much of one as is asked for
+    return "pages" not in "".join(connection)
+
+
+@repair("dorm.models:Model", "_do_update", name=_REPAIR, is_fixed=_keeps_what_was_not_read)
+@repair("dorm.models:Model", "_ado_update", name=_REPAIR, is_fixed=_keeps_what_was_not_read)
 def deferred_columns(
     original: Any, instance: Any, connection: Any, meta: Any, update_fields: Collection[str] | None = None
 ) -> Any:

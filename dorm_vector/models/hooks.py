@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import Any
 
-from dorm.expressions import Q
+from dorm.aggregates import Aggregate
+from dorm.expressions import F, Q
+from dorm.functions import Lower
 from dorm.queryset import QuerySet
 
+from ..dialects.shared.operands import SQL
 from ..expressions.aggregates import over_vectors
 from ..expressions.query_text import texts_in
 from ..introspection import reads_vectors
-from ..patching.registry import repair
+from ..patching.registry import hook
+from ..repairs.expressions import _ARGUMENT, _compiled
 
 
 def _aggregates_vectors(queryset: Any, expressions: dict[str, Any]) -> bool:
@@ -20,10 +25,10 @@ def _aggregates_vectors(queryset: Any, expressions: dict[str, Any]) -> bool:
     return any(isinstance(expression, VectorAggregate) for expression in over_vectors(queryset, expressions).values())
 
 
-@repair("dorm.queryset:QuerySet", "annotate", name="vector_aggregates")
-@repair("dorm.queryset:QuerySet", "alias", name="vector_aggregates")
-@repair("dorm.queryset:QuerySet", "aggregate", name="vector_aggregates")
-@repair("dorm.queryset:QuerySet", "aaggregate", name="vector_aggregates")
+@hook("dorm.queryset:QuerySet", "annotate", name="vector_aggregates")
+@hook("dorm.queryset:QuerySet", "alias", name="vector_aggregates")
+@hook("dorm.queryset:QuerySet", "aggregate", name="vector_aggregates")
+@hook("dorm.queryset:QuerySet", "aaggregate", name="vector_aggregates")
 def vector_aggregates(original: Any, queryset: Any, **expressions: Any) -> Any:
     """Let Avg and Sum over a vector of a related model give a vector.
 
@@ -37,10 +42,42 @@ def vector_aggregates(original: Any, queryset: Any, **expressions: Any) -> Any:
     return getattr(upgraded(queryset), original.__name__)(**expressions)
 
 
+@hook("dorm.aggregates:Aggregate", "as_sql")
+def aggregates_of_distances(original: Any, aggregate: Any, table_alias: str | None = None, **context: Any) -> SQL:
+    """Let an annotation aggregate a distance, such as that of the nearest row across a relation."""
+    if mentions_a_vector(aggregate.expression):
+        return _of_an_expression(original, aggregate, table_alias, context)
+    return _compiled(original, aggregate, table_alias, context)
+
+
+def _aggregates_expressions() -> bool:
+    lowered: Any = Lower(F("name"))
+    sql, _params = Aggregate(lowered).as_sql("item")
+    return "LOWER(" in sql
+
+
+def _of_an_expression(original: Any, aggregate: Any, table_alias: str | None, context: dict[str, Any]) -> SQL:
+    expression = aggregate.expression
+    if isinstance(expression, str) or not (isinstance(expression, F) or hasattr(expression, "as_sql")):
+        return _compiled(original, aggregate, table_alias, context)
+    named = copy.copy(aggregate)
+    if isinstance(expression, F):
+        named.expression = expression.name
+        return _compiled(original, named, table_alias, context)
+    argument, argument_params = expression.as_sql(table_alias, **context)
+    # djanorm writes the aggregate around a column, which then makes room for the expression.
+    named.expression = _ARGUMENT
+    sql, params = original(named, table_alias, **{**context, "query": None})
+    column = f'"{table_alias}"."{_ARGUMENT}"' if table_alias else f'"{_ARGUMENT}"'
+    before, _, after = sql.partition(column)
+    first = before.count("%s")
+    return f"{before}{argument}{after}", [*params[:first], *argument_params, *params[first:]]
+
+
 _ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,{}"]+)')
 
 
-@repair("dorm.fields:ArrayField", "from_db_value")
+@hook("dorm.fields:ArrayField", "from_db_value")
 def vector_arrays(original: Any, field: Any, value: Any) -> Any:
     """Read arrays of vectors.
 
@@ -62,7 +99,7 @@ if QuerySet.__new__ is object.__new__:
     QuerySet.__new__ = _plain_new  # type: ignore[method-assign]
 
 
-@repair("dorm.queryset:QuerySet", "__new__")
+@hook("dorm.queryset:QuerySet", "__new__")
 def vector_querysets(original: Any, cls: Any, model: Any = None, *args: Any, **kwargs: Any) -> Any:
     """Give related managers, prefetches and plain managers a queryset that can filter and order by a distance.
 
@@ -76,10 +113,10 @@ def vector_querysets(original: Any, cls: Any, model: Any = None, *args: Any, **k
     return original(cls)
 
 
-@repair("dorm.queryset:QuerySet", "annotate", name="upgrade_on_distance")
-@repair("dorm.queryset:QuerySet", "alias", name="upgrade_on_distance")
-@repair("dorm.queryset:QuerySet", "aggregate", name="upgrade_on_distance")
-@repair("dorm.queryset:QuerySet", "aaggregate", name="upgrade_on_distance")
+@hook("dorm.queryset:QuerySet", "annotate", name="upgrade_on_distance")
+@hook("dorm.queryset:QuerySet", "alias", name="upgrade_on_distance")
+@hook("dorm.queryset:QuerySet", "aggregate", name="upgrade_on_distance")
+@hook("dorm.queryset:QuerySet", "aaggregate", name="upgrade_on_distance")
 def upgrade_on_distance(original: Any, queryset: Any, **expressions: Any) -> Any:
     """Let a model without a vector of its own be ranked by one of a related model.
 
@@ -87,14 +124,14 @@ def upgrade_on_distance(original: Any, queryset: Any, **expressions: Any) -> Any
     Cause: a plain QuerySet neither filters nor orders by an annotation once a relation is joined. djanorm 4.3 to 4.5.
     """
     found = expressions.values()
-    if type(queryset) is QuerySet and (any(map(_mentions_a_vector, found)) or any(texts_in(list(found)))):
+    if type(queryset) is QuerySet and (any(map(mentions_a_vector, found)) or any(texts_in(list(found)))):
         from .querysets import upgraded
 
         return getattr(upgraded(queryset), original.__name__)(**expressions)
     return original(queryset, **expressions)
 
 
-@repair("dorm.queryset:QuerySet", "order_by", name="upgrade_on_distance")
+@hook("dorm.queryset:QuerySet", "order_by", name="upgrade_on_distance")
 def _upgrade_on_order(original: Any, queryset: Any, *fields: Any) -> Any:
     if type(queryset) is not QuerySet or all(isinstance(field, str) for field in fields):
         return original(queryset, *fields)
@@ -103,8 +140,8 @@ def _upgrade_on_order(original: Any, queryset: Any, *fields: Any) -> Any:
     return upgraded(queryset).order_by(*fields)
 
 
-@repair("dorm.queryset:QuerySet", "filter")
-@repair("dorm.queryset:QuerySet", "exclude", name="upgrade_on_text")
+@hook("dorm.queryset:QuerySet", "filter")
+@hook("dorm.queryset:QuerySet", "exclude", name="upgrade_on_text")
 def upgrade_on_text(original: Any, queryset: Any, *conditions: Any, **lookups: Any) -> Any:
     """Let a model without a vector of its own be filtered by a search of a text, without blocking the event loop.
 
@@ -119,10 +156,10 @@ def upgrade_on_text(original: Any, queryset: Any, *conditions: Any, **lookups: A
     return original(queryset, *conditions, **lookups)
 
 
-def _mentions_a_vector(expression: Any) -> bool:
+def mentions_a_vector(expression: Any) -> bool:
     from ..expressions.distances import Expression
 
-    return isinstance(expression, Expression) or any(map(_mentions_a_vector, _parts_of(expression)))
+    return isinstance(expression, Expression) or any(map(mentions_a_vector, _parts_of(expression)))
 
 
 def _parts_of(expression: Any) -> list[Any]:

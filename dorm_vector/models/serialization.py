@@ -9,7 +9,7 @@ from dorm.models import _model_registry
 
 from ..embeddings.loading import _made
 from ..embeddings.on_save import embedding_fields, filled
-from ..patching.registry import repair
+from ..patching.registry import hook
 from ..steps import Steps, run
 from ..values.bit import Bit
 from ..values.elements import Element
@@ -27,7 +27,7 @@ def plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "__array__") else value
 
 
-@repair("dorm.serialize", "_serialize_value")
+@hook("dorm.serialize", "_serialize_value")
 def vectors_in_fixtures(original: Any, value: Any) -> Any:
     """Let ``dumpdata`` write vectors as lists of numbers.
 
@@ -37,7 +37,7 @@ def vectors_in_fixtures(original: Any, value: Any) -> Any:
     return original(plain(value))
 
 
-@repair("dorm.contrib.pydantic", "_base_type_for")
+@hook("dorm.contrib.pydantic", "_base_type_for")
 def vectors_in_schemas(original: Any, field: Any) -> Any:
     """Give a vector field its type in ``DormSchema`` and ``schema_for()``.
 
@@ -58,7 +58,7 @@ def _annotated(field: VectorField) -> Any:
     return Annotated[list[float], BeforeValidator(plain), length]
 
 
-@repair("dorm.serialize", "load")
+@hook("dorm.serialize", "load")
 def embeddings_in_fixtures(original: Any, text: str, *args: Any, **options: Any) -> Any:
     """Let ``loaddata`` embed the rows of a fixture whose vector is missing, or is of another text or model.
 

@@ -84,7 +84,7 @@ class Repair(Patch):
         """Ask the probe; where no check works without a server, compare the installed version of djanorm."""
         if self.is_fixed is not None:
             return not self.is_fixed()
-        return not self.fixed_in or _numbers(version("djanorm")) < _numbers(self.fixed_in)
+        return not self.fixed_in or _numbers(_djanorm_version()) < _numbers(self.fixed_in)
 
     def _wrapped(self, original: Callable[..., Any]) -> Callable[..., Any]:
         name, replacement = self.name, self.replacement
@@ -172,9 +172,9 @@ def install(module: str) -> None:
     _installed.add(module)
     patches = [patch for patch in PATCHES if patch.module == module]
     # Every probe runs before the first patch: one part of a repair would answer for the others.
-    needed = {name for name, patch in {patch.name: patch for patch in patches}.items() if patch.is_needed()}
+    fixed = {patch.name for patch in patches if not patch.is_needed()}
     for patch in patches:
-        if patch.name in needed:
+        if patch.name not in fixed:
             patch.install()
 
 
@@ -209,6 +209,12 @@ def _absent(owner: Any, attribute: str) -> Callable[..., Any]:
         raise AttributeError(f"{owner.__name__!r} has no attribute {attribute!r}")
 
     return absent
+
+
+@functools.cache
+def _djanorm_version() -> str:
+    # dorm.__version__ is 4.3.0 in 4.4 and 4.5, too.
+    return version("djanorm")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

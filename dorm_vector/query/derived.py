@@ -14,13 +14,13 @@ from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
 from ..expressions.outputs import as_read
 from ..expressions.scope import compiling
-from ..patching.registry import repair
+from ..patching.registry import hook
 from .compiler import VectorSQLQuery
 
 _TABLE = "derived"
 
 
-@repair("dorm.query:SQLQuery", "_compile_subquery")
+@hook("dorm.query:SQLQuery", "_compile_subquery")
 def slices_in_order(original: Any, query: Any, queryset: Any, connection: Any) -> SQL:
     """Let ``field__in=`` a slice of a search mean the rows of that slice, in a query of any model.
 

@@ -14,7 +14,7 @@ from ..dialects.shared.operands import SQL
 from ..expressions.operands import compiled
 from ..expressions.scope import current_connection, current_query, scope
 from ..introspection import vector_fields
-from ..patching.registry import repair
+from ..patching.registry import hook
 
 
 def qualified(query: Any, sql: str, parts: list[str]) -> str:
@@ -94,9 +94,9 @@ def _join(query: Any, field: Any, alias: str, key: str, target: str, target_key:
             query.joins.append(("LEFT OUTER", table, name, condition))
 
 
-@repair("dorm.query", "_compile_expr", name="references")
-@repair("dorm.functions", "_compile_expr", name="references")
-@repair("dorm.expressions", "_compile_operand", name="references")
+@hook("dorm.query", "_compile_expr", name="references")
+@hook("dorm.functions", "_compile_expr", name="references")
+@hook("dorm.expressions", "_compile_operand", name="references")
 def references(original: Any, expression: Any, table_alias: str | None = None, *args: Any, **context: Any) -> SQL:
     """Let ``F()`` name an annotation, a field with a ``db_column``, or a field of a relation, in a model with vectors.
 
@@ -111,7 +111,7 @@ def references(original: Any, expression: Any, table_alias: str | None = None, *
     return sql, params
 
 
-@repair("dorm.functions", "_compile_condition", name="conditions_of_cases")
+@hook("dorm.functions", "_compile_condition", name="conditions_of_cases")
 def conditions_of_cases(
     original: Any, condition: Any, table_alias: str | None = None, *args: Any, **context: Any
 ) -> SQL:

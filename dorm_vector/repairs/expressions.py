@@ -2,56 +2,50 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
-from dorm.expressions import F, Q
+from dorm.expressions import Q
 
 from ..dialects.shared.operands import SQL
+from ..models.hooks import _aggregates_expressions, _of_an_expression
 from ..patching.registry import repair
 
 
-def _is_mended() -> bool:
-    return not any(child.negated for child in (~(Q(a=1) & Q(b=2))).children)
+def _negates_the_whole() -> bool:
+    both = Q(a=1) & Q(b=2)
+    return not any(child.negated or child in both.children for child in (~both).children)
 
 
-@repair("dorm.expressions:Q", "__invert__", mended=_is_mended)
+@repair("dorm.expressions:Q", "__invert__", is_fixed=_negates_the_whole)
 def not_of_several(original: Any, condition: Any) -> Any:
     """Let ``~`` of conditions joined by ``&`` or ``|`` be their negation.
 
     Symptom: ``~(Q(a=1) & Q(b=2))`` finds what ``Q(a=1) | Q(b=2)`` does, and so does ``exclude()`` of it. Cause: ``~``
     negates each condition inside, too. djanorm 4.3 to 4.5.
     """
-    negated = Q(*condition.children)
-    negated.connector, negated.negated = condition.connector, not condition.negated
+    negated = _copied(condition)
+    negated.negated = not condition.negated
     return negated
+
+
+def _copied(condition: Any) -> Q:
+    """Return the condition with nothing of it shared, as djanorm copies: one that is changed leaves the other alone."""
+    copied = Q(*(_copied(child) if isinstance(child, Q) else child for child in condition.children))
+    copied.connector, copied.negated = condition.connector, condition.negated
+    return copied
 
 
 _ARGUMENT = "_aggregated"
 
 
-@repair("dorm.aggregates:Aggregate", "as_sql")
+@repair("dorm.aggregates:Aggregate", "as_sql", is_fixed=_aggregates_expressions)
 def aggregates_of_expressions(original: Any, aggregate: Any, table_alias: str | None = None, **context: Any) -> SQL:
-    """Let an annotation aggregate an expression, such as a distance across a relation.
+    """Let an annotation aggregate an expression, such as the length of a text.
 
-    Symptom: ``Author.objects.annotate(nearest=Min(L2Distance("documents__embedding", …)))`` asks for a column of that
-    name. Cause: an aggregate takes what it is given for a name. djanorm 4.3 to 4.5.
+    Symptom: ``Author.objects.annotate(longest=Max(Length("name")))`` asks for a column of that name. Cause: an
+    aggregate takes what it is given for a name. djanorm 4.3 to 4.5.
     """
-    expression = aggregate.expression
-    if isinstance(expression, str) or not (isinstance(expression, F) or hasattr(expression, "as_sql")):
-        return _compiled(original, aggregate, table_alias, context)
-    named = copy.copy(aggregate)
-    if isinstance(expression, F):
-        named.expression = expression.name
-        return _compiled(original, named, table_alias, context)
-    argument, argument_params = expression.as_sql(table_alias, **context)
-    # djanorm writes the aggregate around a column, which then makes room for the expression.
-    named.expression = _ARGUMENT
-    sql, params = original(named, table_alias, **{**context, "query": None})
-    column = f'"{table_alias}"."{_ARGUMENT}"' if table_alias else f'"{_ARGUMENT}"'
-    before, _, after = sql.partition(column)
-    first = before.count("%s")
-    return f"{before}{argument}{after}", [*params[:first], *argument_params, *params[first:]]
+    return _of_an_expression(original, aggregate, table_alias, context)
 
 
 def _compiled(original: Any, aggregate: Any, table_alias: str | None, context: dict[str, Any]) -> SQL:

@@ -5,11 +5,19 @@ Those of its async SQLite wrapper are in ``async_transactions``.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
+from dorm.db.utils import ASYNC_ATOMIC_STATE
+
 from ..patching.registry import repair
+from .stand_ins import AsyncStatements, Statements, finished
+
+_BACKENDS = "dorm.db.backends"
+
+_NAME = "interrupted_transactions"
 
 
 class _Interrupted(Exception):
@@ -38,9 +46,64 @@ def _as_they_were() -> Iterator[None]:
         raise interrupted.by from None
 
 
-@repair("dorm.db.backends.sqlite:SQLiteDatabaseWrapper", "atomic")
-@repair("dorm.db.backends.mysql:MySQLDatabaseWrapper", "atomic", name="interrupted_transactions")
-@repair("dorm.db.backends.postgresql:PostgreSQLDatabaseWrapper", "atomic", name="interrupted_transactions")
+class _Interruption(BaseException):
+    """Stands for a KeyboardInterrupt, or for the cancellation of a task."""
+
+
+def _interrupted(block: Any) -> None:
+    with suppress(_Interruption), block:
+        raise _Interruption
+
+
+async def _ainterrupted(block: Any) -> None:
+    with suppress(_Interruption):
+        async with block:
+            raise _Interruption
+
+
+def _is_undone_on_sqlite() -> bool:
+    wrapper, connection = _wrapper("sqlite:SQLiteDatabaseWrapper"), Statements()
+    wrapper.get_connection = lambda: connection
+    connection.in_transaction = False  # type: ignore[attr-defined]  # sqlite3's
+    _interrupted(wrapper.atomic())
+    return "ROLLBACK" in connection
+
+
+def _is_undone_on_mysql() -> bool:
+    wrapper, connection = _wrapper("mysql:MySQLDatabaseWrapper"), Statements()
+    wrapper.get_connection = lambda: connection
+    _interrupted(wrapper.atomic())
+    return "ROLLBACK" in connection and _is_undone_inside("mysql:MySQLAsyncDatabaseWrapper")
+
+
+def _is_undone_on_postgresql() -> bool:
+    wrapper, connection = _wrapper("postgresql:PostgreSQLDatabaseWrapper"), Statements()
+    # psycopg's own block undoes the outer one.
+    wrapper._local.atomic_conn, wrapper._local.atomic_depth = connection, 1
+    _interrupted(wrapper.atomic())
+    undone = "ROLLBACK TO SAVEPOINT _sp1" in connection
+    return undone and _is_undone_inside("postgresql:PostgreSQLAsyncDatabaseWrapper")
+
+
+def _is_undone_inside(name: str) -> bool:
+    """Tell whether an inner block of async code is undone."""
+    wrapper, connection = _wrapper(name), AsyncStatements()
+    token = ASYNC_ATOMIC_STATE.set((wrapper, connection, 1))
+    try:
+        finished(_ainterrupted(wrapper.aatomic()))
+    finally:
+        ASYNC_ATOMIC_STATE.reset(token)
+    return "ROLLBACK TO SAVEPOINT _sp1" in connection
+
+
+def _wrapper(name: str) -> Any:
+    module, _, cls = name.partition(":")
+    return getattr(sys.modules[f"{_BACKENDS}.{module}"], cls)({})
+
+
+@repair(f"{_BACKENDS}.sqlite:SQLiteDatabaseWrapper", "atomic", is_fixed=_is_undone_on_sqlite)
+@repair(f"{_BACKENDS}.mysql:MySQLDatabaseWrapper", "atomic", name=_NAME, is_fixed=_is_undone_on_mysql)
+@repair(f"{_BACKENDS}.postgresql:PostgreSQLDatabaseWrapper", "atomic", name=_NAME, is_fixed=_is_undone_on_postgresql)
 @contextmanager
 def interrupted_transactions(original: Any, wrapper: Any) -> Iterator[None]:
     """Roll back what Ctrl-C, ``sys.exit()`` or the cancellation of a task interrupts.
@@ -53,8 +116,10 @@ def interrupted_transactions(original: Any, wrapper: Any) -> Iterator[None]:
         yield
 
 
-@repair("dorm.db.backends.mysql:MySQLAsyncDatabaseWrapper", "aatomic", name="interrupted_transactions")
-@repair("dorm.db.backends.postgresql:PostgreSQLAsyncDatabaseWrapper", "aatomic", name="interrupted_transactions")
+@repair(f"{_BACKENDS}.mysql:MySQLAsyncDatabaseWrapper", "aatomic", name=_NAME, is_fixed=_is_undone_on_mysql)
+@repair(
+    f"{_BACKENDS}.postgresql:PostgreSQLAsyncDatabaseWrapper", "aatomic", name=_NAME, is_fixed=_is_undone_on_postgresql
+)
 @asynccontextmanager
 async def _interrupted_async_transactions(original: Any, wrapper: Any) -> AsyncIterator[None]:
     with _as_they_were():

@@ -10,21 +10,23 @@ from typing import Any
 from dorm.expressions import Q
 
 from ..engines import _SPEAKS, _rebuilds
-from ..migration_state import model_of
 from ..patching.registry import repair
+from ..schema.rebuilding import _alters, _numbers_rows_as_sqlite, _turns_cascades_off
+from ..schema.renaming import _is_ours, _rename, _renames_in_indexes
+from ..schema.vector_indexes import _keeps_its_options
 
 _OPERATIONS = "dorm.migrations.operations"
 
 
-@repair(f"{_OPERATIONS}:CreateModel", "state_forwards")
-def separate_model_state(original: Any, operation: Any, app_label: str, state: Any) -> None:
+@repair(f"{_OPERATIONS}:CreateModel", "state_forwards", is_fixed=_keeps_its_options)
+def separate_model_state(original: Any, operation: Any, app_label: str, after: Any) -> None:
     """Keep the operation's own options out of the project state.
 
     Symptom: after applying in one process, an unapplied and reapplied CreateModel builds indexes of later migrations.
     Cause: the state holds the operation's own ``options``, and AddIndex appends to them. djanorm 4.3 to 4.5.
     """
-    original(operation, app_label, state)
-    model = state.models[f"{app_label}.{operation.name.lower()}"]
+    original(operation, app_label, after)
+    model = after.models[f"{app_label}.{operation.name.lower()}"]
     model["options"] = {
         key: list(value) if isinstance(value, list) else value for key, value in model["options"].items()
     }
@@ -42,7 +44,7 @@ class InItsOwnWords:
         return getattr(self.real, name)
 
 
-@repair(f"{_OPERATIONS}:AlterField", "database_forwards")
+@repair(f"{_OPERATIONS}:AlterField", "database_forwards", is_fixed=_alters)
 def alter_by_rebuilding(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
@@ -54,13 +56,13 @@ def alter_by_rebuilding(
     original(operation, app_label, _named(connection), from_state, to_state)
 
 
-@repair(_OPERATIONS, "_field_to_column_sql", name="alter_by_rebuilding")
+@repair(_OPERATIONS, "_field_to_column_sql", name="alter_by_rebuilding", is_fixed=_alters)
 def _column(original: Any, name: str, field: Any, connection: Any) -> str:
     # A column is what CreateModel made of it.
     return str(original(name, field, getattr(connection, "real", connection)))
 
 
-@repair(f"{_OPERATIONS}:CreateModel", "_emit_m2m_junction")
+@repair(f"{_OPERATIONS}:CreateModel", "_emit_m2m_junction", is_fixed=_numbers_rows_as_sqlite)
 def create_junction(original: Any, operation: Any, table: str, name: str, field: Any, connection: Any) -> None:
     """Create the table of a ManyToManyField on Turso.
 
@@ -70,7 +72,7 @@ def create_junction(original: Any, operation: Any, table: str, name: str, field:
     original(operation, table, name, field, _named(connection))
 
 
-@repair("dorm.migrations.executor", "_migration_lock")
+@repair("dorm.migrations.executor", "_migration_lock", is_fixed=_turns_cascades_off)
 def keep_what_refers(original: Any, connection: Any) -> Any:
     """Keep the rows of other tables when a migration rebuilds the one that they refer to.
 
@@ -101,17 +103,15 @@ def _named(connection: Any) -> Any:
 _OPERATION = "dorm.migrations.operations:RenameField"
 
 
-@repair(_OPERATION, "state_forwards")
-def rename_indexed_fields(original: Any, operation: Any, app_label: str, state: Any) -> None:
+@repair(_OPERATION, "state_forwards", is_fixed=_renames_in_indexes)
+def rename_indexed_fields(original: Any, operation: Any, app_label: str, after: Any) -> None:
     """Let an index know its columns by their new names after one is renamed.
 
     Symptom: the next ``makemigrations`` drops the index and builds it again, and that migration cannot be taken back:
     it names a field that is no more. Cause: the state keeps the old name in ``Meta.indexes``. djanorm 4.3 to 4.5.
     """
-    original(operation, app_label, state)
-    options = model_of(operation, app_label, state).get("options", {})
-    if "indexes" in options:
-        options["indexes"] = [_renamed(index, operation) for index in options["indexes"]]
+    original(operation, app_label, after)
+    _rename(operation, app_label, after, lambda index: not _is_ours(index))
 
 
 def _renamed(index: Any, operation: Any) -> Any:

@@ -3,53 +3,124 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
-from dorm.fields import GeneratedField
+from dorm.fields import CASCADE, ForeignKey, GeneratedField, IntegerField, UUIDField
+from dorm.models import Model
+from dorm.query import SQLQuery
+from dorm.related_managers import ReverseFKManager
 
-from ..patching.registry import repair
+from ..patching.registry import hook, repair
+from .stand_ins import Statements, model, plain_field
 
 
 class _Written:
     """A model's ``_meta`` without the columns that the database computes."""
 
-    def __init__(self, meta: Any) -> None:
+    def __init__(self, meta: Any, is_computed: Callable[[Any], bool]) -> None:
         self._meta = meta
-        self.fields = [field for field in meta.fields if not isinstance(field, GeneratedField)]
-        self.concrete_fields = [field for field in meta.concrete_fields if not isinstance(field, GeneratedField)]
+        self.fields = [field for field in meta.fields if not is_computed(field)]
+        self.concrete_fields = [field for field in meta.concrete_fields if not is_computed(field)]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._meta, name)
 
 
-def _written(meta: Any) -> Any:
-    return _Written(meta) if any(isinstance(field, GeneratedField) for field in meta.fields) else meta
+def _written(meta: Any, is_computed: Callable[[Any], bool]) -> Any:
+    return _Written(meta, is_computed) if any(map(is_computed, meta.fields)) else meta
 
 
-@repair("dorm.models:Model", "_do_insert", name="generated_fields")
-@repair("dorm.models:Model", "_ado_insert", name="generated_fields")
-@repair("dorm.models:Model", "_do_update", name="generated_fields")
-@repair("dorm.models:Model", "_ado_update", name="generated_fields")
+def _is_generated(field: Any) -> bool:
+    return isinstance(field, GeneratedField)
+
+
+def _is_generated_vector(field: Any) -> bool:
+    return isinstance(field, GeneratedField) and hasattr(field, "to_vector")
+
+
+@hook("dorm.models:Model", "_do_insert", name="generated_vectors")
+@hook("dorm.models:Model", "_ado_insert", name="generated_vectors")
+@hook("dorm.models:Model", "_do_update", name="generated_vectors")
+@hook("dorm.models:Model", "_ado_update", name="generated_vectors")
+def generated_vectors(original: Any, instance: Any, connection: Any, meta: Any, *rest: Any) -> Any:
+    """Leave a GeneratedVectorField out of every INSERT and UPDATE."""
+    return original(instance, connection, _written(meta, _is_generated_vector), *rest)
+
+
+@hook("dorm.query:SQLQuery", "as_bulk_insert", name="generated_vectors")
+def _without_generated_vectors(
+    original: Any, query: Any, fields: list[Any], rows: list[list[Any]], *rest: Any, **options: Any
+) -> Any:
+    return original(query, *_kept(fields, rows, _is_generated_vector), *rest, **options)
+
+
+_COMPUTED = [plain_field("computed", GeneratedField(expression="1", output_field=IntegerField()))]
+
+
+class _Row:
+    """A row with a column that the database computes."""
+
+    _meta = model(fields=_COMPUTED, concrete_fields=_COMPUTED)._meta
+
+    def _add_pk_where_nodes(self, _query: Any) -> None:
+        """Which row it is, is not what is asked."""
+
+
+def _saves_without_generated() -> bool:
+    row, connection = _Row(), Statements("sqlite")
+    Model._do_update(row, connection, row._meta)  # type: ignore[arg-type]  # as much of one as is asked for
+    return "computed" not in "".join(connection)
+
+
+def _inserts_without_generated() -> bool:
+    sql, _params = SQLQuery(_Row).as_bulk_insert(_COMPUTED, [[None]], Statements("sqlite"))
+    return "computed" not in sql
+
+
+@repair("dorm.models:Model", "_do_insert", name="generated_fields", is_fixed=_saves_without_generated)
+@repair("dorm.models:Model", "_ado_insert", name="generated_fields", is_fixed=_saves_without_generated)
+@repair("dorm.models:Model", "_do_update", name="generated_fields", is_fixed=_saves_without_generated)
+@repair("dorm.models:Model", "_ado_update", name="generated_fields", is_fixed=_saves_without_generated)
 def generated_fields(original: Any, instance: Any, connection: Any, meta: Any, *rest: Any) -> Any:
     """Leave a GeneratedField out of every INSERT and UPDATE.
 
     Symptom: a model with a GeneratedField cannot be saved: "cannot insert a non-DEFAULT value into column". Cause:
     ``save()`` and ``bulk_create()`` write NULL to it. djanorm 4.3 to 4.5.
     """
-    return original(instance, connection, _written(meta), *rest)
+    return original(instance, connection, _written(meta, _is_generated), *rest)
 
 
-@repair("dorm.query:SQLQuery", "as_bulk_insert", name="generated_fields")
+@repair("dorm.query:SQLQuery", "as_bulk_insert", name="generated_fields", is_fixed=_inserts_without_generated)
 def _without_generated(
     original: Any, query: Any, fields: list[Any], rows: list[list[Any]], *rest: Any, **options: Any
 ) -> Any:
-    kept = [position for position, field in enumerate(fields) if not isinstance(field, GeneratedField)]
-    if len(kept) < len(fields):
-        fields, rows = [fields[i] for i in kept], [[row[i] for i in kept] for row in rows]
-    return original(query, fields, rows, *rest, **options)
+    return original(query, *_kept(fields, rows, _is_generated), *rest, **options)
 
 
-@repair("dorm.fields:RelatedField", "get_db_prep_value", name="keys_of_relations")
+def _kept(
+    fields: list[Any], rows: list[list[Any]], is_computed: Callable[[Any], bool]
+) -> tuple[list[Any], list[list[Any]]]:
+    kept = [position for position, field in enumerate(fields) if not is_computed(field)]
+    if len(kept) == len(fields):
+        return fields, rows
+    return [fields[i] for i in kept], [[row[i] for i in kept] for row in rows]
+
+
+_PREFETCHED = "prefetched_relations"
+
+
+def _writes_keys() -> bool:
+    key, value = UUIDField(primary_key=True), UUID(int=1)
+    relation: Any = ForeignKey(model(pk=key), on_delete=CASCADE)
+    written = relation.get_db_prep_value(value)
+    return bool(written == key.get_db_prep_value(value) and relation.from_db_value(str(value)) == value)
+
+
+@repair("dorm.fields:RelatedField", "get_db_prep_value", name="keys_of_relations", is_fixed=_writes_keys)
 def keys_of_relations(original: Any, field: Any, value: Any) -> Any:
     """Write and read a foreign key as the key that it refers to.
 
@@ -61,7 +132,7 @@ def keys_of_relations(original: Any, field: Any, value: Any) -> Any:
     return key if key is None or hasattr(key, "as_sql") else _key_of(field).get_db_prep_value(key)
 
 
-@repair("dorm.fields:RelatedField", "from_db_value", name="keys_of_relations")
+@repair("dorm.fields:RelatedField", "from_db_value", name="keys_of_relations", is_fixed=_writes_keys)
 def _read_key(original: Any, field: Any, value: Any) -> Any:
     key = original(field, value)
     return key if key is None else _key_of(field).from_db_value(key)
@@ -71,8 +142,28 @@ def _key_of(field: Any) -> Any:
     return field._resolve_related_model()._meta.pk
 
 
-@repair("dorm.related_managers:ReverseFKManager", "get_queryset", name="prefetched_relations")
-@repair("dorm.related_managers:ManyRelatedManager", "get_queryset", name="prefetched_relations")
+class _Author:
+    """A row whose ``items`` were prefetched: there are none."""
+
+    pk = 1
+
+    def __init__(self) -> None:
+        self._prefetch_items: list[Any] = []
+
+
+def _keeps_the_relation() -> bool:
+    relation: Any = SimpleNamespace(name="author", related_name="items")
+    prefetched = ReverseFKManager(_Author(), model(), relation).get_queryset()
+    return bool(prefetched._query.where_nodes)
+
+
+_by_key = partial(repair, "dorm.related_managers:ReverseFKManager", name=_PREFETCHED, is_fixed=_keeps_the_relation)
+
+_by_table = partial(repair, "dorm.related_managers:ManyRelatedManager", name=_PREFETCHED, is_fixed=_keeps_the_relation)
+
+
+@_by_key("get_queryset")
+@_by_table("get_queryset")
 def prefetched_relations(original: Any, manager: Any) -> Any:
     """Keep a relation what it is after ``prefetch_related()``.
 
@@ -88,8 +179,8 @@ def prefetched_relations(original: Any, manager: Any) -> Any:
     return relation
 
 
-@repair("dorm.related_managers:ReverseFKManager", "aget_queryset", name="prefetched_relations")
-@repair("dorm.related_managers:ManyRelatedManager", "aget_queryset", name="prefetched_relations")
+@_by_key("aget_queryset")
+@_by_table("aget_queryset")
 async def _aprefetched_relations(original: Any, manager: Any) -> Any:
     return manager.get_queryset()
 

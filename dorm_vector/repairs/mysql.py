@@ -3,19 +3,75 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
+
+from dorm.fields import BigAutoField
+from dorm.query import SQLQuery
 
 from ..engines.mysql.server import for_pymysql
 from ..engines.sockets import has_news
 from ..patching.registry import repair
+from .stand_ins import Statements, model
 
 _WRAPPER = "dorm.db.backends.mysql:MySQLDatabaseWrapper"
 
 
-@repair(_WRAPPER, "get_connection")
+class _Asked(Exception):
+    """Raised instead of a new connection being opened."""
+
+
+class _Open:
+    """A connection that is open; and a lock that is asked for before another one is opened."""
+
+    open = True
+
+    def __init__(self, sock: Any = None) -> None:
+        self._sock = sock
+
+    def close(self) -> None:
+        self.open = False
+
+    def ping(self, *_reconnect: Any) -> None:
+        raise _Asked
+
+    def __enter__(self) -> None:
+        raise _Asked
+
+    def __exit__(self, *_error: object) -> None:
+        """Never entered."""
+
+
+def _connected(connection: _Open, **settings: Any) -> Any:
+    """Return a wrapper that has the connection, and raises where it would open another one."""
+    from dorm.db.backends.mysql import MySQLDatabaseWrapper
+
+    wrapper: Any = MySQLDatabaseWrapper(settings)
+    wrapper._conn, wrapper._lock = connection, _Open()
+    return wrapper
+
+
+def _opens_another(wrapper: Any) -> bool:
+    try:
+        wrapper.get_connection()
+    except _Asked:
+        return True
+    return False
+
+
+def _keeps_threads_apart() -> bool:
+    wrapper, found = _connected(_Open()), []
+    thread = threading.Thread(target=lambda: found.append(_opens_another(wrapper)))
+    thread.start()
+    thread.join()
+    return found == [True]
+
+
+@repair(_WRAPPER, "get_connection", is_fixed=_keeps_threads_apart)
 def connection_per_thread(original: Any, wrapper: Any) -> Any:
     """Give each thread a connection and a transaction of its own.
 
@@ -61,7 +117,19 @@ def _close(connection: Any) -> None:
         connection.close()
 
 
-@repair(_WRAPPER, "get_connection")
+def _arguments(**settings: Any) -> dict[str, Any]:
+    """Return what PyMySQL is given."""
+    wrapper = _connected(_Open(), **settings)
+    wrapper.get_connection()
+    arguments: dict[str, Any] = wrapper._kwargs
+    return arguments
+
+
+def _commits() -> bool:
+    return bool(_arguments().get("autocommit"))
+
+
+@repair(_WRAPPER, "get_connection", is_fixed=_commits)
 def autocommit(original: Any, wrapper: Any) -> Any:
     """Let every read outside a transaction see what is committed by then.
 
@@ -72,7 +140,11 @@ def autocommit(original: Any, wrapper: Any) -> Any:
     return original(wrapper)
 
 
-@repair(_WRAPPER, "get_connection")
+def _leaves_out_the_pool() -> bool:
+    return not {"db", "pool"} & _arguments(NAME="shop", OPTIONS={"pool": None}).keys()
+
+
+@repair(_WRAPPER, "get_connection", is_fixed=_leaves_out_the_pool)
 def driver_arguments(original: Any, wrapper: Any) -> Any:
     """Give PyMySQL the arguments that it knows.
 
@@ -84,7 +156,16 @@ def driver_arguments(original: Any, wrapper: Any) -> Any:
     return original(wrapper)
 
 
-@repair(_WRAPPER, "get_connection")
+_FOUND_ROWS = 2  # pymysql.constants.CLIENT's, which only PyMySQL can import
+
+
+def counts_matched_rows() -> bool:
+    """Tell whether the driver is told to count the rows that an UPDATE matched."""
+    arguments = _arguments()
+    return "cursorclass" in arguments or bool(arguments.get("client_flag", 0) & _FOUND_ROWS)
+
+
+@repair(_WRAPPER, "get_connection", is_fixed=counts_matched_rows)
 def matched_rows(original: Any, wrapper: Any) -> Any:
     """Count the rows that an UPDATE matched, as other databases do.
 
@@ -117,7 +198,14 @@ def matched(result: Any, changed: int) -> int:
 _MATCHED = re.compile(rb"\(?Rows matched: (\d+)")
 
 
-@repair(_WRAPPER, "get_connection")
+def _notices_a_closed_socket() -> bool:
+    ours, theirs = socket.socketpair()
+    with ours:
+        theirs.close()
+        return _opens_another(_connected(_Open(ours)))
+
+
+@repair(_WRAPPER, "get_connection", is_fixed=_notices_a_closed_socket)
 def lost_connections(original: Any, wrapper: Any) -> Any:
     """Open a new connection where the server has closed the one at hand.
 
@@ -130,7 +218,7 @@ def lost_connections(original: Any, wrapper: Any) -> Any:
     return original(wrapper)
 
 
-@repair(_WRAPPER, "execute_streaming")
+@repair(_WRAPPER, "execute_streaming", fixed_in="5.0")
 def streaming_connection(original: Any, wrapper: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
     """Let rows be saved while ``iterator(chunk_size=…)`` still reads.
 
@@ -147,3 +235,33 @@ def streaming_connection(original: Any, wrapper: Any, *arguments: Any, **options
         yield from original(twin, *arguments, **options)
     finally:
         twin.close()
+
+
+def inserts_many() -> bool:
+    """Tell whether both connections insert many rows with one statement."""
+    from dorm.db.backends import mysql
+
+    wrappers = (mysql.MySQLDatabaseWrapper, mysql.MySQLAsyncDatabaseWrapper)
+    return all(hasattr(wrapper, "execute_bulk_insert") for wrapper in wrappers)
+
+
+def _writes_no_on_conflict() -> bool:
+    field = SimpleNamespace(column="name", primary_key=False)
+    sql, _params = SQLQuery(model()).as_bulk_insert([field], [["a"]], Statements("mysql"), ignore_conflicts=True)
+    return "ON CONFLICT" not in sql
+
+
+def _copies_what_it_found() -> bool:
+    query = SQLQuery(model())
+    query.joins = [("INNER", "author", "item_author", '"item_author"."id" = "item"."author_id"')]
+    sql, _params = query.as_delete(Statements("mysql"))
+    return 'IN (SELECT "item"' not in sql
+
+
+def _escapes_the_escape(module: Any) -> bool:
+    sql, _params = module.build_lookup_sql('"name"', "contains", "a", vendor="mysql")
+    return r"ESCAPE '\'" not in sql
+
+
+def _refers_by_the_same_type() -> bool:
+    return BigAutoField().rel_db_type(Statements("mysql")) == "BIGINT"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from dorm.db.utils import ASYNC_ATOMIC_STATE, log_query
+from dorm.signals import pre_query
 
 from ..patching.registry import is_on, repair
-from .mysql import matched
+from .mysql import counts_matched_rows, inserts_many, matched
 from .mysql_sql import STEP, generates, keys
+from .stand_ins import AsyncStatements, finished
 
 _WRAPPER = "dorm.db.backends.mysql:MySQLAsyncDatabaseWrapper"
 
@@ -40,7 +42,7 @@ class _Lent:
         self._lock.release()
 
 
-@repair(_WRAPPER, "_acquire")
+@repair(_WRAPPER, "_acquire", fixed_in="5.0")
 async def statements_in_their_transaction(original: Any, wrapper: Any) -> Any:
     """Run the statements inside ``aatomic()`` on the connection of their transaction.
 
@@ -57,7 +59,7 @@ async def statements_in_their_transaction(original: Any, wrapper: Any) -> Any:
     return _Lent(state[1], lock)
 
 
-@repair(_WRAPPER, "_release", name="statements_in_their_transaction")
+@repair(_WRAPPER, "_release", name="statements_in_their_transaction", fixed_in="5.0")
 async def _release(original: Any, wrapper: Any, connection: Any) -> None:
     if isinstance(connection, _Lent):
         connection.give_back()
@@ -65,7 +67,7 @@ async def _release(original: Any, wrapper: Any, connection: Any) -> None:
         await original(wrapper, connection)
 
 
-@repair(_WRAPPER, "_acquire", name="matched_rows")
+@repair(_WRAPPER, "_acquire", name="matched_rows", is_fixed=counts_matched_rows)
 async def _matched_rows(original: Any, wrapper: Any) -> Any:
     connection = await original(wrapper)
     vars(connection)["cursorclass"] = _matching(connection.cursorclass)
@@ -85,7 +87,7 @@ def _matching(cursor: Any) -> Any:
     return type(cursor.__name__, (cursor,), {"execute": execute, "dorm_vector_matching": True})
 
 
-@repair(_WRAPPER, "_acquire")
+@repair(_WRAPPER, "_acquire", fixed_in="5.0")
 async def strict_async_writes(original: Any, wrapper: Any) -> Any:
     """Let the server refuse on an async connection what it refuses on a sync one.
 
@@ -120,9 +122,44 @@ async def _be_strict(connection: Any) -> None:
     await connection.query(_STRICT_MODE)
 
 
-@repair(_WRAPPER, "execute", name="async_query_log")
-@repair(_WRAPPER, "execute_write", name="async_query_log")
-@repair(_WRAPPER, "execute_insert")
+def _tells_of_its_statements() -> bool:
+    async def acquire() -> Any:
+        return AsyncStatements()
+
+    async def release(_connection: Any) -> None:
+        """Nothing is open."""
+
+    heard: list[Any] = []
+    listener = _of_the_probe(heard)
+    wrapper = _wrapper()
+    wrapper._acquire, wrapper._release = acquire, release
+    pre_query.connect(listener, weak=False, dispatch_uid=_PROBE)
+    try:
+        finished(wrapper.execute(_PROBE))
+    finally:
+        pre_query.disconnect(dispatch_uid=_PROBE)
+    return _PROBE in heard
+
+
+_PROBE = "SELECT 'a probe of dorm_vector'"
+
+
+def _of_the_probe(heard: list[Any]) -> Any:
+    def hear(sender: str, sql: str, **_more: Any) -> None:
+        heard.append(sql)
+
+    return hear
+
+
+def _wrapper() -> Any:
+    from dorm.db.backends.mysql import MySQLAsyncDatabaseWrapper
+
+    return MySQLAsyncDatabaseWrapper({})
+
+
+@repair(_WRAPPER, "execute", name="async_query_log", is_fixed=_tells_of_its_statements)
+@repair(_WRAPPER, "execute_write", name="async_query_log", is_fixed=_tells_of_its_statements)
+@repair(_WRAPPER, "execute_insert", is_fixed=_tells_of_its_statements)
 async def async_query_log(original: Any, wrapper: Any, sql: str, params: Any = None, **options: Any) -> Any:
     """Show async statements to the log, to the signals and to what measures slow queries.
 
@@ -133,7 +170,7 @@ async def async_query_log(original: Any, wrapper: Any, sql: str, params: Any = N
         return await original(wrapper, sql, params, **options)
 
 
-@repair(_WRAPPER, "execute_bulk_insert", name="bulk_insert", added=True)
+@repair(_WRAPPER, "execute_bulk_insert", name="bulk_insert", added=True, is_fixed=inserts_many)
 async def _bulk_insert(
     _absent: Any, wrapper: Any, sql: str, params: Any = None, pk_col: str = "id", count: int = 1
 ) -> list[int]:
@@ -144,7 +181,11 @@ async def _bulk_insert(
     return keys(first, count, step)
 
 
-@repair(_WRAPPER, "execute_streaming", added=True)
+def _has(*attributes: str) -> bool:
+    return all(hasattr(_wrapper(), attribute) for attribute in attributes)
+
+
+@repair(_WRAPPER, "execute_streaming", added=True, is_fixed=partial(_has, "execute_streaming"))
 async def async_streaming(
     _absent: Any, wrapper: Any, sql: str, params: Any = None, chunk_size: int = 1000
 ) -> AsyncIterator[dict[str, Any]]:
@@ -183,7 +224,7 @@ async def _rows(connection: Any, sql: str, params: Any, chunk_size: int) -> Asyn
     await cursor.close()
 
 
-@repair(_WRAPPER, "execute_script", added=True)
+@repair(_WRAPPER, "execute_script", added=True, is_fixed=partial(_has, "execute_script"))
 async def async_script(_absent: Any, wrapper: Any, sql: str) -> None:
     """Run the statements of a script on an async connection.
 
@@ -195,7 +236,10 @@ async def async_script(_absent: Any, wrapper: Any, sql: str) -> None:
         await wrapper.execute_write(statement)
 
 
-@repair(_WRAPPER, "table_exists", added=True)
+_introspects = partial(_has, "table_exists", "get_table_columns")
+
+
+@repair(_WRAPPER, "table_exists", added=True, is_fixed=_introspects)
 async def async_introspection(_absent: Any, wrapper: Any, table_name: str) -> bool:
     """Tell what tables and columns there are on an async connection.
 
@@ -206,7 +250,7 @@ async def async_introspection(_absent: Any, wrapper: Any, table_name: str) -> bo
     return bool(await wrapper.execute(query, [table_name]))
 
 
-@repair(_WRAPPER, "get_table_columns", name="async_introspection", added=True)
+@repair(_WRAPPER, "get_table_columns", name="async_introspection", added=True, is_fixed=_introspects)
 async def _get_table_columns(_absent: Any, wrapper: Any, table_name: str) -> list[dict[str, Any]]:
     columns: list[dict[str, Any]] = await wrapper.execute(
         "SELECT column_name AS name, data_type AS type, is_nullable AS is_nullable, column_default AS column_default"

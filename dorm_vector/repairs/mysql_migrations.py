@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
+from dorm.fields import TextField
+from dorm.indexes import Index
+
 from ..indexes.vector import VectorIndex
+from ..patching.on_import import Late
 from ..patching.registry import repair
+from .stand_ins import Statements, state
 
 _OPERATIONS = "dorm.migrations.operations"
 
+operations: Any = Late(_OPERATIONS)
 
-@repair(f"{_OPERATIONS}:RemoveIndex", "database_forwards", name="drop_index_on_table")
-@repair(f"{_OPERATIONS}:AddIndex", "database_backwards")
+
+def _says_of_which_table() -> bool:
+    connection, before = Statements("mysql"), state()
+    index = Index(["name"], name="item_name")
+    operations.RemoveIndex("Item", index).database_forwards("app", connection, before, before)
+    return '"item_name" ON "app_item"' in "".join(connection)
+
+
+@repair(f"{_OPERATIONS}:RemoveIndex", "database_forwards", name="drop_index_on_table", is_fixed=_says_of_which_table)
+@repair(f"{_OPERATIONS}:AddIndex", "database_backwards", is_fixed=_says_of_which_table)
 def drop_index_on_table(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
@@ -29,7 +44,12 @@ def drop_index_on_table(
     connection.execute_script(f'DROP INDEX "{operation.index.get_name(operation.model_name)}" ON "{table}"')
 
 
-@repair(_OPERATIONS, "_field_to_column_sql")
+def _writes_text_defaults() -> bool:
+    sql = operations._field_to_column_sql("name", TextField(default="a"), Statements("mysql"))
+    return "DEFAULT ('a')" in sql
+
+
+@repair(_OPERATIONS, "_field_to_column_sql", is_fixed=_writes_text_defaults)
 def text_default(original: Any, name: str, field: Any, connection: Any) -> str:
     """Write the DEFAULT of a text column as MySQL takes it.
 
@@ -44,7 +64,13 @@ def text_default(original: Any, name: str, field: Any, connection: Any) -> str:
 _DEFAULT = re.compile(r" DEFAULT ('(?:[^']|'')*')")
 
 
-@repair("dorm.inspect", "introspect_tables")
+def _asks_no_sqlite_master() -> bool:
+    connection = Statements("mysql")
+    sys.modules["dorm.inspect"].introspect_tables(connection)
+    return "sqlite_master" not in "".join(connection)
+
+
+@repair("dorm.inspect", "introspect_tables", is_fixed=_asks_no_sqlite_master)
 def introspect_mysql_tables(original: Any, connection: Any) -> list[dict[str, Any]]:
     """Let ``dorm inspectdb`` and ``dorm diff`` read MySQL and MariaDB.
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
-from ..dialects.base import Dialect
+import dorm.query
+from dorm import lookups
+
 from ..engines import dialect_for
 from ..patching.registry import repair
-from .mysql import _WRAPPER
+from .mysql import (
+    _WRAPPER,
+    _copies_what_it_found,
+    _escapes_the_escape,
+    _refers_by_the_same_type,
+    _writes_no_on_conflict,
+    inserts_many,
+)
 
 
-@repair(_WRAPPER, "execute_bulk_insert", added=True)
+@repair(_WRAPPER, "execute_bulk_insert", added=True, is_fixed=inserts_many)
 def bulk_insert(
     _absent: Any, wrapper: Any, sql: str, params: Any = None, pk_col: str = "id", count: int = 1
 ) -> list[int]:
@@ -40,7 +50,7 @@ def keys(first: int, count: int, step: Any) -> list[int]:
     return list(range(first, first + count * step["step"], step["step"]))
 
 
-@repair("dorm.query:SQLQuery", "as_bulk_insert")
+@repair("dorm.query:SQLQuery", "as_bulk_insert", is_fixed=_writes_no_on_conflict)
 def on_duplicate_key(
     original: Any, query: Any, fields: list[Any], rows: list[Any], connection: Any, **options: Any
 ) -> Any:
@@ -53,21 +63,22 @@ def on_duplicate_key(
     insert, conflict, action = sql.partition(" ON CONFLICT")
     if not conflict or connection.vendor != "mysql":
         return sql, params
-    return insert + _on_duplicate_key(fields, action, dialect_for(connection)), params
+    return insert + _on_duplicate_key(fields, action, connection), params
 
 
-def _on_duplicate_key(fields: list[Any], action: str, dialect: Dialect) -> str:
+def _on_duplicate_key(fields: list[Any], action: str, connection: Any) -> str:
     values = action.partition(" DO UPDATE SET ")[2]
     if not values:
         # INSERT IGNORE would let every other error pass, too. A generated key cannot be set, not even to itself.
         column = next((field.column for field in fields if not field.primary_key), fields[0].column)
         return f' ON DUPLICATE KEY UPDATE "{column}" = "{column}"'
+    dialect = dialect_for(connection)
     new = re.sub(r'EXCLUDED\.("\w+")', lambda found: dialect.inserted_value.format(column=found[1]), values)
     return f"{dialect.inserted_row} ON DUPLICATE KEY UPDATE {new}"
 
 
-@repair("dorm.query:SQLQuery", "as_update", name="rows_of_the_same_table")
-@repair("dorm.query:SQLQuery", "as_delete")
+@repair("dorm.query:SQLQuery", "as_update", name="rows_of_the_same_table", is_fixed=_copies_what_it_found)
+@repair("dorm.query:SQLQuery", "as_delete", is_fixed=_copies_what_it_found)
 def rows_of_the_same_table(original: Any, query: Any, *arguments: Any) -> Any:
     """Let rows be changed or deleted that are found across a relation, or by a subquery of their own table.
 
@@ -94,8 +105,8 @@ def rows_of_the_same_table(original: Any, query: Any, *arguments: Any) -> Any:
     return f'{statement}{across}SELECT * FROM ({rows.replace("SELECT", "SELECT DISTINCT", 1)}) AS "chosen")', params
 
 
-@repair("dorm.lookups", "build_lookup_sql", name="like_escape")
-@repair("dorm.query", "build_lookup_sql")
+@repair("dorm.lookups", "build_lookup_sql", name="like_escape", is_fixed=partial(_escapes_the_escape, lookups))
+@repair("dorm.query", "build_lookup_sql", is_fixed=partial(_escapes_the_escape, dorm.query))
 def like_escape(original: Any, col: str, lookup: str, value: Any, vendor: str = "sqlite") -> Any:
     r"""Write LIKE's escape character as MySQL and MariaDB read it.
 
@@ -106,7 +117,7 @@ def like_escape(original: Any, col: str, lookup: str, value: Any, vendor: str = 
     return (sql.replace(r"ESCAPE '\'", r"ESCAPE '\\'") if vendor == "mysql" else sql), params
 
 
-@repair("dorm.fields:BigAutoField", "rel_db_type", name="foreign_key_type")
+@repair("dorm.fields:BigAutoField", "rel_db_type", name="foreign_key_type", is_fixed=_refers_by_the_same_type)
 def foreign_key_type(original: Any, field: Any, connection: Any) -> str:
     """Give a foreign key the type of the key that it refers to.
 
@@ -116,6 +127,6 @@ def foreign_key_type(original: Any, field: Any, connection: Any) -> str:
     return "BIGINT" if connection.vendor == "mysql" else str(original(field, connection))
 
 
-@repair("dorm.fields:SmallAutoField", "rel_db_type", name="foreign_key_type")
+@repair("dorm.fields:SmallAutoField", "rel_db_type", name="foreign_key_type", is_fixed=_refers_by_the_same_type)
 def _small_foreign_key(original: Any, field: Any, connection: Any) -> str:
     return "SMALLINT" if connection.vendor == "mysql" else str(original(field, connection))

@@ -19,8 +19,8 @@ _OF_A_LOOP = (
 )
 
 
-@repair(_WRAPPER, "_get_pool")
-@repair(_WRAPPER, "_get_autocommit_conn", name="pool_per_loop")
+@repair(_WRAPPER, "_get_pool", fixed_in="5.0")
+@repair(_WRAPPER, "_get_autocommit_conn", name="pool_per_loop", fixed_in="5.0")
 async def pool_per_loop(original: Any, wrapper: Any) -> Any:
     """Give each event loop a pool of its own.
 

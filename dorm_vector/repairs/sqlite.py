@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from ..engines import event_loops
 from ..engines.sqlite.transactions import opened
 from ..patching.registry import repair
+from .stand_ins import finished
 
 _WRAPPER = "dorm.db.backends.sqlite:SQLiteAsyncDatabaseWrapper"
 
 
-@repair(_WRAPPER, "_check_loop")
+class _Loop:
+    """An event loop that is asked for its identity alone."""
+
+    def is_closed(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        # djanorm would wait for the loop of the connection that it closes.
+        raise RuntimeError
+
+
+def _keeps_loops_apart() -> bool:
+    from dorm.db.backends.sqlite import SQLiteAsyncDatabaseWrapper
+
+    wrapper: Any = SQLiteAsyncDatabaseWrapper({})
+    one, other = _Loop(), _Loop()
+    around = asyncio._get_running_loop()
+    try:
+        for loop, connection in ((one, one), (other, other)):
+            asyncio._set_running_loop(loop)  # type: ignore[arg-type]  # as above
+            finished(wrapper._check_loop())
+            wrapper._conn = connection
+        asyncio._set_running_loop(one)  # type: ignore[arg-type]  # as above
+        finished(wrapper._check_loop())
+        return wrapper._conn is one
+    finally:
+        asyncio._set_running_loop(around)
+
+
+@repair(_WRAPPER, "_check_loop", is_fixed=_keeps_loops_apart)
 async def connection_per_loop(original: Any, wrapper: Any) -> None:
     """Give each event loop a connection of its own.
 
@@ -26,7 +57,7 @@ async def connection_per_loop(original: Any, wrapper: Any) -> None:
     event_loops.release(wrapper, event_loops.closed(wrapper), _close)
 
 
-@repair(_WRAPPER, "_new_connection")
+@repair(_WRAPPER, "_new_connection", fixed_in="5.0")
 async def cancelled_connections(original: Any, wrapper: Any) -> Any:
     """Leave no connection behind where a task was cancelled while it opened one.
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+from dorm.db.utils import ASYNC_ATOMIC_STATE
+
 from ..engines.turso.driver import FEATURES, PATIENCE, replica_of
-from ..patching.registry import repair
+from ..patching.registry import hook, repair
+from .stand_ins import AsyncStatements, Statements, finished
 
 _MODULE = "dorm.db.backends.libsql"
 
 _SYNC = f"{_MODULE}:LibSQLDatabaseWrapper"
 
 
-@repair(_SYNC, "_new_connection")
+@repair(_SYNC, "_new_connection", fixed_in="5.0")
 def turso_patience(original: Any, wrapper: Any) -> Any:
     """Wait for the lock of another writer, as the sqlite3 module does.
 
@@ -24,7 +28,9 @@ def turso_patience(original: Any, wrapper: Any) -> Any:
     return connection
 
 
-@repair(_MODULE, "_import_turso")
+@hook(_MODULE, "_import_turso")
+@hook(_MODULE, "_import_turso_sync", name="turso_text_indexes")
+@hook(_MODULE, "_import_turso_aio", name="turso_text_indexes")
 def turso_text_indexes(original: Any) -> Any:
     """Open Turso with its full-text index.
 
@@ -34,7 +40,7 @@ def turso_text_indexes(original: Any) -> Any:
     return _WithFeatures(original())
 
 
-@repair(_MODULE, "_import_turso_sync")
+@repair(_MODULE, "_import_turso_sync", fixed_in="5.0")
 def turso_replicas(original: Any) -> Any:
     """Let several threads use a replica of a server, and pull while others write.
 
@@ -46,10 +52,24 @@ def turso_replicas(original: Any) -> Any:
     original()
     from ..engines.turso import replica as turso_replica
 
-    return _WithFeatures(turso_replica)
+    return turso_replica
 
 
-@repair(_SYNC, "sync_replica", name="turso_push_and_pull")
+class _Replica(Statements):
+    """What pyturso has of a connection to a replica."""
+
+    def pull(self) -> None:
+        self.append("pull")
+
+
+def _pulls() -> bool:
+    wrapper, connection = sys.modules[_MODULE].LibSQLDatabaseWrapper({"SYNC_URL": "http://localhost"}), _Replica()
+    wrapper.get_connection = lambda: connection
+    wrapper.sync_replica()
+    return bool(connection)
+
+
+@repair(_SYNC, "sync_replica", name="turso_push_and_pull", is_fixed=_pulls)
 def turso_push_and_pull(original: Any, wrapper: Any) -> None:
     """Fetch what others have pushed to the server of a replica, or say why not; and send what was written to it.
 
@@ -60,12 +80,12 @@ def turso_push_and_pull(original: Any, wrapper: Any) -> None:
         wrapper.pull()
 
 
-@repair(_SYNC, "push", name="turso_push_and_pull", added=True)
+@repair(_SYNC, "push", name="turso_push_and_pull", added=True, is_fixed=_pulls)
 def _push(original: Any, wrapper: Any) -> None:
     replica_of(wrapper).get_connection().push()
 
 
-@repair(_SYNC, "pull", name="turso_push_and_pull", added=True)
+@repair(_SYNC, "pull", name="turso_push_and_pull", added=True, is_fixed=_pulls)
 def _pull(original: Any, wrapper: Any) -> bool:
     return bool(replica_of(wrapper).get_connection().pull())
 
@@ -84,8 +104,19 @@ class _WithFeatures:
         return self._driver.connect(*args, **(options | asked))
 
 
-@repair("dorm.db.connection", "_create_async_connection")
-def turso_async(original: Any, alias: str, settings: Any) -> Any:
+def _leaves_the_commit_to_the_transaction() -> bool:
+    connection, wrapper = AsyncStatements(), sys.modules[_MODULE].LibSQLAsyncDatabaseWrapper({})
+    wrapper._async_conn = connection
+    token = ASYNC_ATOMIC_STATE.set((wrapper, connection, 1))
+    try:
+        finished(wrapper.execute_write("INSERT"))
+    finally:
+        ASYNC_ATOMIC_STATE.reset(token)
+    return "COMMIT" not in connection
+
+
+@repair(f"{_MODULE}:LibSQLAsyncDatabaseWrapper", "__init__", is_fixed=_leaves_the_commit_to_the_transaction)
+def turso_async(original: Any, wrapper: Any, settings: Any) -> None:
     """Give the async wrapper of Turso the rows, the transactions and the streaming of the SQLite one.
 
     Symptom: ``acount()`` and annotations raise TypeError on tuples; ``aatomic()`` raises AttributeError as the first
@@ -93,9 +124,8 @@ def turso_async(original: Any, alias: str, settings: Any) -> Any:
     event loop leaves a thread and an open file behind. Cause: the wrapper opens connections another way than the
     class it inherits from, without a row factory, and commits after every statement. djanorm 4.3 to 4.5.
     """
-    wrapper = original(alias, settings)
+    original(wrapper, settings)
     if type(wrapper).__module__ == _MODULE:
         from ..engines.turso.async_wrapper import adopt
 
         adopt(wrapper)
-    return wrapper

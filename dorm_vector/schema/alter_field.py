@@ -13,7 +13,7 @@ from ..indexes.contents import indexed
 from ..migration_state import field_of, table_of, vector_indexes
 from ..models.fields import VectorField
 from ..patching.on_import import Late
-from ..patching.registry import repair
+from ..patching.registry import hook
 from .ddl import build, drop, placed
 from .rebuilding import standing_state
 
@@ -22,7 +22,7 @@ _OPERATIONS = "dorm.migrations.operations"
 operations: Any = Late(_OPERATIONS)
 
 
-@repair(f"{_OPERATIONS}:AlterField", "database_forwards")
+@hook(f"{_OPERATIONS}:AlterField", "database_forwards")
 def alter_vector_field(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
@@ -68,7 +68,7 @@ def _indexes_fitted(
         build(index, placed(operation, index, app_label, to_state, connection), connection)
 
 
-@repair(f"{_OPERATIONS}:AlterField", "database_backwards")
+@hook(f"{_OPERATIONS}:AlterField", "database_backwards")
 def alter_vector_field_back(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
@@ -88,7 +88,7 @@ def alter_vector_field_back(
     back.database_forwards(app_label, connection, before, after)
 
 
-@repair(f"{_OPERATIONS}:RemoveField", "database_forwards")
+@hook(f"{_OPERATIONS}:RemoveField", "database_forwards")
 def remove_vector_field(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
@@ -102,7 +102,7 @@ def remove_vector_field(
     original(operation, app_label, connection, from_state, to_state)
 
 
-@repair(_OPERATIONS, "_field_to_column_sql")
+@hook(_OPERATIONS, "_field_to_column_sql")
 def vector_default(original: Any, name: str, field: Any, connection: Any) -> str:
     """Write the DEFAULT of a vector column as the database wants it.
 

@@ -11,10 +11,10 @@ from ..engines.sqlite.extension import NO_EXTENSION, is_served
 from ..exceptions import UnsupportedByDatabase
 from ..indexes.contents import columns_of
 from ..indexes.vector import VectorIndex
-from ..patching.registry import repair
+from ..patching.registry import hook
 
 
-@repair("dorm.migrations.executor:MigrationExecutor", "_apply_forward")
+@hook("dorm.migrations.executor:MigrationExecutor", "_apply_forward")
 def indexes_checked_first(
     original: Any, executor: Any, app_label: str, migrations: Any, applied: Any, *rest: Any, **options: Any
 ) -> Any:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..dialects.shared.companions import DROP
-from ..patching.registry import repair
+from ..patching.registry import hook
 from .rebuilding import companions_found
 
 _OPERATIONS = "dorm.migrations.operations"
 
 
-@repair(f"{_OPERATIONS}:DeleteModel", "database_forwards")
+@hook(f"{_OPERATIONS}:DeleteModel", "database_forwards")
 def drop_companions(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
@@ -28,14 +28,14 @@ def drop_companions(
             connection.execute_write(statement.format(name=name))
 
 
-@repair(f"{_OPERATIONS}:CreateModel", "database_backwards", name="drop_companions")
+@hook(f"{_OPERATIONS}:CreateModel", "database_backwards", name="drop_companions")
 def _drop_companions_back(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
     drop_companions(original, operation, app_label, connection, from_state, to_state)
 
 
-@repair("dorm.inspect", "introspect_tables")
+@hook("dorm.inspect", "introspect_tables")
 def hide_companions(original: Any, connection: Any) -> list[dict[str, Any]]:
     """Leave out of ``dorm inspectdb`` what a Vec0Index keeps beside a table.
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..dialects.base import Dialect, Form
 from ..engines import dialect_for
 from ..expressions.outputs import FIELDS
-from ..patching.registry import repair
+from ..patching.registry import hook
 from ..values.elements import Element
 
 _MARK = "dorm_vector "
@@ -19,7 +19,7 @@ _INTERNAL = ("__turso_internal_", "turso_cdc", "turso_sync_last_change_id", "lib
 _SHADOW = "_shadow"
 
 
-@repair("dorm.inspect", "introspect_tables")
+@hook("dorm.inspect", "introspect_tables")
 def inspect_vectors(original: Any, connection: Any) -> list[dict[str, Any]]:
     """Let ``dorm inspectdb`` write the VectorField of a vector column, where ``settings.py`` imports dorm_vector.
 
@@ -39,7 +39,7 @@ def inspect_vectors(original: Any, connection: Any) -> list[dict[str, Any]]:
     return tables
 
 
-@repair("dorm.inspect", "_map_type", name="inspect_vectors")
+@hook("dorm.inspect", "_map_type", name="inspect_vectors")
 def _map_type(original: Any, data_type: str, vendor: str) -> Any:
     if not (data_type or "").startswith(_MARK):
         return original(data_type, vendor)
@@ -47,7 +47,7 @@ def _map_type(original: Any, data_type: str, vendor: str) -> Any:
     return name, {option: int(length)}
 
 
-@repair("dorm.inspect", "render_models", name="inspect_vectors")
+@hook("dorm.inspect", "render_models", name="inspect_vectors")
 def _render_models(original: Any, tables: list[dict[str, Any]]) -> str:
     source: str = original(tables)
     for field in FIELDS.values():

@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
+from dorm.indexes import Index
+
+from ..indexes.text import TextIndex
+from ..indexes.vector import VectorIndex
 from ..migration_state import model_of
-from ..patching.registry import repair
+from ..patching.registry import hook
+from ..repairs.migrations import _renamed
+from ..repairs.stand_ins import state
 
 _OPERATION = "dorm.migrations.operations:RenameField"
 
 
-@repair(_OPERATION, "database_forwards")
-@repair(_OPERATION, "database_backwards", name="rename_what_a_companion_filters_by")
+@hook(_OPERATION, "state_forwards")
+def rename_vector_indexes(original: Any, operation: Any, app_label: str, after: Any) -> None:
+    """Let a vector or text index know its columns by their new names after one is renamed."""
+    original(operation, app_label, after)
+    _rename(operation, app_label, after, _is_ours)
+
+
+def _renames_in_indexes() -> bool:
+    after = state(indexes=[Index(["name"])])
+    sys.modules["dorm.migrations.operations"].RenameField("Item", "name", "title").state_forwards("app", after)
+    (index,) = after.models["app.item"]["options"]["indexes"]
+    return bool(index.fields == ["title"])
+
+
+def _is_ours(index: Any) -> bool:
+    return isinstance(index, (VectorIndex, TextIndex))
+
+
+def _rename(operation: Any, app_label: str, after: Any, is_meant: Callable[[Any], bool]) -> None:
+    options = model_of(operation, app_label, after).get("options", {})
+    if "indexes" in options:
+        options["indexes"] = [_renamed(index, operation) if is_meant(index) else index for index in options["indexes"]]
+
+
+@hook(_OPERATION, "database_forwards")
+@hook(_OPERATION, "database_backwards", name="rename_what_a_companion_filters_by")
 def rename_what_a_companion_filters_by(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:

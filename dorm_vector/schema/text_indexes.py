@@ -7,15 +7,15 @@ from typing import Any
 
 from ..engines import _rebuilds, dialect_for
 from ..indexes.text import TextIndex
-from ..patching.registry import repair
+from ..patching.registry import hook
 from .ddl import said_concurrently
 from .rebuilding import is_standing
 
 _OPERATIONS = "dorm.migrations.operations"
 
 
-@repair(f"{_OPERATIONS}:AddIndex", "database_forwards")
-@repair(f"{_OPERATIONS}:RemoveIndex", "database_backwards", name="text_index_ddl")
+@hook(f"{_OPERATIONS}:AddIndex", "database_forwards")
+@hook(f"{_OPERATIONS}:RemoveIndex", "database_backwards", name="text_index_ddl")
 def text_index_ddl(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
@@ -32,8 +32,8 @@ def text_index_ddl(
     _build(operation.index, model, app_label, connection, concurrently=operation.concurrently)
 
 
-@repair(f"{_OPERATIONS}:RemoveIndex", "database_forwards", name="text_index_ddl")
-@repair(f"{_OPERATIONS}:AddIndex", "database_backwards", name="text_index_ddl")
+@hook(f"{_OPERATIONS}:RemoveIndex", "database_forwards", name="text_index_ddl")
+@hook(f"{_OPERATIONS}:AddIndex", "database_backwards", name="text_index_ddl")
 def _drop_text_index(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
@@ -44,7 +44,7 @@ def _drop_text_index(
     _drop(operation.index, model, app_label, connection, concurrently=operation.concurrently)
 
 
-@repair(f"{_OPERATIONS}:AlterField", "database_forwards")
+@hook(f"{_OPERATIONS}:AlterField", "database_forwards")
 def keep_text_indexes(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
@@ -63,7 +63,7 @@ def keep_text_indexes(
             _build(index, model, app_label, connection)
 
 
-@repair(f"{_OPERATIONS}:DeleteModel", "database_forwards")
+@hook(f"{_OPERATIONS}:DeleteModel", "database_forwards")
 def drop_text_indexes(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
@@ -76,7 +76,7 @@ def drop_text_indexes(
     _drop_orphans(operation.name, app_label, connection, from_state)
 
 
-@repair(f"{_OPERATIONS}:CreateModel", "database_backwards", name="drop_text_indexes")
+@hook(f"{_OPERATIONS}:CreateModel", "database_backwards", name="drop_text_indexes")
 def _drop_text_indexes_back(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from dorm.expressions import Q, RawSQL
@@ -13,7 +14,7 @@ from dorm.indexes import Index
 
 from ..expressions.distances import Expression
 from ..patching.on_import import Late
-from ..patching.registry import repair
+from ..patching.registry import hook, repair
 
 _WRITER = "dorm.migrations.writer"
 
@@ -34,7 +35,7 @@ class _Source:
         return self.text
 
 
-@repair(_WRITER, "_serialize_field")
+@hook(_WRITER, "_serialize_field")
 def vector_field_source(original: Any, field: Any) -> str:
     """Write every option of a vector field.
 
@@ -44,15 +45,32 @@ def vector_field_source(original: Any, field: Any) -> str:
     return _call(field) if _is_ours(field) else str(original(field))
 
 
-@repair(_WRITER, "_serialize_operation")
+@hook(_WRITER, "_serialize_operation")
+def vector_index_source(original: Any, operation: Any) -> str:
+    """Write our operations, and what has a vector or text index, with all their options."""
+    if _is_ours(operation):
+        return _call(operation)
+    ours = any(map(_is_ours, _indexes_of(operation)))
+    return _with_indexes(original, operation) if ours else str(original(operation))
+
+
+def _writes_conditions() -> bool:
+    index = Index(["name"], name="item_name", condition=Q(name="a"))
+    added = type("AddIndex", (SimpleNamespace,), {})(model_name="Item", index=index, concurrently=False)
+    return "condition" in writer._serialize_operation(added)
+
+
+@repair(_WRITER, "_serialize_operation", is_fixed=_writes_conditions)
 def index_source(original: Any, operation: Any) -> str:
     """Write indexes with their class, method, opclass, parameters and condition.
 
-    Symptom: a migration with ``Meta.indexes`` raises NameError, and HnswIndex comes back as a plain index. Cause:
-    indexes are written with ``repr()``, or with three of their options. djanorm 4.3 to 4.5.
+    Symptom: a migration with ``Meta.indexes`` raises NameError, and a partial index comes back as an index of every
+    row. Cause: indexes are written with ``repr()``, or with three of their options. djanorm 4.3 to 4.5.
     """
-    if _is_ours(operation):
-        return _call(operation)
+    return str(original(operation)) if _is_ours(operation) else _with_indexes(original, operation)
+
+
+def _with_indexes(original: Any, operation: Any) -> str:
     if isinstance(operation, operations.CreateModel) and (operation.options or {}).get("indexes"):
         operation = copy.copy(operation)
         operation.options = operation.options | {"indexes": [_Source(_value(i)) for i in operation.options["indexes"]]}
@@ -64,7 +82,7 @@ def index_source(original: Any, operation: Any) -> str:
     return str(original(operation))
 
 
-@repair(_WRITER, "_gather_field_imports", name="vector_field_source")
+@hook(_WRITER, "_gather_field_imports", name="vector_field_source")
 def _field_imports(original: Any, operation: Any, imports: set[str]) -> None:
     found: set[str] = set()
     original(operation, found)
@@ -72,7 +90,7 @@ def _field_imports(original: Any, operation: Any, imports: set[str]) -> None:
     imports |= {line for line in found if line.rpartition(" ")[2] in others}
 
 
-@repair(_WRITER, "_collect_user_imports", name="vector_field_source")
+@hook(_WRITER, "_collect_user_imports", name="vector_field_source")
 def _imports(original: Any, operations: Iterable[Any]) -> list[str]:
     lines = set(original(operations))
     for operation in operations:
@@ -81,8 +99,8 @@ def _imports(original: Any, operations: Iterable[Any]) -> list[str]:
     return sorted(lines)
 
 
-@repair(_WRITER, "write_migration")
-@repair(_WRITER, "write_squashed_migration", name="write_migration")
+@hook(_WRITER, "write_migration")
+@hook(_WRITER, "write_squashed_migration", name="write_migration")
 def write_migration(
     original: Any, app_label: str, directory: Any, number: int, operations: list[Any], *rest: Any, **options: Any
 ) -> Path:
@@ -98,7 +116,7 @@ def write_migration(
     return path
 
 
-@repair(_WRITER, "write_pgvector_extension_migration")
+@hook(_WRITER, "write_pgvector_extension_migration")
 def enable_pgvector(original: Any, *args: Any, **options: Any) -> Path:
     """Let ``dorm makemigrations --enable-pgvector`` write our VectorExtension.
 

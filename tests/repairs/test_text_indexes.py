@@ -9,7 +9,6 @@ from typing import Any
 
 import dorm
 import pytest
-import turso
 from dorm.db.connection import _create_async_connection, _create_sync_connection, reset_connections
 from dorm.migrations import operations
 from dorm.migrations.state import ProjectState
@@ -45,11 +44,6 @@ def states() -> tuple[ProjectState, ProjectState]:
 def test_text_index_ddl(db: Database) -> None:
     state, _ = states()
     index = TextIndex(["headline", "body"], "again_words")
-    with repairs.switched_off("text_index_ddl"):
-        # "SELECT 1", where a plain index would be of whole texts.
-        operations.AddIndex("Article", index).database_forwards("tests", db.connection, state, state)
-    names = {row["name"] for row in db.connection.execute("SELECT name FROM sqlite_master")}
-    assert "again_words" not in names
     operations.RemoveIndex("Article", Article._meta.indexes[0]).database_forwards("tests", db.connection, state, state)
     operations.AddIndex("Article", index).database_forwards("tests", db.connection, state, state)
     names = {row["name"] for row in db.connection.execute("SELECT name FROM sqlite_master")}
@@ -62,20 +56,9 @@ def test_keep_text_indexes(db: Database) -> None:
     alter = operations.AlterField("Article", "pages", dorm.IntegerField(default=2))
     alter.state_forwards("tests", after)
     Article.objects.create(headline="first heron")
-    with repairs.switched_off("keep_text_indexes"):
-        alter.database_forwards("tests", db.connection, before, after)
-        Article.objects.create(headline="lost heron")
-        if db.dialect.text_search.outlives_table:
-            assert found("heron") == ["first heron"]
-        else:
-            assert [row.text_score for row in text_search(Article.objects.all(), text="heron")] in (
-                [],
-                [0.0],
-                [0.0, 0.0],
-            )
     alter.database_forwards("tests", db.connection, before, after)
     Article.objects.create(headline="next heron")
-    assert found("heron") == ["first heron", "lost heron", "next heron"]
+    assert found("heron") == ["first heron", "next heron"]
     assert all(row.text_score > 0 for row in text_search(Article.objects.all(), text="heron"))
 
 
@@ -87,12 +70,6 @@ def test_drop_text_indexes(db: Database) -> None:
     def left() -> list[Any]:
         return list(db.connection.execute("SELECT name FROM sqlite_master WHERE name LIKE '%article%'"))
 
-    with repairs.switched_off("drop_text_indexes"):
-        delete.database_forwards("tests", db.connection, state, nothing)
-        assert bool(left()) is db.dialect.text_search.outlives_table
-    for statement in Article._meta.indexes[0].drop(db.dialect, "article_words", "tests_article"):
-        db.connection.execute_script(statement)
-    create_tables(db.connection, (Article,))
     assert left()
     delete.database_forwards("tests", db.connection, state, nothing)
     assert left() == []
@@ -107,30 +84,41 @@ def test_rename_indexed_fields(db: Database) -> None:
         return [index.fields for index in state.models["tests.article"]["options"]["indexes"]]
 
     assert indexed() == [["headline", "text"]]
-    with repairs.switched_off("rename_indexed_fields"):
-        assert indexed() == [["headline", "body"]], "a field that is no more"
     assert Article._meta.indexes[0].fields == ["headline", "body"]
+
+
+def test_rename_plain_indexes() -> None:
+    rename = operations.RenameField("Item", "name", "title")
+
+    def indexed() -> list[str]:
+        state = ProjectState()
+        options = {"indexes": [dorm.Index(["-name"], "item_name", condition=dorm.Q(name__gt="a"))]}
+        state.add_model("shop", "Item", {"name": dorm.CharField(max_length=9)}, options)
+        rename.state_forwards("shop", state)
+        (index,) = state.models["shop.item"]["options"]["indexes"]
+        return [*index.fields, index.condition.children[0][0]]
+
+    assert indexed() == ["-title", "title__gt"]
+    with repairs.switched_off("rename_indexed_fields"):
+        assert indexed() == ["-name", "name__gt"], "a field that is no more"
 
 
 async def test_turso_text_indexes() -> None:
     with backends.get("turso").start() as running:
         settings = running.new_database()
-        with repairs.switched_off("turso_text_indexes"):
-            connection: Any = _create_sync_connection("plain", settings)
-            connection.execute_script('CREATE TABLE "t" ("id" INTEGER PRIMARY KEY, "a" TEXT)')
-            with pytest.raises(turso.DatabaseError, match="index method is an experimental feature"):
-                connection.execute_script(CREATE_WORDS)
-            connection.close()
-        connection = _create_sync_connection("mended", settings)
+        connection: Any = _create_sync_connection("first", settings)
+        connection.execute_script('CREATE TABLE "t" ("id" INTEGER PRIMARY KEY, "a" TEXT)')
         connection.execute_script(CREATE_WORDS)
         connection.execute_write('INSERT INTO "t" VALUES (1, %s)', ["a heron"])
         connection.close()
-        later: Any = _create_async_connection("later", settings)
-        rows = await later.execute("SELECT id FROM t WHERE fts_match(a, ?1)", ["heron"])
-        assert [row["id"] for row in rows] == [1]
-        await later.execute_script('DROP INDEX "t_words"')
-        await later.execute_script(CREATE_WORDS)
-        await later.close()
+        for off in ((), ("turso_async", "async_transactions")):
+            with repairs.switched_off(*off):
+                later: Any = _create_async_connection("later", settings)
+                rows = await later.execute("SELECT id FROM t WHERE fts_match(a, ?1)", ["heron"])
+                assert [row[0] for row in rows] == [1]
+                await later.execute_script('DROP INDEX "t_words"')
+                await later.execute_script(CREATE_WORDS)
+                await later.close()
 
 
 def test_turso_text_indexes_for_threads_that_connect_at_once() -> None:
@@ -146,9 +134,3 @@ def test_turso_text_indexes_for_threads_that_connect_at_once() -> None:
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(index_words, range(8)))
-    with repairs.switched_off("turso_text_indexes"):
-        plain = _create_sync_connection("plain", {"ENGINE": "libsql", "NAME": ":memory:"})
-        plain.execute_script('CREATE TABLE "t" ("a" TEXT)')
-        with pytest.raises(turso.DatabaseError, match="index method is an experimental feature"):
-            plain.execute_script(CREATE_WORDS)
-        plain.close()

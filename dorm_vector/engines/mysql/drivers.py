@@ -5,13 +5,17 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from ...patching.registry import repair
+from ...patching.registry import hook, repair
+from ...repairs.stand_ins import finished
+from ...values.bit import Bit
+from ...values.sparse import SparseVector
+from ...values.vector import Vector
 
 # FIELD_TYPE of MySQL's VECTOR; MariaDB calls its own a binary string.
 _VECTOR = 242
 
 
-@repair("pymysql.connections:MySQLResult", "_get_descriptions")
+@hook("pymysql.connections:MySQLResult", "_get_descriptions")
 def vector_columns_as_bytes(original: Any, result: Any) -> None:
     """Read MySQL's VECTOR columns as bytes.
 
@@ -23,7 +27,7 @@ def vector_columns_as_bytes(original: Any, result: Any) -> None:
     _undecoded(result)
 
 
-@repair("aiomysql.connection:MySQLResult", "_get_descriptions", name="vector_columns_as_bytes")
+@hook("aiomysql.connection:MySQLResult", "_get_descriptions", name="vector_columns_as_bytes")
 async def _vector_columns_as_bytes(original: Any, result: Any) -> None:
     await original(result)
     _undecoded(result)
@@ -38,20 +42,47 @@ def _undecoded(result: Any) -> None:
 
 def _escapes_bytes() -> bool:
     # The package is still being imported: it has no attributes yet.
-    return callable(getattr(sys.modules["aiomysql.connection"], "escape_bytes_prefixed", None))
+    connections = sys.modules["aiomysql.connection"]
+    try:
+        return bool(connections.Connection.escape(None, b"a"))
+    except TypeError:
+        return False
 
 
-@repair("aiomysql.connection:Connection", "escape", mended=_escapes_bytes)
+@hook("aiomysql.connection:Connection", "escape")
+def async_vectors(original: Any, connection: Any, value: Any) -> Any:
+    """Send a vector on an async connection, whichever way the driver has with bytes."""
+    return _literal(value) if isinstance(value, (Vector, SparseVector, Bit)) else original(connection, value)
+
+
+def _literal(value: bytes) -> str:
+    return f"_binary X'{value.hex()}'"
+
+
+@repair("aiomysql.connection:Connection", "escape", is_fixed=_escapes_bytes)
 def async_bytes(original: Any, connection: Any, value: Any) -> Any:
     """Send bytes on an async connection.
 
-    Symptom: ``'str' object is not callable`` for every vector. Cause: aiomysql 0.3 imports a function that PyMySQL has
-    turned into a string. djanorm 4.3 to 4.5, with PyMySQL from 1.2 and aiomysql 0.3.
+    Symptom: ``'str' object is not callable`` for every value of a ``BinaryField``. Cause: aiomysql 0.3 imports a
+    function that PyMySQL has turned into a string. djanorm 4.3 to 4.5, with PyMySQL from 1.2 and aiomysql 0.3.
     """
-    return f"_binary X'{value.hex()}'" if isinstance(value, bytes) else original(connection, value)
+    return _literal(value) if isinstance(value, bytes) else original(connection, value)
 
 
-@repair("aiomysql.cursors:Cursor", "_show_warnings")
+def _passes_over_notes() -> bool:
+    class Asked:
+        is_asked = False
+
+        async def show_warnings(self) -> None:
+            self.is_asked = True
+
+    connection, cursor = Asked(), object.__new__(sys.modules["aiomysql.cursors"].Cursor)
+    cursor._result, cursor._last_executed = None, "EXPLAIN SELECT 1"
+    finished(cursor._show_warnings(connection))
+    return not connection.is_asked
+
+
+@repair("aiomysql.cursors:Cursor", "_show_warnings", is_fixed=_passes_over_notes)
 async def quiet_async_plans(original: Any, cursor: Any, connection: Any) -> None:
     """Ask for a plan on an async connection without warnings.
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from dorm.db.utils import log_query, normalize_db_exception
 
-from ...patching.registry import is_on, repair
+from ...patching.registry import hook
 
 _POSTGRESQL = "dorm.db.backends.postgresql"
 
@@ -33,10 +33,10 @@ class BinaryQuery(str):
 
 def takes_options(sql: str) -> bool:
     """Tell whether options can travel with the query."""
-    return isinstance(sql, BinaryQuery) and is_on("binary_rows")
+    return isinstance(sql, BinaryQuery)
 
 
-@repair(f"{_POSTGRESQL}:PostgreSQLDatabaseWrapper", "_exec")
+@hook(f"{_POSTGRESQL}:PostgreSQLDatabaseWrapper", "_exec")
 def binary_rows(original: Any, wrapper: Any, connection: Any, sql: str, params: Any, **options: Any) -> Any:
     """Fetch the rows of a search in binary.
 
@@ -59,7 +59,7 @@ def _rows(cursor: Any, sql: str, params: Any) -> Any:
         return cursor.execute(str(sql), params or []).fetchall()
 
 
-@repair(f"{_POSTGRESQL}:PostgreSQLAsyncDatabaseWrapper", "_aexec", name="binary_rows")
+@hook(f"{_POSTGRESQL}:PostgreSQLAsyncDatabaseWrapper", "_aexec", name="binary_rows")
 async def _async_rows(original: Any, wrapper: Any, connection: Any, sql: str, params: Any, **options: Any) -> Any:
     if not isinstance(sql, BinaryQuery):
         return await original(wrapper, connection, sql, params, **options)

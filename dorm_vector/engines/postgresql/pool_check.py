@@ -18,7 +18,7 @@ _IDLE = 10.0
 """Seconds after which a network may have dropped a connection without a word; firewalls wait a minute and longer."""
 
 
-@repair(f"{_POSTGRESQL}:PostgreSQLDatabaseWrapper", "_get_pool", name=_NAME)
+@repair(f"{_POSTGRESQL}:PostgreSQLDatabaseWrapper", "_get_pool", name=_NAME, fixed_in="5.0")
 def check_where_in_doubt(original: Any, wrapper: Any) -> Any:
     """Ask a pooled connection whether it is alive where it was idle for ten seconds, or its socket has news.
 
@@ -31,7 +31,7 @@ def check_where_in_doubt(original: Any, wrapper: Any) -> Any:
     return pool
 
 
-@repair(f"{_POSTGRESQL}:PostgreSQLAsyncDatabaseWrapper", "_get_pool", name=_NAME)
+@repair(f"{_POSTGRESQL}:PostgreSQLAsyncDatabaseWrapper", "_get_pool", name=_NAME, fixed_in="5.0")
 async def _async_check_where_in_doubt(original: Any, wrapper: Any) -> Any:
     pool = await original(wrapper)
     if getattr(pool, "_check", None) is type(pool).check_connection:

@@ -4,17 +4,43 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 from dorm.db.utils import ASYNC_ATOMIC_STATE
+from dorm.exceptions import IntegrityError
 
 from ...patching.registry import repair
+from ...repairs.stand_ins import AsyncStatements, Statements, finished
 
 _SQLITE = "dorm.db.backends.sqlite"
 
 
-@repair(f"{_SQLITE}:SQLiteAsyncDatabaseWrapper", "aatomic")
+def _begins() -> bool:
+    from dorm.db.backends.sqlite import SQLiteAsyncDatabaseWrapper
+
+    connection = AsyncStatements()
+    wrapper: Any = SQLiteAsyncDatabaseWrapper({})
+    # Which loop runs is not what is asked, and none may run.
+    wrapper._check_loop, wrapper._get_conn = _nothing, _returning(connection)
+    block = wrapper.aatomic()
+    finished(block.__aenter__())
+    finished(block.__aexit__(None, None, None))
+    return "BEGIN" in connection
+
+
+async def _nothing() -> None:
+    """Look for no loop: a probe runs without one."""
+
+
+def _returning(value: Any) -> Any:
+    async def get() -> Any:
+        return value
+
+    return get
+
+
+@repair(f"{_SQLITE}:SQLiteAsyncDatabaseWrapper", "aatomic", is_fixed=_begins)
 def async_transactions(original: Any, wrapper: Any) -> AbstractAsyncContextManager[None]:
     """Begin and end the transactions of ``aatomic()`` where they begin and end.
 
@@ -53,10 +79,35 @@ async def _undone_where_it_fails(connection: Any) -> AsyncIterator[None]:
         raise
 
 
-@repair(f"{_SQLITE}:SQLiteDatabaseWrapper", "execute_write")
-@repair(f"{_SQLITE}:SQLiteDatabaseWrapper", "execute_insert", name="failed_statements")
-@repair(f"{_SQLITE}:SQLiteDatabaseWrapper", "execute_bulk_insert", name="failed_statements")
-@repair(f"{_SQLITE}:SQLiteDatabaseWrapper", "execute_bulk_insert_returning", name="failed_statements")
+class _Failing(Statements):
+    in_transaction = True
+
+    def execute(self, sql: str, params: Any = None) -> Any:
+        if sql.startswith("INSERT"):
+            raise IntegrityError(sql)
+
+
+def _undoes_what_failed() -> bool:
+    from dorm.db.backends.sqlite import SQLiteDatabaseWrapper
+
+    wrapper, connection = SQLiteDatabaseWrapper({}), _Failing()
+    wrapper._local.conn = connection
+    with suppress(IntegrityError):
+        wrapper.execute_write("INSERT")
+    return "ROLLBACK" in connection
+
+
+@repair(f"{_SQLITE}:SQLiteDatabaseWrapper", "execute_write", is_fixed=_undoes_what_failed)
+@repair(f"{_SQLITE}:SQLiteDatabaseWrapper", "execute_insert", name="failed_statements", is_fixed=_undoes_what_failed)
+@repair(
+    f"{_SQLITE}:SQLiteDatabaseWrapper", "execute_bulk_insert", name="failed_statements", is_fixed=_undoes_what_failed
+)
+@repair(
+    f"{_SQLITE}:SQLiteDatabaseWrapper",
+    "execute_bulk_insert_returning",
+    name="failed_statements",
+    is_fixed=_undoes_what_failed,
+)
 def failed_statements(original: Any, wrapper: Any, *args: Any, **options: Any) -> Any:
     """Undo a statement that failed, or was cancelled, outside of a transaction.
 
@@ -72,7 +123,9 @@ def failed_statements(original: Any, wrapper: Any, *args: Any, **options: Any) -
         raise
 
 
-@repair(f"{_SQLITE}:SQLiteAsyncDatabaseWrapper", "_operation_conn", name="failed_statements")
+@repair(
+    f"{_SQLITE}:SQLiteAsyncDatabaseWrapper", "_operation_conn", name="failed_statements", is_fixed=_undoes_what_failed
+)
 @asynccontextmanager
 async def _failed_async_statements(original: Any, wrapper: Any) -> AsyncIterator[Any]:
     async with original(wrapper) as connection:

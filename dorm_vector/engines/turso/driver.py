@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +11,7 @@ from dorm.db import utils
 from dorm.exceptions import ImproperlyConfigured, IntegrityError, OperationalError, ProgrammingError
 
 from ...patching.registry import repair
+from ...repairs.stand_ins import Statements
 
 _SYNC = "dorm.db.backends.libsql:LibSQLDatabaseWrapper"
 
@@ -17,7 +19,46 @@ _SYNC = "dorm.db.backends.libsql:LibSQLDatabaseWrapper"
 _TRANSLATIONS: dict[str, type[Exception]] = {"IntegrityError": IntegrityError, "ProgrammingError": ProgrammingError}
 
 
-@repair("dorm.db.backends.sqlite", "normalize_db_exception")
+class _UniqueError(Exception):
+    """An error as pyturso raises it, and djanorm knows it: by its name and its module."""
+
+    __module__ = "turso"
+
+
+_UniqueError.__name__ = "IntegrityError"
+
+
+class _Failing(Statements):
+    """A connection to Turso: it computes a row, and fails, when the row is fetched."""
+
+    def execute(self, sql: str, params: Any = None) -> Any:
+        return self
+
+    def fetchall(self) -> Any:
+        raise _UniqueError
+
+
+def _translates() -> bool:
+    return _raises_ours(lambda: sys.modules["dorm.db.backends.sqlite"].normalize_db_exception(_UniqueError()))
+
+
+def _translates_what_is_fetched() -> bool:
+    wrapper = sys.modules["dorm.db.backends.libsql"].LibSQLDatabaseWrapper({})
+    wrapper._local.conn = _Failing()
+    return _raises_ours(lambda: wrapper.execute("SELECT 1"))
+
+
+def _raises_ours(work: Callable[[], Any]) -> bool:
+    try:
+        work()
+    except IntegrityError:
+        return True
+    except _UniqueError:
+        pass
+    return False
+
+
+@repair("dorm.db.backends.sqlite", "normalize_db_exception", is_fixed=_translates)
 def turso_errors(original: Any, error: Exception) -> None:
     """Raise djanorm's exceptions where pyturso raised its own.
 
@@ -28,14 +69,14 @@ def turso_errors(original: Any, error: Exception) -> None:
     original(error)
 
 
-@repair(_SYNC, "execute", name="turso_errors")
+@repair(_SYNC, "execute", name="turso_errors", is_fixed=_translates_what_is_fetched)
 def _execute(original: Any, wrapper: Any, sql: str, params: Any = None) -> Any:
     # pyturso computes a row when it is fetched, and djanorm fetches outside of its own try.
     with _translating():
         return original(wrapper, sql, params)
 
 
-@repair(_SYNC, "execute_streaming", name="turso_errors")
+@repair(_SYNC, "execute_streaming", name="turso_errors", is_fixed=_translates_what_is_fetched)
 def _execute_streaming(original: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
     with _translating():
         yield from original(*args, **kwargs)

@@ -26,7 +26,6 @@ from dorm_vector import HnswIndex
 from dorm_vector.engines import dialect_for
 from dorm_vector.engines.libsql.connection import statements
 from dorm_vector.exceptions import ConnectionLost
-from dorm_vector.patching.registry import switched_off
 from tests.databases import Database, create_tables
 from tests.helpers.oracle import vectors
 from tests.models import Document, Package
@@ -182,9 +181,6 @@ def test_keep_vector_indexes(packages: Database) -> None:
     alter_section(packages)
     assert has_index(packages)
     assert keys(nearest(exact=False)[:5]) == keys(nearest()[:5])
-    with switched_off("keep_vector_indexes"):
-        alter_section(packages)
-    assert not has_index(packages)
 
 
 def test_a_dry_run_writes_the_sql_of_libsql(db: Database) -> None:

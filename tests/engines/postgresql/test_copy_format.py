@@ -17,7 +17,6 @@ from dorm.migrations.state import ProjectState
 import backends
 from dorm_vector import CosineDistance, VectorExtension, VectorField, bulk_load, rich_progress
 from dorm_vector.engines.postgresql.binary_rows import BinaryQuery
-from dorm_vector.patching import registry as repairs
 from tests.databases import Database
 
 
@@ -100,7 +99,7 @@ def test_a_column_without_a_known_binary_form_is_inserted(db: Database) -> None:
 
 
 def test_binary_rows(db: Database) -> None:
-    """A ranked slice is fetched in binary, its vectors as they are; without the repair as text."""
+    """A ranked slice is fetched in binary, its vectors as they are."""
     Everything.objects.all().delete()
     Everything.objects.create(key=uuid.UUID(int=1), **ROW)
     found = Everything.objects.annotate(distance=CosineDistance("embedding", [1, 1, 1])).order_by("distance")
@@ -109,8 +108,6 @@ def test_binary_rows(db: Database) -> None:
     assert isinstance(sql, BinaryQuery)
     assert "vector_send" not in sql
     assert [row.embedding for row in plain] == [ROW["embedding"]]
-    with repairs.switched_off("binary_rows"):
-        assert [row.embedding for row in found.only("key", "text", "embedding")[:5]] == [ROW["embedding"]]
 
 
 def test_a_bar_of_rich_follows_the_load(db: Database) -> None:

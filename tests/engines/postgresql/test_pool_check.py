@@ -64,8 +64,6 @@ def test_a_search_is_one_round_trip(postgresql: Database, tmp_path: Path) -> Non
     assert round_trips(connection, lambda: list(ranked()), tmp_path / "trace") == 1
     with repairs.switched_off("check_where_in_doubt"):
         assert round_trips(connection, lambda: list(ranked()), tmp_path / "trace") == 2
-    with repairs.switched_off("check_where_in_doubt", "binary_rows"):
-        assert round_trips(connection, lambda: list(ranked()), tmp_path / "trace") == 4, "check, BEGIN and COMMIT"
     with atomic():
         assert round_trips(connection, lambda: list(ranked()), tmp_path / "trace") <= 2, "BEGIN, once"
 
@@ -129,8 +127,6 @@ def test_options_travel_with_their_search(postgresql: Database, tmp_path: Path) 
     with postgresql.connection._get_pool().connection() as again:
         assert again is connection
         assert setting(again) in (None, "40"), "they end with it"
-    with repairs.switched_off("binary_rows"):
-        assert round_trips(connection, lambda: list(tuned(ef_search=77)), tmp_path / "trace") == 4, "a transaction"
 
 
 def test_options_hold_for_their_search(postgresql: Database) -> None:

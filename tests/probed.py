@@ -1,0 +1,100 @@
+"""Print what the probe of each repair says of djanorm as it is, and of djanorm repaired: `python -m tests.probed`.
+
+The package is imported without its ``__init__``, so that nothing is installed: no hook, and no other repair. Each line
+is JSON: the repair, the module that it is for, and the probe's answers.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from time import perf_counter
+from types import ModuleType
+from typing import Any
+
+_ROOT = Path(__file__).parent.parent
+_RUNS = 20
+
+
+def answers() -> Iterator[dict[str, Any]]:
+    registry = _registered()
+    for module in dict.fromkeys(entry.module for entry in registry.REPAIRS):
+        import_module(module)
+    for name in dict.fromkeys(entry.name for entry in registry.REPAIRS):
+        yield from _answers(registry, [entry for entry in registry.REPAIRS if entry.name == name])
+
+
+def _registered() -> Any:
+    package = ModuleType("dorm_vector")
+    package.__path__ = [str(_ROOT / "dorm_vector")]
+    sys.modules["dorm_vector"] = package
+    install = import_module("dorm_vector._install")
+    for address in install.ORDER:
+        import_module(f"dorm_vector.{address.partition(':')[0]}")
+    return install.registry
+
+
+def _answers(registry: Any, parts: list[Any]) -> Iterator[dict[str, Any]]:
+    """Ask about one repair, before its parts are installed and after."""
+    places = [(registry._resolve(part.target), part.attribute) for part in parts]
+    before = [vars(owner).get(attribute) for owner, attribute in places]
+    by_module: dict[str, list[Any]] = {}
+    for part in parts:
+        by_module.setdefault(part.module, []).append(part)
+    bare = {module: (_is_needed(own), max(map(_milliseconds, own))) for module, own in by_module.items()}
+    for part in parts:
+        part.install()
+    for module, own in by_module.items():
+        needed, milliseconds = bare[module]
+        yield {
+            "name": own[0].name,
+            "module": module,
+            "needed": needed,
+            "needed when repaired": _is_needed(own),
+            "left alone when fixed": _is_left_alone(registry, parts, places),
+            "milliseconds": milliseconds,
+            "fixed in": own[0].fixed_in,
+        }
+    for (owner, attribute), function in zip(places, before, strict=True):
+        if function is None:
+            delattr(owner, attribute)
+        else:
+            setattr(owner, attribute, function)
+
+
+def _is_needed(parts: list[Any]) -> bool:
+    return all(part.is_needed() for part in parts)
+
+
+def _milliseconds(part: Any) -> float:
+    """Return what the quickest of some runs takes, for other processes run, too."""
+    taken = []
+    for _ in range(_RUNS):
+        started = perf_counter()
+        part.is_needed()
+        taken.append(perf_counter() - started)
+    return min(taken) * 1000
+
+
+def _is_left_alone(registry: Any, parts: list[Any], places: list[Any]) -> bool:
+    """Tell whether a djanorm that behaves is left as it is: its functions do what the repaired ones do."""
+    theirs = [getattr(owner, attribute) for owner, attribute in places]
+    for function in theirs:
+        vars(function).pop("dorm_vector_patch", None)
+    every, registry.PATCHES[:] = list(registry.PATCHES), parts
+    installed, registry._djanorm_version = registry._djanorm_version, lambda: "5.0.1"
+    try:
+        for part in parts:
+            registry._installed.discard(part.module)
+            registry.install(part.module)
+    finally:
+        registry.PATCHES[:], registry._djanorm_version = every, installed
+    return all(getattr(owner, attribute) is own for (owner, attribute), own in zip(places, theirs, strict=True))
+
+
+if __name__ == "__main__":
+    for answer in answers():
+        print(json.dumps(answer))
