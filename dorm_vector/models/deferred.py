@@ -7,10 +7,7 @@ from collections.abc import Collection, Iterator
 from itertools import chain, product
 from typing import Any
 
-from dorm.models import Model
-
-from ..patching.registry import is_on, repair
-from ..repairs.stand_ins import Statements, model, plain_field
+from ..patching.registry import is_on
 
 _REPAIR = "deferred_columns"
 
@@ -49,44 +46,6 @@ def _forget_missing(model: Any, attributes: dict[str, Any], row: Any) -> None:
     for field in empty:
         if field.column not in columns and (every or hasattr(field, "keeps_deferred")):
             attributes.pop(field.attname, None)
-
-
-_NAMES = ("title", "pages")
-
-_FIELDS = [plain_field(name) for name in _NAMES]
-
-
-class _Partial:
-    """A row of which ``pages`` was not read, as one of a model with vectors is."""
-
-    _meta = model(fields=_FIELDS, concrete_fields=_FIELDS, get_field=dict(zip(_NAMES, _FIELDS, strict=True)).get)._meta
-    __getattr__ = _absent
-
-    def __init__(self) -> None:
-        self.title = "a"
-
-    def _add_pk_where_nodes(self, _query: Any) -> None:
-        """Which row it is, is not what is asked."""
-
-
-def _keeps_what_was_not_read() -> bool:
-    row, connection = _Partial(), Statements("sqlite")
-    Model._do_update(row, connection, row._meta)  # type: ignore[arg-type]  # as much of one as is asked for
-    return "pages" not in "".join(connection)
-
-
-@repair("dorm.models:Model", "_do_update", name=_REPAIR, is_fixed=_keeps_what_was_not_read)
-@repair("dorm.models:Model", "_ado_update", name=_REPAIR, is_fixed=_keeps_what_was_not_read)
-def deferred_columns(
-    original: Any, instance: Any, connection: Any, meta: Any, update_fields: Collection[str] | None = None
-) -> Any:
-    """Let a row of a model with vectors that was read in part be saved without losing what was not read.
-
-    Symptom: ``document = Document.objects.only("title").get(); document.save()`` writes NULL over every other column,
-    or fails where one is NOT NULL. Cause: djanorm reads a column that was left out as None, and saves it so.
-    djanorm 4.3 to 4.5.
-    """
-    return original(instance, connection, meta, _loaded(instance, meta, update_fields))
 
 
 def keeping_what_was_left_out(sql: str, params: list[Any], rows: list[Any], fields: list[Any]) -> tuple[str, list[Any]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from dorm.fields import GeneratedField
 
 from ..engines import dialect_for
 from ..expressions.scope import Scope
+from ..patching.registry import hook
 from .fields import VectorField
 
 
@@ -65,3 +67,48 @@ class GeneratedVectorField(VectorField, GeneratedField):
 
     def __set__(self, instance: Any, value: Any) -> None:
         raise AttributeError(f"{self.label} is computed by the database. Write the columns it is computed from.")
+
+
+class _Written:
+    """A model's ``_meta`` without the columns that the database computes."""
+
+    def __init__(self, meta: Any, is_computed: Callable[[Any], bool]) -> None:
+        self._meta = meta
+        self.fields = [field for field in meta.fields if not is_computed(field)]
+        self.concrete_fields = [field for field in meta.concrete_fields if not is_computed(field)]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._meta, name)
+
+
+def _written(meta: Any, is_computed: Callable[[Any], bool]) -> Any:
+    return _Written(meta, is_computed) if any(map(is_computed, meta.fields)) else meta
+
+
+def _is_generated_vector(field: Any) -> bool:
+    return isinstance(field, GeneratedField) and hasattr(field, "to_vector")
+
+
+@hook("dorm.models:Model", "_do_insert", name="generated_vectors")
+@hook("dorm.models:Model", "_ado_insert", name="generated_vectors")
+@hook("dorm.models:Model", "_do_update", name="generated_vectors")
+@hook("dorm.models:Model", "_ado_update", name="generated_vectors")
+def generated_vectors(original: Any, instance: Any, connection: Any, meta: Any, *rest: Any) -> Any:
+    """Leave a GeneratedVectorField out of every INSERT and UPDATE."""
+    return original(instance, connection, _written(meta, _is_generated_vector), *rest)
+
+
+@hook("dorm.query:SQLQuery", "as_bulk_insert", name="generated_vectors")
+def _without_generated_vectors(
+    original: Any, query: Any, fields: list[Any], rows: list[list[Any]], *rest: Any, **options: Any
+) -> Any:
+    return original(query, *_kept(fields, rows, _is_generated_vector), *rest, **options)
+
+
+def _kept(
+    fields: list[Any], rows: list[list[Any]], is_computed: Callable[[Any], bool]
+) -> tuple[list[Any], list[list[Any]]]:
+    kept = [position for position, field in enumerate(fields) if not is_computed(field)]
+    if len(kept) == len(fields):
+        return fields, rows
+    return [fields[i] for i in kept], [[row[i] for i in kept] for row in rows]

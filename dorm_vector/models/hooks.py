@@ -6,9 +6,7 @@ import copy
 import re
 from typing import Any
 
-from dorm.aggregates import Aggregate
 from dorm.expressions import F, Q
-from dorm.functions import Lower
 from dorm.queryset import QuerySet
 
 from ..dialects.shared.operands import SQL
@@ -16,7 +14,6 @@ from ..expressions.aggregates import over_vectors
 from ..expressions.query_text import texts_in
 from ..introspection import reads_vectors
 from ..patching.registry import hook
-from ..repairs.expressions import _ARGUMENT, _compiled
 
 
 def _aggregates_vectors(queryset: Any, expressions: dict[str, Any]) -> bool:
@@ -48,12 +45,6 @@ def aggregates_of_distances(original: Any, aggregate: Any, table_alias: str | No
     if mentions_a_vector(aggregate.expression):
         return _of_an_expression(original, aggregate, table_alias, context)
     return _compiled(original, aggregate, table_alias, context)
-
-
-def _aggregates_expressions() -> bool:
-    lowered: Any = Lower(F("name"))
-    sql, _params = Aggregate(lowered).as_sql("item")
-    return "LOWER(" in sql
 
 
 def _of_an_expression(original: Any, aggregate: Any, table_alias: str | None, context: dict[str, Any]) -> SQL:
@@ -168,3 +159,11 @@ def _parts_of(expression: Any) -> list[Any]:
     found = [getattr(expression, name, None) for name in names]
     found += [part for name in ("expressions", "whens") for part in getattr(expression, name, ())]
     return [part for part in found if hasattr(part, "as_sql")]
+
+
+_ARGUMENT = "_aggregated"
+
+
+def _compiled(original: Any, aggregate: Any, table_alias: str | None, context: dict[str, Any]) -> SQL:
+    sql, params = original(aggregate, table_alias, **context)
+    return sql, params

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from dorm.expressions import Q
+from dorm.aggregates import Aggregate
+from dorm.expressions import F, Q
+from dorm.functions import Lower
 
 from ..dialects.shared.operands import SQL
-from ..models.hooks import _aggregates_expressions, _of_an_expression
+from ..models.hooks import _of_an_expression
 from ..patching.registry import repair
 
 
@@ -35,7 +37,10 @@ def _copied(condition: Any) -> Q:
     return copied
 
 
-_ARGUMENT = "_aggregated"
+def _aggregates_expressions() -> bool:
+    lowered: Any = Lower(F("name"))
+    sql, _params = Aggregate(lowered).as_sql("item")
+    return "LOWER(" in sql
 
 
 @repair("dorm.aggregates:Aggregate", "as_sql", is_fixed=_aggregates_expressions)
@@ -46,8 +51,3 @@ def aggregates_of_expressions(original: Any, aggregate: Any, table_alias: str | 
     aggregate takes what it is given for a name. djanorm 4.3 to 4.5.
     """
     return _of_an_expression(original, aggregate, table_alias, context)
-
-
-def _compiled(original: Any, aggregate: Any, table_alias: str | None, context: dict[str, Any]) -> SQL:
-    sql, params = original(aggregate, table_alias, **context)
-    return sql, params

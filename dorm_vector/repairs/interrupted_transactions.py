@@ -13,7 +13,7 @@ from typing import Any
 from dorm.db.utils import ASYNC_ATOMIC_STATE
 
 from ..patching.registry import repair
-from .stand_ins import AsyncStatements, Statements, finished
+from ..patching.stand_ins import AsyncStatements, Statements, finished
 
 _BACKENDS = "dorm.db.backends"
 

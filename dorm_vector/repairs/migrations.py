@@ -2,20 +2,87 @@
 
 from __future__ import annotations
 
-import copy
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 from dorm.expressions import Q
+from dorm.fields import IntegerField
+from dorm.indexes import Index
 
 from ..engines import _SPEAKS, _rebuilds
+from ..patching.on_import import Late
 from ..patching.registry import repair
-from ..schema.rebuilding import _alters, _numbers_rows_as_sqlite, _turns_cascades_off
-from ..schema.renaming import _is_ours, _rename, _renames_in_indexes
-from ..schema.vector_indexes import _keeps_its_options
+from ..patching.stand_ins import Statements, model, state
+from ..schema import writer as source
+from ..schema.autodetector import _with_changed
+from ..schema.concurrently import _concurrently
+from ..schema.renaming import _is_ours, _rename
 
 _OPERATIONS = "dorm.migrations.operations"
+operations: Any = Late(_OPERATIONS)
+writer: Any = Late("dorm.migrations.writer")
+
+
+def _renames_in_indexes() -> bool:
+    after = state(indexes=[Index(["name"])])
+    sys.modules["dorm.migrations.operations"].RenameField("Item", "name", "title").state_forwards("app", after)
+    (index,) = after.models["app.item"]["options"]["indexes"]
+    return bool(index.fields == ["title"])
+
+
+def _alters() -> bool:
+    connection, table = Statements("libsql"), state(fields={"name": IntegerField()})
+    operations.AlterField("Item", "name", IntegerField()).database_forwards("app", connection, table, table)
+    return bool(connection)
+
+
+def _numbers_rows_as_sqlite() -> bool:
+    connection, field = Statements("libsql"), SimpleNamespace(remote_field_to=model("author"))
+    operations.CreateModel("Item", [])._emit_m2m_junction("item", "authors", field, connection)
+    return "AUTO_INCREMENT" not in "".join(connection)
+
+
+def _turns_cascades_off() -> bool:
+    connection = Statements("sqlite")
+    with sys.modules["dorm.migrations.executor"]._migration_lock(connection):
+        return bool(connection)
+
+
+def _keeps_its_options() -> bool:
+    operation = operations.CreateModel("Item", [], {"indexes": []})
+    after = state()
+    operation.state_forwards("app", after)
+    operations.AddIndex("Item", Index(["name"])).state_forwards("app", after)
+    return not operation.options["indexes"]
+
+
+def _notices_changed_indexes() -> bool:
+    before, after = (state(indexes=[Index([name], name="item_name")]) for name in ("name", "title"))
+    detector = sys.modules["dorm.migrations.autodetector"].MigrationAutodetector(before, after)
+    return bool(detector.changes())
+
+
+def _writes_conditions() -> bool:
+    index = Index(["name"], name="item_name", condition=Q(name="a"))
+    added = type("AddIndex", (SimpleNamespace,), {})(model_name="Item", index=index, concurrently=False)
+    return "condition" in writer._serialize_operation(added)
+
+
+class _InATransaction(Statements):
+    """A connection inside a transaction that has just made the table, so that nobody else can use it."""
+
+    _atomic_conn = True
+
+
+def _leaves_the_transaction_alone() -> bool:
+    connection = _InATransaction("postgresql", [{"mode": "AccessExclusiveLock"}])
+    index = Index(["name"], name="item_name")
+    operations.AddIndex("Item", index, concurrently=True).database_forwards("app", connection, state(), state())
+    return "CONCURRENTLY" not in "".join(connection)
 
 
 @repair(f"{_OPERATIONS}:CreateModel", "state_forwards", is_fixed=_keeps_its_options)
@@ -114,45 +181,39 @@ def rename_indexed_fields(original: Any, operation: Any, app_label: str, after: 
     _rename(operation, app_label, after, lambda index: not _is_ours(index))
 
 
-def _renamed(index: Any, operation: Any) -> Any:
-    """Return the index under the name that it has in the database, which may be made of the names of its fields."""
-    if operation.old_name not in _names(index):
-        return index
-    new = copy.copy(index)
-    new._name = index.get_name(operation.model_name)
-    for attribute in ("fields", "include", "partition_by", "metadata"):
-        if hasattr(index, attribute):
-            names = getattr(index, attribute)
-            setattr(new, attribute, type(names)(_name(name, operation) for name in names))
-    if index.condition is not None:
-        new.condition = _condition(index.condition, operation)
-    return new
+@repair("dorm.migrations.autodetector:MigrationAutodetector", "changes", is_fixed=_notices_changed_indexes)
+def changed_indexes(original: Any, detector: Any, app_label: str | None = None) -> dict[str, list[Any]]:
+    """Notice an index whose parameters changed, and drop indexes before the columns they stand on.
+
+    Symptom: other fields of an index that keeps its name are "No changes detected"; removing a field with its index
+    cannot be unapplied. Cause: indexes are compared by name, and fields are removed first. djanorm 4.3 to 4.5.
+    """
+    return _with_changed(original(detector, app_label), detector, app_label, lambda index: not _is_ours(index))
 
 
-def _name(name: str, operation: Any) -> str:
-    """Return the new name of a field; ``-name`` descends, and ``name__gt`` compares."""
-    bare, lookup, rest = name.removeprefix("-").partition("__")
-    sign = "-" if name.startswith("-") else ""
-    return f"{sign}{operation.new_name if bare == operation.old_name else bare}{lookup}{rest}"
+@repair("dorm.migrations.writer", "_serialize_operation", is_fixed=_writes_conditions)
+def index_source(original: Any, operation: Any) -> str:
+    """Write indexes with their class, method, opclass, parameters and condition.
+
+    Symptom: a migration with ``Meta.indexes`` raises NameError, and a partial index comes back as an index of every
+    row. Cause: indexes are written with ``repr()``, or with three of their options. djanorm 4.3 to 4.5.
+    """
+    return str(original(operation)) if source._is_ours(operation) else source._with_indexes(original, operation)
 
 
-def _names(index: Any) -> set[str]:
-    names = {*index.fields, *index.include, *getattr(index, "filters", ()), *_named_in(index.condition)}
-    return {str(name).removeprefix("-").partition("__")[0] for name in names}
+_on_its_own = partial(repair, name="concurrent_index", is_fixed=_leaves_the_transaction_alone)
 
 
-def _named_in(condition: Any) -> Iterator[str]:
-    for child in getattr(condition, "children", ()):
-        if isinstance(child, Q):
-            yield from _named_in(child)
-        else:
-            yield child[0]
+@_on_its_own(f"{_OPERATIONS}:AddIndex", "database_forwards")
+@_on_its_own(f"{_OPERATIONS}:AddIndex", "database_backwards")
+@_on_its_own(f"{_OPERATIONS}:RemoveIndex", "database_forwards")
+@_on_its_own(f"{_OPERATIONS}:RemoveIndex", "database_backwards")
+def concurrent_index(
+    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+) -> None:
+    """Build an index with ``concurrently=True`` on a connection of its own, and leave no invalid one behind.
 
-
-def _condition(condition: Q, operation: Any) -> Q:
-    new = copy.copy(condition)
-    new.children = [
-        _condition(child, operation) if isinstance(child, Q) else (_name(child[0], operation), child[1])
-        for child in condition.children
-    ]
-    return new
+    Symptom: ``CREATE INDEX CONCURRENTLY cannot run inside a transaction block``, always. Cause: ``dorm migrate`` holds
+    its lock, and applies each migration, in a transaction. djanorm 4.3 to 4.5.
+    """
+    _concurrently(original, operation, app_label, connection, from_state, to_state)

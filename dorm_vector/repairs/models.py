@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Collection
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -14,48 +14,14 @@ from dorm.models import Model
 from dorm.query import SQLQuery
 from dorm.related_managers import ReverseFKManager
 
-from ..patching.registry import hook, repair
-from .stand_ins import Statements, model, plain_field
-
-
-class _Written:
-    """A model's ``_meta`` without the columns that the database computes."""
-
-    def __init__(self, meta: Any, is_computed: Callable[[Any], bool]) -> None:
-        self._meta = meta
-        self.fields = [field for field in meta.fields if not is_computed(field)]
-        self.concrete_fields = [field for field in meta.concrete_fields if not is_computed(field)]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._meta, name)
-
-
-def _written(meta: Any, is_computed: Callable[[Any], bool]) -> Any:
-    return _Written(meta, is_computed) if any(map(is_computed, meta.fields)) else meta
+from ..models.deferred import _REPAIR, _absent, _loaded
+from ..models.generated_fields import _kept, _written
+from ..patching.registry import repair
+from ..patching.stand_ins import Statements, model, plain_field
 
 
 def _is_generated(field: Any) -> bool:
     return isinstance(field, GeneratedField)
-
-
-def _is_generated_vector(field: Any) -> bool:
-    return isinstance(field, GeneratedField) and hasattr(field, "to_vector")
-
-
-@hook("dorm.models:Model", "_do_insert", name="generated_vectors")
-@hook("dorm.models:Model", "_ado_insert", name="generated_vectors")
-@hook("dorm.models:Model", "_do_update", name="generated_vectors")
-@hook("dorm.models:Model", "_ado_update", name="generated_vectors")
-def generated_vectors(original: Any, instance: Any, connection: Any, meta: Any, *rest: Any) -> Any:
-    """Leave a GeneratedVectorField out of every INSERT and UPDATE."""
-    return original(instance, connection, _written(meta, _is_generated_vector), *rest)
-
-
-@hook("dorm.query:SQLQuery", "as_bulk_insert", name="generated_vectors")
-def _without_generated_vectors(
-    original: Any, query: Any, fields: list[Any], rows: list[list[Any]], *rest: Any, **options: Any
-) -> Any:
-    return original(query, *_kept(fields, rows, _is_generated_vector), *rest, **options)
 
 
 _COMPUTED = [plain_field("computed", GeneratedField(expression="1", output_field=IntegerField()))]
@@ -99,15 +65,6 @@ def _without_generated(
     original: Any, query: Any, fields: list[Any], rows: list[list[Any]], *rest: Any, **options: Any
 ) -> Any:
     return original(query, *_kept(fields, rows, _is_generated), *rest, **options)
-
-
-def _kept(
-    fields: list[Any], rows: list[list[Any]], is_computed: Callable[[Any], bool]
-) -> tuple[list[Any], list[list[Any]]]:
-    kept = [position for position, field in enumerate(fields) if not is_computed(field)]
-    if len(kept) == len(fields):
-        return fields, rows
-    return [fields[i] for i in kept], [[row[i] for i in kept] for row in rows]
 
 
 _PREFETCHED = "prefetched_relations"
@@ -192,3 +149,42 @@ def _without_prefetches(manager: Any) -> Any:
         name: value for name, value in vars(manager.instance).items() if not name.startswith("_prefetch_")
     }
     return bare
+
+
+_NAMES = ("title", "pages")
+
+
+_FIELDS = [plain_field(name) for name in _NAMES]
+
+
+class _Partial:
+    """A row of which ``pages`` was not read, as one of a model with vectors is."""
+
+    _meta = model(fields=_FIELDS, concrete_fields=_FIELDS, get_field=dict(zip(_NAMES, _FIELDS, strict=True)).get)._meta
+    __getattr__ = _absent
+
+    def __init__(self) -> None:
+        self.title = "a"
+
+    def _add_pk_where_nodes(self, _query: Any) -> None:
+        """Which row it is, is not what is asked."""
+
+
+def _keeps_what_was_not_read() -> bool:
+    row, connection = _Partial(), Statements("sqlite")
+    Model._do_update(row, connection, row._meta)  # type: ignore[arg-type]  # as much of one as is asked for
+    return "pages" not in "".join(connection)
+
+
+@repair("dorm.models:Model", "_do_update", name=_REPAIR, is_fixed=_keeps_what_was_not_read)
+@repair("dorm.models:Model", "_ado_update", name=_REPAIR, is_fixed=_keeps_what_was_not_read)
+def deferred_columns(
+    original: Any, instance: Any, connection: Any, meta: Any, update_fields: Collection[str] | None = None
+) -> Any:
+    """Let a row of a model with vectors that was read in part be saved without losing what was not read.
+
+    Symptom: ``document = Document.objects.only("title").get(); document.save()`` writes NULL over every other column,
+    or fails where one is NOT NULL. Cause: djanorm reads a column that was left out as None, and saves it so.
+    djanorm 4.3 to 4.5.
+    """
+    return original(instance, connection, meta, _loaded(instance, meta, update_fields))

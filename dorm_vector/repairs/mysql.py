@@ -16,7 +16,7 @@ from dorm.query import SQLQuery
 from ..engines.mysql.server import for_pymysql
 from ..engines.sockets import has_news
 from ..patching.registry import repair
-from .stand_ins import Statements, model
+from ..patching.stand_ins import Statements, model
 
 _WRAPPER = "dorm.db.backends.mysql:MySQLDatabaseWrapper"
 

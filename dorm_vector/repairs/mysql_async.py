@@ -11,9 +11,9 @@ from dorm.db.utils import ASYNC_ATOMIC_STATE, log_query
 from dorm.signals import pre_query
 
 from ..patching.registry import is_on, repair
+from ..patching.stand_ins import AsyncStatements, finished
 from .mysql import counts_matched_rows, inserts_many, matched
 from .mysql_sql import STEP, generates, keys
-from .stand_ins import AsyncStatements, finished
 
 _WRAPPER = "dorm.db.backends.mysql:MySQLAsyncDatabaseWrapper"
 

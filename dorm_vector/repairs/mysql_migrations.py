@@ -12,7 +12,7 @@ from dorm.indexes import Index
 from ..indexes.vector import VectorIndex
 from ..patching.on_import import Late
 from ..patching.registry import repair
-from .stand_ins import Statements, state
+from ..patching.stand_ins import Statements, state
 
 _OPERATIONS = "dorm.migrations.operations"
 

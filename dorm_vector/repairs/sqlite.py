@@ -8,7 +8,7 @@ from typing import Any
 from ..engines import event_loops
 from ..engines.sqlite.transactions import opened
 from ..patching.registry import repair
-from .stand_ins import finished
+from ..patching.stand_ins import finished
 
 _WRAPPER = "dorm.db.backends.sqlite:SQLiteAsyncDatabaseWrapper"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from dorm.db.utils import ASYNC_ATOMIC_STATE
 
-from ..engines.turso.driver import FEATURES, PATIENCE, replica_of
-from ..patching.registry import hook, repair
-from .stand_ins import AsyncStatements, Statements, finished
+from ..engines.turso.driver import PATIENCE, replica_of
+from ..patching.registry import repair
+from ..patching.stand_ins import AsyncStatements, Statements, finished
 
 _MODULE = "dorm.db.backends.libsql"
 
@@ -26,18 +26,6 @@ def turso_patience(original: Any, wrapper: Any) -> Any:
     connection = original(wrapper)
     connection.execute(PATIENCE)
     return connection
-
-
-@hook(_MODULE, "_import_turso")
-@hook(_MODULE, "_import_turso_sync", name="turso_text_indexes")
-@hook(_MODULE, "_import_turso_aio", name="turso_text_indexes")
-def turso_text_indexes(original: Any) -> Any:
-    """Open Turso with its full-text index.
-
-    Symptom: ``CREATE INDEX … USING fts`` is refused. Cause: pyturso wants the feature by name, and djanorm names
-    another one. djanorm 4.3 to 4.5, pyturso 0.7 to 0.8.
-    """
-    return _WithFeatures(original())
 
 
 @repair(_MODULE, "_import_turso_sync", fixed_in="5.0")
@@ -88,20 +76,6 @@ def _push(original: Any, wrapper: Any) -> None:
 @repair(_SYNC, "pull", name="turso_push_and_pull", added=True, is_fixed=_pulls)
 def _pull(original: Any, wrapper: Any) -> bool:
     return bool(replica_of(wrapper).get_connection().pull())
-
-
-class _WithFeatures:
-    """pyturso, where whoever asks for a feature gets all that we need: a call's own, for threads connect at once."""
-
-    def __init__(self, driver: Any) -> None:
-        self._driver = driver
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._driver, name)
-
-    def connect(self, *args: Any, **options: Any) -> Any:
-        asked = {"experimental_features": FEATURES} if "experimental_features" in options else {}
-        return self._driver.connect(*args, **(options | asked))
 
 
 def _leaves_the_commit_to_the_transaction() -> bool:

@@ -5,24 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..indexes.text import TextIndex
 from ..indexes.vector import VectorIndex
 from ..patching.on_import import Late
-from ..patching.registry import repair
-from .vector_indexes import _is_ours, _notices_changed_indexes, _with_changed
+from ..patching.registry import hook
 
 _OPERATIONS = "dorm.migrations.operations"
 
 operations: Any = Late(_OPERATIONS)
-
-
-@repair("dorm.migrations.autodetector:MigrationAutodetector", "changes", is_fixed=_notices_changed_indexes)
-def changed_indexes(original: Any, detector: Any, app_label: str | None = None) -> dict[str, list[Any]]:
-    """Notice an index whose parameters changed, and drop indexes before the columns they stand on.
-
-    Symptom: other fields of an index that keeps its name are "No changes detected"; removing a field with its index
-    cannot be unapplied. Cause: indexes are compared by name, and fields are removed first. djanorm 4.3 to 4.5.
-    """
-    return _with_changed(original(detector, app_label), detector, app_label, lambda index: not _is_ours(index))
 
 
 def _rebuilt(detector: Any, key: str, is_meant: Callable[[Any], bool]) -> Iterator[Any]:
@@ -49,3 +39,24 @@ def _indexes_first(found: list[Any], is_meant: Callable[[Any], bool]) -> list[An
         return not (isinstance(operation, operations.RemoveIndex) and is_meant(operation.index))
 
     return sorted(found, key=is_later)
+
+
+@hook("dorm.migrations.autodetector:MigrationAutodetector", "changes")
+def changed_vector_indexes(original: Any, detector: Any, app_label: str | None = None) -> dict[str, list[Any]]:
+    """Notice a vector or text index whose parameters changed, and drop it before the column that it indexes."""
+    return _with_changed(original(detector, app_label), detector, app_label, _is_ours)
+
+
+def _is_ours(index: Any) -> bool:
+    return isinstance(index, (VectorIndex, TextIndex))
+
+
+def _with_changed(
+    changes: dict[str, list[Any]], detector: Any, app_label: str | None, is_meant: Callable[[Any], bool]
+) -> dict[str, list[Any]]:
+    """Return the changes with those of the indexes that are meant, whose removals come first."""
+    for key in detector.from_state.models.keys() & detector.to_state.models.keys():
+        label = key.rpartition(".")[0]
+        if app_label in (None, label):
+            changes.setdefault(label, []).extend(_rebuilt(detector, key, is_meant))
+    return {label: _indexes_first(found, is_meant) for label, found in changes.items() if found}

@@ -5,10 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from typing import Any
-
-from dorm.indexes import Index
 
 from .. import migration_state
 from ..dialects.shared.index_rules import ConcurrentBuild
@@ -17,8 +14,7 @@ from ..exceptions import IndexWouldWait, UnsupportedByDatabase
 from ..indexes.text import TextIndex
 from ..indexes.vector import VectorIndex
 from ..patching.on_import import Late
-from ..patching.registry import hook, repair
-from ..repairs.stand_ins import Statements, state
+from ..patching.registry import hook
 
 _OPERATIONS = "dorm.migrations.operations"
 
@@ -39,37 +35,6 @@ def concurrent_vector_index(
 
 def _as_it_is(original: Any, *arguments: Any) -> None:
     original(*arguments)
-
-
-class _InATransaction(Statements):
-    """A connection inside a transaction that has just made the table, so that nobody else can use it."""
-
-    _atomic_conn = True
-
-
-def _leaves_the_transaction_alone() -> bool:
-    connection = _InATransaction("postgresql", [{"mode": "AccessExclusiveLock"}])
-    index = Index(["name"], name="item_name")
-    operations.AddIndex("Item", index, concurrently=True).database_forwards("app", connection, state(), state())
-    return "CONCURRENTLY" not in "".join(connection)
-
-
-_on_its_own = partial(repair, name="concurrent_index", is_fixed=_leaves_the_transaction_alone)
-
-
-@_on_its_own(f"{_OPERATIONS}:AddIndex", "database_forwards")
-@_on_its_own(f"{_OPERATIONS}:AddIndex", "database_backwards")
-@_on_its_own(f"{_OPERATIONS}:RemoveIndex", "database_forwards")
-@_on_its_own(f"{_OPERATIONS}:RemoveIndex", "database_backwards")
-def concurrent_index(
-    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
-) -> None:
-    """Build an index with ``concurrently=True`` on a connection of its own, and leave no invalid one behind.
-
-    Symptom: ``CREATE INDEX CONCURRENTLY cannot run inside a transaction block``, always. Cause: ``dorm migrate`` holds
-    its lock, and applies each migration, in a transaction. djanorm 4.3 to 4.5.
-    """
-    _concurrently(original, operation, app_label, connection, from_state, to_state)
 
 
 def _concurrently(

@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from types import SimpleNamespace
 from typing import Any
-
-from dorm.fields import IntegerField
 
 from ..engines import _rebuilds, dialect_for
 from ..indexes.text import TextIndex
 from ..patching.on_import import Late
-from ..repairs.stand_ins import Statements, model, state
 
 _OPERATIONS = "dorm.migrations.operations"
 
 operations: Any = Late(_OPERATIONS)
-
-
-def _alters() -> bool:
-    connection, table = Statements("libsql"), state(fields={"name": IntegerField()})
-    operations.AlterField("Item", "name", IntegerField()).database_forwards("app", connection, table, table)
-    return bool(connection)
-
-
-def _numbers_rows_as_sqlite() -> bool:
-    connection, field = Statements("libsql"), SimpleNamespace(remote_field_to=model("author"))
-    operations.CreateModel("Item", [])._emit_m2m_junction("item", "authors", field, connection)
-    return "AUTO_INCREMENT" not in "".join(connection)
-
-
-def _turns_cascades_off() -> bool:
-    connection = Statements("sqlite")
-    with sys.modules["dorm.migrations.executor"]._migration_lock(connection):
-        return bool(connection)
 
 
 def standing_state(operation: Any, app_label: str, connection: Any, newer: Any, older: Any) -> Any:

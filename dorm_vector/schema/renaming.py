@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from dorm.indexes import Index
+from dorm.expressions import Q
 
 from ..indexes.text import TextIndex
 from ..indexes.vector import VectorIndex
 from ..migration_state import model_of
 from ..patching.registry import hook
-from ..repairs.migrations import _renamed
-from ..repairs.stand_ins import state
 
 _OPERATION = "dorm.migrations.operations:RenameField"
 
@@ -23,13 +21,6 @@ def rename_vector_indexes(original: Any, operation: Any, app_label: str, after: 
     """Let a vector or text index know its columns by their new names after one is renamed."""
     original(operation, app_label, after)
     _rename(operation, app_label, after, _is_ours)
-
-
-def _renames_in_indexes() -> bool:
-    after = state(indexes=[Index(["name"])])
-    sys.modules["dorm.migrations.operations"].RenameField("Item", "name", "title").state_forwards("app", after)
-    (index,) = after.models["app.item"]["options"]["indexes"]
-    return bool(index.fields == ["title"])
 
 
 def _is_ours(index: Any) -> bool:
@@ -67,3 +58,47 @@ def _with_filters(operation: Any, app_label: str, state: Any) -> dict[str, Any]:
     """Return the indexes of the model that name columns to filter by, by their own names."""
     indexes = model_of(operation, app_label, state).get("options", {}).get("indexes", ())
     return {index.get_name(operation.model_name): index for index in indexes if getattr(index, "filters", ())}
+
+
+def _renamed(index: Any, operation: Any) -> Any:
+    """Return the index under the name that it has in the database, which may be made of the names of its fields."""
+    if operation.old_name not in _names(index):
+        return index
+    new = copy.copy(index)
+    new._name = index.get_name(operation.model_name)
+    for attribute in ("fields", "include", "partition_by", "metadata"):
+        if hasattr(index, attribute):
+            names = getattr(index, attribute)
+            setattr(new, attribute, type(names)(_name(name, operation) for name in names))
+    if index.condition is not None:
+        new.condition = _condition(index.condition, operation)
+    return new
+
+
+def _name(name: str, operation: Any) -> str:
+    """Return the new name of a field; ``-name`` descends, and ``name__gt`` compares."""
+    bare, lookup, rest = name.removeprefix("-").partition("__")
+    sign = "-" if name.startswith("-") else ""
+    return f"{sign}{operation.new_name if bare == operation.old_name else bare}{lookup}{rest}"
+
+
+def _names(index: Any) -> set[str]:
+    names = {*index.fields, *index.include, *getattr(index, "filters", ()), *_named_in(index.condition)}
+    return {str(name).removeprefix("-").partition("__")[0] for name in names}
+
+
+def _named_in(condition: Any) -> Iterator[str]:
+    for child in getattr(condition, "children", ()):
+        if isinstance(child, Q):
+            yield from _named_in(child)
+        else:
+            yield child[0]
+
+
+def _condition(condition: Q, operation: Any) -> Q:
+    new = copy.copy(condition)
+    new.children = [
+        _condition(child, operation) if isinstance(child, Q) else (_name(child[0], operation), child[1])
+        for child in condition.children
+    ]
+    return new

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from typing import Any
 
-from dorm.indexes import Index
-
 from ..engines import _rebuilds
-from ..indexes.text import TextIndex
 from ..indexes.vector import VectorIndex
 from ..migration_state import model_of, table_of, vector_indexes
 from ..patching.on_import import Late
 from ..patching.registry import hook
-from ..repairs.stand_ins import state
-from .autodetector import _indexes_first, _rebuilt
 from .checks import require_possible_indexes
 from .ddl import _place, build, drop, placed
 
@@ -79,38 +72,3 @@ def _drop_vector_index(
         original(operation, app_label, connection, from_state, to_state)
         return
     drop(operation.index, _place(operation, app_label, from_state, connection), connection, operation.concurrently)
-
-
-def _keeps_its_options() -> bool:
-    operation = operations.CreateModel("Item", [], {"indexes": []})
-    after = state()
-    operation.state_forwards("app", after)
-    operations.AddIndex("Item", Index(["name"])).state_forwards("app", after)
-    return not operation.options["indexes"]
-
-
-@hook("dorm.migrations.autodetector:MigrationAutodetector", "changes")
-def changed_vector_indexes(original: Any, detector: Any, app_label: str | None = None) -> dict[str, list[Any]]:
-    """Notice a vector or text index whose parameters changed, and drop it before the column that it indexes."""
-    return _with_changed(original(detector, app_label), detector, app_label, _is_ours)
-
-
-def _notices_changed_indexes() -> bool:
-    before, after = (state(indexes=[Index([name], name="item_name")]) for name in ("name", "title"))
-    detector = sys.modules["dorm.migrations.autodetector"].MigrationAutodetector(before, after)
-    return bool(detector.changes())
-
-
-def _is_ours(index: Any) -> bool:
-    return isinstance(index, (VectorIndex, TextIndex))
-
-
-def _with_changed(
-    changes: dict[str, list[Any]], detector: Any, app_label: str | None, is_meant: Callable[[Any], bool]
-) -> dict[str, list[Any]]:
-    """Return the changes with those of the indexes that are meant, whose removals come first."""
-    for key in detector.from_state.models.keys() & detector.to_state.models.keys():
-        label = key.rpartition(".")[0]
-        if app_label in (None, label):
-            changes.setdefault(label, []).extend(_rebuilt(detector, key, is_meant))
-    return {label: _indexes_first(found, is_meant) for label, found in changes.items() if found}

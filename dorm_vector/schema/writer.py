@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from dorm.expressions import Q, RawSQL
@@ -14,7 +13,7 @@ from dorm.indexes import Index
 
 from ..expressions.distances import Expression
 from ..patching.on_import import Late
-from ..patching.registry import hook, repair
+from ..patching.registry import hook
 
 _WRITER = "dorm.migrations.writer"
 
@@ -52,22 +51,6 @@ def vector_index_source(original: Any, operation: Any) -> str:
         return _call(operation)
     ours = any(map(_is_ours, _indexes_of(operation)))
     return _with_indexes(original, operation) if ours else str(original(operation))
-
-
-def _writes_conditions() -> bool:
-    index = Index(["name"], name="item_name", condition=Q(name="a"))
-    added = type("AddIndex", (SimpleNamespace,), {})(model_name="Item", index=index, concurrently=False)
-    return "condition" in writer._serialize_operation(added)
-
-
-@repair(_WRITER, "_serialize_operation", is_fixed=_writes_conditions)
-def index_source(original: Any, operation: Any) -> str:
-    """Write indexes with their class, method, opclass, parameters and condition.
-
-    Symptom: a migration with ``Meta.indexes`` raises NameError, and a partial index comes back as an index of every
-    row. Cause: indexes are written with ``repr()``, or with three of their options. djanorm 4.3 to 4.5.
-    """
-    return str(original(operation)) if _is_ours(operation) else _with_indexes(original, operation)
 
 
 def _with_indexes(original: Any, operation: Any) -> str:

@@ -8,6 +8,7 @@ Private names of the package itself are listed where a file uses one that anothe
 from __future__ import annotations
 
 import ast
+import asyncio
 import re
 import sys
 from collections import defaultdict
@@ -60,7 +61,7 @@ def owner(name: str, text: str) -> str:
     for library in (*spoken_of, "dorm_vector", *LIBRARIES):
         if name in _names(library):
             return library
-    return "sys" if hasattr(sys, name) else "nobody"
+    return next((module.__name__ for module in (sys, asyncio) if hasattr(module, name)), "nobody")
 
 
 def taken(source: str) -> list[str]:

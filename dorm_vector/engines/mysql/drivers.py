@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from ...patching.registry import hook, repair
-from ...repairs.stand_ins import finished
+from ...patching.stand_ins import finished
 from ...values.bit import Bit
 from ...values.sparse import SparseVector
 from ...values.vector import Vector

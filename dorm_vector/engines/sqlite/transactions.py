@@ -11,7 +11,7 @@ from dorm.db.utils import ASYNC_ATOMIC_STATE
 from dorm.exceptions import IntegrityError
 
 from ...patching.registry import repair
-from ...repairs.stand_ins import AsyncStatements, Statements, finished
+from ...patching.stand_ins import AsyncStatements, Statements, finished
 
 _SQLITE = "dorm.db.backends.sqlite"
 

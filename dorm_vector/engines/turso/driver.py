@@ -10,10 +10,11 @@ from typing import Any
 from dorm.db import utils
 from dorm.exceptions import ImproperlyConfigured, IntegrityError, OperationalError, ProgrammingError
 
-from ...patching.registry import repair
-from ...repairs.stand_ins import Statements
+from ...patching.registry import hook, repair
+from ...patching.stand_ins import Statements
 
-_SYNC = "dorm.db.backends.libsql:LibSQLDatabaseWrapper"
+_MODULE = "dorm.db.backends.libsql"
+_SYNC = f"{_MODULE}:LibSQLDatabaseWrapper"
 
 # What djanorm raises on SQLite for the same mistake; for every other one, OperationalError.
 _TRANSLATIONS: dict[str, type[Exception]] = {"IntegrityError": IntegrityError, "ProgrammingError": ProgrammingError}
@@ -118,3 +119,29 @@ def replica_of(wrapper: Any) -> Any:
             f"Turso: {wrapper.database} has no server to push to or to pull from. Name one as SYNC_URL in DATABASES."
         )
     return wrapper
+
+
+@hook(_MODULE, "_import_turso")
+@hook(_MODULE, "_import_turso_sync", name="turso_text_indexes")
+@hook(_MODULE, "_import_turso_aio", name="turso_text_indexes")
+def turso_text_indexes(original: Any) -> Any:
+    """Open Turso with its full-text index.
+
+    Symptom: ``CREATE INDEX … USING fts`` is refused. Cause: pyturso wants the feature by name, and djanorm names
+    another one. djanorm 4.3 to 4.5, pyturso 0.7 to 0.8.
+    """
+    return _WithFeatures(original())
+
+
+class _WithFeatures:
+    """pyturso, where whoever asks for a feature gets all that we need: a call's own, for threads connect at once."""
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._driver, name)
+
+    def connect(self, *args: Any, **options: Any) -> Any:
+        asked = {"experimental_features": FEATURES} if "experimental_features" in options else {}
+        return self._driver.connect(*args, **(options | asked))

@@ -14,7 +14,8 @@ class Statements(list[str]):
 
     def __init__(self, vendor: str = "", rows: Iterable[dict[str, Any]] = ()) -> None:
         super().__init__()
-        self.vendor, self.rows, self.description, self.rowcount = vendor, list(rows), None, 0
+        self.rows, self.description, self.rowcount = list(rows), None, 0
+        vars(self).update(vendor=vendor)  # which djanorm asks for; nothing here does
 
     def execute(self, sql: str, params: Any = None) -> Any:
         self.append(sql)
