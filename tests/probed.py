@@ -1,7 +1,8 @@
 """Print what the probe of each repair says of djanorm as it is, and of djanorm repaired: `python -m tests.probed`.
 
-The package is imported without its ``__init__``, so that nothing is installed: no hook, and no other repair. Each line
-is JSON: the repair, the module that it is for, and the probe's answers.
+The package is imported without its ``__init__``, so that nothing is installed while the probes are asked of djanorm as
+it is. Then come the hooks, on which a repair may build, and one repair after the other, each without the rest. Each
+line is JSON: the repair, the module that it is for, and the probe's answers.
 """
 
 from __future__ import annotations
@@ -23,8 +24,15 @@ def answers() -> Iterator[dict[str, Any]]:
     registry = _registered()
     for module in dict.fromkeys(entry.module for entry in registry.REPAIRS):
         import_module(module)
-    for name in dict.fromkeys(entry.name for entry in registry.REPAIRS):
-        yield from _answers(registry, [entry for entry in registry.REPAIRS if entry.name == name])
+    names = dict.fromkeys(entry.name for entry in registry.REPAIRS)
+    repairs = [[entry for entry in registry.REPAIRS if entry.name == name] for name in names]
+    bare = [_bare(parts) for parts in repairs]
+    for patch in registry.PATCHES:
+        if not isinstance(patch, registry.Repair):
+            import_module(patch.module)
+            patch.install()
+    for parts, known in zip(repairs, bare, strict=True):
+        yield from _answers(registry, parts, known)
 
 
 def _registered() -> Any:
@@ -37,17 +45,26 @@ def _registered() -> Any:
     return install.registry
 
 
-def _answers(registry: Any, parts: list[Any]) -> Iterator[dict[str, Any]]:
-    """Ask about one repair, before its parts are installed and after."""
+def _bare(parts: list[Any]) -> dict[str, tuple[bool, float]]:
+    """Return for each module whether the repair is needed there, and the milliseconds that its slowest probe takes."""
+    own = _by_module(parts)
+    return {module: (_is_needed(own[module]), max(map(_milliseconds, own[module]))) for module in own}
+
+
+def _by_module(parts: list[Any]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for part in parts:
+        found.setdefault(part.module, []).append(part)
+    return found
+
+
+def _answers(registry: Any, parts: list[Any], bare: dict[str, tuple[bool, float]]) -> Iterator[dict[str, Any]]:
+    """Install one repair, ask again, and take it away."""
     places = [(registry._resolve(part.target), part.attribute) for part in parts]
     before = [vars(owner).get(attribute) for owner, attribute in places]
-    by_module: dict[str, list[Any]] = {}
-    for part in parts:
-        by_module.setdefault(part.module, []).append(part)
-    bare = {module: (_is_needed(own), max(map(_milliseconds, own))) for module, own in by_module.items()}
     for part in parts:
         part.install()
-    for module, own in by_module.items():
+    for module, own in _by_module(parts).items():
         needed, milliseconds = bare[module]
         yield {
             "name": own[0].name,

@@ -68,7 +68,7 @@ def _reference(query: Any, name: str, table_alias: str) -> SQL:
     if name in query.annotations and name not in query.model._meta._field_cache:
         sql, params = query.annotations[name].as_sql(table_alias, model=query.model, connection=connection, query=query)
         return sql, list(params)
-    column = query._resolve_column(name.split("__"), connection)
+    column = query._resolve_column(known_path(query, name.split("__")), connection)
     return (column if "." in column else f'"{table_alias}".{column}'), []
 
 
