@@ -13,21 +13,21 @@ from typing import Any
 import pytest
 
 from dorm_vector.patching import registry
-from tests import support
+from tests.helpers import support
 
 PROBED = sorted({entry.name for entry in registry.REPAIRS if entry.is_fixed is not None})
 BY_VERSION = {entry.name for entry in registry.REPAIRS if entry.fixed_in}
-DIALECTS = "tests/dialects"
+REPAIRS, ENGINES = "tests/repairs", "tests/engines"
 # What no probe tells without a driver or an event loop, and the test that shows the bug with the repair switched off.
 SHOWN_BY = {
-    "cancelled_connections": f"{DIALECTS}/test_interruption_repairs.py::test_cancelled_connections",
-    "check_where_in_doubt": f"{DIALECTS}/test_pooling.py::test_a_search_is_one_round_trip",
-    "pool_per_loop": f"{DIALECTS}/test_interruption_repairs.py::test_pool_per_loop",
-    "statements_in_their_transaction": f"{DIALECTS}/test_mysql_repairs.py::test_statements_in_their_transaction",
-    "streaming_connection": f"{DIALECTS}/test_mysql_repairs.py::test_streaming_connection",
-    "strict_async_writes": f"{DIALECTS}/test_mysql_repairs.py::test_strict_async_writes",
-    "turso_patience": f"{DIALECTS}/test_turso_repairs.py::test_turso_patience",
-    "turso_replicas": f"{DIALECTS}/test_turso_replica.py::test_turso_replicas",
+    "cancelled_connections": f"{REPAIRS}/test_interruptions.py::test_cancelled_connections",
+    "check_where_in_doubt": f"{ENGINES}/postgresql/test_pool_check.py::test_a_search_is_one_round_trip",
+    "pool_per_loop": f"{REPAIRS}/test_interruptions.py::test_pool_per_loop",
+    "statements_in_their_transaction": f"{REPAIRS}/test_mysql.py::test_statements_in_their_transaction",
+    "streaming_connection": f"{REPAIRS}/test_mysql.py::test_streaming_connection",
+    "strict_async_writes": f"{REPAIRS}/test_mysql.py::test_strict_async_writes",
+    "turso_patience": f"{REPAIRS}/test_turso.py::test_turso_patience",
+    "turso_replicas": f"{ENGINES}/turso/test_replica.py::test_turso_replicas",
 }
 
 
@@ -35,7 +35,7 @@ SHOWN_BY = {
 def answers() -> dict[str, list[dict[str, Any]]]:
     """What each probe says of a djanorm that nothing was installed into, and of one with that repair alone."""
     run = subprocess.run(
-        [sys.executable, "-m", "tests.probed"], check=True, stdout=subprocess.PIPE, text=True, cwd=support.ROOT
+        [sys.executable, "-m", "tests.helpers.probed"], check=True, stdout=subprocess.PIPE, text=True, cwd=support.ROOT
     )
     found: dict[str, list[dict[str, Any]]] = {}
     for line in run.stdout.splitlines():
