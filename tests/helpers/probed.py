@@ -1,4 +1,4 @@
-"""Print what the probe of each repair says of djanorm as it is, and of djanorm repaired: `python -m tests.helpers.probed`.
+"""Print what the probe of each repair says of djanorm, bare and repaired: `python -m tests.helpers.probed`.
 
 The package is imported without its ``__init__``, so that nothing is installed while the probes are asked of djanorm as
 it is. Then come the hooks, on which a repair may build, and one repair after the other, each without the rest. Each
