@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import dorm_vector
+from tests.helpers import layers
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = sorted((ROOT / "dorm_vector").rglob("*.py"))
@@ -117,6 +118,13 @@ def test_folders_stay_small() -> None:
     modules = Counter(path.parent.relative_to(ROOT).as_posix() for folder in folders for path in folder.rglob("*.py"))
     assert {name: count for name, count in modules.items() if count > 20} == {}
     assert modules["dorm_vector"] <= 12
+
+
+def test_the_picture_of_the_layers_shows_the_contract(pytestconfig: pytest.Config) -> None:
+    picture = ROOT / "docs/contributing/layers.svg"
+    if pytestconfig.getoption("--update-golden"):
+        picture.write_text(layers.svg())
+    assert picture.read_text() == layers.svg(), "run with --update-golden, and look at it"
 
 
 def test_each_folder_says_what_belongs_there() -> None:
