@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
+from ..dialects import wire_of
 from ..engines import dialect_for
+from ..engines.row_source import reading_from
 from ..models.fields import VectorField
 from ..models.querysets import upgraded
 from ..steps import Execute, Steps, arun, run
+from ..values.sparse import SparseVector
 from ..values.vector import Vector
+from ..values.wire import Wire
 from .steps import BinaryRows, PlainRows
 
 
@@ -79,24 +83,47 @@ def _assembled(reading: Reading, columns: tuple[Sequence[Any], Sequence[Any]]) -
     if None in stored:
         there = [value is not None for value in stored]
         keys, stored = list(compress(keys, there)), list(compress(stored, there))
-    return list(map(reading.key.from_db_value, keys)), _stacked(reading.field, stored)
+    with reading_from(reading.connection):
+        return list(map(reading.key.from_db_value, keys)), _stacked(reading, stored)
 
 
-def _stacked(field: VectorField, stored: Sequence[Any]) -> npt.NDArray[np.float32]:
+def _stacked(reading: Reading, stored: Sequence[Any]) -> npt.NDArray[np.float32]:
     import numpy as np
 
-    if field.value_type is Vector and len(sizes := set(map(len, stored))) < 2:
-        for form in (np.dtype(("<f4", field.dimensions)), _with_header(field.dimensions)):
-            if sizes <= {form.itemsize}:
-                # Into memory of numpy's own, which asks for large pages: a join takes three times as long.
-                values = np.fromiter(stored, np.dtype((np.void, form.itemsize)), len(stored)).view(form)
-                return values if form.fields is None else values["values"].astype("<f4")
+    field = reading.field
+    form = (_with_header if wire_of(reading.connection) is Wire.HEADED else _packed)(field.dimensions)
+    if field.value_type is Vector and set(map(len, stored)) <= {form.itemsize}:
+        # Into memory of numpy's own, which asks for large pages: a join takes three times as long.
+        values: Any = np.fromiter(stored, np.dtype((np.void, form.itemsize)), len(stored)).view(form)
+        if form.fields is None or (values["header"] == _header(field.dimensions)).all():
+            matrix: npt.NDArray[np.float32] = values if form.fields is None else values["values"].astype("<f4")
+            return matrix
     # Of another type, or not of one length: the field knows what to do, or to say.
-    return np.array([field.from_db_value(value) for value in stored], np.float32).reshape(-1, field.dimensions)
+    return np.array([_numbers(field.from_db_value(value)) for value in stored], np.float32).reshape(
+        -1, field.dimensions
+    )
+
+
+def _numbers(read: Any) -> Any:
+    """Return what a field reads as a row of numbers."""
+    if isinstance(read, str):
+        return [int(bit) for bit in read]
+    return read.to_numpy() if isinstance(read, SparseVector) else read
+
+
+def _packed(dimensions: int) -> Any:
+    import numpy as np
+
+    return np.dtype(("<f4", dimensions))
 
 
 def _with_header(dimensions: int) -> Any:
     """Return the type of what ``vector_send`` writes."""
     import numpy as np
 
-    return np.dtype([("header", "V4"), ("values", ">f4", (dimensions,))])
+    return np.dtype([("header", ">u4"), ("values", ">f4", (dimensions,))])
+
+
+def _header(dimensions: int) -> int:
+    """Return the four bytes before them as one number: the length, and 16 bits that are zero."""
+    return dimensions << 16

@@ -12,6 +12,7 @@ from ..values.elements import Element
 from ..values.metrics import Metric
 from ..values.routines import Routine
 from ..values.vector import is_zero
+from ..values.wire import Wire
 from .shared.companions import DROP, Companion
 from .shared.facts import NOTHING, Facts
 from .shared.index_rules import IndexRules
@@ -175,6 +176,8 @@ class Dialect(Facts):
     """The most bytes of its values; 0 where they are no part of the statement."""
     plain_rows: bool = False
     """Whether ``to_matrix`` asks the driver for tuples, which it makes quicker than djanorm's rows."""
+    wire: Wire = Wire.PACKED
+    """How it hands over the vectors of its columns."""
     binary_rows: bool = False
     """Whether ``to_matrix`` asks the driver for rows in the server's binary form."""
     keep_existing: str = "ON CONFLICT DO NOTHING"

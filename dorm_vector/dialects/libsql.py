@@ -9,6 +9,7 @@ from ..values.bit import Bit
 from ..values.elements import Element
 from ..values.metrics import Metric
 from ..values.vector import HalfVector
+from ..values.wire import Wire
 from ._embedding_functions import NONE_CAN_BE_ADDED
 from ._libsql import ROUTINES
 from ._vec0 import NO_VEC0_INDEXES
@@ -98,6 +99,7 @@ DIALECT = Dialect(
     ),
     declarations="SELECT sql AS declaration FROM sqlite_master WHERE name = %s",
     plain_rows=True,
+    wire=Wire.TYPED,
     # Fails where the vector functions are missing.
     version_query="SELECT sqlite_version() AS version, vector_distance_l2(zeroblob(4), zeroblob(4)) AS works",
     install_hint='Install libsql 0.1.11 or newer: pip install "dorm-vector[libsql-native]"; or use a current server.',

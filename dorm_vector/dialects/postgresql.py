@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..values.elements import Element
 from ..values.metrics import Metric
+from ..values.wire import Wire
 from ._postgresql import ROUTINES, TEXT_SEARCH
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
@@ -113,6 +114,7 @@ DIALECT = Dialect(
     " WHERE attrelid = to_regclass(quote_ident(%s)) AND attnum > 0 AND NOT attisdropped",
     load="copy",
     binary_rows=True,
+    wire=Wire.HEADED,
     index_rules=_INDEX_RULES,
     index_in_plan="Index Scan using {name} ",
     exact_rank="{rank} + 0",

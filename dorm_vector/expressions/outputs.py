@@ -10,8 +10,9 @@ from dorm.expressions import Subquery
 
 from ..dialects.base import Dialect
 from ..dialects.shared.operands import SQL
+from ..engines.row_source import read_from, row_source
 from ..values.elements import Element
-from .operands import Shape, shape_of
+from .operands import VALUE_TYPES, Shape, shape_of
 from .scope import Names
 
 
@@ -58,9 +59,9 @@ def decoders(query: Any, annotations: dict[str, Any] | None = None) -> dict[str,
     return {name: decoder(shape) for name, shape in shapes.items() if shape is not None}
 
 
-def decoded(values: dict[str, Any], found: dict[str, Callable[[Any], Any]]) -> dict[str, Any]:
-    """Decode the vectors among the values, in place."""
-    values |= {name: decode(values[name]) for name, decode in found.items() if name in values}
+def decoded(values: dict[str, Any], found: dict[str, Callable[[Any], Any]], connection: Any) -> dict[str, Any]:
+    """Decode the vectors among the values of the connection, in place."""
+    values |= {name: read_from(connection, decode, values[name]) for name, decode in found.items() if name in values}
     return values
 
 
@@ -87,13 +88,9 @@ def decoder(shape: Shape) -> Callable[[Any], Any]:
     if shape.dimensions is not None:
         read: Callable[[Any], Any] = output_field(shape).from_db_value
         return read
-    return lambda value: value if value is None else output_field(shape, _length(value)).from_db_value(value)
+    return lambda value: value if value is None else output_field(shape, _length(shape, value)).from_db_value(value)
 
 
-def _length(value: Any) -> int:
-    """Return the dimensions of a float32 vector in any form that a driver gives."""
-    if isinstance(value, str):
-        return value.count(",") + 1
-    size, rest = divmod(len(value) - 4, 4)
-    is_headed = rest == 0 and size > 0 and bytes(value[:4]) == size.to_bytes(2, "big") + b"\0\0"
-    return size if is_headed else size + 1
+def _length(shape: Shape, value: Any) -> int:
+    """Return the dimensions of a vector in any form that a driver gives."""
+    return int(VALUE_TYPES[shape.element].from_wire(value, None, row_source).dimensions())

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from itertools import chain, product
 from typing import Any
 
+from ..engines.row_source import UnknownSource, read_from
 from ..patching.registry import is_on
 
 _REPAIR = "deferred_columns"
@@ -21,7 +22,10 @@ def keep_deferred_columns(cls: Any) -> None:
         return
 
     def _from_db_row(model: Any, row: Any, connection: Any = None) -> Any:
-        instance = super(cls, model)._from_db_row(row, connection)
+        try:
+            instance = super(cls, model)._from_db_row(row, connection)
+        except UnknownSource:
+            instance = read_from(connection, super(cls, model)._from_db_row, row, connection)
         _forget_missing(model, instance.__dict__, row)
         return instance
 

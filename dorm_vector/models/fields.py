@@ -9,6 +9,7 @@ from dorm.expressions import F
 from dorm.fields import CharField, Field
 
 from ..engines import dialect_for
+from ..engines.row_source import row_source
 from ..exceptions import DimensionMismatch, InvalidVector
 from ..expressions.outputs import FIELDS
 from ..introspection import check_indexes
@@ -97,13 +98,21 @@ class VectorField(Field[Any]):
     def from_db_value(self, value: Any) -> Any:
         if value is None:
             return None
-        stored = self.value_type.from_wire(value, self.dimensions)
+        try:
+            stored = self.value_type.from_wire(value, self.dimensions, row_source)
+        except InvalidVector as error:
+            raise type(error)(f"{self.label}: a stored value cannot be read: {error}") from None
         if stored.dimensions() != self.dimensions:
-            raise DimensionMismatch(
-                f"{self.label} holds {self.dimensions} dimensions; a stored value has {stored.dimensions()}."
-                " It was written around this field: find it by its length, and rewrite or delete that row."
-            )
+            raise DimensionMismatch(self._mismatch(stored.dimensions()))
         return self._as_read(stored)
+
+    def _mismatch(self, found: int) -> str:
+        name, length = type(self).__name__, self._length_name
+        return (
+            f"{self.label} holds {self.dimensions} dimensions; a stored value has {found}. It was written around this"
+            f" field. Declare {name}({length}={found}) if that is the column's length; otherwise rewrite or delete the"
+            " rows of another length."
+        )
 
     def to_vector(self, value: Any) -> Any:
         """Return the bound value of ``value``; raises DimensionMismatch or InvalidVector."""

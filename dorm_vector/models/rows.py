@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from typing import Any
 
 from dorm.aggregates import Aggregate
@@ -12,6 +13,7 @@ from dorm.query import _validate_identifier
 from dorm.queryset import QuerySet
 
 from ..engines import dialect_for
+from ..engines.row_source import UnknownSource, read_from
 from ..expressions.aggregates import over_vectors
 from ..expressions.outputs import decoded, decoders
 from ..introspection import reads_vectors
@@ -102,7 +104,12 @@ class VectorRows(Explained):
             field = self._query._resolve_field(name.split("__"))
             self._decoders[name] = field.from_db_value if field is not None and reads_vectors(field) else None
         decode = self._decoders[name]
-        return value if decode is None else decode(value)
+        if decode is None:
+            return value
+        try:
+            return decode(value)
+        except UnknownSource:
+            return read_from(self._get_connection(), decode, value)
 
     def _instance(self, row: Any, connection: Any) -> Any:
         instance = self.model._from_db_row(row, connection)
@@ -115,26 +122,33 @@ class VectorRows(Explained):
     def _iterator(self) -> Iterator[Any]:
         found = {} if self._query.is_values() else decoders(self._query)
         rows = super()._iterator()
-        return _decoded(rows, found) if found else rows
+        return _decoded(rows, found, self._get_connection()) if found else rows
 
     def _aiterator(self) -> AsyncIterator[Any]:
         found = {} if self._query.is_values() else decoders(self._query)
         rows = super()._aiterator()
-        return _adecoded(rows, found) if found else rows
+        return _adecoded(rows, found, self._get_connection()) if found else rows
 
     def _iterator_streaming(self, chunk_size: int) -> Iterator[Any]:
         connection = self._get_connection()
         query, fields, as_values, *_ = self._iter_setup()
         sql, params = query.as_select(connection)
-        for row in connection.execute_streaming(sql, params, chunk_size):
-            yield self._as_row(row, fields) if as_values else self._instance(row, connection)
+        rows = connection.execute_streaming(sql, params, chunk_size)
+        try:
+            for row in rows:
+                yield self._as_row(row, fields) if as_values else self._instance(row, connection)
+        finally:
+            # A row that cannot be read would leave the cursor open, and its transaction.
+            if hasattr(rows, "close"):
+                rows.close()
 
     async def _aiterator_streaming(self, chunk_size: int) -> AsyncIterator[Any]:
         connection = self._get_async_connection()
         query, fields, as_values, *_ = self._iter_setup()
         sql, params = query.as_select(connection)
-        async for row in connection.execute_streaming(sql, params, chunk_size):
-            yield self._as_row(row, fields) if as_values else self._instance(row, connection)
+        async with aclosing(connection.execute_streaming(sql, params, chunk_size)) as rows:
+            async for row in rows:
+                yield self._as_row(row, fields) if as_values else self._instance(row, connection)
 
     def _as_row(self, row: Any, fields: list[str]) -> Any:
         """Return a row of values() as its reader sees it."""
@@ -186,11 +200,12 @@ class VectorRows(Explained):
 
     def aggregate(self, **aggregates: Any) -> dict[str, Any]:
         aggregates = over_vectors(self, aggregates)
-        return decoded(super().aggregate(**aggregates), decoders(self._query, aggregates))
+        return decoded(super().aggregate(**aggregates), decoders(self._query, aggregates), self._get_connection())
 
     async def aaggregate(self, **aggregates: Any) -> dict[str, Any]:
         aggregates = over_vectors(self, aggregates)
-        return decoded(await super().aaggregate(**aggregates), decoders(self._query, aggregates))
+        values = await super().aaggregate(**aggregates)
+        return decoded(values, decoders(self._query, aggregates), self._get_connection())
 
     # combinations
 
@@ -263,15 +278,15 @@ class VectorRows(Explained):
         return field.get_db_prep_value(value)
 
 
-async def _adecoded(rows: AsyncIterator[Any], found: dict[str, Any]) -> AsyncIterator[Any]:
+async def _adecoded(rows: AsyncIterator[Any], found: dict[str, Any], connection: Any) -> AsyncIterator[Any]:
     async for instance in rows:
-        decoded(instance.__dict__, found)
+        decoded(instance.__dict__, found, connection)
         yield instance
 
 
-def _decoded(rows: Iterator[Any], found: dict[str, Any]) -> Iterator[Any]:
+def _decoded(rows: Iterator[Any], found: dict[str, Any], connection: Any) -> Iterator[Any]:
     for instance in rows:
-        decoded(instance.__dict__, found)
+        decoded(instance.__dict__, found, connection)
         yield instance
 
 

@@ -7,7 +7,7 @@ So a slice of ``nearest()`` has enough candidates, is sorted on arrival, and is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import aclosing, nullcontext
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -216,8 +216,9 @@ class AsyncSearchConnection(SearchConnection):
             for row in await self.execute(sql, params):
                 yield row
             return
-        async for row in self._connection.execute_streaming(sql, params, chunk_size):
-            yield row
+        async with aclosing(self._connection.execute_streaming(sql, params, chunk_size)) as rows:
+            async for row in rows:
+                yield row
 
     async def _run(self, kind: Statement, sql: str, params: Any) -> Any:
         if not self._is_tuned():

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from ..exceptions import InvalidVector
 from .elements import Element
+from .wire import Source, Wire, unknown
 
 _HEADER = struct.Struct(">i")
 
@@ -42,22 +43,29 @@ class Bit(bytes):
     @classmethod
     def from_binary(cls, data: bytes) -> Self:
         """Read what PostgreSQL's ``bit_send`` writes: int32 length, then the bits."""
-        length = _HEADER.unpack_from(data)[0] if len(data) > _HEADER.size else 0
-        if length < 1 or len(data) != _HEADER.size + (length + 7) // 8:
+        length = _header_of(data)
+        if not length:
             raise InvalidVector(f"{len(data)} bytes are not the binary form of bits: its header says otherwise.")
         return cls(bytes(data[4:]), length)
 
     @classmethod
-    def from_wire(cls, data: Any, dimensions: int) -> Self:
-        """Read what a driver gave for a column of that many bits: binary, text or packed bytes."""
+    def from_wire(cls, data: Any, dimensions: int | None = None, source: Source = unknown) -> Self:
+        """Read what a driver gave for a column of that many bits: binary, text or packed bytes.
+
+        The value has the length that its own header or last bytes name; packed, it has the column's, or all its bits.
+        """
         if isinstance(data, str):
             return cls(data)
-        packed = (dimensions + 7) // 8
-        if len(data) == packed + 4 and bytes(data[:4]) == _HEADER.pack(dimensions):
-            return cls.from_binary(bytes(data))
-        if len(data) == packed + 3 - packed % 2 and data[-1:] == _F1BIT:
-            return cls(bytes(data[:packed]).translate(_MIRRORED), dimensions)
-        return cls(bytes(data), dimensions if len(data) == packed else None)
+        named = {Wire.HEADED: _header_of(data), Wire.TYPED: _typed_length(data)}
+        wire = source() if any(named.values()) else Wire.PACKED
+        if wire is Wire.UNKNOWN:
+            wire = next((likely for likely, length in named.items() if length == dimensions), Wire.PACKED)
+        length = named.get(wire, 0)
+        if wire is Wire.HEADED and length:
+            return cls(bytes(data[4:]), length)
+        if length:
+            return cls(bytes(data[: (length + 7) // 8]).translate(_MIRRORED), length)
+        return cls(bytes(data), dimensions if dimensions and len(data) == (dimensions + 7) // 8 else None)
 
     def dimensions(self) -> int:
         return self._length
@@ -105,6 +113,21 @@ class Bit(bytes):
         return f"Bit({text if len(text) <= 64 else text[:61] + '...'!r})"
 
     __str__ = __repr__
+
+
+def _header_of(data: Any) -> int:
+    """Return how many bits PostgreSQL's binary form names; 0 where the bytes are none."""
+    length = int(_HEADER.unpack_from(data)[0]) if len(data) > _HEADER.size else 0
+    return length if length > 0 and len(data) == _HEADER.size + (length + 7) // 8 else 0
+
+
+def _typed_length(data: Any) -> int:
+    """Return how many bits the last two bytes of an F1BIT_BLOB name; 0 where the bytes are none."""
+    if len(data) < 3 or len(data) % 2 == 0 or data[-1:] != _F1BIT:
+        return 0
+    length = 8 * len(data) - 8 - int(data[-2])
+    size = (length + 7) // 8
+    return length if length > 0 and len(data) == size + 3 - size % 2 else 0
 
 
 def _packed(value: Any) -> tuple[bytes, int]:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 from ..exceptions import InvalidVector
 from .elements import Element
 from .vector import Vector
+from .wire import Source, Wire, unknown
 
 MAX_DIMENSIONS = 1_000_000_000
 
@@ -59,19 +60,24 @@ class SparseVector(bytes):
     @classmethod
     def from_binary(cls, data: bytes) -> Self:
         """Read what PostgreSQL's ``sparsevec_send`` writes."""
-        dimensions, count, unused = _HEADER.unpack_from(data) if len(data) >= _HEADER.size else (0, 0, 1)
-        if unused or len(data) != _HEADER.size + 8 * count:
+        dimensions, count = _header_of(data)
+        if not dimensions:
             raise InvalidVector(f"{len(data)} bytes are not pgvector's binary form: its header says otherwise.")
         indices = struct.unpack_from(f">{count}i", data, _HEADER.size)
         values = struct.unpack_from(f">{count}f", data, _HEADER.size + 4 * count)
         return cls(dict(zip(indices, values, strict=True)), dimensions)
 
     @classmethod
-    def from_wire(cls, data: Any, dimensions: int) -> Self:
-        """Read what a driver gave for a column of that many dimensions: binary, text or dense bytes."""
+    def from_wire(cls, data: Any, dimensions: int | None = None, source: Source = unknown) -> Self:
+        """Read what a driver gave for a column of that many dimensions: binary, text or dense bytes.
+
+        The value has the length that its own header names, or that its bytes have.
+        """
+        del dimensions
         if isinstance(data, str):
             return cls.from_text(data)
-        if len(data) >= _HEADER.size and _HEADER.unpack_from(data)[0] == dimensions and len(data) != 4 * dimensions:
+        # The zeros of 63 dimensions have the binary form that the dense vector [0.5, 0, 0] has.
+        if _header_of(data)[0] and (len(data) % 4 or source() in (Wire.HEADED, Wire.UNKNOWN)):
             return cls.from_binary(bytes(data))
         return cls(bytes(data))
 
@@ -136,6 +142,15 @@ class SparseVector(bytes):
         return f"SparseVector({self.to_text()})"
 
     __str__ = __repr__
+
+
+def _header_of(data: Any) -> tuple[int, int]:
+    """Return the dimensions and the count of values that a binary form names; zeros where the bytes are none."""
+    if len(data) < _HEADER.size:
+        return 0, 0
+    dimensions, count, unused = _HEADER.unpack_from(data)
+    is_whole = not unused and len(data) == _HEADER.size + 8 * count
+    return (dimensions, count) if is_whole and 0 < dimensions <= MAX_DIMENSIONS else (0, 0)
 
 
 def _elements_of(value: Any, dimensions: int | None) -> tuple[dict[int, float], int]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..exceptions import InvalidVector
 from .elements import Element
+from .wire import Source, Wire, unknown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 
 _PG_HEADER = struct.Struct(">HH")
+
+_NO_FLAGS = b"\0\0"
 
 _F16 = b"\x05"
 """The last byte of an F16_BLOB of libSQL: https://docs.turso.tech/features/ai-and-embeddings#types"""
@@ -65,9 +68,12 @@ class Vector(bytes):
         return cls(_swapped(_body(data, 4)))
 
     @classmethod
-    def from_wire(cls, data: Any, dimensions: int) -> Self:
-        """Read what a driver gave for a column of that many dimensions: packed bytes, binary form or text."""
-        return bytes.__new__(cls, from_wire(data, dimensions))
+    def from_wire(cls, data: Any, dimensions: int | None = None, source: Source = unknown) -> Self:
+        """Read what a driver gave for a column of that many dimensions: packed bytes, binary form or text.
+
+        The value has the length that its own header names, or that its bytes have.
+        """
+        return bytes.__new__(cls, from_wire(data, dimensions, source))
 
     def dimensions(self) -> int:
         return len(self) // 4
@@ -131,13 +137,13 @@ class HalfVector(Vector):
         return cls(_from_halves(_body(data, 2), ">"))
 
     @classmethod
-    def from_wire(cls, data: Any, dimensions: int) -> Self:
+    def from_wire(cls, data: Any, dimensions: int | None = None, source: Source = unknown) -> Self:
         # No half is as small as the header would be as a float32.
-        if len(data) == 2 * dimensions + 4 and data[:4] == _PG_HEADER.pack(dimensions, 0):
-            return bytes.__new__(cls, _from_halves(data[4:], ">"))
+        if data[2:4] == _NO_FLAGS and data[:2] != _NO_FLAGS:
+            return bytes.__new__(cls, _from_halves(_body(data, 2), ">"))
         if len(data) % 2 and data[-1:] == _F16:
             return bytes.__new__(cls, _from_halves(data[:-1], "<"))
-        return bytes.__new__(cls, from_wire(data, dimensions))
+        return bytes.__new__(cls, from_wire(data, dimensions, source))
 
     def to_binary(self) -> bytes:
         return _PG_HEADER.pack(self.dimensions(), 0) + struct.pack(f">{self.dimensions()}e", *_floats(self))
@@ -171,15 +177,28 @@ def unpack_numpy(data: bytes) -> npt.NDArray[np.float32]:
     return np.frombuffer(data, dtype="<f4")
 
 
-def from_wire(data: Any, dimensions: int) -> bytes:
+def from_wire(data: Any, dimensions: int | None, source: Source = unknown) -> bytes:
     """Return the little-endian float32 bytes of what a driver gave for a column of that many dimensions.
 
     Knows packed bytes, pgvector's binary form (four bytes longer) and its text form.
     """
     if isinstance(data, str):
         return Vector.from_text(data)
-    if len(data) == 4 * dimensions + 4 and bytes(data[:4]) == _PG_HEADER.pack(dimensions, 0):
+    size = len(data)
+    if dimensions and size == 4 * dimensions + 4 and data[:4] == _PG_HEADER.pack(dimensions, 0):
         return _swapped(data[4:])
+    if size % 4 or (data[2:4] == _NO_FLAGS and data[:2] != _NO_FLAGS):
+        return _doubtful(data, size, source)
+    return bytes(data)
+
+
+def _doubtful(data: Any, size: int, source: Source) -> bytes:
+    """Return the same of bytes that begin as pgvector's header does, or as a number near zero."""
+    if not size % 4 and data[:4] == _PG_HEADER.pack(size // 4 - 1, 0):
+        if source() in (Wire.HEADED, Wire.UNKNOWN):
+            return _swapped(data[4:])
+    elif size % 4 or source() is Wire.HEADED:
+        raise InvalidVector(f"{size} bytes are not float32 values: neither packed nor in pgvector's binary form.")
     return bytes(data)
 
 
