@@ -77,7 +77,6 @@ MOVED = {
     "text_index": ("indexes.text",),
     "vec0": ("indexes.vec0",),
     "vector": ("values.vector",),
-    "wire": ("values.wire",),
     "words": ("retrieval.query_terms",),
 }
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
-from ..dialects import wire_of
-from ..engines import dialect_for
+from ..engines import dialect_for, wire_of
 from ..engines.row_source import reading_from
 from ..models.fields import VectorField
 from ..models.querysets import upgraded

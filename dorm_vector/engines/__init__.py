@@ -7,6 +7,7 @@ from typing import Any
 from ..dialects import DIALECTS, dialect_named
 from ..dialects.base import Dialect
 from ..exceptions import UnsupportedByDatabase
+from ..values.wire import Wire
 
 _BY_VENDOR = {"postgresql": "postgresql", "sqlite": "sqlite", "libsql": "turso", "hrana": "libsql"}
 
@@ -21,6 +22,12 @@ def dialect_for(connection: Any) -> Dialect:
             f"dorm_vector does not know the database {vendor!r}. It knows {', '.join(sorted(DIALECTS))}."
         )
     return dialect_named(_BY_VENDOR[vendor])
+
+
+def wire_of(connection: Any) -> Wire:
+    """Return how the database hands vectors over; nothing is asked of a server."""
+    vendor = getattr(connection, "dialect", None) or connection.vendor
+    return dialect_named(_BY_VENDOR[vendor]).wire if vendor in _BY_VENDOR else Wire.PACKED
 
 
 def _server(connection: Any) -> Any:

@@ -9,9 +9,9 @@ from typing import Any
 
 from dorm.db import connection as connections
 
-from ..dialects import wire_of
 from ..exceptions import DimensionMismatch
 from ..values.wire import Wire
+from . import wire_of
 
 _told: ContextVar[Wire | None] = ContextVar("dorm_vector_row_source", default=None)
 
