@@ -24,7 +24,7 @@ Values = Sequence[Any]
 Reader = Callable[[Values], Values]
 
 
-class Matrix(Sequence[bytes]):
+class MatrixColumn(Sequence[bytes]):
     """A column of (n, d) float32 whose rows are bound as packed vectors."""
 
     def __init__(self, array: npt.NDArray[np.float32]) -> None:
@@ -59,7 +59,7 @@ class Batch:
         return tuple(column[position] for column in self.columns)
 
 
-class Columns:
+class ColumnSource:
     """A mapping from field names to columns of one length: numpy arrays, lists, anything that slices."""
 
     def __init__(self, model: Any, data: Mapping[str, Any]) -> None:
@@ -79,7 +79,7 @@ class Columns:
             yield Batch(start, (*columns, *(_fill(make, stop - start) for make in self._filled)))
 
 
-class Rows:
+class RowSource:
     """Instances of a model, or dicts; the first one says which columns are written."""
 
     def __init__(self, model: Any, first: Any) -> None:
@@ -248,7 +248,7 @@ def _require_width(field: Any, name: str, column: Any) -> None:
 
 def _bound(field: Any, part: Any, start: int) -> Values:
     if getattr(part, "ndim", 1) == 2 and part.dtype.kind in "fiu" and _is_plain(field):
-        return Matrix(_float32(field, part, start))
+        return MatrixColumn(_float32(field, part, start))
     convert = _converter(field)
     values = _listed(part) if getattr(part, "ndim", 2) == 1 else list(part)
     if set(map(type, values)) == {int} and _keeps_integers(field):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, repeat
 from typing import Any
 
-from .batches import Batch, Matrix
+from .batches import Batch, MatrixColumn
 
 Frames = Iterable[bytes]
 
@@ -95,7 +95,7 @@ def copy_data(batch: Batch, encoders: Sequence[Encode]) -> bytes:
 
 
 def _frames(column: Sequence[Any], encode: Encode) -> Frames:
-    if isinstance(column, Matrix):
+    if isinstance(column, MatrixColumn):
         return _matrix_frames(column)
     return [_NULL if value is None else _framed(encode(value)) for value in column]
 
@@ -104,7 +104,7 @@ def _framed(data: bytes) -> bytes:
     return _LENGTH.pack(len(data)) + data
 
 
-def _matrix_frames(matrix: Matrix) -> Frames:
+def _matrix_frames(matrix: MatrixColumn) -> Frames:
     """Swap the bytes of all values at once, and cut the rows out."""
     import numpy as np
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from dorm.db.utils import ASYNC_ATOMIC_STATE
@@ -13,43 +13,42 @@ from ..exceptions import UnsupportedByDatabase
 from ..indexes.contents import columns_of
 from ..indexes.vector import VectorIndex
 from ..schema.ddl import condition_of, rows_query
-from ..steps import Execute, Script, Steps, Write, arun, run
-from .writers import Load
+from ..steps import Execute, Script, Step, Steps, Write, arun, run
+from .writers import BulkLoad
 
 
-@contextmanager
-def indexes_deferred(load: Load, connection: Any, alias: str, wanted: bool) -> Iterator[None]:
-    """Drop the vector indexes before the block and build them after it, and where it fails."""
-    if not wanted:
-        yield
-        return
-    with nullcontext() if _commits(load, connection) else atomic(alias):
-        run(_drop(load), connection)
-        try:
-            yield
-        except BaseException:
-            run(_rebuild(load, connection), connection)
-            raise
-        run(_create(load, connection), connection)
+@dataclass(eq=False, repr=False)
+class WithoutIndexes(Step):
+    """Drop the vector indexes, take a step, and build them again, also where the step fails."""
+
+    load: BulkLoad
+    alias: str
+    step: Step
+
+    def run(self, wrapper: Any) -> Any:
+        with nullcontext() if _commits(self.load, wrapper) else atomic(self.alias):
+            run(_drop(self.load), wrapper)
+            try:
+                result = self.step.run(wrapper)
+            except BaseException:
+                run(_rebuild(self.load, wrapper), wrapper)
+                raise
+            run(_create(self.load, wrapper), wrapper)
+        return result
+
+    async def arun(self, wrapper: Any) -> Any:
+        async with nullcontext() if _commits(self.load, wrapper) else aatomic(self.alias):
+            await arun(_drop(self.load), wrapper)
+            try:
+                result = await self.step.arun(wrapper)
+            except BaseException:
+                await arun(_rebuild(self.load, wrapper), wrapper)
+                raise
+            await arun(_create(self.load, wrapper), wrapper)
+        return result
 
 
-@asynccontextmanager
-async def aindexes_deferred(load: Load, connection: Any, alias: str, wanted: bool) -> AsyncIterator[None]:
-    """Do the same on an async connection."""
-    if not wanted:
-        yield
-        return
-    async with nullcontext() if _commits(load, connection) else aatomic(alias):
-        await arun(_drop(load), connection)
-        try:
-            yield
-        except BaseException:
-            await arun(_rebuild(load, connection), connection)
-            raise
-        await arun(_create(load, connection), connection)
-
-
-def _commits(load: Load, wrapper: Any) -> bool:
+def _commits(load: BulkLoad, wrapper: Any) -> bool:
     """Tell whether DROP and CREATE end the transaction here; UnsupportedByDatabase where that would be the caller's."""
     if not load.dialect.ddl_commits:
         return False
@@ -62,13 +61,13 @@ def _commits(load: Load, wrapper: Any) -> bool:
     return True
 
 
-def _drop(load: Load) -> Steps[None]:
+def _drop(load: BulkLoad) -> Steps[None]:
     for index, _column in _indexes(load):
         for statement in load.dialect.drop_index(index.kind, index.get_name(load.model.__name__), load.table):
             yield _ddl(load, index, statement)
 
 
-def _create(load: Load, connection: Any) -> Steps[None]:
+def _create(load: BulkLoad, connection: Any) -> Steps[None]:
     for index, column in _indexes(load):
         name, condition = index.get_name(load.model.__name__), condition_of(index, connection)
         counted = (yield Execute(rows_query(load.table, condition))) if index.counts_rows else [{"rows": 0}]
@@ -80,22 +79,22 @@ def _create(load: Load, connection: Any) -> Steps[None]:
             yield _ddl(load, index, statement)
 
 
-def _ddl(load: Load, index: VectorIndex, statement: str) -> Script | Write:
+def _ddl(load: BulkLoad, index: VectorIndex, statement: str) -> Script | Write:
     # A script of SQLite's ends the transaction where it is a trigger, and on an async connection always.
     return Write(statement) if _is_companion(load, index) else Script(statement)
 
 
-def _is_companion(load: Load, index: VectorIndex) -> bool:
+def _is_companion(load: BulkLoad, index: VectorIndex) -> bool:
     return index.kind in load.dialect.companions
 
 
-def _rebuild(load: Load, connection: Any) -> Steps[None]:
+def _rebuild(load: BulkLoad, connection: Any) -> Steps[None]:
     # Elsewhere the rollback brings them back.
     if load.dialect.ddl_commits:
         yield from _create(load, connection)
 
 
-def _indexes(load: Load) -> list[tuple[VectorIndex, str]]:
+def _indexes(load: BulkLoad) -> list[tuple[VectorIndex, str]]:
     meta = load.model._meta
     declared = [index for index in getattr(meta, "indexes", ()) if isinstance(index, VectorIndex)]
     return [(index, meta.get_field(index.fields[0]).column) for index in declared]

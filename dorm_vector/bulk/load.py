@@ -1,23 +1,23 @@
 """Load many rows at the speed of the driver.
 
-How rows travel is a fact of the dialect, ``Dialect.load``; what that takes of each driver is in ``djanorm/``.
+``Dialect.load`` names the writer that the database's rows go through.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from dorm.db.connection import get_async_connection, get_connection
-from dorm.transaction import aatomic, atomic
 
 from ..embeddings.loading import filled_columns, filled_rows
 from ..engines import dialect_for
 from ..exceptions import at_row
-from ..steps import arun, run
-from . import deferred_indexes, writers
-from .batches import Batch, Columns, Rows, achunks, chunks
+from ..steps import Step, Steps, arun, run
+from . import writers
+from .batches import Batch, ColumnSource, RowSource, achunks, chunks
+from .deferred_indexes import WithoutIndexes
+from .steps import InTransaction, Next
 
 Progress = Callable[[int, int | None], object]
 
@@ -46,28 +46,17 @@ def bulk_load(
     Raises what a save would, with the position of the row, from 0, in its text and as ``error.row``.
     """
     _check(batch_size, on_conflict)
-    count = _Count(progress, _total(rows))
-    batches = _batches(model, rows, batch_size, count)
+    source = _source(model, rows, chunks, batch_size)
     # Before the transaction: where the rows come from a query, it may want a connection of its own.
-    first = next(batches, None)
+    first = run(source.next())
     if first is None:
         return 0
     alias = writers.write_alias(model, using)
     connection = get_connection(alias)
-    load = writers.Load(model, count.fields, dialect_for(connection), on_conflict)
-    with deferred_indexes.indexes_deferred(load, connection, alias, defer_indexes), atomic(alias):
-        way = writers.way(load)
-        run(way.open(), connection)
-        for batch in _after(first, batches):
-            try:
-                with atomic(alias):
-                    written = run(way.write(batch), connection)
-            except Exception as error:
-                raise at_row(error, run(writers.find_row(load, batch), connection)) from error
-            count.add(len(batch), written)
-        run(way.close(), connection)
+    load = writers.BulkLoad(model, source.fields, dialect_for(connection), on_conflict)
+    written: int = run(_loaded(load, alias, source, first, defer_indexes, progress), connection)
     writers.forget_cached(model, alias)
-    return count.written
+    return written
 
 
 async def abulk_load(
@@ -82,94 +71,96 @@ async def abulk_load(
 ) -> int:
     """Do what ``bulk_load`` does; ``rows`` may be an async iterable too."""
     _check(batch_size, on_conflict)
-    count = _Count(progress, _total(rows))
-    batches = _abatches(model, rows, batch_size, count)
-    first = await anext(batches, None)
+    source = _source(model, rows, achunks, batch_size)
+    first = await arun(source.next())
     if first is None:
         return 0
     alias = writers.write_alias(model, using)
     connection = get_async_connection(alias)
-    load = writers.Load(model, count.fields, dialect_for(connection), on_conflict)
-    async with deferred_indexes.aindexes_deferred(load, connection, alias, defer_indexes), aatomic(alias):
-        way = writers.way(load)
-        await arun(way.open(), connection)
-        async for batch in _aafter(first, batches):
-            try:
-                async with aatomic(alias):
-                    written = await arun(way.write(batch), connection)
-            except Exception as error:
-                raise at_row(error, await arun(writers.find_row(load, batch), connection)) from error
-            count.add(len(batch), written)
-        await arun(way.close(), connection)
+    load = writers.BulkLoad(model, source.fields, dialect_for(connection), on_conflict)
+    written: int = await arun(_loaded(load, alias, source, first, defer_indexes, progress), connection)
     await writers.aforget_cached(model, alias)
-    return count.written
+    return written
 
 
-@dataclass
-class _Count:
-    """What is known of a load while it runs."""
+def _loaded(
+    load: writers.BulkLoad,
+    alias: str,
+    source: _Rows | _Columns,
+    first: Batch,
+    defer_indexes: bool,
+    progress: Progress | None,
+) -> Steps[int]:
+    """Write every batch in one transaction, and return how many rows were written."""
+    steps: Step = InTransaction(alias, _all_written(load, alias, source, first, progress))
+    written = yield WithoutIndexes(load, alias, steps) if defer_indexes else steps
+    return int(written)
 
-    progress: Progress | None
-    total: int | None
-    done: int = 0
-    written: int = 0
+
+def _all_written(
+    load: writers.BulkLoad, alias: str, source: _Rows | _Columns, first: Batch, progress: Progress | None
+) -> Steps[int]:
+    writer, done, written = writers.writer(load), 0, 0
+    batch: Batch | None = first
+    yield from writer.open()
+    while batch is not None:
+        try:
+            written += yield InTransaction(alias, writer.write(batch))
+        except Exception as error:
+            row = yield from writers.find_row(load, batch)
+            raise at_row(error, row) from error
+        done += len(batch)
+        if progress is not None:
+            progress(done, source.total)
+        batch = yield from source.next()
+    yield from writer.close()
+    return written
+
+
+class _Rows:
+    """The batches of instances or of dicts; which fields they write is known once the first was read."""
+
     fields: tuple[Any, ...] = ()
 
-    def add(self, rows: int, written: int) -> None:
-        self.done += rows
-        self.written += written
-        if self.progress is not None:
-            self.progress(self.done, self.total)
+    def __init__(self, model: Any, rows: Any, chunked: Callable[[Any, int], Any], size: int) -> None:
+        self._model, self._chunks = model, chunked(rows, size)
+        self._source: RowSource | None = None
+        self.total: int | None = len(rows) if hasattr(rows, "__len__") else None
+
+    def next(self) -> Steps[Batch | None]:
+        """Read one batch; None where there is no other."""
+        chunk = yield Next(self._chunks)
+        if chunk is None:
+            return None
+        start, items = chunk
+        whole = yield from filled_rows(self._model, items)
+        if self._source is None:
+            self._source = RowSource(self._model, whole[0])
+            self.fields = tuple(self._source.fields)
+        return self._source.batch(start, whole)
 
 
-def _batches(model: Any, rows: Any, size: int, count: _Count) -> Iterator[Batch]:
-    if isinstance(rows, Mapping):
-        yield from _column_batches(model, run(filled_columns(model, rows)), size, count)
-        return
-    source = None
-    for start, items in chunks(rows, size):
-        whole = run(filled_rows(model, items))
-        source = source or _rows(model, whole[0], count)
-        yield source.batch(start, whole)
+class _Columns:
+    """The batches of columns."""
+
+    fields: tuple[Any, ...] = ()
+    total: int | None = None
+
+    def __init__(self, model: Any, columns: Mapping[str, Any], size: int) -> None:
+        self._model, self._columns, self._size = model, columns, size
+        self._batches: Iterator[Batch] | None = None
+
+    def next(self) -> Steps[Batch | None]:
+        """Read one batch; None where there is no other."""
+        if self._batches is None:
+            source = ColumnSource(self._model, (yield from filled_columns(self._model, self._columns)))
+            self.fields, self.total = tuple(source.fields), source.total
+            self._batches = source.batches(self._size)
+        return next(self._batches, None)
 
 
-async def _abatches(model: Any, rows: Any, size: int, count: _Count) -> AsyncIterator[Batch]:
-    if isinstance(rows, Mapping):
-        for batch in _column_batches(model, await arun(filled_columns(model, rows)), size, count):
-            yield batch
-        return
-    source = None
-    async for start, items in achunks(rows, size):
-        whole = await arun(filled_rows(model, items))
-        source = source or _rows(model, whole[0], count)
-        yield source.batch(start, whole)
-
-
-def _rows(model: Any, first: Any, count: _Count) -> Rows:
-    source = Rows(model, first)
-    count.fields = tuple(source.fields)
-    return source
-
-
-def _column_batches(model: Any, rows: Mapping[str, Any], size: int, count: _Count) -> Iterator[Batch]:
-    source = Columns(model, rows)
-    count.fields, count.total = tuple(source.fields), source.total
-    yield from source.batches(size)
-
-
-def _after(first: Batch, others: Iterator[Batch]) -> Iterator[Batch]:
-    yield first
-    yield from others
-
-
-async def _aafter(first: Batch, others: AsyncIterator[Batch]) -> AsyncIterator[Batch]:
-    yield first
-    async for batch in others:
-        yield batch
-
-
-def _total(rows: Any) -> int | None:
-    return len(rows) if hasattr(rows, "__len__") else None
+def _source(model: Any, rows: Any, chunked: Callable[[Any, int], Any], size: int) -> _Rows | _Columns:
+    return _Columns(model, rows, size) if isinstance(rows, Mapping) else _Rows(model, rows, chunked, size)
 
 
 def _check(batch_size: int, on_conflict: str | None) -> None:

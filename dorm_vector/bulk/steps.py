@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from dorm.db.utils import log_query
+from dorm.transaction import aatomic, atomic
 
 from ..engines.turso.driver import normalize
-from ..steps import Step
+from ..steps import Step, Steps, arun, run
 
 
 @dataclass(eq=False, repr=False)
@@ -95,6 +96,35 @@ class PlainRows(Step):
                 # pyturso's has another one inside, which makes the rows.
                 getattr(cursor, "_bcursor", cursor).row_factory = None
                 return list(await cursor.fetchall())
+
+
+@dataclass(eq=False, repr=False)
+class InTransaction(Step):
+    """Take steps inside a transaction, or inside a savepoint of the one that is open."""
+
+    alias: str
+    steps: Steps[Any]
+
+    def run(self, wrapper: Any) -> Any:
+        with atomic(self.alias):
+            return run(self.steps, wrapper)
+
+    async def arun(self, wrapper: Any) -> Any:
+        async with aatomic(self.alias):
+            return await arun(self.steps, wrapper)
+
+
+@dataclass(eq=False, repr=False)
+class Next(Step):
+    """Return the next item of an iterator, of an async one on an async connection; None at its end."""
+
+    iterator: Any
+
+    def run(self, wrapper: Any) -> Any:
+        return next(self.iterator, None)
+
+    async def arun(self, wrapper: Any) -> Any:
+        return await anext(self.iterator, None)
 
 
 class RawConnection(Step):

@@ -1,6 +1,6 @@
-"""Each way in which many rows reach a database, as steps that a sync or an async connection takes.
+"""How many rows reach a database: writers, as steps that a sync or an async connection takes.
 
-``Dialect.load`` names the way: ``copy``, ``executemany`` or ``values``.
+``Dialect.load`` names the writer: ``copy``, ``executemany`` or ``values``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAX_PARAMETERS = 60_000
 
 
 @dataclass(frozen=True)
-class Load:
+class BulkLoad:
     """What is loaded where: the model's fields, in the order of the batches' columns."""
 
     model: Any
@@ -78,10 +78,10 @@ class Load:
         return f"{self.into} VALUES ({', '.join(['%s'] * len(self.columns))}){self.conflict}"
 
 
-class Executemany:
+class ExecutemanyWriter:
     """A prepared INSERT, once a row."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: BulkLoad) -> None:
         self.load = load
 
     def open(self) -> Steps[None]:
@@ -95,7 +95,7 @@ class Executemany:
         return int(changed)
 
 
-class Values(Executemany):
+class ValuesWriter(ExecutemanyWriter):
     """INSERT statements of many rows."""
 
     def write(self, batch: Batch) -> Steps[int]:
@@ -134,7 +134,7 @@ def _weighed(rows: list[tuple[Any, ...]], most: int, heaviest: int) -> Iterator[
         yield portion
 
 
-class Copying(Executemany):
+class CopyWriter(ExecutemanyWriter):
     """A binary COPY; on conflict, into a temporary table and from there."""
 
     encoders: Sequence[copy_format.Encode] = ()
@@ -156,7 +156,7 @@ class Copying(Executemany):
 
     def write(self, batch: Batch) -> Steps[int]:
         if not self.encoders:
-            changed = yield from Values(self.load).write(batch)
+            changed = yield from ValuesWriter(self.load).write(batch)
             return changed
         table, columns = self.load.table, _quoted(self.load.columns)
         target = _STAGING if self.load.on_conflict else table
@@ -179,14 +179,14 @@ class Copying(Executemany):
             yield Script(f'DROP TABLE "{_STAGING}"')
 
 
-_WAYS = {"copy": Copying, "executemany": Executemany, "values": Values}
+WRITERS = {"copy": CopyWriter, "executemany": ExecutemanyWriter, "values": ValuesWriter}
 
 
-def way(load: Load) -> Executemany:
-    return _WAYS[load.dialect.load](load)
+def writer(load: BulkLoad) -> ExecutemanyWriter:
+    return WRITERS[load.dialect.load](load)
 
 
-def find_row(load: Load, batch: Batch) -> Steps[int | None]:
+def find_row(load: BulkLoad, batch: Batch) -> Steps[int | None]:
     """Insert the rows of a batch that failed one by one, and return the index of the one that fails.
 
     The transaction around it is going to be rolled back. Where it has ended already, rows would be stored: none is
