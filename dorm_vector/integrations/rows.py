@@ -25,7 +25,7 @@ from .columns import columns_of
 from .filters import all_of
 from .records import Asked, Found, Record
 from .steps import EmbedQuery, SearchBoth, SearchText
-from .storage import Delete, Upsert, Write, rows_in
+from .storage import Delete, Upsert, UpsertGroup, rows_in
 
 _DISTANCE = "document_distance"
 
@@ -72,7 +72,7 @@ class Rows:
         vectors = yield from self._vectors(records)
         instances = [self._instance(record, vector) for record, vector in zip(records, vectors, strict=True)]
         if instances:
-            yield Upsert(self.queryset, self.columns.key.name, list(self._writes(records, instances)))
+            yield Upsert(self.queryset, self.columns.key.name, list(self._groups(records, instances)))
         return [self._id(instance) for instance in instances]
 
     def _vectors(self, records: Sequence[Record]) -> Steps[list[Any]]:
@@ -95,7 +95,7 @@ class Rows:
         key = self._new_key() if record.id is None else self._key(record.id)
         return columns.model(**values, **({} if key is None else {columns.key.attname: key}))
 
-    def _writes(self, records: Sequence[Record], instances: Sequence[Any]) -> Iterator[Write]:
+    def _groups(self, records: Sequence[Record], instances: Sequence[Any]) -> Iterator[UpsertGroup]:
         alike: dict[tuple[str, ...], dict[Any, Any]] = {}
         for record, instance in zip(records, instances, strict=True):
             is_numbered = record.id is None and isinstance(self.columns.key, AutoField)
@@ -107,7 +107,7 @@ class Rows:
             alike.setdefault(written, {})[key] = instance
         for written, found in alike.items():
             if found:
-                yield Write(list(found.values()), written)
+                yield UpsertGroup(list(found.values()), written)
 
     def _written(self, record: Record) -> Iterator[str]:
         columns = self.columns

@@ -47,7 +47,7 @@ class Delete(Step):
 
 
 @dataclass(frozen=True)
-class Write:
+class UpsertGroup:
     """Instances that are written alike: the fields that overwrite those of a row with the same key."""
 
     instances: list[Any]
@@ -60,24 +60,24 @@ class Upsert(Step):
 
     queryset: Any
     key: str
-    writes: Sequence[Write]
+    groups: Sequence[UpsertGroup]
 
     def run(self, wrapper: Any) -> None:
         alias = alias_of(self.queryset)
         with atomic(alias):
-            for write in self.writes:
-                VectorQuerySet(self.queryset.model, alias).bulk_create(write.instances, **self._options(write))
+            for group in self.groups:
+                VectorQuerySet(self.queryset.model, alias).bulk_create(group.instances, **self._options(group))
 
     async def arun(self, wrapper: Any) -> None:
         alias = alias_of(self.queryset)
         async with aatomic(alias):
-            for write in self.writes:
-                await VectorQuerySet(self.queryset.model, alias).abulk_create(write.instances, **self._options(write))
+            for group in self.groups:
+                await VectorQuerySet(self.queryset.model, alias).abulk_create(group.instances, **self._options(group))
 
-    def _options(self, write: Write) -> dict[str, Any]:
-        if not write.fields:
+    def _options(self, group: UpsertGroup) -> dict[str, Any]:
+        if not group.fields:
             return {}
-        return {"update_conflicts": True, "unique_fields": [self.key], "update_fields": list(write.fields)}
+        return {"update_conflicts": True, "unique_fields": [self.key], "update_fields": list(group.fields)}
 
 
 def create_table(model: Any, using: str) -> None:
