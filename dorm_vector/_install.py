@@ -23,6 +23,7 @@ ORDER = (
     "repairs.known_names:known_names_in_updates",
     "repairs.known_paths:known_names_in_queries",
     "repairs.known_choices:known_names_in_queries",
+    "repairs.known_declarations:known_names_in_declarations",
     "models.hooks:vector_querysets",
     "models.hooks:upgrade_on_distance",
     "models.hooks:upgrade_on_text",

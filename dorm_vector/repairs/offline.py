@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from dorm.exceptions import FieldDoesNotExist
+from dorm.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from dorm.fields import BigAutoField, CharField
 from dorm.models import Options
 from dorm.queryset import QuerySet
@@ -55,7 +55,7 @@ def refuses(call: Callable[[], Any]) -> bool:
     """Tell whether a call raises for the unknown name in it before anything is sent."""
     try:
         call()
-    except (FieldDoesNotExist, ValueError):
+    except (FieldDoesNotExist, ImproperlyConfigured, ValueError):
         return True
     except (Sent, AttributeError, TypeError):  # an older or newer djanorm that takes other arguments
         return False

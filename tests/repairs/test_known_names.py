@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dorm
 import pytest
 from dorm import F
 from dorm.functions import Upper
 
 from dorm_vector.patching import registry as repairs
-from tests.databases import Database
+from tests.databases import Database, create_tables, drop_table
 from tests.models import Author, Document
 
 STOLEN = 'title" = (SELECT "name" FROM "tests_author" LIMIT 1), "pages'
@@ -53,3 +55,19 @@ def test_known_names_in_queries(db: Database) -> None:
     with repairs.switched_off("known_names_in_queries"):
         assert [row.name for row in Author.objects.select_related("nickname").defer("nickname")] == ["Ada"]
         assert Author.objects.filter(nickname="nickname").delete()[0] == 1
+
+
+@pytest.mark.not_on(*ELSEWHERE)
+def test_known_names_in_declarations(db: Database) -> None:
+    """SQLite indexes a text in the place of the column that it lacks."""
+
+    def catalogue(name: str) -> Any:
+        meta = type("Meta", (), {"indexes": [dorm.Index(fields=[name], name="numbers")]})
+        return type("Catalogue", (dorm.Model,), {"__module__": __name__, "number": dorm.IntegerField(), "Meta": meta})
+
+    with pytest.raises(dorm.FieldDoesNotExist, match=r"Catalogue has no field 'numbr'\. It has id, number"):
+        catalogue("numbr")
+    with repairs.switched_off("known_names_in_declarations"):
+        create_tables(db.connection, (catalogue("numbr"),))
+    assert '("numbr")' in db.connection.execute("SELECT sql FROM sqlite_master WHERE name = 'numbers'")[0]["sql"]
+    drop_table(db, catalogue("number"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dorm
 import pytest
 from dorm import Avg, Case, Count, F, Max, OuterRef, Q, Subquery, Sum, Value, When
 from dorm.functions import Lag, RowNumber, Upper, Window
+from dorm.models import _model_registry
 
 from dorm_vector import HnswIndex, L2Distance, TextIndex, Vec0Index, VectorField, bulk_load, hybrid_search, text_search
 from tests.databases import Database, create_tables, drop_table
@@ -165,3 +166,68 @@ def test_a_companion_of_columns_named_by_words_of_sql(db: Database) -> None:
     near = Stamp.objects.filter(year__lt=1903).nearest("embedding", [9, 0, 0])
     assert [row.year for row in near[:1]] == [1902]
     drop_table(db, Stamp)
+
+
+# declarations
+
+DECLARED: dict[str, Callable[[str], Any]] = {
+    "an index": lambda name: {"indexes": [dorm.Index(fields=[name])]},
+    "an index, descending": lambda name: {"indexes": [dorm.Index(fields=["-" + name])]},
+    "an index of words": lambda name: {"indexes": [TextIndex(fields=["text", name], name="x")]},
+    "an index of vectors": lambda name: {"indexes": [HnswIndex(fields=[name], name="x")]},
+    "a condition": lambda name: {"indexes": [dorm.Index(fields=["text"], condition=Q(**{f"{name}__gt": 1}))]},
+    "unique": lambda name: {"constraints": [dorm.UniqueConstraint(fields=["text", name], name="x")]},
+    "a check": lambda name: {"constraints": [dorm.CheckConstraint(check=Q(text="a") | ~Q(**{name: 1}), name="x")]},
+    "a check of two": lambda name: {"constraints": [dorm.CheckConstraint(check=Q(text=F(name)), name="x")]},
+    "unique_together": lambda name: {"unique_together": [("text", name)]},
+    "db_table": lambda name: {"db_table": name},
+}
+HOSTILE = ('x" (id); --', "x'y", "x`y", "x\0y", "x%sy", "{x}", "x;y", "x\ny")
+
+
+def declared(options: dict[str, Any], **fields: Any) -> Any:
+    body = {"__module__": __name__, "text": dorm.CharField(max_length=9), "Meta": type("Meta", (), options), **fields}
+    return type("Declared", (dorm.Model,), body)
+
+
+@pytest.mark.parametrize("option", DECLARED)
+def test_a_model_declares_nothing_over_names_that_it_lacks(option: str) -> None:
+    before = dict(_model_registry)
+    for name in HOSTILE if option == "db_table" else ("headline", *HOSTILE):
+        with pytest.raises((ValueError, dorm.ImproperlyConfigured), match=r"no field|Invalid|not in"):
+            declared(DECLARED[option](name))
+    assert _model_registry == before
+
+
+@pytest.mark.parametrize("index", [dorm.Index, TextIndex, HnswIndex, Vec0Index])
+def test_names_of_indexes_and_columns_are_ones_that_can_be_quoted(index: Any) -> None:
+    for name in HOSTILE:
+        with pytest.raises(dorm.ImproperlyConfigured, match="name="):
+            index(fields=["text"], name=name)
+        with pytest.raises(dorm.ImproperlyConfigured, match="Invalid"):
+            declared({}, other=dorm.IntegerField(db_column=name))
+        with pytest.raises(dorm.ImproperlyConfigured, match="Invalid"):
+            declared({}, other=VectorField(dimensions=3, db_column=name))
+
+
+class Postcard(dorm.Model):
+    text = dorm.TextField()
+    year = dorm.IntegerField()
+    embedding = VectorField(dimensions=3)
+
+    class Meta:
+        indexes = [
+            dorm.Index(fields=["-year"], name="größe of-year"),
+            HnswIndex(fields=["embedding"], name="nächste_karten", distance="l2"),
+            TextIndex(fields=["text"], name="wörter_der_karte"),
+        ]
+
+
+def test_an_index_is_called_in_other_letters(db: Database) -> None:
+    create_tables(db.connection, (Postcard,))
+    Postcard.objects.create(text="a red hen", year=1, embedding=[1, 0, 0])
+    Postcard.objects.filter(year=1).update(text="a blue hen", embedding=[0, 1, 0])
+    assert [row.year for row in text_search(Postcard, text="blue")] == [1]
+    assert [row.distance for row in Postcard.objects.nearest("embedding", [0, 1, 0])[:1]] == [0]
+    drop_table(db, Postcard)
+    assert db.connection.table_exists(Postcard._meta.db_table) is False

@@ -1,0 +1,89 @@
+"""Repairs of djanorm: names in a model's Meta are those of its fields, and a name of an index can be quoted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from dorm.constraints import CheckConstraint, UniqueConstraint
+from dorm.exceptions import ImproperlyConfigured
+from dorm.expressions import F, Q
+from dorm.indexes import Index
+from dorm.lookups import parse_lookup_key
+from dorm.models import ModelBase, _model_registry
+
+from ..indexes.text import TextIndex
+from ..indexes.vector import VectorIndex
+from ..patching.registry import repair
+from .known_names import column_called
+from .offline import UNKNOWN, model, refuses
+
+_NAME = "known_names_in_declarations"
+_NO_WORD, _UNQUOTABLE = re.compile(r"\W"), re.compile(r"[^\w -]")
+
+
+def _probe() -> Any:
+    meta = SimpleNamespace(**{**vars(model()._meta), "indexes": [Index([UNKNOWN])]})
+    meta.get_field, meta.get_fields = model()._meta.get_field, model()._meta.get_fields
+    return type("Probe", (), {"_meta": meta})
+
+
+@repair(
+    "dorm.models:ModelBase",
+    "__init__",
+    name=_NAME,
+    is_fixed=lambda: refuses(lambda: ModelBase.__init__(_probe(), "Probe", (), {})),
+)
+def known_names_in_declarations(original: Any, cls: Any, /, *arguments: Any, **options: Any) -> None:
+    """Refuse an index or a constraint over what is no field when the model is defined.
+
+    Symptom: on SQLite ``Index(fields=["headline"])`` of a model without that field indexes a constant text,
+    ``CheckConstraint(check=Q(headline__gt=1))`` compares one, and elsewhere ``dorm migrate`` fails. Quotes in the name
+    of an index end it. Cause: the names are written as they are. djanorm 4.3 to 4.5.
+    """
+    original(cls, *arguments, **options)
+    meta = getattr(cls, "_meta", None)
+    if meta is None or meta.abstract or meta.proxy:
+        return
+    try:
+        for name in _declared(meta):
+            column_called(cls, name)
+    except Exception:
+        for key in [key for key, known in _model_registry.items() if known is cls]:
+            del _model_registry[key]
+        raise
+
+
+def _declared(meta: Any) -> Iterator[str]:
+    """Yield the names of fields in the indexes and constraints; those in expressions are written without quotes."""
+    for index in meta.indexes:
+        names = [*index.fields, *getattr(index, "include", ()), *getattr(index, "filters", ())]
+        yield from (name.removeprefix("-") for name in names if "(" not in name)
+        yield from _compared(getattr(index, "condition", None))
+    for constraint in meta.constraints:
+        yield from constraint.fields if isinstance(constraint, UniqueConstraint) else ()
+        yield from _compared(constraint.check if isinstance(constraint, CheckConstraint) else None)
+        yield from _compared(getattr(constraint, "condition", None))
+    for together in meta.unique_together:
+        yield from [together] if isinstance(together, str) else together
+
+
+def _compared(condition: Any) -> Iterator[str]:
+    for child in getattr(condition, "children", ()):
+        if isinstance(child, Q):
+            yield from _compared(child)
+        elif isinstance(child, tuple):
+            yield parse_lookup_key(child[0])[0][0]
+            yield from [child[1].name] if isinstance(child[1], F) else ()
+
+
+@repair("dorm.indexes:Index", "__init__", name=_NAME, is_fixed=lambda: refuses(lambda: Index(["title"], 'a"b')))
+def _quotable(original: Any, index: Any, /, fields: Any, name: Any = None, *arguments: Any, **options: Any) -> None:
+    original(index, fields, name, *arguments, **options)
+    # libSQL reads the name of a vector index without its quotes.
+    is_ours = isinstance(index, (VectorIndex, TextIndex))
+    if name and (not isinstance(name, str) or (_NO_WORD if is_ours else _UNQUOTABLE).search(name)):
+        wanted = "letters, digits and underscores" + ("" if is_ours else ", spaces and hyphens")
+        raise ImproperlyConfigured(f'{type(index).__name__}(name={name!r}): want {wanted}, as in name="report_title".')
