@@ -34,7 +34,7 @@ MOVED = {
     "djanorm.repairs": ("patching.registry",),
     "djanorm.searching": (
         "search.connection",
-        "search.search",
+        "search.spec",
         "search.plans.shortlist",
         "search.options",
         "engines.connections",

@@ -17,7 +17,7 @@ from ..values.wire import Wire
 from .steps import BinaryRows, PlainRows
 
 
-class Reading:
+class MatrixQuery:
     """The key and the vector column of a queryset, and how its database hands them over."""
 
     def __init__(self, queryset: Any, path: str, *, is_async: bool = False) -> None:
@@ -67,30 +67,30 @@ def to_matrix(queryset: Any, field: str) -> Matrix:
 
     ``field`` may cross relations. Rows whose vector is NULL are left out. Everything is held in memory at once.
     """
-    reading = Reading(queryset, field)
-    return _assembled(reading, run(reading.columns(), reading.connection))
+    query = MatrixQuery(queryset, field)
+    return _assembled(query, run(query.columns(), query.connection))
 
 
 async def ato_matrix(queryset: Any, field: str) -> Matrix:
     """Do what ``to_matrix`` does, on an async connection."""
-    reading = Reading(queryset, field, is_async=True)
-    return _assembled(reading, await arun(reading.columns(), reading.connection))
+    query = MatrixQuery(queryset, field, is_async=True)
+    return _assembled(query, await arun(query.columns(), query.connection))
 
 
-def _assembled(reading: Reading, columns: tuple[Sequence[Any], Sequence[Any]]) -> Matrix:
+def _assembled(query: MatrixQuery, columns: tuple[Sequence[Any], Sequence[Any]]) -> Matrix:
     keys, stored = columns
     if None in stored:
         there = [value is not None for value in stored]
         keys, stored = list(compress(keys, there)), list(compress(stored, there))
-    with reading_from(reading.connection):
-        return list(map(reading.key.from_db_value, keys)), _stacked(reading, stored)
+    with reading_from(query.connection):
+        return list(map(query.key.from_db_value, keys)), _stacked(query, stored)
 
 
-def _stacked(reading: Reading, stored: Sequence[Any]) -> npt.NDArray[np.float32]:
+def _stacked(query: MatrixQuery, stored: Sequence[Any]) -> npt.NDArray[np.float32]:
     import numpy as np
 
-    field = reading.field
-    form = (_with_header if wire_of(reading.connection) is Wire.HEADED else _packed)(field.dimensions)
+    field = query.field
+    form = (_with_header if wire_of(query.connection) is Wire.HEADED else _packed)(field.dimensions)
     if field.value_type is Vector and set(map(len, stored)) <= {form.itemsize}:
         # Into memory of numpy's own, which asks for large pages: a join takes three times as long.
         values: Any = np.fromiter(stored, np.dtype((np.void, form.itemsize)), len(stored)).view(form)

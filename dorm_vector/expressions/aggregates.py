@@ -13,7 +13,7 @@ from ..exceptions import UnsuitableFunction
 from ..values.elements import Element
 from ..values.routines import Routine
 from .operands import Shape, as_operand, compiled, path_of, shape_of, vector_shape_of, widened
-from .scope import Names, Scope, scope
+from .scope import CompileScope, FieldResolver, scope
 
 
 class VectorAggregate(Aggregate):
@@ -25,7 +25,7 @@ class VectorAggregate(Aggregate):
         super().__init__(expression.name if isinstance(expression, F) else expression, distinct, filter)
         self.source = as_operand(self.expression)
 
-    def shape(self, names: Names) -> Shape:
+    def shape(self, names: FieldResolver) -> Shape:
         """Return the element type and the dimensions of the value: those of what is aggregated."""
         shape = self._input(names)
         return replace(shape, element=self._kept(shape), label=repr(self))
@@ -42,14 +42,14 @@ class VectorAggregate(Aggregate):
         called = f"{name}({'DISTINCT ' * self.distinct}{operand})"
         return str(kept).format(left=called, dimensions=shape.dimensions), params
 
-    def _operand(self, table_alias: str | None, where: Scope, shape: Shape, context: dict[str, Any]) -> SQL:
+    def _operand(self, table_alias: str | None, where: CompileScope, shape: Shape, context: dict[str, Any]) -> SQL:
         if context.get("query") is None and isinstance(self.expression, str):
             # Over a derived table, which has its columns under the names that were asked for.
-            where = Scope(None, None, where.dialect, where.connection, table_alias)
+            where = CompileScope(None, None, where.dialect, where.connection, table_alias)
         operand = widened(compiled(self.expression, where), shape.element, where)
         return operand.sql, list(operand.params)
 
-    def _input(self, names: Names) -> Shape:
+    def _input(self, names: FieldResolver) -> Shape:
         shape = vector_shape_of(self.source, names) or Shape(Element.FLOAT32, None, path_of(self.source))
         if shape.element is Element.BIT:
             raise UnsuitableFunction(f"{type(self).__name__} takes numbers; {shape.label} holds bits.")
@@ -74,7 +74,7 @@ class VectorSum(VectorAggregate):
 _OF_VECTORS: dict[type[Aggregate], type[VectorAggregate]] = {Avg: VectorAvg, Sum: VectorSum}
 
 
-def of_vectors(expression: Any, names: Names) -> Any:
+def of_vectors(expression: Any, names: FieldResolver) -> Any:
     """Return djanorm's Avg or Sum as ours where it is over vectors; anything else as it is."""
     kind = _OF_VECTORS.get(type(expression))
     operand = expression.expression if kind is not None else None
@@ -88,5 +88,5 @@ def over_vectors(queryset: Any, expressions: dict[str, Any]) -> dict[str, Any]:
     if not any(isinstance(expression, Aggregate) for expression in expressions.values()):
         return expressions
 
-    names = Names(queryset._query, queryset.model)
+    names = FieldResolver(queryset._query, queryset.model)
     return {name: of_vectors(expression, names) for name, expression in expressions.items()}

@@ -11,7 +11,7 @@ from ..dialects.shared.operands import Operand
 from ..values.elements import Element
 from .functions import VectorExpression
 from .operands import Shape
-from .scope import Names, Scope
+from .scope import CompileScope, FieldResolver
 
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -33,10 +33,10 @@ class InDatabaseEmbedding(VectorExpression):
                 raise ValueError(f"InDatabaseEmbedding: {name!r} is not a plain name.")
         self.function, self.model, self.source, self.dimensions = function, model, source, dimensions
 
-    def shape(self, names: Names) -> Shape:
+    def shape(self, names: FieldResolver) -> Shape:
         return Shape(Element.FLOAT32, self.dimensions, repr(self))
 
-    def operand(self, where: Scope) -> Operand:
+    def operand(self, where: CompileScope) -> Operand:
         where.dialect.require_embedding(self.function, in_column=where.assumed is not None)
         text = Operand("%s", (self.source.value,)) if isinstance(self.source, Value) else where.column(self.source)
         call = f"{self.function}('{self.model}', {text.sql})"

@@ -19,7 +19,7 @@ from ..values.vector import Vector, is_zero
 from .index_match import as_indexed
 from .operands import VALUE_TYPES, VALUES, Shape, compiled, path_of, require_dimensions, vector_shape_of, widened
 from .query_text import QueryText
-from .scope import Scope, scope
+from .scope import CompileScope, scope
 
 
 class Expression:
@@ -106,7 +106,7 @@ class VectorDistance(Expression):
         """Return the distance as ORDER BY wants it, so that an index can serve it."""
         return self._compile(table_alias, context, ranking=True)
 
-    def as_index_search(self, table_alias: str | None = None, **context: Any) -> tuple[SQL, SQL] | None:
+    def as_index_order(self, table_alias: str | None = None, **context: Any) -> tuple[SQL, SQL] | None:
         """Return what ORDER BY and WHERE say where an index of the model serves the search; None where none does."""
         where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
         field = where.source(self.field_path)
@@ -119,7 +119,7 @@ class VectorDistance(Expression):
             return None
         return where.dialect.index_search(self.metric, left, right, dimensions)
 
-    def as_measured_once(self, table_alias: str | None = None, **context: Any) -> tuple[SQL, str] | None:
+    def as_late_materialization(self, table_alias: str | None = None, **context: Any) -> tuple[SQL, str] | None:
         """Return what ORDER BY sorts by, and the template that makes the distance of it; None where there is none."""
         where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
         if self.vector is None:
@@ -140,12 +140,12 @@ class VectorDistance(Expression):
         write = where.dialect.rank if ranking else where.dialect.distance
         return write(self.metric, left, right, dimensions)
 
-    def _as_ranked(self, where: Scope, left: Operand, right: Operand) -> tuple[Operand, Operand]:
+    def _as_ranked(self, where: CompileScope, left: Operand, right: Operand) -> tuple[Operand, Operand]:
         if not isinstance(self.field_path, str):
             return left, right
         return as_indexed(self.metric, where.field(self.field_path), where, left, right)
 
-    def _operands(self, where: Scope) -> tuple[Operand, Operand, int]:
+    def _operands(self, where: CompileScope) -> tuple[Operand, Operand, int]:
         shape = vector_shape_of(self.field_path, where) or Shape(Element.FLOAT32, None, path_of(self.field_path))
         if shape.element not in self.metric.elements:
             raise UnsuitableDistance(
@@ -160,7 +160,7 @@ class VectorDistance(Expression):
             left, right = widened(left, shape.element, where), widened(right, other.element, where)
         return left, right, shape.dimensions or other.dimensions or 0
 
-    def _shape_of_vector(self, vector: Any, shape: Shape, where: Scope) -> Shape:
+    def _shape_of_vector(self, vector: Any, shape: Shape, where: CompileScope) -> Shape:
         unknown = Element.FLOAT32 if path_of(vector) else shape.element
         return vector_shape_of(vector, where) or Shape(unknown, None, "")
 

@@ -24,7 +24,7 @@ from .operands import (
     vector_shape_of,
     widened,
 )
-from .scope import Names, Scope, scope
+from .scope import CompileScope, FieldResolver, scope
 
 
 class VectorFunction(Expression):
@@ -45,7 +45,7 @@ class VectorFunction(Expression):
         operand = self.operand(where)
         return operand.sql, list(operand.params)
 
-    def operand(self, where: Scope) -> Operand:
+    def operand(self, where: CompileScope) -> Operand:
         shape = self._input(where)
         numbers = self._numbers(shape.dimensions or where.assumed)
         operands = {"left": self._compiled(self.expression, shape, where), **numbers}
@@ -58,20 +58,20 @@ class VectorFunction(Expression):
     def _arguments(self) -> list[Any]:
         return [self.expression]
 
-    def _input(self, names: Names) -> Shape:
+    def _input(self, names: FieldResolver) -> Shape:
         """Return the shape of the operand; UnsuitableFunction for bits."""
         shape = self._given(names) or Shape(Element.FLOAT32, None, path_of(self.expression))
         if shape.element is Element.BIT and Element.BIT not in self.native:
             raise UnsuitableFunction(f"{type(self).__name__} takes numbers; {shape.label} holds bits.")
         return shape
 
-    def _given(self, names: Names) -> Shape | None:
+    def _given(self, names: FieldResolver) -> Shape | None:
         return vector_shape_of(self.expression, names)
 
     def _kept(self, shape: Shape) -> Element:
         return shape.element if shape.element in self.native else Element.FLOAT32
 
-    def _compiled(self, expression: Any, shape: Shape, where: Scope) -> Operand:
+    def _compiled(self, expression: Any, shape: Shape, where: CompileScope) -> Operand:
         operand = compiled(expression, where)
         return operand if shape.element in self.native else widened(operand, shape.element, where)
 
@@ -100,7 +100,7 @@ class VectorNorm(VectorFunction):
 class VectorExpression(VectorFunction):
     """An expression whose value is a vector: read as a column is, and an operand of ``+``, ``-`` and ``*``."""
 
-    def shape(self, names: Names) -> Shape:
+    def shape(self, names: FieldResolver) -> Shape:
         """Return the element type and the dimensions of the value."""
         shape = self._input(names)
         return replace(shape, element=self._kept(shape), label=repr(self))
@@ -145,10 +145,10 @@ class SubVector(VectorExpression):
         super().__init__(expression)
         self.start, self.count = int(start), int(count)
 
-    def shape(self, names: Names) -> Shape:
+    def shape(self, names: FieldResolver) -> Shape:
         return replace(super().shape(names), dimensions=self.count)
 
-    def _input(self, names: Names) -> Shape:
+    def _input(self, names: FieldResolver) -> Shape:
         shape, end = super()._input(names), self.start + self.count - 1
         if shape.dimensions is not None and end > shape.dimensions:
             raise DimensionMismatch(f"{shape.label} holds {shape.dimensions} dimensions; {self!r} ends at {end}.")
@@ -168,7 +168,7 @@ class BinaryQuantize(VectorExpression):
 
     routine = Routine.BINARY_QUANTIZE
 
-    def shape(self, names: Names) -> Shape:
+    def shape(self, names: FieldResolver) -> Shape:
         return replace(super().shape(names), element=Element.BIT)
 
 
@@ -197,16 +197,16 @@ class CastVector(VectorExpression):
     def routine(self) -> Routine:  # type: ignore[override]  # each type has a cast of its own
         return _CASTS[self.output_field.element]
 
-    def shape(self, names: Names) -> Shape:
+    def shape(self, names: FieldResolver) -> Shape:
         given = self._input(names)
         require_dimensions(self._target(), given)
         return replace(self._target(), as_numpy=given.as_numpy)
 
-    def operand(self, where: Scope) -> Operand:
+    def operand(self, where: CompileScope) -> Operand:
         self.shape(where)
         return super().operand(where)
 
-    def _given(self, names: Names) -> Shape | None:
+    def _given(self, names: FieldResolver) -> Shape | None:
         # An array of numbers is no vector yet.
         return shape_of(self.expression, names)
 
@@ -234,11 +234,11 @@ class VectorArithmetic(VectorExpression):
         super().__init__(left)
         self.other = as_operand(right)
 
-    def shape(self, names: Names) -> Shape:
+    def shape(self, names: FieldResolver) -> Shape:
         left, right = self._sides(names)
         return Shape(Element.FLOAT32, self._dimensions(left, right), repr(self), left.as_numpy or right.as_numpy)
 
-    def operand(self, where: Scope) -> Operand:
+    def operand(self, where: CompileScope) -> Operand:
         left, right = self._sides(where)
         size = left.dimensions or right.dimensions or where.assumed or 0
         sides = {
@@ -247,18 +247,18 @@ class VectorArithmetic(VectorExpression):
         }
         return where.dialect.call(self.routine, Element.FLOAT32, sides | sizes(size or None))
 
-    def _sides(self, names: Names) -> tuple[Shape, Shape]:
+    def _sides(self, names: FieldResolver) -> tuple[Shape, Shape]:
         left, right = (self._side_shape(side, names) for side in (self.expression, self.other))
         self._require_alike(left, right)
         return left, right
 
-    def _side_shape(self, side: Any, names: Names) -> Shape:
+    def _side_shape(self, side: Any, names: FieldResolver) -> Shape:
         shape = vector_shape_of(side, names) if not isinstance(side, (int, float)) else None
         if shape is not None and shape.element is Element.BIT:
             raise UnsuitableFunction(f"{type(self).__name__} takes numbers; {shape.label} holds bits.")
         return shape or Shape(Element.FLOAT32, None, "")
 
-    def _side(self, side: Any, shape: Shape, size: int, where: Scope) -> Operand:
+    def _side(self, side: Any, shape: Shape, size: int, where: CompileScope) -> Operand:
         if isinstance(side, (int, float)):
             return compiled(Vector([side] * size), where)
         return widened(compiled(side, where), shape.element, where)

@@ -10,12 +10,12 @@ from dorm.lookups import parse_lookup_key
 
 from ..dialects.base import Dialect
 from ..dialects.shared.operands import Operand
-from ..indexes.contents import Indexed, indexed
+from ..indexes.contents import IndexContents, index_contents
 from ..introspection import indexes_of
 from ..values.elements import Element
 from ..values.metrics import Metric
 from ..values.vector import Vector, is_zero
-from .scope import Scope
+from .scope import CompileScope
 
 _HALF_MAX = 65504
 
@@ -23,7 +23,9 @@ _HALF_MAX = 65504
 _SMALL = bytes(byte for byte in range(256) if byte & 0x7F <= 0x46)
 
 
-def as_indexed(metric: Metric, field: Any, where: Scope, left: Operand, right: Operand) -> tuple[Operand, Operand]:
+def as_indexed(
+    metric: Metric, field: Any, where: CompileScope, left: Operand, right: Operand
+) -> tuple[Operand, Operand]:
     """Return both sides in half precision where only such an index serves the query; else as they are."""
     query = where.query
     if getattr(field, "element", None) is not Element.FLOAT32 or not getattr(query, "takes_an_index", bool)():
@@ -49,11 +51,11 @@ def _fits_half(vector: Any) -> bool:
     return max(map(abs, vector.to_list())) <= _HALF_MAX
 
 
-def _serving(metric: Metric, field: Any, query: Any, dialect: Dialect) -> Iterator[Indexed]:
+def _serving(metric: Metric, field: Any, query: Any, dialect: Dialect) -> Iterator[IndexContents]:
     for index in indexes_of(field):
         if not index.serves(field, metric, dialect) or index.dimensions or index.precision == "bit":
             continue
-        held = indexed(index, field, dialect)
+        held = index_contents(index, field, dialect)
         if held is not None and (index.condition is None or implies(query, index.condition)):
             yield held
 

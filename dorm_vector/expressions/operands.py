@@ -14,7 +14,7 @@ from ..values.bit import Bit
 from ..values.elements import Element
 from ..values.sparse import SparseVector
 from ..values.vector import HalfVector, Vector
-from .scope import Names, Scope
+from .scope import CompileScope, FieldResolver
 
 VALUE_TYPES: dict[Element, Any] = {
     Element.FLOAT32: Vector,
@@ -52,7 +52,7 @@ def path_of(operand: Any) -> str:
     return operand if isinstance(operand, str) else operand.name if type(operand) is F else ""
 
 
-def shape_of(operand: Any, names: Names) -> Shape | None:
+def shape_of(operand: Any, names: FieldResolver) -> Shape | None:
     """Return the shape of an operand, or None where nothing tells."""
     if isinstance(operand, VALUES):
         return Shape(operand.element, operand.dimensions(), "this vector")
@@ -65,7 +65,7 @@ def shape_of(operand: Any, names: Names) -> Shape | None:
     return _of_field(found) if hasattr(found, "to_vector") else None
 
 
-def vector_shape_of(operand: Any, names: Names) -> Shape | None:
+def vector_shape_of(operand: Any, names: FieldResolver) -> Shape | None:
     """Return the shape of what has to be a vector; InvalidVector for a field that holds none, before it is sent."""
     found = None if isinstance(operand, VALUES) or hasattr(operand, "shape") else names.source(operand)
     if isinstance(found, Field) and not (isinstance(found, BinaryField) or hasattr(found, "dimensions")):
@@ -78,7 +78,7 @@ def _of_field(field: Any) -> Shape:
     return Shape(field.element, field.dimensions, field.label, field.as_numpy)
 
 
-def compiled(operand: Any, where: Scope) -> Operand:
+def compiled(operand: Any, where: CompileScope) -> Operand:
     """Return the SQL of an operand."""
     if isinstance(operand, VALUES):
         return where.dialect.bound(operand)
@@ -99,7 +99,7 @@ def compiled(operand: Any, where: Scope) -> Operand:
     return Operand(sql, tuple(params))
 
 
-def widened(operand: Operand, element: Element, where: Scope) -> Operand:
+def widened(operand: Operand, element: Element, where: CompileScope) -> Operand:
     """Return the operand as float32."""
     return operand if element is Element.FLOAT32 else where.dialect.widened(element, operand)
 

@@ -13,10 +13,10 @@ from ..dialects.shared.operands import SQL
 from ..engines.row_source import read_from, row_source
 from ..values.elements import Element
 from .operands import VALUE_TYPES, Shape, shape_of
-from .scope import Names
+from .scope import FieldResolver
 
 
-class Reading:
+class ReadExpression:
     """An annotation as the outermost SELECT reads it; ``unread`` is what the rest of the statement means by it."""
 
     def __init__(self, expression: Any, template: str) -> None:
@@ -30,7 +30,7 @@ class Reading:
         return repr(self.unread)
 
 
-class ReadingAggregate(Reading, Aggregate):
+class ReadAggregate(ReadExpression, Aggregate):
     """The same for an aggregate: djanorm groups where it sees one."""
 
 
@@ -38,23 +38,23 @@ def as_read(query: Any, annotations: dict[str, Any], dialect: Dialect) -> dict[s
     """Return the annotations as the outermost SELECT reads them."""
     read = dict(annotations)
     for name, expression in annotations.items():
-        shape = output_shape(expression, Names(query, query.model))
+        shape = output_shape(expression, FieldResolver(query, query.model))
         template = dialect.form(shape.element).read if shape is not None else "{column}"
         if template != "{column}":
-            kind = ReadingAggregate if isinstance(expression, Aggregate) else Reading
+            kind = ReadAggregate if isinstance(expression, Aggregate) else ReadExpression
             read[name] = kind(expression, template)
     return read
 
 
 def annotation_field(query: Any, name: str) -> Any:
     """Return a field that reads the annotation, or None where its value is no vector of known dimensions."""
-    shape = output_shape(query.annotations[name], Names(query, query.model))
+    shape = output_shape(query.annotations[name], FieldResolver(query, query.model))
     return output_field(shape) if shape is not None and shape.dimensions is not None else None
 
 
 def decoders(query: Any, annotations: dict[str, Any] | None = None) -> dict[str, Callable[[Any], Any]]:
     """Return what decodes each annotation whose value is a vector; of the query's own, without others."""
-    names = Names(query, query.model)
+    names = FieldResolver(query, query.model)
     shapes = {name: output_shape(expression, names) for name, expression in (annotations or query.annotations).items()}
     return {name: decoder(shape) for name, shape in shapes.items() if shape is not None}
 
@@ -69,7 +69,7 @@ FIELDS: dict[Element, Any] = {}
 """The field of each element; the fields enter themselves."""
 
 
-def output_shape(expression: Any, names: Names) -> Shape | None:
+def output_shape(expression: Any, names: FieldResolver) -> Shape | None:
     """Return the shape of an annotation whose value is a vector, or None."""
     expression = getattr(expression, "unread", expression)
     is_vector = isinstance(expression, Subquery) or hasattr(expression, "shape")

@@ -58,7 +58,7 @@ for _method in ("as_select", "as_count", "as_exists", "as_update", "as_delete"):
 
 
 @dataclass(eq=False, repr=False)
-class Names:
+class FieldResolver:
     """What field paths mean: the fields of a model, and the annotations of a query."""
 
     query: Any
@@ -85,11 +85,11 @@ class Names:
         """Return the field of an operand, or an expression with what its names mean, or None."""
         if isinstance(operand, OuterRef):
             model = getattr(self.query, "_outer_model", None)
-            return Names(None, model).field(operand.name) if model is not None else None
+            return FieldResolver(None, model).field(operand.name) if model is not None else None
         if isinstance(operand, Subquery):
             inner = operand.queryset._query
             chosen = [*(inner.selected_fields or ()), *inner.annotations]
-            return Names(inner, inner.model).source(chosen[0]) if chosen else None
+            return FieldResolver(inner, inner.model).source(chosen[0]) if chosen else None
         path = operand if isinstance(operand, str) else operand.name if isinstance(operand, F) else ""
         annotation = self.annotation(path)
         if annotation is not None:
@@ -98,7 +98,7 @@ class Names:
 
 
 @dataclass(eq=False, repr=False)
-class Scope(Names):
+class CompileScope(FieldResolver):
     """Where an expression stands: its dialect, and what its field paths resolve against."""
 
     dialect: Dialect
@@ -148,7 +148,7 @@ def _field_across(model: Any, parts: list[str]) -> Any:
     return model._meta._field_cache.get(parts[-1]) if len(parts) > 1 else None
 
 
-def scope(table_alias: str | None, *, model: Any = None, connection: Any = None, query: Any = None) -> Scope:
+def scope(table_alias: str | None, *, model: Any = None, connection: Any = None, query: Any = None) -> CompileScope:
     """Return the scope of an expression from what its caller passed and the compile in progress."""
     current = _current.get()
     if query is None and current is not None and model in (None, current.query.model):
@@ -158,7 +158,7 @@ def scope(table_alias: str | None, *, model: Any = None, connection: Any = None,
     elif connection is None:
         connection = get_connection(getattr(query, "using", None) or "default")
     model = model or (query.model if query is not None else None)
-    return Scope(query, model, dialect_for(connection), connection, table_alias)
+    return CompileScope(query, model, dialect_for(connection), connection, table_alias)
 
 
 def current_connection(query: Any) -> Any:
@@ -182,7 +182,7 @@ def _nullable(field: Any, path: str) -> bool:
     return field is None or field.null or "__" in path
 
 
-__all__ = ["SQL", "Names", "Scope", "compiling", "current_connection", "current_query", "scope"]
+__all__ = ["SQL", "CompileScope", "FieldResolver", "compiling", "current_connection", "current_query", "scope"]
 
 
 def vector_field(model: Any, path: str) -> Any:
@@ -190,7 +190,7 @@ def vector_field(model: Any, path: str) -> Any:
     if not isinstance(path, str):
         raise TypeError(f"A vector field goes by its name; got {path!r}.")
     try:
-        field = Names(SQLQuery(model), model).field(path)
+        field = FieldResolver(SQLQuery(model), model).field(path)
     except FieldDoesNotExist:
         field = None
     if not hasattr(field, "to_vector"):

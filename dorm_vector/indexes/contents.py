@@ -30,7 +30,7 @@ class Column:
 
 
 @dataclass(eq=False, repr=False)
-class Indexed:
+class IndexContents:
     """What an index holds of a field, and how it is said in SQL, with ``{operand}``."""
 
     element: Element
@@ -47,7 +47,7 @@ class Indexed:
         return replace(operand, sql=self.template.format(operand=operand.sql))
 
 
-def indexed(index: Any, field: Any, dialect: Dialect) -> Indexed | None:
+def index_contents(index: Any, field: Any, dialect: Dialect) -> IndexContents | None:
     """Return what the index holds of the field; None where the database has no such index."""
     rules, element, dimensions = dialect.index_rules, field.element, index.dimensions or field.dimensions
     if (index.precision or index.dimensions) and not rules.casts:
@@ -61,10 +61,10 @@ def indexed(index: Any, field: Any, dialect: Dialect) -> Indexed | None:
     template = rules.prefix.format(operand="{operand}", dimensions=dimensions) if index.dimensions else "{operand}"
     if held is not element or index.dimensions:
         template = rules.casts[held].format(operand=template, dimensions=dimensions)
-    return Indexed(held, dimensions, template, chosen_half)
+    return IndexContents(held, dimensions, template, chosen_half)
 
 
-def require_fitting(held: Indexed, field: Any, kind: str, dialect: Dialect) -> None:
+def require_fitting(held: IndexContents, field: Any, kind: str, dialect: Dialect) -> None:
     """Raise UnsupportedByDatabase for more dimensions than the database indexes, with what to do."""
     limit = _limit(dialect, held.element)
     if held.dimensions <= limit:
@@ -75,7 +75,7 @@ def require_fitting(held: Indexed, field: Any, kind: str, dialect: Dialect) -> N
     )
 
 
-def _remedy(held: Indexed, field: Any, dialect: Dialect) -> str:
+def _remedy(held: IndexContents, field: Any, dialect: Dialect) -> str:
     remedies = []
     bits = _limit(dialect, Element.BIT)
     if field.element in (Element.FLOAT32, Element.HALF):

@@ -13,7 +13,7 @@ from ..dialects.base import Dialect, Unsupported
 from ..values.elements import Element
 from ..values.metrics import Metric
 from .build_options import BuildOptions, checked_build_options
-from .contents import PRECISIONS, Column, indexed, require_fitting
+from .contents import PRECISIONS, Column, index_contents, require_fitting
 
 _SHORT = {
     Metric.L2: "l2",
@@ -152,7 +152,7 @@ class VectorIndex(Index):
             field = _Column(Element.FLOAT32 if self.precision else OPCLASSES[self.opclass][0])
         else:
             self.check(field)
-        held = indexed(self, field, dialect)
+        held = index_contents(self, field, dialect)
         if held is None or not self.is_built_by(dialect):
             return []
         require_fitting(held, field, self.kind, dialect)

@@ -8,7 +8,7 @@ from typing import Any
 from dorm.fields import GeneratedField
 
 from ..engines import dialect_for
-from ..expressions.scope import Scope
+from ..expressions.scope import CompileScope
 from ..patching.registry import hook
 from .fields import VectorField
 
@@ -49,7 +49,7 @@ class GeneratedVectorField(VectorField, GeneratedField):
         if isinstance(self.expression, str):
             return self.expression
         # In DDL a column goes by its own name, and nothing can be bound.
-        scope = Scope(None, None, dialect_for(connection), connection, None, assumed=self.dimensions)
+        scope = CompileScope(None, None, dialect_for(connection), connection, None, assumed=self.dimensions)
         operand = self.expression.operand(scope)
         if operand.params:
             raise ValueError(f"{self.label} is computed from {self.expression!r}: a column takes columns and numbers.")

@@ -20,8 +20,8 @@ from ..exceptions import InvalidVector
 from ..expressions.outputs import annotation_field, as_read
 from ..expressions.scope import compiling, current_connection
 from ..search.connection import announce
-from ..search.plans.index_order import IndexSearch, index_search
-from ..search.plans.measured_once import measured_once
+from ..search.plans.index_order import IndexOrderPlan, index_order_plan
+from ..search.plans.late_materialization import late_plan
 from ..search.plans.probe import companion_answer, through_an_index
 from ..search.query import SearchQuery
 from .binary_rows import is_plain, reads_binary
@@ -197,7 +197,7 @@ class VectorSQLQuery(SearchQuery):
 
     def _select(self, connection: Any) -> SQL:
         """Compile the outermost SELECT: djanorm's, with our columns before and our order behind."""
-        way = None if self.is_part else index_search(self, connection) or measured_once(self, connection)
+        way = None if self.is_part else index_order_plan(self, connection) or late_plan(self, connection)
         if way is not None:
             return way.select(self, self._head(connection), connection)
         # First, so that the relations it crosses are joined when djanorm writes FROM.
@@ -277,7 +277,7 @@ class VectorSQLQuery(SearchQuery):
             return query._subselect(connection)
 
     def _subselect(self, connection: Any) -> SQL:
-        search = index_search(self, connection)
+        search = index_order_plan(self, connection)
         if search is not None:
             return self._subselect_of_ranks(connection, search)
         order, order_params = self._ordering(connection)
@@ -294,7 +294,7 @@ class VectorSQLQuery(SearchQuery):
         sql += f" HAVING {having}" if having else ""
         return f"{sql}{order}{self._limits()}", params + where_params + having_params + order_params
 
-    def _subselect_of_ranks(self, connection: Any, search: IndexSearch | None = None) -> SQL:
+    def _subselect_of_ranks(self, connection: Any, search: IndexOrderPlan | None = None) -> SQL:
         """Select from a query that has the ranks as columns: what an index found, or what ORDER BY could not reach."""
         ranks = {entry.removeprefix("-") for entry in self.order_by_fields}
         names = self._selected_names() + [name for name in self.annotations if self._is_projected(name)]

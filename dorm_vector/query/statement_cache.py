@@ -16,7 +16,7 @@ from ..engines import dialect_for
 from ..expressions.distances import Combined, VectorDistance
 from ..expressions.index_match import index_facts
 from ..expressions.scope import compiling
-from ..search.search import Search
+from ..search.spec import Search
 from ..values.bit import Bit
 from ..values.vector import Vector
 

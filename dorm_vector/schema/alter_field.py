@@ -9,7 +9,7 @@ from typing import Any
 
 from ..engines import dialect_for
 from ..exceptions import VectorsWouldBeLost
-from ..indexes.contents import indexed
+from ..indexes.contents import index_contents
 from ..migration_state import field_of, table_of, vector_indexes
 from ..models.fields import VectorField
 from ..patching.on_import import Late
@@ -59,7 +59,7 @@ def _indexes_fitted(
         index
         for index in vector_indexes(operation, app_label, from_state)
         if index.fields == [operation.name] and index in kept
-        if indexed(index, old, dialect) != indexed(index, new, dialect)
+        if index_contents(index, old, dialect) != index_contents(index, new, dialect)
     ]
     for index in fitted:
         drop(index, placed(operation, index, app_label, from_state, connection), connection)

@@ -15,7 +15,7 @@ from dorm.functions import _compile_condition
 from ..dialects.base import Dialect
 from ..engines import dialect_for
 from ..exceptions import HalfPrecisionWarning, UnsupportedByDatabase
-from ..indexes.contents import Column, columns_of, indexed
+from ..indexes.contents import Column, columns_of, index_contents
 from ..indexes.vector import VectorIndex
 from ..migration_state import model_of, table_of
 from ..patching.on_import import Late
@@ -119,7 +119,7 @@ def rows_query(table: str, condition: str) -> str:
 
 
 def _warn_of_half(index: VectorIndex, place: Place, dialect: Dialect) -> None:
-    held = indexed(index, place.field, dialect)
+    held = index_contents(index, place.field, dialect)
     if held is not None and held.chosen_half:
         warnings.warn(
             f"{place.name} holds the {held.dimensions:,} dimensions of {place.field.label} in half precision: more than"

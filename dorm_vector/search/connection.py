@@ -22,7 +22,7 @@ from ..exceptions import UnsupportedByDatabase
 from ..introspection import has_companions
 from ..steps import Execute, Steps, Write, arun, run
 from .options import Options, block_options, checked
-from .search import warn_of_a_miss
+from .warnings import warn_of_a_miss
 
 Statement = type[Execute] | type[Write]
 

@@ -12,7 +12,7 @@ from ..expressions.distances import VectorDistance, VectorSimilarity
 from ..expressions.scope import vector_field
 from ..introspection import indexes_of
 from ..values.vector import Vector
-from .observed_plans import BuiltIndex, Seen, asee, query_of, see
+from .observed_plans import BuiltIndex, Observed, aobserve, observe, query_of
 
 
 @dataclass(frozen=True)
@@ -48,29 +48,29 @@ class SearchPlan:
 
 def explained(queryset: Any) -> SearchPlan:
     """Return what serves the queryset, from its real plan."""
-    return _judged(see(queryset, field_path(queryset)))
+    return _judged(observe(queryset, field_path(queryset)))
 
 
 async def aexplained(queryset: Any) -> SearchPlan:
     """Return what ``explained`` does."""
-    return _judged(await asee(queryset, field_path(queryset)))
+    return _judged(await aobserve(queryset, field_path(queryset)))
 
 
-def _judged(seen: Seen) -> SearchPlan:
-    used = _used(seen, seen.plan)
-    distance = _distance(seen.query)
-    how = seen.dialect.how(distance.metric) if distance is not None else ""
-    return SearchPlan(used, () if used else tuple(_reasons(seen)), seen.plan, how)
+def _judged(observed: Observed) -> SearchPlan:
+    used = _used(observed, observed.plan)
+    distance = _distance(observed.query)
+    how = observed.dialect.how(distance.metric) if distance is not None else ""
+    return SearchPlan(used, () if used else tuple(_reasons(observed)), observed.plan, how)
 
 
-def _used(seen: Seen, plan: str) -> str | None:
-    distance = _distance(seen.query)
-    names = [index.name for index in seen.built]
+def _used(observed: Observed, plan: str) -> str | None:
+    distance = _distance(observed.query)
+    names = [index.name for index in observed.built]
     if distance is not None:
         # What is declared for other databases is no name in a plan of this one.
-        declared = indexes_of(vector_field(seen.query.model, distance.field_path))
-        names += [index.name for index in declared if not seen.dialect.companions]
-    return next((name for name in names if seen.dialect.uses_index(plan, name)), None)
+        declared = indexes_of(vector_field(observed.query.model, distance.field_path))
+        names += [index.name for index in declared if not observed.dialect.companions]
+    return next((name for name in names if observed.dialect.uses_index(plan, name)), None)
 
 
 def field_path(queryset: Any) -> str:
@@ -92,50 +92,52 @@ def _inside(expression: Any) -> Iterator[VectorDistance]:
         yield from (*_inside(expression.lhs), *_inside(expression.rhs))
 
 
-def _reasons(seen: Seen) -> Iterator[Reason]:
-    distance = _distance(seen.query)
-    if seen.dialect.probe and not _asks_an_index(seen.query):
+def _reasons(observed: Observed) -> Iterator[Reason]:
+    distance = _distance(observed.query)
+    if observed.dialect.probe and not _asks_an_index(observed.query):
         yield Reason(
             "no-such-index",
-            f"{seen.dialect.title} uses no index by itself.",
+            f"{observed.dialect.title} uses no index by itself.",
             "Every search there is exact, unless it says nearest(..., exact=False).",
         )
-    elif seen.companions:
-        yield from _beside(seen)
-    elif not (seen.dialect.probe or seen.dialect.is_approximate):
+    elif observed.companions:
+        yield from _beside(observed)
+    elif not (observed.dialect.probe or observed.dialect.is_approximate):
         yield Reason(
-            "no-such-index", f"{seen.dialect.title} has no index for vectors.", "Every search there is exact; keep it."
+            "no-such-index",
+            f"{observed.dialect.title} has no index for vectors.",
+            "Every search there is exact; keep it.",
         )
     elif distance is None:
         yield Reason("no-distance", "It is not sorted by a distance.", 'Use nearest("embedding", vector).')
     else:
-        found = [*_shape(seen, distance), *_indexes(seen, distance)]
-        yield from found or _choice(seen)
+        found = [*_shape(observed, distance), *_indexes(observed, distance)]
+        yield from found or _choice(observed)
 
 
 def _asks_an_index(query: Any) -> bool:
     return query.search is not None and bool(query.search.approximate)
 
 
-def _beside(seen: Seen) -> Iterator[Reason]:
+def _beside(observed: Observed) -> Iterator[Reason]:
     """Yield what keeps the companions of the table away."""
-    distance = _distance(seen.query)
+    distance = _distance(observed.query)
     if distance is None:
         yield Reason("no-distance", "It is not sorted by a distance.", 'Use nearest("embedding", vector).')
         return
-    found = [*_shape(seen, distance), *_indexes(seen, distance)]
-    found += [] if found else [Reason(*each) for each in seen.obstacles]
+    found = [*_shape(observed, distance), *_indexes(observed, distance)]
+    found += [] if found else [Reason(*each) for each in observed.obstacles]
     yield from found or [Reason("unknown", "Its plan says no more.", "Read it: queryset.explain().")]
 
 
-def _shape(seen: Seen, distance: VectorDistance) -> Iterator[Reason]:
+def _shape(observed: Observed, distance: VectorDistance) -> Iterator[Reason]:
     """Yield what in the query itself keeps every index away."""
-    query = seen.query
+    query = observed.query
     if query.search is not None and query.search.exact:
         yield Reason("exact", "It was asked to be exact.", "Leave out exact=True.")
     if query.limit_val is None:
         yield Reason("no-limit", "It has no limit, so every row is wanted.", "Slice it: queryset[:10].")
-    yield from _order(seen)
+    yield from _order(observed)
     if query.distinct_flag:
         yield Reason("distinct", "It wants distinct rows, so all are read first.", "Leave out distinct().")
     if not isinstance(distance.vector, Vector):
@@ -144,9 +146,9 @@ def _shape(seen: Seen, distance: VectorDistance) -> Iterator[Reason]:
         )
 
 
-def _order(seen: Seen) -> Iterator[Reason]:
-    names = seen.query.order_by_fields
-    expression = seen.query.annotations.get(names[0].removeprefix("-"))
+def _order(observed: Observed) -> Iterator[Reason]:
+    names = observed.query.order_by_fields
+    expression = observed.query.annotations.get(names[0].removeprefix("-"))
     if expression is None or not any(_inside(expression)):
         yield Reason("not-first", f"It sorts by {names[0]!r} first.", "Sort by the distance first.")
         return
@@ -154,20 +156,20 @@ def _order(seen: Seen) -> Iterator[Reason]:
         yield Reason("descending", "It wants the farthest.", "Sort by the distance, ascending.")
     elif not isinstance(expression, (VectorDistance, VectorSimilarity)):
         yield Reason("arithmetic", "It sorts by arithmetic on the distance.", "Sort by the distance itself.")
-    if len(names) > 1 and (seen.companions or not seen.dialect.second_sort_key):
+    if len(names) > 1 and (observed.companions or not observed.dialect.second_sort_key):
         yield Reason("second-key", "It has a second sort key.", "Sort by the distance alone.")
 
 
-def _indexes(seen: Seen, distance: VectorDistance) -> Iterator[Reason]:
+def _indexes(observed: Observed, distance: VectorDistance) -> Iterator[Reason]:
     """Yield what keeps each index that there is, or is not, away."""
-    field = vector_field(seen.query.model, distance.field_path)
+    field = vector_field(observed.query.model, distance.field_path)
     wanted, declared = distance.metric, indexes_of(field)
-    if seen.companions:
-        declared = [index for index in declared if index.is_built_by(seen.dialect)]
-    kind = "Vec0Index" if seen.companions else "HnswIndex"
+    if observed.companions:
+        declared = [index for index in declared if index.is_built_by(observed.dialect)]
+    kind = "Vec0Index" if observed.companions else "HnswIndex"
     suggestion = f'{kind}(fields=[{field.name!r}], name="…", distance={wanted.value!r})'
     metrics = {index.name: index.metric for index in declared}
-    built = {index.name: index for index in seen.built}
+    built = {index.name: index for index in observed.built}
     if not declared and not built:
         yield Reason(
             "no-index", f"{field.label} has no vector index.", f"Add {suggestion} to Meta.indexes, and migrate."
@@ -179,19 +181,19 @@ def _indexes(seen: Seen, distance: VectorDistance) -> Iterator[Reason]:
                 f"The index {name} is for {metric.value}, and this search measures {wanted.value}.",
                 f"Search by {metric.value}, or add {suggestion}.",
             )
-        elif seen.dialect.built_indexes and name not in built:
+        elif observed.dialect.built_indexes and name not in built:
             yield Reason("not-built", f"The index {name} is not in the database.", "Run: dorm migrate.")
-    yield from _small(seen, [index for index in declared if index.metric is wanted and index.name in built])
-    for index in seen.built:
+    yield from _small(observed, [index for index in declared if index.metric is wanted and index.name in built])
+    for index in observed.built:
         yield from _badly_built(index, [each for each in declared if each.name == index.name])
     if any(metric is wanted for metric in metrics.values()):
-        yield from _partial(seen, [index for index in declared if index.metric is wanted])
+        yield from _partial(observed, [index for index in declared if index.metric is wanted])
 
 
-def _small(seen: Seen, declared: list[Any]) -> Iterator[Reason]:
+def _small(observed: Observed, declared: list[Any]) -> Iterator[Reason]:
     """Yield what an index that holds too little of the vector is asked by."""
-    listed = seen.query.search is not None and seen.query.search.shortlist is not None
-    for index in declared if not (listed or seen.companions) else ():
+    listed = observed.query.search is not None and observed.query.search.shortlist is not None
+    for index in declared if not (listed or observed.companions) else ():
         if index.precision == "bit" or index.dimensions:
             held = "its signs" if index.precision == "bit" else f"its first {index.dimensions} numbers"
             yield Reason(
@@ -216,8 +218,8 @@ def _badly_built(index: BuiltIndex, declared: list[Any]) -> Iterator[Reason]:
             )
 
 
-def _partial(seen: Seen, declared: list[Any]) -> Iterator[Reason]:
-    if _used(seen, seen.forced_plan):
+def _partial(observed: Observed, declared: list[Any]) -> Iterator[Reason]:
+    if _used(observed, observed.forced_plan):
         return
     for index in declared:
         if index.condition is not None:
@@ -228,26 +230,26 @@ def _partial(seen: Seen, declared: list[Any]) -> Iterator[Reason]:
             )
 
 
-def _choice(seen: Seen) -> Iterator[Reason]:
+def _choice(observed: Observed) -> Iterator[Reason]:
     """Yield what the planner thought, where nothing stands in the way of an index."""
-    width = seen.dialect.probe_width
-    if width and seen.query.candidates() > width:
+    width = observed.dialect.probe_width
+    if width and observed.query.candidates() > width:
         yield Reason(
             "too-many-rows",
-            f"It wants {seen.query.candidates()} rows, and an index finds {width} at most.",
+            f"It wants {observed.query.candidates()} rows, and an index finds {width} at most.",
             "Slice it shorter, or leave out exact=False.",
         )
-    elif width or (seen.dialect.planner_switch and not _used(seen, seen.forced_plan)):
+    elif width or (observed.dialect.planner_switch and not _used(observed, observed.forced_plan)):
         yield Reason("unknown", "Its plan says no more.", "Read it: queryset.explain().")
-    elif seen.query.is_filtered():
+    elif observed.query.is_filtered():
         yield Reason(
             "selective-filter",
-            f"{seen.dialect.title} reads the rows that pass the filter instead: it holds them for so few.",
+            f"{observed.dialect.title} reads the rows that pass the filter instead: it holds them for so few.",
             "Nothing to do: the answer is exact. After a large load, run ANALYZE.",
         )
     else:
         yield Reason(
             "small-table",
-            f"{seen.dialect.title} reads the whole table instead: it holds it for so small.",
+            f"{observed.dialect.title} reads the whole table instead: it holds it for so small.",
             "Nothing to do: the answer is exact. After a large load, run ANALYZE.",
         )

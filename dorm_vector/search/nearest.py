@@ -13,11 +13,11 @@ from dorm.models import Model
 from ..exceptions import InvalidVector
 from ..expressions.distances import DISTANCES, SIMILARITIES, VectorDistance
 from ..expressions.query_text import QueryText
-from ..expressions.scope import Names, vector_field
+from ..expressions.scope import FieldResolver, vector_field
 from ..introspection import field_names, indexes_of, primary_key, vector_fields
 from ..values.metrics import Metric
 from .plans.shortlist import with_shortlist
-from .search import Search, SearchCondition, Within, as_search, with_options
+from .spec import Search, SearchCondition, Within, as_search, with_options
 
 if TYPE_CHECKING:
     from .explain import SearchPlan
@@ -35,7 +35,7 @@ def what_is_called(queryset: Any, name: str) -> str:
 
 def require_known(queryset: Any, reference: F) -> None:
     """Raise FieldDoesNotExist for a reference to nothing, which some databases would take for text."""
-    if Names(queryset._query, queryset.model).source(reference) is None:
+    if FieldResolver(queryset._query, queryset.model).source(reference) is None:
         there = ", ".join(field.name for field in vector_fields(queryset.model)) or "none of its own"
         raise FieldDoesNotExist(
             f"{queryset.model.__name__} has no vector field {reference.name!r} for F(). It has {there}."

@@ -28,7 +28,7 @@ class BuiltIndex:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observed:
     """A search, and what the database says of it."""
 
     query: Any
@@ -53,31 +53,31 @@ def dialect_of(queryset: Any) -> Dialect:
     return dialect_for(queryset._get_connection())
 
 
-def see(queryset: Any, field_path: str) -> Seen:
+def observe(queryset: Any, field_path: str) -> Observed:
     """Ask for the plan of a search, and for the indexes on its column."""
     plan, connection = queryset.explain(), queryset._get_connection()
     alone = in_transaction(connection) or not dialect_for(connection).planner_switch
     with nullcontext() if alone else connection.atomic():
         built, forced = run(_look(queryset, connection, field_path), connection)
-    return _seen(queryset, connection, plan, built, forced)
+    return _observed(queryset, connection, plan, built, forced)
 
 
-async def asee(queryset: Any, field_path: str) -> Seen:
+async def aobserve(queryset: Any, field_path: str) -> Observed:
     plan, connection = await queryset.aexplain(), queryset._get_async_connection()
     alone = in_transaction(connection) or not dialect_for(connection).planner_switch
     async with nullcontext() if alone else connection.aatomic():
         built, forced = await arun(_look(queryset, connection, field_path), connection)
-    return _seen(queryset, connection, plan, built, forced)
+    return _observed(queryset, connection, plan, built, forced)
 
 
-def _seen(queryset: Any, connection: Any, plan: str, built: Any, forced: str) -> Seen:
+def _observed(queryset: Any, connection: Any, plan: str, built: Any, forced: str) -> Observed:
     query, dialect = query_of(queryset), dialect_for(connection)
     if not has_companions(query.model, dialect.companions):
-        return Seen(query, dialect, plan, built, forced)
+        return Observed(query, dialect, plan, built, forced)
     # Late: few models have one.
     from .plans.companion import obstacles_of
 
-    return Seen(query, dialect, plan, built, forced, True, list(obstacles_of(query, connection)))
+    return Observed(query, dialect, plan, built, forced, True, list(obstacles_of(query, connection)))
 
 
 def _look(queryset: Any, connection: Any, field_path: str) -> Steps[tuple[list[BuiltIndex], str]]:
@@ -99,4 +99,4 @@ def _look(queryset: Any, connection: Any, field_path: str) -> Steps[tuple[list[B
     return built, "\n".join(_explain_row_to_str(row) for row in rows)
 
 
-__all__ = ["BuiltIndex", "Seen", "asee", "indexes_of", "query_of", "see", "vector_field"]
+__all__ = ["BuiltIndex", "Observed", "aobserve", "indexes_of", "observe", "query_of", "vector_field"]

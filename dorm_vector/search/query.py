@@ -10,7 +10,7 @@ from dorm.query import SQLQuery
 from ..engines import dialect_for
 from .connection import SearchConnection, announce, fits_one_scan
 from .options import NO_OPTIONS, Options
-from .search import Search, SearchCondition, Within
+from .spec import Search, SearchCondition, Within
 
 
 class SearchQuery(SQLQuery):

@@ -26,7 +26,7 @@ from ...steps import Execute, Steps
 from ...values.metrics import Metric
 from ...values.vector import Vector, is_zero
 from ..options import block_options, checked
-from ..search import SearchCondition, Within
+from ..spec import SearchCondition, Within
 
 _FILTER = "Filter by = on a field in partition_by, or by comparison on one in metadata;"
 
@@ -36,7 +36,7 @@ _VALUES: dict[str | None, type | tuple[type, ...]] = {"integer": int, "float": (
 
 
 @dataclass(frozen=True)
-class Answer:
+class CompanionPlan:
     """What a companion is asked, and the nodes of WHERE that it takes upon itself."""
 
     name: str
@@ -61,7 +61,7 @@ class Answer:
         return int(rows[0]["parts"]) == 1 + len(triggers)
 
 
-def answer_of(query: Any, connection: Any) -> Answer | None:
+def companion_plan(query: Any, connection: Any) -> CompanionPlan | None:
     """Return what a companion is asked where it answers the query as reading every row does, or as was asked for."""
     dialect = dialect_for(connection)
     if query.limit_val is None or query.scans:
@@ -172,7 +172,7 @@ def _count(index: Any, query: Any, dialect: Dialect) -> int:
     return wanted * int(checked(dialect, option, asked))
 
 
-def _asked(index: Any, query: Any, distance: Any, connection: Any) -> Answer:
+def _asked(index: Any, query: Any, distance: Any, connection: Any) -> CompanionPlan:
     dialect = dialect_for(connection)
     companion, covered = dialect.companions[index.kind], _covered(index, query, connection) or {}
     _left, right, dimensions = distance._operands(
@@ -192,7 +192,7 @@ def _asked(index: Any, query: Any, distance: Any, connection: Any) -> Answer:
     row = f'"{query._alias()}"."{query.model._meta.pk.column}"'
     field = query._resolve_field([distance.field_path])
     declared = index.declaration(dialect, _name(index, query), field.dimensions, _columns(query.model, connection))
-    return Answer(_name(index, query), declared, Found(f"{row} IN ({sql})", params), frozenset(covered))
+    return CompanionPlan(_name(index, query), declared, Found(f"{row} IN ({sql})", params), frozenset(covered))
 
 
 # filters

@@ -16,7 +16,7 @@ SORTED_BY = "_sorted_by"
 
 
 @dataclass(eq=False, repr=False)
-class IndexSearch:
+class IndexOrderPlan:
     """What such a search says in ORDER BY and in WHERE; ``expression`` is the distance that users read."""
 
     expression: Any
@@ -46,7 +46,7 @@ class IndexSearch:
         return template.format(select=found, value=f'"{name}"', limits=query._limits()), params
 
 
-def index_search(query: Any, connection: Any) -> IndexSearch | None:
+def index_order_plan(query: Any, connection: Any) -> IndexOrderPlan | None:
     """Return the index search that the query is; None where it is none, or where ORDER BY says it already.
 
     It is a slice, by one distance alone, nearest first, from a vector that is not all zeros.
@@ -56,12 +56,12 @@ def index_search(query: Any, connection: Any) -> IndexSearch | None:
     expression = _sole_distance(query)
     if expression is None:
         return None
-    found = expression.as_index_search(query._alias(), model=query.model, connection=connection, query=query)
+    found = expression.as_index_order(query._alias(), model=query.model, connection=connection, query=query)
     if found is None:
         return None
     rank, (condition, params) = found
     candidates = max(query.candidates(), dialect_for(connection).candidates)
-    return IndexSearch(expression, rank, Condition(condition, params) if condition else None, candidates)
+    return IndexOrderPlan(expression, rank, Condition(condition, params) if condition else None, candidates)
 
 
 def _sole_distance(query: Any) -> Any:
@@ -72,7 +72,7 @@ def _sole_distance(query: Any) -> Any:
     expression = query.annotations.get(name)
     # The highest similarity is the least distance.
     distance, descending = getattr(expression, "distance", expression), descending ^ hasattr(expression, "distance")
-    return distance if hasattr(distance, "as_index_search") and not descending else None
+    return distance if hasattr(distance, "as_index_order") and not descending else None
 
 
 def is_grouped(query: Any) -> bool:

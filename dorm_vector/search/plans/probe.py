@@ -8,10 +8,10 @@ from ...engines import dialect_for
 from ...expressions.compiled import Condition as Found
 from ...expressions.index_match import implies
 from ...expressions.operands import VALUES
-from ...indexes.contents import indexed
+from ...indexes.contents import index_contents
 from ...introspection import has_companions, indexes_of
 from ..connection import rows_asked
-from ..search import Within
+from ..spec import Within
 from .shortlist import shortlisted
 
 
@@ -33,9 +33,9 @@ def companion_answer(query: Any, connection: Any) -> Any:
     if query.limit_val is None or not has_companions(query.model, dialect_for(connection).companions):
         return None
     # Late: few models have one.
-    from .companion import answer_of
+    from .companion import companion_plan
 
-    return answer_of(query, connection)
+    return companion_plan(query, connection)
 
 
 def asked_index(query: Any, connection: Any) -> Any:
@@ -62,6 +62,6 @@ def probed(query: Any, connection: Any, index: Any) -> Any:
 
 
 def _serves(index: Any, field: Any, distance: Any, query: Any, dialect: Any) -> bool:
-    if not index.serves(field, distance.metric, dialect) or indexed(index, field, dialect) is None:
+    if not index.serves(field, distance.metric, dialect) or index_contents(index, field, dialect) is None:
         return False
     return index.condition is None or implies(query, index.condition)

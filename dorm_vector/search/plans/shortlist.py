@@ -10,14 +10,14 @@ from ...dialects.base import Dialect
 from ...dialects.shared.operands import SQL
 from ...engines import dialect_for
 from ...expressions.scope import scope, vector_field
-from ...indexes.contents import Indexed, indexed
+from ...indexes.contents import IndexContents, index_contents
 from ...introspection import indexes_of
 from ...values.elements import Element
-from ..search import Shortlist
+from ..spec import Shortlist
 
 _SHORTLIST = "_shortlist"
 
-_WHOLE = Indexed(Element.FLOAT32, 0)
+_WHOLE = IndexContents(Element.FLOAT32, 0)
 
 
 class ShortlistRank:
@@ -30,7 +30,7 @@ class ShortlistRank:
     def as_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
         where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
         left, right, _dimensions = self.measured._operands(where)
-        held = indexed(self.index, where.field(self.measured.field_path), where.dialect) or _WHOLE
+        held = index_contents(self.index, where.field(self.measured.field_path), where.dialect) or _WHOLE
         return where.dialect.rank(self.index.measure, held.of(left), held.of(right), held.dimensions)
 
 
@@ -40,7 +40,11 @@ def shortlisted(query: Any, connection: Any) -> Any:
     distance = query.annotations[search.name]
     field = query._resolve_field(search.field_path.split("__"))
     index = search.shortlist.index
-    if query.having_nodes or not index.serves(field, distance.metric, dialect) or not indexed(index, field, dialect):
+    if (
+        query.having_nodes
+        or not index.serves(field, distance.metric, dialect)
+        or not index_contents(index, field, dialect)
+    ):
         return query
     inner = query.clone()
     inner.search, inner.offset_val, inner.limit_val = None, None, query.candidates()

@@ -1,4 +1,4 @@
-"""A ranked slice that measures each row once: by what it is sorted by, and the distance is made of that.
+"""Late materialization: a ranked slice is sorted by its rank, and the distance is computed for the rows it returns.
 
 The server evaluates what a query shows for every row that it sorts, not for those alone that it returns.
 """
@@ -18,7 +18,7 @@ from .index_order import SORTED_BY, is_grouped
 
 
 @dataclass(eq=False, repr=False)
-class MeasuredOnce:
+class LatePlan:
     """What the slice is sorted by, and the template that makes the annotation ``name`` of it."""
 
     name: str
@@ -39,16 +39,16 @@ class MeasuredOnce:
         return BinaryQuery(sql) if head._is_binary else sql, params
 
 
-def measured_once(query: Any, connection: Any) -> MeasuredOnce | None:
+def late_plan(query: Any, connection: Any) -> LatePlan | None:
     """Return how the query measures once; None where it does so as it is, or cannot."""
     name = query.order_by_fields[0] if len(query.order_by_fields) == 1 else ""
     if query.limit_val is None or query.ctes or is_grouped(query) or not query._is_projected(name):
         return None
-    measure, dialect = getattr(query.annotations[name], "as_measured_once", None), dialect_for(connection)
+    measure, dialect = getattr(query.annotations[name], "as_late_materialization", None), dialect_for(connection)
     once = measure and measure(query._alias(), model=query.model, connection=connection, query=query)
     if not once:
         return None
     (rank, params), shown = once
     is_exact = query._is_searched_exactly(name)
     sorted_by = dialect.exact_rank.format(rank=rank) if is_exact else rank
-    return None if (sorted_by, shown) == (rank, "{rank}") else MeasuredOnce(name, (sorted_by, params), shown)
+    return None if (sorted_by, shown) == (rank, "{rank}") else LatePlan(name, (sorted_by, params), shown)

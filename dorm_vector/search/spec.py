@@ -1,29 +1,13 @@
-"""The warning of a search that no index of its field is for."""
+"""What a query is asked to search for: the state that ``nearest()`` leaves in it."""
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 from dorm.expressions import Q
 
-from ..exceptions import IndexMissed, frames_inside
-from ..introspection import indexes_of
 from .options import Options
-
-
-def warn_of_a_miss(query: Any) -> None:
-    """Warn where no index of the field is for the distance of the search: that is told without a plan."""
-    field = query._resolve_field(query.search.field_path.split("__"))
-    metrics = sorted({index.metric.value for index in indexes_of(field)})
-    wanted = query.annotations[query.search.name].metric.value
-    if metrics and wanted not in metrics:
-        message = (
-            f"{field.label} has an index for {' and '.join(metrics)}, and this search measures {wanted}: every row is"
-            f" read. Search by {metrics[0]}, add an index for {wanted}, or say exact=True."
-        )
-        warnings.warn(message, IndexMissed, stacklevel=frames_inside())
 
 
 @dataclass(frozen=True)
