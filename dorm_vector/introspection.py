@@ -20,7 +20,14 @@ def vector_fields(model: Any) -> list[Any]:
 
 def reads_vectors(field: Any) -> bool:
     """Tell whether the values of a column are vectors, or arrays of them."""
-    return hasattr(getattr(field, "base_field", field), "to_vector")
+    return hasattr(innermost(field), "to_vector")
+
+
+def innermost(field: Any) -> Any:
+    """Return what an array, or an array of arrays, is made of; the field itself where it is none."""
+    while hasattr(field, "base_field"):
+        field = field.base_field
+    return field
 
 
 def field_names(model: Any) -> list[str]:

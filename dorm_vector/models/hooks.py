@@ -12,7 +12,7 @@ from dorm.queryset import QuerySet
 from ..dialects.shared.operands import SQL
 from ..expressions.aggregates import over_vectors
 from ..expressions.query_text import texts_in
-from ..introspection import reads_vectors
+from ..introspection import innermost, reads_vectors
 from ..patching.registry import hook
 
 
@@ -65,7 +65,7 @@ def _of_an_expression(original: Any, aggregate: Any, table_alias: str | None, co
     return f"{before}{argument}{after}", [*params[:first], *argument_params, *params[first:]]
 
 
-_ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,{}"]+)')
+_TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,{}"]+)|([{}])')
 
 
 @hook("dorm.fields:ArrayField", "from_db_value")
@@ -75,10 +75,29 @@ def vector_arrays(original: Any, field: Any, value: Any) -> Any:
     Symptom: ``ArrayField(VectorField(…))`` reads text. Cause: the driver knows no array of pgvector's types, and
     ArrayField does not ask its base field for what was read. djanorm 4.3 to 4.5.
     """
-    if value is None or not hasattr(field.base_field, "to_vector"):
+    base = innermost(field)
+    if value is None or not hasattr(base, "to_vector"):
         return original(field, value)
-    elements = value if isinstance(value, list) else [quoted or plain for quoted, plain in _ELEMENT.findall(value)]
-    return [field.base_field.from_db_value(None if element == "NULL" else element) for element in elements]
+    return _each_read(base, value if isinstance(value, list) else _parsed(value))
+
+
+def _parsed(text: str) -> list[Any]:
+    """Return the elements of an array that PostgreSQL wrote as text, nested as they are there."""
+    opened: list[list[Any]] = [[]]
+    for quoted, plain, brace in _TOKEN.findall(text):
+        if brace == "{":
+            opened.append([])
+        elif brace:
+            closed = opened.pop()
+            opened[-1].append(closed)
+        else:
+            opened[-1].append(None if plain == "NULL" else quoted or plain)
+    whole: list[Any] = opened[0][-1]
+    return whole
+
+
+def _each_read(base: Any, elements: list[Any]) -> list[Any]:
+    return [_each_read(base, part) if isinstance(part, list) else base.from_db_value(part) for part in elements]
 
 
 def _plain_new(cls: Any, *args: Any, **kwargs: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from ..exceptions import InvalidVector
 from .elements import Element
+from .vector import BYTE_FORMATS, view_values
 from .wire import Source, Wire, unknown
 
 _HEADER = struct.Struct(">i")
@@ -131,6 +132,8 @@ def _typed_length(data: Any) -> int:
 
 
 def _packed(value: Any) -> tuple[bytes, int]:
+    if isinstance(value, memoryview) and value.format not in BYTE_FORMATS:
+        value = view_values(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value), 8 * len(value)
     text = value if isinstance(value, str) else _text(value)

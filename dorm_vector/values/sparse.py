@@ -28,8 +28,8 @@ class SparseVector(bytes):
 
     ``SparseVector({0: 1.5, 7: -2.0}, 1000)`` takes 0-based positions and the dimensions; one argument takes anything
     dense that a Vector takes, a scipy sparse array of one row, pgvector's SparseVector, or its text,
-    ``{1:1.5,8:-2}/1000`` (1-based). Up to 16,000 dimensions its bytes are those of the dense vector, so that every
-    database can store it.
+    ``{1:1.5,8:-2}/1000`` (1-based). Of any of these, larger ``dimensions`` add zeros at the end. Up to 16,000
+    dimensions its bytes are those of the dense vector, so that every database can store it.
     """
 
     element: ClassVar[Element] = Element.SPARSE
@@ -40,6 +40,10 @@ class SparseVector(bytes):
         if isinstance(value, cls) and dimensions is None:
             return value
         elements, length = _elements_of(value, dimensions)
+        if dimensions is not None and dimensions != length:
+            if dimensions < length:
+                raise InvalidVector(f"this vector has {length:,} dimensions, and dimensions={dimensions:,} is fewer.")
+            length = dimensions
         _check(elements, length)
         self = bytes.__new__(cls, _payload(elements, length))
         self._dimensions, self._elements = length, elements
@@ -185,7 +189,7 @@ def _scipy(value: Any) -> tuple[dict[int, float], int]:
 def _nonzero(pairs: Any) -> dict[int, float]:
     try:
         rounded = {int(index): array("f", [value])[0] for index, value in pairs}
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidVector(f"a sparse vector maps whole positions to numbers: {error}.") from None
     return {index: value for index, value in rounded.items() if value}
 

@@ -43,6 +43,9 @@ class Vector(bytes):
     def __new__(cls, value: Any) -> Self:
         if type(value) is cls:
             return value
+        if type(value) is not list and hasattr(value, "__next__"):
+            # It can be read only once, and the error for what is no vector names an item.
+            value = list(value)
         packed = bytes(value) if isinstance(value, Vector) else _pack(value)
         _require_finite(packed, value)
         return bytes.__new__(cls, cls._rounded(packed))
@@ -220,7 +223,7 @@ def _pack(value: Any) -> bytes:
     if isinstance(value, (list, tuple, array)):
         return _pack_sequence(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return _packed_bytes(bytes(value))
+        return _packed_bytes(value)
     if isinstance(value, str):
         return Vector.from_text(value)
     if hasattr(value, "__array__"):
@@ -237,15 +240,19 @@ def _pack(value: Any) -> bytes:
 def _pack_sequence(values: Any) -> bytes:
     try:
         packed = array("f", values)
-    except TypeError:
+    except (TypeError, OverflowError) as error:
         position, bad = next((i, v) for i, v in enumerate(values) if not _is_number(v))
-        raise InvalidVector(f"value {position} of {len(values)} is {_short(bad)}, not a number.") from None
+        reason = "past float32" if isinstance(error, OverflowError) else "not a number"
+        raise InvalidVector(f"value {position} of {len(values)} is {_short(bad)}, {reason}.") from None
     if sys.byteorder == "big":
         packed.byteswap()
     return packed.tobytes()
 
 
-def _packed_bytes(data: bytes) -> bytes:
+def _packed_bytes(value: Any) -> bytes:
+    if isinstance(value, memoryview) and value.format not in BYTE_FORMATS:
+        return _pack_sequence(view_values(value))
+    data = bytes(value)
     if len(data) % 4:
         raise InvalidVector(f"{len(data)} bytes are not a vector: packed float32 comes in fours.")
     return data
@@ -254,6 +261,8 @@ def _packed_bytes(data: bytes) -> bytes:
 def _pack_array(value: Any) -> bytes:
     import numpy as np
 
+    if hasattr(value, "mask") and (masked := np.ma.getmaskarray(value)).any():
+        raise InvalidVector(f"value {int(masked.argmax())} of {value.size} is masked. Fill it first: array.filled(0).")
     values = np.asarray(value)
     if values.ndim != 1:
         raise InvalidVector(f"an array of shape {values.shape} is not a vector. Give one axis: array.reshape(-1).")
@@ -271,19 +280,46 @@ def _require_finite(packed: bytes, value: Any) -> None:
         raise InvalidVector("a vector needs at least one dimension; this one is empty.")
     values = unpack(packed)
     position = next(i for i, item in enumerate(values) if not math.isfinite(item))
-    given = values[position] if isinstance(value, (bytes, bytearray, memoryview, str)) else list(value)[position]
+    given = values[position] if isinstance(value, (bytes, bytearray, str)) else _items(value)[position]
     reason = "past float32" if math.isfinite(float(given)) else "not finite"
     raise InvalidVector(f"value {position} of {len(values)} is {given}, {reason}.")
+
+
+BYTE_FORMATS = frozenset("Bbc")
+"""What a memoryview holds where it is of bytes, and not of numbers."""
+
+
+def view_values(view: memoryview) -> list[Any]:
+    """Return the numbers of a memoryview, of either byte order; raises InvalidVector for more than one axis."""
+    if view.ndim != 1:
+        raise InvalidVector(f"a memoryview of shape {view.shape} is not a vector. Give one axis.")
+    order, code = view.format[:-1], view.format[-1:]
+    try:
+        return list(struct.unpack(f"{order}{len(view)}{code}", view.tobytes()))
+    except struct.error:
+        raise InvalidVector(f"a memoryview of the format {view.format!r} is not a vector of numbers.") from None
+
+
+def _items(value: Any) -> list[Any]:
+    """Return what a value is made of, as it was given."""
+    if isinstance(value, memoryview):
+        return unpack(bytes(value)) if value.format in BYTE_FORMATS else view_values(value)
+    names = [name for name in ("to_list", "tolist") if hasattr(value, name)]
+    return list(getattr(value, names[0])() if names else value)
 
 
 def _is_number(value: Any) -> bool:
     try:
         array("f", [value])
-    except TypeError:
+    except (TypeError, OverflowError):
         return False
     return True
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python writes out no integer of more than 4,300 digits.
+        return f"an integer of {value.bit_length():,} bits"
     return text if len(text) <= 60 else f"{text[:57]}..."
