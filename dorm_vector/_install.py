@@ -54,6 +54,7 @@ ORDER = (
     "repairs.turso:turso_patience",
     "repairs.turso:turso_replicas",
     "engines.turso.driver:turso_text_indexes",
+    "engines.turso.driver:turso_async_rows",
     "repairs.turso:turso_push_and_pull",
     "repairs.turso:turso_async",
     "engines.turso.driver:turso_errors",

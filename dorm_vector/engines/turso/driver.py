@@ -123,7 +123,6 @@ def replica_of(wrapper: Any) -> Any:
 
 @hook(_MODULE, "_import_turso")
 @hook(_MODULE, "_import_turso_sync", name="turso_text_indexes")
-@hook(_MODULE, "_import_turso_aio", name="turso_text_indexes")
 def turso_text_indexes(original: Any) -> Any:
     """Open Turso with its full-text index.
 
@@ -145,3 +144,18 @@ class _WithFeatures:
     def connect(self, *args: Any, **options: Any) -> Any:
         asked = {"experimental_features": FEATURES} if "experimental_features" in options else {}
         return self._driver.connect(*args, **(options | asked))
+
+
+@hook(_MODULE, "_import_turso_aio")
+def turso_async_rows(original: Any) -> Any:
+    """Open Turso for async code with its full-text index, and with rows that know their columns: a distance is one."""
+    return _AsyncWithFeatures(original())
+
+
+class _AsyncWithFeatures(_WithFeatures):
+    async def connect(self, *args: Any, **options: Any) -> Any:
+        from turso import Row
+
+        connection = await super().connect(*args, **options)
+        connection.row_factory = Row
+        return connection
