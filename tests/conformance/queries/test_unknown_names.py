@@ -9,8 +9,10 @@ from typing import Any
 import dorm
 import pytest
 from dorm import Case, Count, Exists, F, OuterRef, Prefetch, Q, Subquery, Sum, Value, When
+from dorm.aggregates import Mode, StringAgg
 from dorm.expressions import FilteredRelation
 from dorm.functions import Lag, RowNumber, Upper, Window
+from dorm.search import SearchQuery, SearchRank, SearchVector, TrigramSimilarity
 
 from tests.databases import Database
 from tests.models import Author, Chunk, Document
@@ -210,3 +212,27 @@ async def test_an_answer_refuses_an_unknown_name(db: Database, model: Any, call:
 def named(name: str) -> str:
     """Match an error that says which name it was, as it stands or with its control characters escaped."""
     return f"{re.escape(name)}|{re.escape(repr(name)[1:-1])}"
+
+
+ON_POSTGRESQL: dict[str, Callable[[Any, str, str], Any]] = {
+    "distinct": lambda rows, known, name: rows.distinct(known, name),
+    "select_for_update": lambda rows, known, name: rows.select_for_update(of=(name,)),
+    "StringAgg": lambda rows, known, name: rows.annotate(more=StringAgg(name)),
+    "StringAgg, sorted": lambda rows, known, name: rows.annotate(more=StringAgg(known, order_by=f"-{name}")),
+    "Mode": lambda rows, known, name: rows.annotate(more=Mode(name)),
+    "SearchVector": lambda rows, known, name: rows.annotate(more=SearchVector(known, name)),
+    "SearchRank": lambda rows, known, name: rows.annotate(more=SearchRank(SearchVector(name), SearchQuery("a"))),
+    "TrigramSimilarity": lambda rows, known, name: rows.annotate(more=TrigramSimilarity(name, "a")),
+}
+
+
+@pytest.mark.not_on("sqlite", "turso", "libsql", "mariadb", "mysql")
+@pytest.mark.parametrize("model", [PLAIN, VECTORS], ids=["plain", "vectors"])
+@pytest.mark.parametrize("call", ON_POSTGRESQL)
+async def test_what_postgresql_alone_has_refuses_an_unknown_name(db: Database, model: Any, call: str) -> None:
+    model, known = model
+    for name in UNKNOWN:
+        with pytest.raises((*REFUSALS, dorm.ImproperlyConfigured), match=named(name)):
+            list(ON_POSTGRESQL[call](model.objects.all(), known, name))
+        with pytest.raises((*REFUSALS, dorm.ImproperlyConfigured), match=named(name)):
+            await ON_POSTGRESQL[call](model.objects.all(), known, name)
