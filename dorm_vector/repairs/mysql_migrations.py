@@ -13,6 +13,7 @@ from ..indexes.vector import VectorIndex
 from ..patching.on_import import Late
 from ..patching.registry import repair
 from ..patching.stand_ins import Statements, state
+from .relations.mysql import index_dropped
 
 _OPERATIONS = "dorm.migrations.operations"
 
@@ -41,7 +42,7 @@ def drop_index_on_table(
         return
     options = from_state.models[f"{app_label}.{operation.model_name.lower()}"]["options"]
     table = options.get("db_table") or f"{app_label}_{operation.model_name.lower()}"
-    connection.execute_script(f'DROP INDEX "{operation.index.get_name(operation.model_name)}" ON "{table}"')
+    index_dropped(operation.index.get_name(operation.model_name), table, connection)
 
 
 def _writes_text_defaults() -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from dorm.expressions import Q, RawSQL
+from dorm.constraints import BaseConstraint
+from dorm.expressions import F, Q, RawSQL
 from dorm.fields import Field
 from dorm.indexes import Index
 
@@ -22,6 +24,8 @@ writer: Any = Late(_WRITER)
 operations: Any = Late("dorm.migrations.operations")
 
 _OWN_PACKAGE = "dorm_vector."
+# The options of a model whose values are objects.
+_PARTS = ("indexes", "constraints")
 
 
 class _Source:
@@ -54,10 +58,15 @@ def vector_index_source(original: Any, operation: Any) -> str:
 
 
 def _with_indexes(original: Any, operation: Any) -> str:
-    if isinstance(operation, operations.CreateModel) and (operation.options or {}).get("indexes"):
+    if isinstance(operation, operations.CreateModel) and operation.options:
         operation = copy.copy(operation)
-        operation.options = operation.options | {"indexes": [_Source(_value(i)) for i in operation.options["indexes"]]}
+        parts = {option: operation.options[option] for option in _PARTS if operation.options.get(option)}
+        sources = {option: [_Source(_value(part)) for part in declared] for option, declared in parts.items()}
+        operation.options = operation.options | sources
         return str(original(operation))
+    if isinstance(getattr(operation, "constraint", None), BaseConstraint):
+        name, constraint = type(operation).__name__, _value(operation.constraint)
+        return f"{name}(\n        model_name={operation.model_name!r},\n        constraint={constraint},\n    )"
     if isinstance(getattr(operation, "index", None), Index):
         concurrently = ", concurrently=True" if operation.concurrently else ""
         name, index = type(operation).__name__, _value(operation.index)
@@ -133,13 +142,39 @@ def _value(value: Any) -> str:
         return _part(value)
     if isinstance(value, Expression) and hasattr(value, "deconstruct"):
         return _call(value)
-    if isinstance(value, Q):
-        return _condition(value)
-    if isinstance(value, RawSQL):
-        return f"dorm.RawSQL({value.sql!r})"
+    if isinstance(value, (Q, F, RawSQL, BaseConstraint)):
+        return _of_djanorm(value)
+    if isinstance(value, (set, frozenset, list, tuple)):
+        return _several(value)
+    if isinstance(value, Enum):
+        return repr(value.value)
     if callable(value):
         return _callable(value)
     return repr(value)
+
+
+def _of_djanorm(value: Any) -> str:
+    if isinstance(value, Q):
+        return _condition(value)
+    if isinstance(value, F):
+        return f"dorm.F({value.name!r})"
+    return f"dorm.RawSQL({value.sql!r})" if isinstance(value, RawSQL) else _constraint(value)
+
+
+def _several(values: Any) -> str:
+    if isinstance(values, tuple):
+        return f"({', '.join(map(_value, values))}{',' * (len(values) == 1)})"
+    # The order of a set is another in every run.
+    written = map(_value, values) if isinstance(values, list) else sorted(map(_value, values))
+    return f"[{', '.join(written)}]"
+
+
+def _constraint(constraint: BaseConstraint) -> str:
+    names = ("check", "fields", "expressions", "name", "index_type", "condition", "deferrable", "include")
+    default = {"index_type": "gist"}
+    options = {name: getattr(constraint, name, None) for name in names}
+    given = {name: value for name, value in options.items() if value and value != default.get(name)}
+    return f"dorm.{type(constraint).__name__}({', '.join(f'{name}={_value(value)}' for name, value in given.items())})"
 
 
 def _part(item: Any) -> str:
@@ -162,12 +197,14 @@ def _plain_index(index: Index) -> str:
 
 
 def _condition(condition: Q) -> str:
-    parts = [
-        _value(child) if isinstance(child, Q) else f"dorm.Q({child[0]}={child[1]!r})" for child in condition.children
-    ]
+    parts = [_value(child) if isinstance(child, Q) else _comparison(*child) for child in condition.children]
     operator = " | " if condition.connector == "OR" else " & "
     joined = operator.join(parts) or "dorm.Q()"
     return f"{'~' * condition.negated}({joined})"
+
+
+def _comparison(path: str, value: Any) -> str:
+    return f"dorm.Q({path}={_value(value)})"
 
 
 def _callable(function: Any) -> str:
@@ -192,12 +229,14 @@ def _with_inner(field: Any) -> Iterator[Any]:
 
 
 def _indexes_of(operation: Any) -> list[Any]:
-    declared = list((getattr(operation, "options", None) or {}).get("indexes") or [])
-    return declared + ([operation.index] if isinstance(getattr(operation, "index", None), Index) else [])
+    options = getattr(operation, "options", None) or {}
+    declared = [part for option in _PARTS for part in options.get(option) or ()]
+    parts = (getattr(operation, "index", None), getattr(operation, "constraint", None))
+    return declared + [part for part in parts if isinstance(part, (Index, BaseConstraint))]
 
 
 def _imports_of(item: Any) -> Iterator[str]:
-    if isinstance(item, Index):
+    if isinstance(item, (Index, BaseConstraint)):
         yield "import dorm"
     if not _is_ours(item):
         return

@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 120
 # A thread of numpy's would not be in a copy.
 ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin", "OPENBLAS_NUM_THREADS": "1"}
+NOTHING: Mapping[str, str] = {}
 HEADER = """import dorm
 from dorm import Index, Q
 from dorm_vector import HnswIndex, IvfflatIndex, Vec0Index, VectorField
@@ -33,12 +34,24 @@ class Project:
     database: dict[str, Any]
     installed_apps: list[str] = field(default_factory=lambda: ["dorm_vector", "shop"])
     is_new: bool = False  # every command, from its first import on
+    environment: dict[str, str] = field(default_factory=dict)  # of every command, each then in a new Python
 
     def __post_init__(self) -> None:
         (self.directory / "shop").mkdir()
         (self.directory / "shop" / "__init__.py").touch()
+        self._write_settings()
+
+    def _write_settings(self) -> None:
         settings = f"DATABASES = {{'default': {self.database!r}}}\nINSTALLED_APPS = {self.installed_apps!r}\n"
         (self.directory / "settings.py").write_text(settings)
+
+    def install(self, app: str, models: str, apps: Sequence[str]) -> None:
+        """Add an app; ``apps`` are those of the project, in their order."""
+        (self.directory / app).mkdir()
+        (self.directory / app / "__init__.py").touch()
+        (self.directory / app / "models.py").write_text(models)
+        self.installed_apps = list(apps)
+        self._write_settings()
 
     def models(self, source: str) -> None:
         (self.directory / "shop" / "models.py").write_text(HEADER + source)
@@ -67,14 +80,18 @@ class Project:
         return re.sub(r"\s+", " ", path.read_text())
 
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return (in_a_new_python if self.is_new else in_a_copy)(program, arguments, self.directory)
+        if self.is_new or self.environment:
+            return in_a_new_python(program, arguments, self.directory, self.environment)
+        return in_a_copy(program, arguments, self.directory)
 
 
-def in_a_new_python(program: str, arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def in_a_new_python(
+    program: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str] = NOTHING
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", program, *arguments],
         cwd=folder,
-        env={**ENVIRONMENT, "PYTHONPATH": f"{folder}:{ROOT}"},
+        env={**ENVIRONMENT, "PYTHONPATH": f"{folder}:{ROOT}", **environment},
         capture_output=True,
         text=True,
         check=False,

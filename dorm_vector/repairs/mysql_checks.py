@@ -1,0 +1,32 @@
+"""What MySQL and MariaDB say of a row that a check refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dorm.exceptions import IntegrityError
+
+from ..patching.registry import repair
+
+# MySQL's and MariaDB's number of a violated CHECK.
+_VIOLATED = (3819, 4025)
+
+
+def _says_integrity() -> bool:
+    import pymysql
+    from dorm.db.backends.mysql import _normalize_exception
+
+    return isinstance(_normalize_exception(pymysql.err.OperationalError(_VIOLATED[0], "")), IntegrityError)
+
+
+@repair("dorm.db.backends.mysql", "_normalize_exception", is_fixed=_says_integrity)
+def violated_checks(original: Any, error: Exception) -> Exception:
+    """Raise IntegrityError where a CheckConstraint refuses a row, as on every other database.
+
+    Symptom: ``OperationalError`` on MySQL and MariaDB, which programs take for a lost connection. Cause: both servers
+    count it among general errors, and the driver follows. djanorm 4.3 to 4.5.
+    """
+    if error.args and error.args[0] in _VIOLATED:
+        return IntegrityError(str(error))
+    found: Exception = original(error)
+    return found

@@ -1,0 +1,1 @@
+"""Repairs of models with relations, from the declaration to `dorm migrate` and back."""

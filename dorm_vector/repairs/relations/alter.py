@@ -1,0 +1,179 @@
+"""AlterField on every database: type, NULL, default, uniqueness, reference and the name of the column."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from dorm.fields import AutoField, BigAutoField, CharField, RelatedField, SmallAutoField
+
+from ...engines import _rebuilds
+from ...patching.registry import repair
+from ..migrations import _named
+from .columns import NotedStatements
+from .mysql import FOREIGN_KEYS
+from .rebuild import definition_of, rebuild
+from .state import column_of, is_many_to_many, model_of, table_of
+
+_ALTER = "dorm.migrations.operations:AlterField"
+_REFERENCES = " REFERENCES "
+_DEFAULT = re.compile(r" DEFAULT (.+?)(?: COMMENT '.*)?$")
+_COUNTED = (AutoField, BigAutoField, SmallAutoField)
+_FOREIGN_KEYS = {
+    "postgresql": (
+        "SELECT c.conname AS name FROM pg_constraint c JOIN pg_attribute a"
+        " ON a.attrelid = c.conrelid AND a.attnum = ANY(c.conkey)"
+        " WHERE c.contype = 'f' AND c.conrelid = to_regclass('\"{table}\"') AND a.attname = '{column}'"
+    ),
+    "mysql": FOREIGN_KEYS,
+}
+_UNIQUE = {
+    "postgresql": (
+        "SELECT c.conname AS name FROM pg_constraint c JOIN pg_attribute a"
+        " ON a.attrelid = c.conrelid AND ARRAY[a.attnum] = c.conkey"
+        " WHERE c.contype = 'u' AND c.conrelid = to_regclass('\"{table}\"') AND a.attname = '{column}'"
+    ),
+    "mysql": (
+        "SELECT index_name AS name FROM information_schema.statistics WHERE table_schema = DATABASE()"
+        " AND table_name = '{table}' AND non_unique = 0 AND index_name <> 'PRIMARY'"
+        " GROUP BY index_name HAVING COUNT(*) = 1 AND MAX(column_name) = '{column}'"
+    ),
+}
+
+
+def _alters_on_mysql() -> bool:
+    from dorm.migrations.operations import AlterField
+    from dorm.migrations.state import ProjectState
+
+    before, after, statements = ProjectState(), ProjectState(), NotedStatements("mysql")
+    before.add_model("app", "Ticket", {"title": CharField(max_length=9)})
+    after.add_model("app", "Ticket", {"title": CharField(max_length=99)})
+    AlterField("Ticket", "title", CharField(max_length=99)).database_forwards("app", statements, before, after)
+    return bool(statements)
+
+
+@repair(_ALTER, "database_forwards", is_fixed=_alters_on_mysql)
+def alter_every_field(original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
+    """Change what differs of a column, on every database, and touch nothing where nothing does.
+
+    Symptom: AlterField of a model with a foreign key fails on SQLite; on MySQL and MariaDB it changes nothing; on
+    PostgreSQL a default, ``unique``, the model that is referred to and ``db_column`` stay what they were; and a field
+    whose column is the same is rebuilt on SQLite, without the indexes that were made by hand. Cause: only the type and
+    NULL are written for PostgreSQL, and columns go by the names of fields. djanorm 4.3 to 4.5.
+    """
+    old_model, new_model = (model_of(operation.model_name, app_label, state) for state in (before, after))
+    old, new = old_model["fields"].get(operation.name), operation.field
+    if old is None or is_many_to_many(old) or is_many_to_many(new):
+        return
+    if definition_of(operation.name, old, connection) == definition_of(operation.name, new, connection):
+        return
+    if _rebuilds(connection):
+        rebuild(_named(connection), app_label, old_model, {**new_model, "fields": _with(old_model, operation)})
+        return
+    change = _Change(table_of(old_model, app_label), operation.name, old, new, connection)
+    for statement in change.statements():
+        connection.execute_script(statement)
+
+
+def _with(model: dict[str, Any], operation: Any) -> dict[str, Any]:
+    return {name: operation.field if name == operation.name else field for name, field in model["fields"].items()}
+
+
+@repair(_ALTER, "database_backwards", is_fixed=_alters_on_mysql)
+def alter_every_field_back(
+    _original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any
+) -> None:
+    """Take back an AlterField.
+
+    Symptom: after going back the column keeps its new type, and the migration is recorded as unapplied. Cause:
+    ``AlterField.database_backwards`` is empty. djanorm 4.3 to 4.5.
+    """
+    field = model_of(operation.model_name, app_label, after)["fields"].get(operation.name)
+    if field is not None:
+        back = type(operation)(operation.model_name, operation.name, field)
+        back.database_forwards(app_label, connection, before, after)
+
+
+class _Change:
+    """The statements that make one column what it is to be."""
+
+    def __init__(self, table: str, name: str, old: Any, new: Any, connection: Any) -> None:
+        self.table, self.name, self.connection = table, name, connection
+        self.old, self.new = old, new
+        self.old_column, self.column = column_of(name, old), column_of(name, new)
+        self.was, self.will_be = self._plain(old), self._plain(new)
+        self.changes_reference = self._reference(old) != self._reference(new) or self._type(old) != self._type(new)
+
+    def statements(self) -> Iterator[str]:
+        table, is_postgresql = f'ALTER TABLE "{self.table}"', self.connection.vendor == "postgresql"
+        if self.changes_reference:
+            yield from self._without("FOREIGN KEY", _FOREIGN_KEYS)
+        if self.old.unique and not self.new.unique:
+            yield from self._without("INDEX", _UNIQUE)
+        if is_postgresql and self.old_column != self.column:
+            yield f'{table} RENAME COLUMN "{self.old_column}" TO "{self.column}"'
+        yield from self._postgresql() if is_postgresql else self._mysql()
+        if self.new.unique and not self.old.unique:
+            yield f'{table} ADD UNIQUE ("{self.column}")'
+        if self.changes_reference and self._reference(self.new):
+            yield f'{table} ADD FOREIGN KEY ("{self.column}"){self._reference(self.new)}'
+
+    def _without(self, kind: str, catalogue: dict[str, str]) -> Iterator[str]:
+        vendor = self.connection.vendor
+        dropped = "CONSTRAINT" if vendor == "postgresql" else kind
+        for row in self.connection.execute(catalogue[vendor].format(table=self.table, column=self.old_column)):
+            yield f'ALTER TABLE "{self.table}" DROP {dropped} "{row["name"]}"'
+
+    def _postgresql(self) -> Iterator[str]:
+        column = f'ALTER TABLE "{self.table}" ALTER COLUMN "{self.column}"'
+        kind, default = self._type(self.new), _default(self.will_be)
+        if self._type(self.old) != kind:
+            if _default(self.was):
+                yield f"{column} DROP DEFAULT"
+            yield f'{column} TYPE {kind} USING "{self.column}"::{kind}'
+        if default != _default(self.was) or (default and self._type(self.old) != kind):
+            yield f"{column} SET DEFAULT {default}" if default else f"{column} DROP DEFAULT"
+        if self.old.null and not self.new.null:
+            yield from self._filled(default, self.column)
+            yield f"{column} SET NOT NULL"
+        elif self.new.null and not self.old.null:
+            yield f"{column} DROP NOT NULL"
+
+    def _mysql(self) -> Iterator[str]:
+        if self.old.null and not self.new.null:
+            yield from self._filled(_default(self.will_be), self.old_column)
+        definition = self.will_be.replace(" PRIMARY KEY", "")
+        yield f'ALTER TABLE "{self.table}" CHANGE COLUMN "{self.old_column}" {definition}'
+
+    def _filled(self, default: str, column: str) -> Iterator[str]:
+        if default:
+            yield f'UPDATE "{self.table}" SET "{column}" = {default} WHERE "{column}" IS NULL'
+
+    def _plain(self, field: Any) -> str:
+        """Return the definition without what is a constraint of its own."""
+        bare = copy.copy(field)
+        bare.unique = False
+        return self._parts(bare)[0]
+
+    def _reference(self, field: Any) -> str:
+        return self._parts(field)[1]
+
+    def _parts(self, field: Any) -> tuple[str, str]:
+        definition = definition_of(self.name, field, self.connection)
+        if not isinstance(field, RelatedField):
+            return definition, ""
+        head, found, tail = definition.rpartition(_REFERENCES)
+        return head, f"{found}{tail}"
+
+    def _type(self, field: Any) -> str:
+        kind = str(field.db_type(self.connection))
+        # What a column of counted numbers is once it is there.
+        is_serial = isinstance(field, _COUNTED) and self.connection.vendor == "postgresql"
+        return kind.upper().replace("SERIAL", "INT") if is_serial else kind
+
+
+def _default(definition: str) -> str:
+    found = _DEFAULT.search(definition)
+    return found[1] if found else ""

@@ -1,0 +1,152 @@
+"""Relations between apps: which app's migrations wait for another's, and which come in a file of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .state import is_relation, target_key
+
+LATE = "dorm_vector_late"
+
+
+def deferred_to_other_apps(label: str, created: list[Any]) -> list[tuple[str, str]]:
+    """Return the relations (model, field) to an app that refers back to this one.
+
+    Of two apps that refer to each other, the one whose label comes first gets its relations in a second file.
+    """
+    graph = _references()
+    return [
+        (operation.name, name)
+        for operation in created
+        for name, field in operation.fields
+        if _is_deferred(field, label, operation.name, graph)
+    ]
+
+
+def _is_deferred(field: Any, label: str, model: str, graph: dict[str, set[str]]) -> bool:
+    if not is_relation(field) or getattr(field, "through", None) or field.primary_key:
+        return False
+    other = app_of(field, label, model)
+    return label < other and label in _reached(other, graph)
+
+
+def app_of(field: Any, label: str, model: str) -> str:
+    """Return the app of the model that a relation refers to; a name alone may be that of another app's model."""
+    from dorm.models import _model_registry
+
+    target = field.remote_field_to
+    if isinstance(target, str) and "." not in target and target != "self":
+        found = _model_registry.get(f"{label}.{target}") or _model_registry.get(target)
+        return str(found._meta.app_label) if found is not None else label
+    return target_key(field, label, model).rpartition(".")[0]
+
+
+def _references() -> dict[str, set[str]]:
+    """Return the apps that each app refers to."""
+    from dorm.models import _model_registry
+
+    graph: dict[str, set[str]] = {}
+    for cls in dict.fromkeys(_model_registry.values()):
+        label = cls._meta.app_label
+        relations = [field for field in cls._meta.fields if is_relation(field)]
+        graph.setdefault(label, set()).update(app_of(field, label, cls.__name__) for field in relations)
+    return graph
+
+
+def _reached(label: str, graph: dict[str, set[str]]) -> set[str]:
+    reached: set[str] = set()
+    pending = [label]
+    while pending:
+        targets = graph.get(pending.pop(), set()) - reached
+        pending += targets
+        reached |= targets
+    return reached
+
+
+def mark_late(found: list[Any], label: str) -> list[Any]:
+    """Mark what belongs in a second file: relations to apps that wait for the first one, and all that needs them."""
+    graph = _references()
+    late: set[tuple[str, str]] = set()
+    for operation in found:
+        field = getattr(operation, "field", None)
+        if type(operation).__name__ == "AddField" and _is_deferred(field, label, operation.model_name, graph):
+            late.add((operation.model_name, operation.name))
+            setattr(operation, LATE, True)
+    if late:
+        for operation in found:
+            if type(operation).__name__ in ("AddIndex", "AddConstraint"):
+                setattr(operation, LATE, True)
+    return found
+
+
+def needed_of_other_apps(connection: Any, app_label: str, module: Any) -> Iterator[tuple[str, int, Any]]:
+    """Yield the migrations of other apps that a migration needs and that are not applied: app, number, loader."""
+    wanted = [(label, name) for label, name in getattr(module, "dependencies", None) or () if label != app_label]
+    models = [
+        (app_of(field, app_label, model), field)
+        for operation in getattr(module, "operations", [])
+        for model, field in _relations(operation)
+    ]
+    foreign = [(label, _model_name(field)) for label, field in models if label != app_label]
+    for label in dict.fromkeys(label for label, _name in [*wanted, *foreign]):
+        loader = _loader(connection, label)
+        if loader is None:
+            continue
+        names = {name for other, name in wanted if other == label}
+        created = {name.lower() for other, name in foreign if other == label}
+        numbers = [
+            number
+            for number, name, other in loader.unapplied_migrations(label)
+            if name in names or created & {made.lower() for made in _created(other)}
+        ]
+        if numbers:
+            yield label, max(numbers), loader
+
+
+def apply_to(executor: Any, needed: tuple[str, int, Any]) -> None:
+    """Apply the migrations of another app up to one."""
+    label, number, loader = needed
+    other = type(executor)(executor.connection, verbosity=executor.verbosity)
+    other.loader = loader
+    found = sorted(loader.migrations[label], key=lambda migration: migration[0])
+    other._apply_forward(label, found, other._applied_names(label), number)
+
+
+def _relations(operation: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the relations that an operation brings into the database, and the model that has them."""
+    model = str(getattr(operation, "model_name", None) or getattr(operation, "name", ""))
+    fields = [field for _name, field in getattr(operation, "fields", None) or ()]
+    fields += [operation.field] if getattr(operation, "field", None) is not None else []
+    for field in fields:
+        if is_relation(field) and not getattr(field, "through", None):
+            yield model, field
+
+
+def _model_name(field: Any) -> str:
+    target = field.remote_field_to
+    return str(target).rpartition(".")[2] if isinstance(target, str) else str(target.__name__)
+
+
+def _created(module: Any) -> Iterator[str]:
+    for operation in getattr(module, "operations", []):
+        if type(operation).__name__ == "CreateModel":
+            yield operation.name
+        elif type(operation).__name__ == "RenameModel":
+            yield operation.new_name
+
+
+def _loader(connection: Any, label: str) -> Any:
+    """Return what an app's migrations are and which are applied; None where it is not installed or has none."""
+    from dorm.cli import _find_migrations_dir, _resolve_app_label
+    from dorm.conf import settings
+    from dorm.migrations.loader import MigrationLoader
+    from dorm.migrations.recorder import MigrationRecorder
+
+    modules = [module for module in settings.INSTALLED_APPS if _resolve_app_label(module) == label]
+    if not modules:
+        return None
+    loader = MigrationLoader(connection)
+    loader.load(_find_migrations_dir(modules[0]), label)
+    loader.load_applied(MigrationRecorder(connection))
+    return loader if label in loader.migrations else None

@@ -1,0 +1,106 @@
+"""Constraints by their columns, in the words of each database, there and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from dorm.constraints import CheckConstraint, ExclusionConstraint, UniqueConstraint
+from dorm.expressions import F, Q
+from dorm.fields import ForeignKey
+
+from ...engines import _rebuilds, dialect_for
+from ...exceptions import UnsupportedByDatabase
+from ...patching.registry import repair
+from ..migrations import _named
+from .columns import NotedStatements, constraint_in_columns, unsupported_condition
+from .mysql import index_dropped
+from .rebuild import rebuild
+from .state import model_of, table_of
+
+_OPERATIONS = "dorm.migrations.operations"
+
+
+def buildable_constraint(constraint: Any, model: dict[str, Any], connection: Any) -> Any:
+    """Return the constraint over columns; UnsupportedByDatabase where the database cannot enforce it."""
+    if isinstance(constraint, ExclusionConstraint) and connection.vendor != "postgresql":
+        title = dialect_for(connection).title
+        raise UnsupportedByDatabase(
+            f"{title} cannot enforce {constraint.describe()}: only PostgreSQL has exclusion constraints."
+            " Nothing was changed. Check the rule in your code inside a transaction."
+        )
+    if getattr(constraint, "condition", None) is not None and connection.vendor == "mysql":
+        raise unsupported_condition(constraint.describe(), connection)
+    return constraint_in_columns(constraint, model)
+
+
+def constraint_fields(constraint: Any) -> set[str]:
+    """Return the names of the fields that a constraint is about."""
+    names = {*getattr(constraint, "fields", ()), *getattr(constraint, "include", ())}
+    names |= {name for name, _operator in getattr(constraint, "expressions", ())}
+    for condition in (getattr(constraint, "check", None), getattr(constraint, "condition", None)):
+        names |= set(_named_in(condition))
+    return {*names, *(name.removesuffix("_id") for name in names)}
+
+
+def _named_in(condition: Any) -> Iterator[str]:
+    for child in getattr(condition, "children", ()):
+        if isinstance(child, Q):
+            yield from _named_in(child)
+            continue
+        yield child[0].partition("__")[0]
+        if isinstance(child[1], F):
+            yield child[1].name
+
+
+def _constrains_columns() -> bool:
+    from dorm.migrations.operations import AddConstraint
+    from dorm.migrations.state import ProjectState
+
+    state, statements = ProjectState(), NotedStatements("postgresql")
+    state.add_model("app", "Ticket", {"customer": ForeignKey("Customer")})
+    constraint = UniqueConstraint(fields=["customer"], name="one_each")
+    AddConstraint("Ticket", constraint).database_forwards("app", statements, state, state)
+    return '"customer_id"' in "".join(statements)
+
+
+def _add_constraint(original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
+    """Name the columns of foreign keys in constraints, and add and remove them on every database.
+
+    Symptom: a UniqueConstraint over a foreign key fails on PostgreSQL, MySQL and MariaDB and is useless on SQLite; a
+    CheckConstraint cannot be added or removed on SQLite, Turso and libSQL, or removed on MySQL; a value compared with
+    ``F()`` is compared with a text. Cause: field names are taken for columns, and every database for PostgreSQL.
+    djanorm 4.3 to 4.5.
+    """
+    model = model_of(operation.model_name, app_label, after, before)
+    constraint = buildable_constraint(operation.constraint, model, connection)
+    if isinstance(constraint, CheckConstraint) and _rebuilds(connection):
+        rebuild(_named(connection), app_label, model_of(operation.model_name, app_label, before), model)
+        return
+    connection.execute_script(constraint.constraint_sql(table_of(model, app_label), _named(connection)))
+
+
+def _remove_constraint(original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
+    model = model_of(operation.model_name, app_label, before)
+    constraint, table = constraint_in_columns(operation.constraint, model), table_of(model, app_label)
+    if isinstance(constraint, CheckConstraint) and _rebuilds(connection):
+        rebuild(_named(connection), app_label, model, model_of(operation.model_name, app_label, after))
+    elif connection.vendor != "mysql":
+        connection.execute_script(constraint.remove_sql(table, _named(connection)))
+    elif isinstance(constraint, UniqueConstraint):
+        index_dropped(constraint.name, table, connection)
+    else:
+        connection.execute_script(f'ALTER TABLE "{table}" DROP CONSTRAINT "{constraint.name}"')
+
+
+def _register(operation: str, attribute: str, replacement: Any) -> None:
+    register: Callable[[Any], Any] = repair(
+        f"{_OPERATIONS}:{operation}", attribute, name="constraints_over_columns", is_fixed=_constrains_columns
+    )
+    register(replacement)
+
+
+_register("AddConstraint", "database_forwards", _add_constraint)
+_register("RemoveConstraint", "database_backwards", _add_constraint)
+_register("AddConstraint", "database_backwards", _remove_constraint)
+_register("RemoveConstraint", "database_forwards", _remove_constraint)

@@ -1,0 +1,138 @@
+"""Declared and not built by djanorm: ``db_index``, ``unique_together``, and the indexes of an abstract base."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from types import SimpleNamespace
+from typing import Any
+
+from dorm.constraints import UniqueConstraint
+from dorm.fields import CharField
+from dorm.indexes import Index
+from dorm.models import Options, _model_registry
+
+from ...patching.registry import repair
+from .state import is_many_to_many
+
+_LONGEST_NAME = 60
+_INHERITED = ("indexes", "constraints", "unique_together", "index_together")
+
+
+def _builds_declared() -> bool:
+    from dorm.migrations.state import ProjectState
+
+    field = CharField(max_length=9, db_index=True)
+    field.name = "number"
+    meta = {"app_label": "dorm_vector_probe", "fields": [field], "abstract": False, "db_table": "probe", "ordering": []}
+    probe = type("Probe", (), {"_meta": SimpleNamespace(**meta, unique_together=[])})
+    _model_registry["dorm_vector_probe"] = probe
+    try:
+        state = ProjectState.from_apps(app_label="dorm_vector_probe")
+    finally:
+        del _model_registry["dorm_vector_probe"]
+    return bool(state.models["dorm_vector_probe.probe"]["options"]["indexes"])
+
+
+@repair("dorm.migrations.state:ProjectState", "from_apps", is_fixed=_builds_declared)
+def declared_indexes(original: Any, *args: Any, **options: Any) -> Any:
+    """Build an index for ``db_index=True`` and ``index_together``, and a constraint for ``unique_together``.
+
+    Symptom: no such index is in the database, and rows that ``unique_together`` forbids are stored. Cause: migrations
+    take no notice of the three options. djanorm 4.3 to 4.5.
+    """
+    state = original(*args, **options)
+    together = {
+        f"{cls._meta.app_label}.{cls.__name__.lower()}": getattr(cls._meta, "index_together", None)
+        for cls in _model_registry.values()
+    }
+    for key, model in state.models.items():
+        state.models[key] = {**model, "options": _with_declared(model, together.get(key))}
+    return state
+
+
+def _with_declared(model: dict[str, Any], index_together: Any) -> dict[str, Any]:
+    options = dict(model["options"])
+    together = list(_groups(options.pop("unique_together", None)))
+    options["indexes"] = [*options.get("indexes", ()), *_indexes(model, index_together)]
+    options["constraints"] = [*options.get("constraints", ()), *_constraints(model, together)]
+    return options
+
+
+def _indexes(model: dict[str, Any], together: Any) -> Iterator[Index]:
+    table = str(model["options"]["db_table"])
+    for name, field in model["fields"].items():
+        is_indexed = getattr(field, "unique", False) or is_many_to_many(field)
+        if getattr(field, "db_index", False) and not is_indexed:
+            yield Index(fields=[name], name=name_for(table, [name], "idx"))
+    for names in _groups(together):
+        yield Index(fields=names, name=name_for(table, names, "idx"))
+
+
+def _constraints(model: dict[str, Any], groups: Iterable[list[str]]) -> Iterator[UniqueConstraint]:
+    table = str(model["options"]["db_table"])
+    for names in groups:
+        yield UniqueConstraint(fields=names, name=name_for(table, names, "uniq"))
+
+
+def _groups(together: Any) -> Iterator[list[str]]:
+    """Yield the groups of fields; a single group may be given as it is."""
+    groups = list(together or ())
+    if groups and isinstance(groups[0], str):
+        groups = [groups]
+    yield from (list(group) for group in groups)
+
+
+def name_for(table: str, names: Iterable[str], kind: str) -> str:
+    """Return a name that no other table has: in PostgreSQL and SQLite, indexes share one list of names."""
+    name = f"{table}_{'_'.join(names)}_{kind}"
+    if len(name) <= _LONGEST_NAME:
+        return name
+    digest = sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: _LONGEST_NAME - len(kind) - 10]}_{digest}_{kind}"
+
+
+def _inherits() -> bool:
+    base = SimpleNamespace(_meta=SimpleNamespace(abstract=True, unique_together=[("a", "b")]))
+    child = SimpleNamespace(__name__="Child", __mro__=(None, base))
+    options = Options(None, "dorm_vector")
+    options.abstract = True
+    options.contribute_to_class(child, "_meta")
+    return bool(options.unique_together)
+
+
+@repair("dorm.models:Options", "contribute_to_class", is_fixed=_inherits)
+def inherited_indexes(original: Any, options: Any, cls: Any, name: str) -> None:
+    """Give a model the indexes and constraints of its abstract base, and of the class that its Meta inherits from.
+
+    Symptom: a child of an abstract model has none of the base's ``Meta.indexes``, ``constraints`` and
+    ``unique_together``. Cause: only ``ordering`` is inherited. djanorm 4.3 to 4.5.
+    """
+    original(options, cls, name)
+    if options.proxy:
+        return
+    declared = vars(options.meta) if options.meta else {}
+    for option in _INHERITED:
+        inherited = None if option in declared else _inherited(option, options, cls)
+        if inherited:
+            setattr(options, option, [_for_child(item, options, cls) for item in inherited])
+
+
+def _inherited(option: str, options: Any, cls: Any) -> Any:
+    of_meta = getattr(options.meta, option, None) if options.meta else None
+    bases = (getattr(base, "_meta", None) for base in cls.__mro__[1:])
+    found = (getattr(meta, option, None) for meta in bases if meta is not None and meta.abstract)
+    return of_meta or next(filter(None, found), None)
+
+
+def _for_child(item: Any, options: Any, cls: Any) -> Any:
+    """Return the index under a name of the child's: two children of one base are two tables."""
+    given = getattr(item, "name", "")
+    if not given:
+        return copy.copy(item)
+    child = copy.copy(item)
+    words = {"class": cls.__name__.lower(), "app_label": options.app_label.rpartition(".")[2]}
+    name = given % words if "%(" in given else f"{given}_{cls.__name__.lower()}"
+    setattr(child, "_name" if isinstance(item, Index) else "name", name)
+    return child

@@ -1,0 +1,164 @@
+"""Creating models, adding, removing and renaming fields: relations by their columns, on every database."""
+
+from __future__ import annotations
+
+import copy
+import re
+from typing import Any
+
+from dorm.fields import ForeignKey
+
+from ...engines import _rebuilds
+from ...patching.registry import repair
+from ..migrations import _named
+from .columns import NotedStatements
+from .constraints import buildable_constraint, constraint_fields
+from .junctions import create_junctions, drop_junctions, rename_junction
+from .mysql import foreign_keys_dropped
+from .rebuild import definition_of, rebuild, with_column
+from .state import column_of, is_many_to_many, is_relation, model_of, table_of
+
+_OPERATIONS = "dorm.migrations.operations"
+
+
+def _removes_by_column() -> bool:
+    from dorm.migrations.operations import RemoveField
+    from dorm.migrations.state import ProjectState
+
+    state, statements = ProjectState(), NotedStatements("postgresql")
+    state.add_model("app", "Ticket", {"customer": ForeignKey("Customer")})
+    RemoveField("Ticket", "customer").database_forwards("app", statements, state, state)
+    return '"customer_id"' in "".join(statements)
+
+
+@repair(f"{_OPERATIONS}:CreateModel", "database_forwards", name="fields_by_column", is_fixed=_removes_by_column)
+def _create_model(original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
+    model = {"name": operation.name, "fields": dict(operation.fields), "options": operation.options}
+    made = copy.copy(operation)
+    made.fields = [(name, with_column(name, field)) for name, field in operation.fields if not is_many_to_many(field)]
+    declared = operation.options.get("constraints") or ()
+    constraints = [buildable_constraint(constraint, model, connection) for constraint in declared]
+    made.options = {**operation.options, "constraints": constraints}
+    original(made, app_label, _named(connection), before, after)
+    create_junctions(model, app_label, connection, before, after, *model["fields"])
+
+
+@repair(f"{_OPERATIONS}:CreateModel", "database_backwards", name="fields_by_column", is_fixed=_removes_by_column)
+def _drop_model(original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
+    model = model_of(operation.name, app_label, before)
+    drop_junctions(model, app_label, connection, *model["fields"])
+    original(operation, app_label, connection, before, after)
+
+
+@repair(f"{_OPERATIONS}:AddField", "database_forwards", name="fields_by_column", is_fixed=_removes_by_column)
+def _add_field(original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
+    _add(operation.model_name, operation.name, operation.field, app_label, connection, before, after)
+
+
+@repair(f"{_OPERATIONS}:RemoveField", "database_backwards", name="fields_by_column", is_fixed=_removes_by_column)
+def _add_field_again(original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
+    field = model_of(operation.model_name, app_label, after)["fields"].get(operation.name)
+    if field is not None:
+        _add(operation.model_name, operation.name, field, app_label, connection, before, after)
+
+
+@repair(f"{_OPERATIONS}:RemoveField", "database_forwards", is_fixed=_removes_by_column)
+def fields_by_column(original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
+    """Create, add and remove relations by their columns and tables, there and back.
+
+    Symptom: a ManyToManyField cannot be added or removed, a foreign key cannot be removed, a OneToOneField cannot be
+    added on SQLite, and constraints are a syntax error on Turso. Cause: a field is taken for a column of its own name,
+    and SQLite's ALTER TABLE for that of PostgreSQL. djanorm 4.3 to 4.5.
+    """
+    _remove(operation.model_name, operation.name, app_label, connection, before, after)
+
+
+@repair(f"{_OPERATIONS}:AddField", "database_backwards", name="fields_by_column", is_fixed=_removes_by_column)
+def _remove_field_again(
+    original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any
+) -> None:
+    _remove(operation.model_name, operation.name, app_label, connection, before, after)
+
+
+def _add(name: str, field_name: str, field: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
+    model = model_of(name, app_label, after, before)
+    if is_many_to_many(field):
+        create_junctions(model, app_label, connection, before, after, field_name)
+        return
+    definition = definition_of(field_name, field, connection)
+    if _rebuilds(connection) and _needs_a_new_table(definition):
+        rebuild(_named(connection), app_label, model_of(name, app_label, before), model)
+        return
+    connection.execute_script(f'ALTER TABLE "{table_of(model, app_label)}" ADD COLUMN {definition}')
+
+
+def _needs_a_new_table(definition: str) -> bool:
+    """Tell whether SQLite refuses the column in ALTER TABLE."""
+    is_a_key = re.search(r" UNIQUE| PRIMARY KEY", definition) is not None
+    has_default, refers = " DEFAULT " in definition, " REFERENCES " in definition
+    return is_a_key or (has_default == refers and " NOT NULL" in definition)
+
+
+def _remove(name: str, field_name: str, app_label: str, connection: Any, before: Any, after: Any) -> None:
+    model = model_of(name, app_label, before)
+    field = model["fields"].get(field_name)
+    if field is None:
+        # By its column: what an operation of another kind left to do.
+        connection.execute_script(f'ALTER TABLE "{table_of(model, app_label)}" DROP COLUMN "{field_name}"')
+        return
+    if is_many_to_many(field):
+        drop_junctions(model, app_label, connection, field_name)
+        return
+    table, column = table_of(model, app_label), column_of(field_name, field)
+    if _rebuilds(connection):
+        if is_relation(field) or field.unique or _is_checked(field_name, model):
+            rebuild(_named(connection), app_label, model, model_of(name, app_label, after))
+            return
+    elif is_relation(field):
+        foreign_keys_dropped(table, column, connection)
+    connection.execute_script(f'ALTER TABLE "{table}" DROP COLUMN "{column}"')
+
+
+def _is_checked(name: str, model: dict[str, Any]) -> bool:
+    return any(name in constraint_fields(constraint) for constraint in model["options"].get("constraints") or ())
+
+
+def _renames_by_column() -> bool:
+    from dorm.migrations.operations import RenameField
+    from dorm.migrations.state import ProjectState
+
+    state, statements = ProjectState(), NotedStatements("postgresql")
+    state.add_model("app", "Ticket", {"customer": ForeignKey("Customer")})
+    RenameField("Ticket", "customer", "client").database_forwards("app", statements, state, state)
+    return '"customer_id"' in "".join(statements)
+
+
+@repair(f"{_OPERATIONS}:RenameField", "database_forwards", is_fixed=_renames_by_column)
+def rename_columns(original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
+    """Rename the column of a relation, and the table of a many-to-many field.
+
+    Symptom: RenameField of a foreign key fails, and of a field with a ``db_column`` as well. Cause: the names of fields
+    are taken for those of columns. djanorm 4.3 to 4.5.
+    """
+    _rename(operation.model_name, operation.old_name, operation.new_name, app_label, connection, before, after)
+
+
+@repair(f"{_OPERATIONS}:RenameField", "database_backwards", name="rename_columns", is_fixed=_renames_by_column)
+def _rename_columns_back(
+    original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any
+) -> None:
+    _rename(operation.model_name, operation.new_name, operation.old_name, app_label, connection, before, after)
+
+
+def _rename(name: str, old: str, new: str, app_label: str, connection: Any, *states: Any) -> None:
+    model = model_of(name, app_label, *states)
+    found = model_of(name, app_label, *(state for state in states if old in model_of(name, app_label, state)["fields"]))
+    field = found["fields"].get(old)
+    if field is not None and is_many_to_many(field):
+        if not field.through:
+            rename_junction(model, app_label, connection, old, new)
+        return
+    column, renamed = column_of(old, field), column_of(new, field)
+    if column != renamed:
+        table = table_of(model, app_label)
+        connection.execute_script(f'ALTER TABLE "{table}" RENAME COLUMN "{column}" TO "{renamed}"')

@@ -1,0 +1,144 @@
+"""The tables of many-to-many fields: created, renamed and dropped with their field and their model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from dorm.constraints import UniqueConstraint
+from dorm.fields import BigAutoField, ForeignKey, ManyToManyField
+
+from ...patching.on_import import Late
+from ...patching.registry import repair
+from .state import is_many_to_many, model_of, table_of, target_key
+
+_OPERATIONS = "dorm.migrations.operations"
+operations: Any = Late(_OPERATIONS)
+
+
+def junction_columns(source: str, target: str) -> tuple[str, str]:
+    """Return the columns of a junction by the names of its models; two that would be one are told apart."""
+    names = (f"{source.lower()}_id", f"{target.lower()}_id")
+    return names if names[0] != names[1] else (f"from_{names[0]}", f"to_{names[1]}")
+
+
+def junctions_of(model: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the many-to-many fields that have a table of their own."""
+    for name, field in model["fields"].items():
+        if is_many_to_many(field) and not field.through:
+            yield name, field
+
+
+def junction(model: dict[str, Any], app_label: str, name: str, field: Any) -> Any:
+    """Return the CreateModel of a junction's table."""
+    table = f"{table_of(model, app_label)}_{name}"
+    target = field._resolve_related_model().__name__
+    columns = junction_columns(model["name"], target)
+    ends = [(column, f"{app_label}.{model['name']}") for column in columns[:1]]
+    ends += [(column, target_key(field, app_label, model["name"])) for column in columns[1:]]
+    fields: list[tuple[str, Any]] = [("id", BigAutoField(primary_key=True))]
+    fields += [(column, _end(field, key, column)) for column, key in ends]
+    unique = UniqueConstraint(fields=list(columns), name=_unique_name(table))
+    return operations.CreateModel(table, fields, {"db_table": table, "constraints": [unique]})
+
+
+def _end(field: Any, key: str, column: str) -> ForeignKey:
+    end = ForeignKey(key, db_column=column)
+    if field.model is not None:
+        # Of a class, which migrations need not know.
+        is_source = key.endswith(f".{field.model.__name__}")
+        end.remote_field_to = field.model if is_source else field._resolve_related_model()
+    return end
+
+
+def _unique_name(table: str) -> str:
+    return f"{table[:52]}_uniq"
+
+
+def create_junctions(
+    model: dict[str, Any], app_label: str, connection: Any, before: Any, after: Any, *names: str
+) -> None:
+    """Create the junctions of these fields."""
+    for name, field in junctions_of(model):
+        if name in names:
+            made = junction(model, app_label, name, field)
+            made.database_forwards(app_label, connection, before, after)
+
+
+def drop_junctions(model: dict[str, Any], app_label: str, connection: Any, *names: str) -> None:
+    """Drop the junctions of these fields."""
+    for name, _field in junctions_of(model):
+        if name in names:
+            connection.execute_script(f'DROP TABLE IF EXISTS "{table_of(model, app_label)}_{name}"')
+
+
+def rename_junction(model: dict[str, Any], app_label: str, connection: Any, old: str, new: str) -> None:
+    table = table_of(model, app_label)
+    connection.execute_script(f'ALTER TABLE "{table}_{old}" RENAME TO "{table}_{new}"')
+
+
+def _tells_its_ends_apart() -> bool:
+    class Person:
+        __name__ = "Person"
+
+    field = ManyToManyField(Person)
+    field.model = Person  # type: ignore[assignment]
+    source, target = field._get_through_columns()
+    return source != target
+
+
+@repair("dorm.fields:ManyToManyField", "_get_through_columns", is_fixed=_tells_its_ends_apart)
+def relations_to_itself(original: Any, field: Any) -> tuple[str, str]:
+    """Tell the two columns apart of a many-to-many relation of a model to itself.
+
+    Symptom: ``ManyToManyField("self")`` fails with a duplicate column. Cause: both columns are named after the one
+    model. djanorm 4.3 to 4.5.
+    """
+    source, target = original(field)
+    if field.through:
+        return _through_columns(field, source, target)
+    return (source, target) if source != target else junction_columns(source[:-3], target[:-3])
+
+
+def _through_columns(field: Any, source: str, target: str) -> tuple[str, str]:
+    """Return the columns of a through model; of one that refers twice to the same model, in its order."""
+    through = _class_of(field.through)
+    to_source = [one.column for one in through._meta.fields if _refers_to(one, field.model)]
+    if field._resolve_related_model() is field.model and len(to_source) > 1:
+        return to_source[0], to_source[1]
+    return source, target
+
+
+def _refers_to(field: Any, model: Any) -> bool:
+    return isinstance(field, ForeignKey) and field._resolve_related_model() is model
+
+
+def _class_of(through: Any) -> Any:
+    from dorm.models import _model_registry
+
+    return _model_registry[through] if isinstance(through, str) else through
+
+
+def _drops_junctions() -> bool:
+    from dorm.migrations.operations import DeleteModel
+    from dorm.migrations.state import ProjectState
+
+    state = ProjectState()
+    statements: list[str] = []
+    state.add_model("app", "Ticket", {"tags": ManyToManyField("Tag")})
+    connection = SimpleNamespace(vendor="postgresql", execute_script=statements.append)
+    DeleteModel("Ticket").database_forwards("app", connection, state, ProjectState())
+    return len(statements) > 1
+
+
+@repair(f"{_OPERATIONS}:DeleteModel", "database_forwards", is_fixed=_drops_junctions)
+def drop_junctions_too(original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
+    """Drop the tables of a model's many-to-many fields with the model.
+
+    Symptom: DeleteModel fails on PostgreSQL, MySQL and MariaDB, and leaves the tables on SQLite. Cause: only the
+    model's own table is dropped. djanorm 4.3 to 4.5.
+    """
+    model = model_of(operation.name, app_label, before)
+    drop_junctions(model, app_label, connection, *model["fields"])
+    original(operation, app_label, connection, before, after)

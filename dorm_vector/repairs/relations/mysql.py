@@ -1,0 +1,31 @@
+"""Dropping indexes and foreign keys on MySQL and MariaDB, which keep an index for every foreign key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+FOREIGN_KEYS = (
+    "SELECT constraint_name AS name FROM information_schema.key_column_usage WHERE table_schema = DATABASE()"
+    " AND table_name = '{table}' AND column_name = '{column}' AND referenced_table_name IS NOT NULL"
+)
+_LEADING = (
+    "SELECT index_name AS name, column_name AS first FROM information_schema.statistics"
+    " WHERE table_schema = DATABASE() AND table_name = '{table}' AND seq_in_index = 1"
+)
+
+
+def foreign_keys_dropped(table: str, column: str, connection: Any) -> None:
+    """Drop the foreign keys of a column, which cannot be dropped before; PostgreSQL drops them with it."""
+    if connection.vendor == "mysql":
+        for row in connection.execute(FOREIGN_KEYS.format(table=table, column=column)):
+            connection.execute_script(f'ALTER TABLE "{table}" DROP FOREIGN KEY "{row["name"]}"')
+
+
+def index_dropped(name: str, table: str, connection: Any) -> None:
+    """Drop an index; a foreign key that has no other gets one of its own, without which the server refuses."""
+    first = {row["name"]: row["first"] for row in connection.execute(_LEADING.format(table=table))}
+    column = first.get(name)
+    is_only = list(first.values()).count(column) == 1
+    if column and is_only and connection.execute(FOREIGN_KEYS.format(table=table, column=column)):
+        connection.execute_script(f'CREATE INDEX "{table[:40]}_{column[:20]}_fk" ON "{table}" ("{column}")')
+    connection.execute_script(f'DROP INDEX "{name}" ON "{table}"')

@@ -1,0 +1,135 @@
+"""Tables of SQLite, libSQL and Turso, built again with other columns: with their rows, indexes and triggers."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from dorm.fields import AutoField, BigAutoField, CompositePrimaryKey, SmallAutoField
+
+from ...patching.on_import import Late
+from .columns import constraint_in_columns
+from .state import column_of, is_many_to_many, table_of
+
+operations: Any = Late("dorm.migrations.operations")
+_COUNTED = (AutoField, BigAutoField, SmallAutoField)
+
+
+def definition_of(name: str, field: Any, connection: Any) -> str:
+    """Return the definition of a field's column; nothing for one without a column."""
+    if is_many_to_many(field) or isinstance(field, CompositePrimaryKey):
+        return ""
+    return str(operations._field_to_column_sql(name, with_column(name, field), connection) or "")
+
+
+def with_column(name: str, field: Any) -> Any:
+    """Return the field with its column, which djanorm looks for on it."""
+    if is_many_to_many(field) or isinstance(field, CompositePrimaryKey):
+        return field
+    found = copy.copy(field)
+    found.column = column_of(name, field)
+    return found
+
+
+def rebuild(connection: Any, app_label: str, before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Make the table of ``before`` that of ``after``: same table, other columns and checks."""
+    table = table_of(before, app_label)
+    temporary = f"_dorm_alter_{table}"
+    columns = dict(_columns_kept(before, after, connection))
+    kept = list(_kept(table, columns, before, connection))
+    counted = _highest_key(table, connection)
+    connection.execute_script("PRAGMA defer_foreign_keys=ON")
+    connection.execute_script(f'DROP TABLE IF EXISTS "{temporary}"')
+    lines = ",\n  ".join([*_definitions(after, connection), *_table_constraints(after, connection)])
+    connection.execute_script(f'CREATE TABLE "{temporary}" (\n  {lines}\n)')
+    _copy(table, temporary, before, after, columns, connection)
+    connection.execute_script(f'DROP TABLE "{table}"')
+    connection.execute_script(f'ALTER TABLE "{temporary}" RENAME TO "{table}"')
+    if counted:
+        connection.execute_write(f"DELETE FROM sqlite_sequence WHERE name = '{table}'")
+        connection.execute_write(f"INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {counted})")
+    for statement in kept:
+        # A script of more than one semicolon, as a trigger has, ends SQLite's transaction.
+        connection.execute_write(statement)
+    _require_references(table, connection)
+
+
+def _definitions(model: dict[str, Any], connection: Any) -> list[str]:
+    found = [definition_of(name, field, connection) for name, field in model["fields"].items()]
+    is_composite = any(isinstance(field, CompositePrimaryKey) for field in model["fields"].values())
+    if is_composite:
+        found = [re.sub(r" PRIMARY KEY| AUTOINCREMENT", "", line) for line in found]
+    return [line for line in found if line]
+
+
+def _table_constraints(model: dict[str, Any], connection: Any) -> Iterator[str]:
+    fields = model["fields"]
+    for key in (field for field in fields.values() if isinstance(field, CompositePrimaryKey)):
+        columns = ", ".join(f'"{column_of(name, fields[name])}"' for name in key.field_names)
+        yield f"PRIMARY KEY ({columns})"
+    for constraint in model["options"].get("constraints") or ():
+        if hasattr(constraint, "create_sql_inline"):
+            yield constraint_in_columns(constraint, model).create_sql_inline(connection)
+
+
+def _columns_kept(before: dict[str, Any], after: dict[str, Any], connection: Any) -> Iterator[tuple[str, str]]:
+    """Yield each column that the table had and keeps, and its new name."""
+    for name, field in after["fields"].items():
+        old = before["fields"].get(name)
+        if old is not None and definition_of(name, old, connection) and definition_of(name, field, connection):
+            yield column_of(name, old), column_of(name, field)
+
+
+def _copy(
+    table: str, temporary: str, before: dict[str, Any], after: dict[str, Any], columns: dict[str, str], connection: Any
+) -> None:
+    values = {column: f'"{column}"' for column in columns}
+    for name, field in after["fields"].items():
+        old = before["fields"].get(name)
+        default = re.search(r" DEFAULT (.+?)(?: REFERENCES .*)?$", definition_of(name, field, connection))
+        if old is not None and old.null and not field.null and default:
+            values[column_of(name, old)] = f'COALESCE("{column_of(name, old)}", {default[1]})'
+    targets, sources = [f'"{new}"' for new in columns.values()], [values[old] for old in columns]
+    if not any(isinstance(field, _COUNTED) for field in after["fields"].values()):
+        # What belongs to the table, such as its Vec0Index, knows the rows by their numbers.
+        targets, sources = ["rowid", *targets], ["rowid", *sources]
+    script = f'INSERT INTO "{temporary}" ({", ".join(targets)}) SELECT {", ".join(sources)} FROM "{table}"'
+    connection.execute_script(script)
+
+
+def _kept(table: str, columns: dict[str, str], before: dict[str, Any], connection: Any) -> Iterator[str]:
+    """Yield what builds the indexes and triggers again, those that nobody declared included."""
+    had = {column_of(name, field) for name, field in before["fields"].items() if not is_many_to_many(field)}
+    rows = connection.execute(
+        "SELECT type, sql FROM sqlite_master WHERE sql IS NOT NULL AND type IN ('index', 'trigger')"
+        f" AND tbl_name = '{table}' ORDER BY type"
+    )
+    for row in rows:
+        statement = str(row["sql"])
+        named = {column for column in had if re.search(rf'"{column}"', statement)}
+        if row["type"] == "index" and not named <= columns.keys():
+            continue
+        for column in named & columns.keys():
+            statement = statement.replace(f'"{column}"', f'"{columns[column]}"')
+        yield statement
+
+
+def _highest_key(table: str, connection: Any) -> int:
+    """Return the highest key that the table has given out, also one of a row that is gone."""
+    made = connection.execute(f"SELECT sql FROM sqlite_master WHERE type = 'table' AND name = '{table}'")
+    if not made or "AUTOINCREMENT" not in str(made[0]["sql"]).upper():
+        return 0
+    rows = connection.execute(f"SELECT seq FROM sqlite_sequence WHERE name = '{table}'")
+    return int(rows[0]["seq"] or 0) if rows else 0
+
+
+def _require_references(table: str, connection: Any) -> None:
+    broken = list(connection.execute(f'PRAGMA foreign_key_check("{table}")'))
+    if broken:
+        rows = ", ".join(str(dict(row)) for row in broken[:3])
+        raise RuntimeError(
+            f"{table} cannot be changed: {len(broken)} of its rows refer to rows that do not exist, such as {rows}."
+            " Nothing was changed. Delete or correct them, then migrate again."
+        )

@@ -1,0 +1,145 @@
+"""Models as migrations know them: tables, columns and keys from the project state, not from today's classes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import SimpleNamespace
+from typing import Any
+
+from dorm.fields import BigAutoField, ForeignKey, ManyToManyField, RelatedField
+
+from ...patching.registry import repair
+
+_OPERATIONS = "dorm.migrations.operations"
+_STANDING: ContextVar[tuple[str, str, tuple[Any, ...]] | None] = ContextVar("dorm_vector_standing", default=None)
+
+
+def table_of(model: dict[str, Any], app_label: str) -> str:
+    """Return the table of a model in a project state, named as djanorm's operations name it."""
+    return str(model["options"].get("db_table") or f"{app_label}_{model['name'].lower()}")
+
+
+def column_of(name: str, field: Any) -> str:
+    """Return the column of a field, also of one that belongs to no class."""
+    given = getattr(field, "column", None) or getattr(field, "db_column", None)
+    return str(given or (f"{name}_id" if isinstance(field, RelatedField) else name))
+
+
+def model_of(name: str, app_label: str, *states: Any) -> dict[str, Any]:
+    """Return the model from the first state that has it; an empty model where none has."""
+    found = (state.models.get(f"{app_label}.{name.lower()}") for state in states)
+    return next(filter(None, found), {"name": name, "fields": {}, "options": {}})
+
+
+def target_key(field: Any, app_label: str, model_name: str) -> str:
+    """Return the key in a project state of the model that a relation refers to: ``app.model``."""
+    target = field.remote_field_to
+    if not isinstance(target, str):
+        return f"{target._meta.app_label}.{target.__name__.lower()}"
+    label, _, name = target.rpartition(".")
+    return f"{label or app_label}.{(model_name if target == 'self' else name).lower()}"
+
+
+def is_many_to_many(field: Any) -> bool:
+    return isinstance(field, ManyToManyField)
+
+
+def is_relation(field: Any) -> bool:
+    return isinstance(field, (RelatedField, ManyToManyField))
+
+
+@contextmanager
+def standing(app_label: str, model_name: str, *states: Any) -> Iterator[None]:
+    """Resolve the relations of fields without a class in these states; the first that knows the model decides."""
+    token = _STANDING.set((app_label, model_name, states))
+    try:
+        yield
+    finally:
+        _STANDING.reset(token)
+
+
+def _knows_itself() -> bool:
+    field: Any = ForeignKey("self")
+    field.model = _knows_itself
+    try:
+        return field._resolve_related_model() is _knows_itself
+    except KeyError:
+        return False
+
+
+@repair("dorm.fields:RelatedField", "_resolve_related_model", is_fixed=_knows_itself)
+@repair("dorm.fields:ManyToManyField", "_resolve_related_model", name="relations_in_migrations", is_fixed=_knows_itself)
+def relations_in_migrations(original: Any, field: Any) -> Any:
+    """Resolve ``"self"``, and in a migration the model as it was at that point.
+
+    Symptom: ``ForeignKey("self")`` raises ``KeyError: 'self'``; migrations that mention a model which was deleted or
+    renamed since cannot run on a new database. Cause: relations are looked up by name among today's classes.
+    djanorm 4.3 to 4.5.
+    """
+    if field.model is not None:
+        return field.model if field.remote_field_to == "self" else original(field)
+    return _as_it_was(field) or original(field)
+
+
+def _as_it_was(field: Any) -> Any:
+    context = _STANDING.get()
+    if context is None:
+        return None
+    app_label, model_name, states = context
+    key = target_key(field, app_label, model_name)
+    for state in states:
+        if key in state.models:
+            return _model(state.models[key], key.rpartition(".")[0])
+    return None
+
+
+def _model(model: dict[str, Any], app_label: str) -> Any:
+    """Return what djanorm asks of a model class: its table and its key."""
+    keys = [(name, field) for name, field in model["fields"].items() if getattr(field, "primary_key", False)]
+    name, field = keys[0] if keys else ("id", None)
+    key = copy.copy(field)
+    if key is not None:
+        key.name, key.column = name, column_of(name, field)
+    return SimpleNamespace(
+        __name__=model["name"], _meta=SimpleNamespace(db_table=table_of(model, app_label), pk=key, app_label=app_label)
+    )
+
+
+def _in_their_state(original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
+    """Run each operation of a migration with the models of its own time.
+
+    Symptom: ``KeyError`` where a migration refers to a model that was deleted or renamed since. Cause: relations are
+    looked up among today's classes. djanorm 4.3 to 4.5.
+    """
+    name = getattr(operation, "model_name", None) or operation.name
+    with standing(app_label, name, after, before):
+        original(operation, app_label, connection, before, after)
+
+
+def _resolves_in_state() -> bool:
+    from dorm.migrations.operations import AddField
+    from dorm.migrations.state import ProjectState
+
+    state = ProjectState()
+    state.add_model("app", "Gone", {"id": BigAutoField(primary_key=True)})
+    added = AddField("Ticket", "to", ForeignKey("Gone"))
+    try:
+        added.database_forwards("app", SimpleNamespace(vendor="postgresql", execute_script=len), state, state)
+    except KeyError:
+        return False
+    return True
+
+
+def _register(operation: str, attribute: str) -> None:
+    register: Callable[[Any], Any] = repair(
+        f"{_OPERATIONS}:{operation}", attribute, name="operations_in_their_state", is_fixed=_resolves_in_state
+    )
+    register(_in_their_state)
+
+
+for _operation in ("CreateModel", "DeleteModel", "AddField", "RemoveField", "AlterField", "AddIndex", "RemoveIndex"):
+    _register(_operation, "database_forwards")
+    _register(_operation, "database_backwards")
