@@ -43,6 +43,7 @@ ORDER = (
     "models.serialization:embeddings_in_fixtures",
     # Connections: what prepares one is inside of what closes it
     "engines.connections:prepare_connections",
+    "engines.forked_transactions:shared_sockets",
     "repairs.sqlite:connection_per_loop",
     "repairs.sqlite:cancelled_connections",
     "engines.sqlite.transactions:async_transactions",
@@ -52,6 +53,7 @@ ORDER = (
     "engines.postgresql.pool_check:check_where_in_doubt",
     "repairs.postgresql:pool_per_loop",
     "repairs.turso:turso_patience",
+    "engines.turso.driver:one_process",
     "repairs.turso:turso_replicas",
     "engines.turso.driver:turso_text_indexes",
     "engines.turso.driver:turso_async_rows",
@@ -65,6 +67,7 @@ ORDER = (
     "repairs.mysql:matched_rows",
     "repairs.mysql:lost_connections",
     "repairs.lost_transactions:lost_transactions",
+    "engines.forked_transactions:forked_transactions",
     "repairs.mysql:streaming_connection",
     "repairs.mysql_sql:bulk_insert",
     "repairs.mysql_sql:on_duplicate_key",

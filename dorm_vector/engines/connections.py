@@ -9,6 +9,7 @@ from dorm.db import connection as dorm_connections
 
 from ..patching import registry
 from ..patching.registry import hook
+from . import forking
 from .postgresql import adapters
 from .sqlite import extension
 
@@ -38,6 +39,7 @@ def prepare(wrapper: Any) -> None:
     for cls in type(wrapper).__mro__:
         registry.install(cls.__module__)
         _DRIVERS.get(cls.__module__, _nothing)()
+    forking.watch(wrapper)
 
 
 def prepare_open_connections() -> None:

@@ -16,6 +16,9 @@ Values = list[Any]
 class Transport(ABC):
     """One session of the database, in which each statement commits itself outside of BEGIN."""
 
+    has_file: bool
+    """Whether the database is in this process, and not on a server."""
+
     @property
     @abstractmethod
     def is_lost(self) -> bool:
@@ -52,6 +55,10 @@ class Connection:
     @property
     def is_lost(self) -> bool:
         return self._transport.is_lost
+
+    @property
+    def has_file(self) -> bool:
+        return self._transport.has_file
 
     @property
     def in_transaction(self) -> bool:

@@ -17,6 +17,7 @@ class Dialer:
 
     protocol: str | None = None
     refusal = ""
+    _raw: Any = None
 
     def __init__(self) -> None:
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=_Resolver()))
@@ -25,8 +26,13 @@ class Dialer:
         # libsql-client asks for hrana2; hrana3 is the same, and more.
         options = {**options, "protocols": _PROTOCOLS, "max_msg_size": 0, "heartbeat": _HEARTBEAT_SECONDS}
         socket = await self._session.ws_connect(url, **options)
-        self.protocol = socket.protocol
+        self.protocol, self._raw = socket.protocol, socket.get_extra_info("socket")
         return _Socket(socket, self)
+
+    @property
+    def descriptor(self) -> int:
+        """The descriptor of the socket, or -1 where there is none."""
+        return -1 if self._raw is None else int(self._raw.fileno())
 
     async def close(self) -> None:
         await self._session.close()

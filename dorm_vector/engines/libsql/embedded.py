@@ -37,6 +37,7 @@ _BOUND_EXACTLY = range(-(2**31), 2**31)
 class Embedded(Transport):
     """One connection of libSQL in this process."""
 
+    has_file = True
     is_lost = False
     _has_begun = False
     """Whether a transaction is open that has read or written."""

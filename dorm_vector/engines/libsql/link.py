@@ -57,6 +57,11 @@ class Link:
         return self._connection.exception is not None
 
     @property
+    def descriptor(self) -> int:
+        """The descriptor of the socket, or -1 where it is closed."""
+        return self._dialer.descriptor
+
+    @property
     def has_cursors(self) -> bool:
         """Whether the server sends the rows of a statement in parts: since version 3 of the protocol."""
         return self._dialer.protocol == "hrana3"

@@ -47,6 +47,8 @@ _CONNECT, _READ_ON = "connect", "read on"
 class Remote(Transport):
     """One stream of a server: what it does with PRAGMA and BEGIN stays its own."""
 
+    has_file = False
+
     def __init__(self, address: Address) -> None:
         self._address, self._process = address, os.getpid()
         self._is_closed = self._in_transaction = False
@@ -59,6 +61,11 @@ class Remote(Transport):
     @property
     def in_transaction(self) -> bool:
         return self._in_transaction
+
+    @property
+    def descriptor(self) -> int:
+        """The socket, or -1 where it is closed."""
+        return self._link.descriptor
 
     def execute(self, sql: str, values: Values) -> Result:
         self._require_a_server()

@@ -21,7 +21,8 @@ from dorm.db.backends.sqlite import (
 from dorm.db.utils import log_query, normalize_db_exception
 
 from ...patching import registry
-from .. import event_loops
+from .. import event_loops, forking
+from ..forked_transactions import aleft_to_the_parent
 from ..sqlite.transactions import async_transactions, opened
 from .address import Address, address_of
 from .async_connection import AsyncConnection
@@ -106,7 +107,7 @@ class HranaAsyncDatabaseWrapper(SQLiteAsyncDatabaseWrapper):
 
     def aatomic(self) -> AbstractAsyncContextManager[None]:  # type: ignore[override]  # djanorm's is a decorator's
         # Not by way of the repair, which a setting can turn off: without BEGIN each statement commits itself here.
-        return async_transactions(None, self)
+        return aleft_to_the_parent(async_transactions(None, self))
 
     async def execute_streaming(self, sql: str, params: Any = None, chunk_size: int = 1000) -> AsyncIterator[Any]:
         async with self._operation_conn() as connection:
@@ -140,7 +141,7 @@ def connect(address: Address, settings: dict[str, Any]) -> Connection:
     if address.is_remote:
         from .remote import Remote
 
-        return Connection(Remote(address))
+        return Connection(forking.share(Remote(address)))
     from .embedded import Embedded
 
     mode = settings.get("OPTIONS", {}).get("journal_mode")

@@ -13,10 +13,10 @@ from dorm.db.backends.sqlite import SQLiteAsyncDatabaseWrapper
 from turso.lib_sync_aio import ConnectionSync
 from turso.worker import STOP_RUNNING_SENTINEL
 
-from .. import event_loops
+from .. import event_loops, forked_files
 from ..sqlite.transactions import opened
 from . import replica
-from .driver import FEATURES, PATIENCE, replica_of
+from .driver import FEATURES, PATIENCE, one_process_at_a_time, replica_of
 
 
 def adopt(wrapper: Any) -> None:
@@ -31,7 +31,6 @@ class TursoAsyncWrapper(LibSQLAsyncDatabaseWrapper):
     execute = SQLiteAsyncDatabaseWrapper.execute
     execute_write = SQLiteAsyncDatabaseWrapper.execute_write
     execute_insert = SQLiteAsyncDatabaseWrapper.execute_insert
-    close = SQLiteAsyncDatabaseWrapper.close
 
     _loops: dict[asyncio.AbstractEventLoop, dict[str, Any]]
 
@@ -45,7 +44,9 @@ class TursoAsyncWrapper(LibSQLAsyncDatabaseWrapper):
 
     async def _new_connection(self) -> Any:
         level = None if self._autocommit else "DEFERRED"
-        connection = await self._opening({"experimental_features": FEATURES, "isolation_level": level})
+        with one_process_at_a_time(self):
+            connection = await self._opening({"experimental_features": FEATURES, "isolation_level": level})
+        forked_files.share(connection._conn)
         connection.row_factory = turso.Row
         for pragma in ("PRAGMA foreign_keys = ON", PATIENCE):
             await connection.execute(pragma)
@@ -56,6 +57,12 @@ class TursoAsyncWrapper(LibSQLAsyncDatabaseWrapper):
             return turso.aio.connect(self.database, **options)
         options |= {"remote_url": self.sync_url, "auth_token": self.auth_token}
         return ConnectionSync(lambda: replica.connect(self.database, **options))
+
+    async def close(self) -> None:
+        connection = self._conn
+        await SQLiteAsyncDatabaseWrapper.close(self)
+        if connection is not None:
+            _release(connection)
 
     async def push(self) -> None:
         async with replica_of(self)._operation_conn() as connection:
@@ -100,3 +107,9 @@ def _close(wrapper: TursoAsyncWrapper) -> None:
     connection._queue.put_nowait((Future(), close))
     connection._worker.join(timeout=5)
     connection._closed = True
+    _release(connection)
+
+
+def _release(connection: Any) -> None:
+    # The driver keeps the file, and its lock, as long as the object lives, which is part of a cycle.
+    connection._conn = None

@@ -12,9 +12,11 @@ from dorm.exceptions import ImproperlyConfigured, IntegrityError, OperationalErr
 
 from ...patching.registry import hook, repair
 from ...patching.stand_ins import Statements
+from .. import forked_files
 
 _MODULE = "dorm.db.backends.libsql"
 _SYNC = f"{_MODULE}:LibSQLDatabaseWrapper"
+_LOCKED_BY_ANOTHER_PROCESS = "Failed locking file"
 
 # What djanorm raises on SQLite for the same mistake; for every other one, OperationalError.
 _TRANSLATIONS: dict[str, type[Exception]] = {"IntegrityError": IntegrityError, "ProgrammingError": ProgrammingError}
@@ -159,3 +161,25 @@ class _AsyncWithFeatures(_WithFeatures):
         connection = await super().connect(*args, **options)
         connection.row_factory = Row
         return connection
+
+
+@hook(_SYNC, "_new_connection")
+def one_process(original: Any, wrapper: Any) -> Any:
+    """Say why a file cannot be opened that another process has open."""
+    with one_process_at_a_time(wrapper):
+        return forked_files.share(original(wrapper))
+
+
+@contextmanager
+def one_process_at_a_time(wrapper: Any) -> Iterator[None]:
+    """Explain the error that opening a file ends with while another process has it open."""
+    try:
+        yield
+    except Exception as error:
+        if _LOCKED_BY_ANOTHER_PROCESS not in str(error):
+            raise
+        raise OperationalError(
+            f"Turso: {wrapper.database} is open in another process, and Turso opens a file in one process at a time."
+            " Before you fork, close it in the parent: dorm.db.connection.close_all(). For several processes, use a"
+            " server, or ENGINE sqlite or hrana."
+        ) from error

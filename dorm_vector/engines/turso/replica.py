@@ -168,6 +168,15 @@ _replicas: WeakValueDictionary[tuple[str, str], Replica] = WeakValueDictionary()
 _opening = threading.Lock()
 
 
+def forget() -> list[Replica]:
+    """Begin without a replica, in a forked child, and return those of the parent."""
+    global _opening  # noqa: PLW0603  # another thread may have held it
+    _opening = threading.Lock()
+    parents = list(_replicas.values())
+    _replicas.clear()
+    return parents
+
+
 def connect(path: str, *, remote_url: str, isolation_level: str | None = "DEFERRED", **options: Any) -> Any:
     """Open one more connection to a replica, which the first one makes.
 

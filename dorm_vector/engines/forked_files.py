@@ -1,0 +1,157 @@
+"""Files that a forked child inherits open: SQLite's, libSQL's and Turso's.
+
+Their locks belong to a process, and what a driver knows of them is in its memory, which the child has a copy of. As
+long as it has, a connection of its own takes locks for held that only the parent holds, and what it writes is lost when
+the parent closes the file. So the child closes its copy where it is idle, and refuses to open the file where it is not.
+
+https://sqlite.org/howtocorrupt.html#_carrying_an_open_database_file_across_a_fork_
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+from dorm.exceptions import OperationalError
+
+_MEMORY = ("", ":memory:")
+# Of code that may be inside of a driver.
+_WORKS = ("dorm.db.backends.", "dorm_vector.engines.libsql.", "aiosqlite.", "turso.", "sqlite3.")
+_busy: set[int] = set()
+_tursos: WeakSet[Any] = WeakSet()
+
+
+def share(connection: Any) -> Any:
+    """Remember a connection of Turso's, and return it: as long as it lives, closed or not, its file is open."""
+    if not hasattr(connection, "replica"):
+        _tursos.add(connection)
+    return connection
+
+
+@dataclass
+class Opened:
+    """One connection of the parent's to a file."""
+
+    wrapper: Any
+    connection: Any
+    thread: int | None
+    is_busy: bool
+
+
+@dataclass
+class Left:
+    """What the child goes on with: copies in memory, and the files that it refuses to open."""
+
+    copies: list[Opened] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    wrappers: list[Any] = field(default_factory=list)
+
+    def restore(self) -> None:
+        """Give the wrappers, which hold no connection any more, what they have in this process."""
+        for opened in self.copies:
+            opened.wrapper._local.conn = opened.connection
+            opened.wrapper._conns[opened.thread] = opened.connection
+        for wrapper in self.wrappers:
+            if why := self.refused.get(_file(wrapper)):
+                wrapper._new_connection = partial(_arefuse if _is_async(wrapper) else _refuse, _file(wrapper), why)
+
+
+def note_busy_threads() -> None:
+    """Remember, before a fork, which other threads may be inside of a driver."""
+    _busy.clear()
+    here = threading.get_ident()
+    _busy.update(thread for thread, frame in sys._current_frames().items() if thread != here and any(_works(frame)))
+
+
+def _works(frame: Any) -> Iterator[bool]:
+    while frame is not None:
+        yield frame.f_globals.get("__name__", "").startswith(_WORKS)
+        frame = frame.f_back
+
+
+def leave(wrappers: list[Any]) -> Left:
+    """Close or keep what the parent had open."""
+    left = Left(wrappers=[wrapper for wrapper in wrappers if hasattr(wrapper, "database")])
+    kept = []
+    for opened in [opened for wrapper in left.wrappers for opened in _opened(wrapper)]:
+        if (file := _file(opened.wrapper)) in _MEMORY:
+            # The memory was copied by the fork, and is the child's own.
+            left.copies += [opened] if opened.thread == threading.get_ident() else []
+        elif why := _in_use(opened):
+            left.refused[file] = why
+        else:
+            _close(opened.connection)
+            continue
+        kept.append(opened.connection)
+    for connection in set(_tursos).difference(kept):
+        _close(connection)
+    return left
+
+
+def _in_use(opened: Opened) -> str:
+    if opened.is_busy:
+        return "another thread was using it"
+    return "a transaction was open on it" if opened.connection.in_transaction else ""
+
+
+def _opened(wrapper: Any) -> Iterator[Opened]:
+    for thread, connection in vars(wrapper).get("_conns", {}).items():
+        if (inner := _blocking(connection)) is not None:
+            yield Opened(wrapper, inner, thread, thread in _busy)
+    for here in vars(wrapper).get("_loops", {}).values():
+        lock, connection = here.get("_lock"), here.get("_conn")
+        if connection is not None and (inner := _blocking(connection)) is not None:
+            yield Opened(wrapper, inner, None, lock is not None and lock.locked())
+
+
+def _blocking(connection: Any) -> Any:
+    """Return the connection that works in a thread, of one that is awaited; None where it has no file."""
+    kind = f"{type(connection).__module__}.{type(connection).__name__}"
+    if kind == "aiosqlite.core.Connection":
+        return connection._connection
+    if kind == "dorm_vector.engines.libsql.async_connection.AsyncConnection":
+        connection = connection._connection
+    elif kind.startswith("turso.") and hasattr(connection, "_queue"):
+        connection = connection._conn
+    if hasattr(connection, "replica") or not getattr(connection, "has_file", True):
+        return None
+    return connection if hasattr(connection, "in_transaction") else None
+
+
+def _close(connection: Any) -> None:
+    if type(connection).__module__.startswith("turso."):
+        # Closed, it would move its log into the file, which the parent still writes to; dropped, it does nothing.
+        connection._conn = None
+        return
+    if isinstance(connection, sqlite3.Connection):
+        # Initialized again it closes its file in any thread; that of aiosqlite has ended.
+        connection.__init__(":memory:", check_same_thread=False)  # type: ignore[misc]
+    connection.close()
+
+
+def _file(wrapper: Any) -> str:
+    name = str(wrapper.database)
+    return name if name in _MEMORY else str(Path(name.removeprefix("file:")).absolute())
+
+
+def _is_async(wrapper: Any) -> bool:
+    return hasattr(wrapper, "aatomic")
+
+
+def _refuse(file: str, why: str) -> Any:
+    raise OperationalError(
+        f"This process was forked while {why}: {file}. The locks of the file stay with the parent, so that a connection"
+        " opened here could damage it. Fork outside of transactions, or start the child by spawn or forkserver:"
+        ' multiprocessing.get_context("spawn").'
+    )
+
+
+async def _arefuse(file: str, why: str) -> Any:
+    _refuse(file, why)

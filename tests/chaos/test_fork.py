@@ -1,0 +1,229 @@
+"""A child of a fork opens connections of its own, and what its parent has open is as it was."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from dorm.db.connection import close_all
+from dorm.exceptions import OperationalError
+from dorm.transaction import aatomic, atomic
+
+from tests.chaos import workers
+from tests.chaos.children import Child, forked
+from tests.databases import Database
+from tests.models import Document
+
+ROWS = 40
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+
+
+@pytest.fixture
+def filled(db: Database) -> Iterator[Database]:
+    """A database that this process has searched, sync and async."""
+    for number in range(ROWS):
+        Document.objects.create(title=str(number), embedding=workers.vector(number))
+    assert workers.search([1, 2]) == ["1", "2"]
+    yield db
+    workers.stop()
+    # A child had the file of Turso, or nobody has.
+    db.use()
+
+
+@pytest.fixture
+def several(filled: Database) -> Database:
+    """The same, where the parent lets go of a file that one process alone can have open."""
+    if filled.name == "turso":
+        close_all()
+    return filled
+
+
+def titles() -> list[str]:
+    return sorted(Document.objects.values_list("title", flat=True))
+
+
+def expected(numbers: list[int]) -> list[str]:
+    return [str(number) for number in numbers]
+
+
+@pytest.mark.not_on("turso", reason="one process at a time: test_a_file_of_turso_is_for_one_process")
+def test_each_process_reads_its_own_answers(filled: Database) -> None:
+    mine = [7 * step % ROWS for step in range(20)]
+    theirs = [[(start + step) % ROWS for step in range(20)] for start in (10, 20, 30)]
+    children = [Child(lambda numbers=numbers: workers.search(numbers)) for numbers in theirs]  # type: ignore[misc]
+    assert workers.search(mine) == expected(mine)
+    assert [child.result() for child in children] == [expected(numbers) for numbers in theirs]
+    assert workers.search(mine) == expected(mine)
+
+
+@pytest.mark.not_on("turso", reason="one process at a time: test_a_file_of_turso_is_for_one_process")
+def test_every_acknowledged_write_of_every_process_is_stored(filled: Database) -> None:
+    children = [Child(lambda name=name: workers.write(name, range(10))) for name in ("a", "b")]  # type: ignore[misc]
+    written = workers.write("parent", range(10))
+    for child in children:
+        written += child.result()
+    assert len(written) == 30
+    assert titles() == sorted([*expected(list(range(ROWS))), *written])
+
+
+def test_a_child_writes_after_its_parent_has_closed(several: Database) -> None:
+    """Nothing that the child knows from its parent makes it write where nobody reads."""
+    ready, go = os.pipe()
+
+    def work() -> list[str]:
+        os.close(go)
+        first = workers.write("before", range(4)) if several.name != "turso" else []
+        os.read(ready, 1)
+        return first + workers.write("after", range(4))
+
+    child = Child(work)
+    os.close(ready)
+    nearest = workers.nearest(3)
+    close_all()
+    os.close(go)
+    written = child.result()
+    assert nearest == "3"
+    assert titles() == sorted([*expected(list(range(ROWS))), *written])
+
+
+def test_a_child_of_a_child_reads(several: Database) -> None:
+    def work() -> Any:
+        found = workers.search([5])
+        if several.name == "turso":
+            close_all()
+        return found + forked(lambda: workers.search([6]))
+
+    assert forked(work) == ["5", "6"]
+
+
+@pytest.mark.not_on("turso", reason="one process at a time: test_a_file_of_turso_is_for_one_process")
+def test_the_parent_keeps_its_connection(filled: Database) -> None:
+    """A child that ends as a program ends, finalizers included, says goodbye on its own connections alone."""
+    script = f"""
+import os, sys
+from tests.chaos import workers
+from tests.models import Document
+
+workers.configure({filled.settings!r})
+before = workers.run(workers.anearest(3)), workers.nearest(4)
+stream = Document.objects.iterator(chunk_size=5)
+next(stream)
+for number in (5, 6):
+    if os.fork() == 0:
+        workers.search([number])
+        sys.exit(0)
+    _pid, status = os.wait()
+    assert status == 0, status
+assert len(list(stream)) == {ROWS - 1}
+assert (workers.run(workers.anearest(3)), workers.nearest(4)) == before == ("3", "4")
+print("as it was")
+"""
+    run = _python(script)
+    assert (run.stdout.splitlines()[-1:], run.returncode) == (["as it was"], 0), run.stderr
+    assert "Exception ignored" not in run.stderr
+
+
+def test_a_transaction_stays_with_the_process_that_began_it(filled: Database) -> None:
+    """The child neither commits nor rolls back, and is told so at the end of the block."""
+
+    def work() -> str:
+        with pytest.raises(OperationalError, match="was entered by process"):
+            block.__exit__(None, None, None)
+        return "left"
+
+    block = atomic()
+    block.__enter__()
+    Document.objects.create(title="inside", embedding=workers.vector(-1))
+    assert forked(work) == "left"
+    Document.objects.create(title="too", embedding=workers.vector(-1))
+    block.__exit__(None, None, None)
+    assert titles() == sorted([*expected(list(range(ROWS))), "inside", "too"])
+
+
+async def test_an_async_transaction_stays_with_the_process_that_began_it(filled: Database) -> None:
+    async with aatomic():
+        await Document.objects.acreate(title="inside", embedding=workers.vector(-1))
+        if filled.name in ("postgresql", "mysql", "mariadb"):
+            # Its own connection sees what is committed.
+            assert forked(lambda: workers.run(workers.anearest(-1))) == "0"
+        else:
+            assert forked(lambda: "nothing") == "nothing"
+        await Document.objects.acreate(title="too", embedding=workers.vector(-1))
+    assert titles() == sorted([*expected(list(range(ROWS))), "inside", "too"])
+
+
+@pytest.mark.not_on("turso", reason="one process at a time: test_a_file_of_turso_is_for_one_process")
+def test_other_threads_are_left_behind(filled: Database) -> None:
+    """Threads with connections end with the fork; the child still reads, and so do they."""
+    ready, go, found = threading.Barrier(4), threading.Event(), []
+
+    def work() -> None:
+        workers.nearest(1)
+        ready.wait()
+        go.wait()
+        found.append(workers.nearest(2))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    assert forked(lambda: workers.search([8, 9])) == ["8", "9"]
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert found == ["2"] * 3
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing(several: Database, method: str) -> None:
+    processes = 1 if several.name == "turso" else 2
+    with multiprocessing.get_context(method).Pool(processes) as pool:
+        asked = [(several.settings, [number, number + 1]) for number in range(6)]
+        answers = pool.starmap_async(workers.configured_search, asked).get(30)
+    assert answers == [expected([number, number + 1]) for number in range(6)]
+
+
+@pytest.mark.not_on("turso", reason="one process at a time: test_a_file_of_turso_is_for_one_process")
+def test_a_prefork_pool_replaces_a_killed_worker(filled: Database) -> None:
+    """What each worker reported is stored, once, although one is killed at its work."""
+    (tasks, give), (reports, report) = os.pipe(), os.pipe()
+
+    def run(task: str) -> None:
+        Document.objects.create(title=task, embedding=workers.vector(-1))
+
+    def start() -> Child:
+        return Child(lambda: (os.close(give), workers.serve_tasks(tasks, report, run)))
+
+    pool = [start() for _ in range(3)]
+    for number in range(60):
+        os.write(give, f"t{number:02}".ljust(8).encode())
+        if number == 30:
+            os.kill(pool[0].pid, signal.SIGKILL)
+            pool.append(start())
+    os.close(give)
+    for child in pool[1:]:
+        child.result()
+    os.waitpid(pool[0].pid, 0)
+    os.close(report)
+    with os.fdopen(reports) as lines:
+        acknowledged = [line.split()[1] for line in lines]
+    stored = [title for title in titles() if title.startswith("t")]
+    assert len(acknowledged) >= 59
+    assert len(stored) == len(set(stored))
+    assert set(acknowledged) <= set(stored)
+    # The killed one may have stored one more than it could report.
+    assert len(stored) <= len(acknowledged) + 1
+    assert workers.search([4]) == ["4"]
+
+
+def _python(script: str, **options: Any) -> Any:
+    return subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=60, **options
+    )
