@@ -9,7 +9,6 @@ https://sqlite.org/howtocorrupt.html#_carrying_an_open_database_file_across_a_fo
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 import threading
 from collections.abc import Iterator
@@ -50,7 +49,7 @@ class Left:
     """What the child goes on with: copies in memory, and the files that it refuses to open."""
 
     copies: list[Opened] = field(default_factory=list)
-    refused: dict[str, str] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
     wrappers: list[Any] = field(default_factory=list)
 
     def restore(self) -> None:
@@ -59,8 +58,8 @@ class Left:
             opened.wrapper._local.conn = opened.connection
             opened.wrapper._conns[opened.thread] = opened.connection
         for wrapper in self.wrappers:
-            if why := self.refused.get(_file(wrapper)):
-                wrapper._new_connection = partial(_arefuse if _is_async(wrapper) else _refuse, _file(wrapper), why)
+            if (file := _file(wrapper)) in self.refused:
+                wrapper._new_connection = partial(_arefuse if _is_async(wrapper) else _refuse, file)
 
 
 def note_busy_threads() -> None:
@@ -84,8 +83,8 @@ def leave(wrappers: list[Any]) -> Left:
         if (file := _file(opened.wrapper)) in _MEMORY:
             # The memory was copied by the fork, and is the child's own.
             left.copies += [opened] if opened.thread == threading.get_ident() else []
-        elif why := _in_use(opened):
-            left.refused[file] = why
+        elif opened.is_busy or opened.connection.in_transaction:
+            left.refused.add(file)
         else:
             _close(opened.connection)
             continue
@@ -93,12 +92,6 @@ def leave(wrappers: list[Any]) -> Left:
     for connection in set(_tursos).difference(kept):
         _close(connection)
     return left
-
-
-def _in_use(opened: Opened) -> str:
-    if opened.is_busy:
-        return "another thread was using it"
-    return "a transaction was open on it" if opened.connection.in_transaction else ""
 
 
 def _opened(wrapper: Any) -> Iterator[Opened]:
@@ -130,9 +123,9 @@ def _close(connection: Any) -> None:
         # Closed, it would move its log into the file, which the parent still writes to; dropped, it does nothing.
         connection._conn = None
         return
-    if isinstance(connection, sqlite3.Connection):
+    if type(connection).__module__ == "sqlite3":
         # Initialized again it closes its file in any thread; that of aiosqlite has ended.
-        connection.__init__(":memory:", check_same_thread=False)  # type: ignore[misc]
+        connection.__init__(":memory:", check_same_thread=False)
     connection.close()
 
 
@@ -145,13 +138,13 @@ def _is_async(wrapper: Any) -> bool:
     return hasattr(wrapper, "aatomic")
 
 
-def _refuse(file: str, why: str) -> Any:
+def _refuse(file: str) -> Any:
     raise OperationalError(
-        f"This process was forked while {why}: {file}. The locks of the file stay with the parent, so that a connection"
-        " opened here could damage it. Fork outside of transactions, or start the child by spawn or forkserver:"
-        ' multiprocessing.get_context("spawn").'
+        f"This process was forked while a transaction or a statement was open on {file}. The locks of the file stay"
+        " with the parent, so that a connection opened here could damage it. Fork outside of transactions, or start the"
+        ' child by spawn or forkserver: multiprocessing.get_context("spawn").'
     )
 
 
-async def _arefuse(file: str, why: str) -> Any:
-    _refuse(file, why)
+async def _arefuse(file: str) -> Any:
+    _refuse(file)

@@ -100,8 +100,7 @@ def _shared_autocommit(original: Any, wrapper: Any) -> Any:
 @hook(f"{_POSTGRESQL}:PostgreSQLDatabaseWrapper", "_get_pool", name="shared_sockets")
 def _shared_pool(original: Any, wrapper: Any) -> Any:
     pool = original(wrapper)
-    if "getconn" not in vars(pool):
-        forking.share_pool(pool)
+    if forking.share_pool(pool):
         getconn = pool.getconn
         pool.getconn = lambda *args, **options: forking.share(getconn(*args, **options))
     return pool
@@ -110,8 +109,7 @@ def _shared_pool(original: Any, wrapper: Any) -> Any:
 @hook(f"{_POSTGRESQL}:PostgreSQLAsyncDatabaseWrapper", "_get_pool", name="shared_sockets")
 async def _shared_async_pool(original: Any, wrapper: Any) -> Any:
     pool = await original(wrapper)
-    if "getconn" not in vars(pool):
-        forking.share_pool(pool)
+    if forking.share_pool(pool):
         getconn = pool.getconn
 
         async def shared(*args: Any, **options: Any) -> Any:

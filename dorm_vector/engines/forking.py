@@ -36,13 +36,18 @@ def watch(wrapper: Any) -> None:
 
 def share(connection: Any) -> Any:
     """Remember an open connection to a server, and return it."""
-    _connections[id(connection)] = connection
+    if _driver(connection) in _DESCRIPTORS:
+        # Not by its hash: some have none.
+        _connections[id(connection)] = connection
     return connection
 
 
-def share_pool(pool: Any) -> None:
-    """Remember the idle connections of a pool of psycopg's."""
-    _pools.add(pool)
+def share_pool(pool: Any) -> bool:
+    """Remember the idle connections of a pool of psycopg's; return whether it is new."""
+    is_new = _driver(pool) == "psycopg_pool" and pool not in _pools
+    if is_new:
+        _pools.add(pool)
+    return is_new
 
 
 def keep(value: Any) -> None:
@@ -98,15 +103,18 @@ def _cut(connections: list[Any]) -> None:
 
 def _descriptor(connection: Any) -> int:
     """Return the descriptor of the socket, or -1 where it is closed."""
-    driver = type(connection).__module__.partition(".")[0]
-    return int(_DESCRIPTORS[driver](connection))
+    return int(_DESCRIPTORS[_driver(connection)](connection))
+
+
+def _driver(connection: Any) -> str:
+    return type(connection).__module__.partition(".")[0]
 
 
 _DESCRIPTORS: dict[str, Any] = {
     "psycopg": lambda connection: -1 if connection.closed else connection.fileno(),
     "pymysql": lambda connection: connection._sock.fileno() if connection._sock else -1,
     "aiomysql": lambda connection: _of_transport(connection._writer.transport) if connection._writer else -1,
-    "dorm_vector": lambda transport: transport.descriptor,
+    "dorm_vector": lambda transport: getattr(transport, "descriptor", -1),
 }
 
 
