@@ -240,7 +240,7 @@ def _common_length(data: Mapping[str, Any]) -> int:
 
 def _require_width(field: Any, name: str, column: Any) -> None:
     shape: Any = getattr(column, "shape", ())
-    if isinstance(field, VectorField) and len(shape) == 2 and shape[1] != field.dimensions:
+    if isinstance(field, VectorField) and len(shape) == 2 and field.dimensions not in (None, shape[1]):
         raise DimensionMismatch(
             f"{field.label} holds {field.dimensions} dimensions; the rows of {name!r} have {shape[1]}."
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engines import dialect_for, wire_of
 from ..engines.row_source import reading_from
+from ..exceptions import DimensionMismatch
 from ..models.fields import VectorField
 from ..models.querysets import upgraded
 from ..steps import Execute, Steps, arun, run
@@ -90,6 +91,8 @@ def _stacked(query: MatrixQuery, stored: Sequence[Any]) -> npt.NDArray[np.float3
     import numpy as np
 
     field = query.field
+    if field.dimensions is None:
+        return _of_one_length(field, stored)
     form = (_with_header if wire_of(query.connection) is Wire.HEADED else _packed)(field.dimensions)
     if field.value_type is Vector and set(map(len, stored)) <= {form.itemsize}:
         # Into memory of numpy's own, which asks for large pages: a join takes three times as long.
@@ -101,6 +104,19 @@ def _stacked(query: MatrixQuery, stored: Sequence[Any]) -> npt.NDArray[np.float3
     return np.array([_numbers(field.from_db_value(value)) for value in stored], np.float32).reshape(
         -1, field.dimensions
     )
+
+
+def _of_one_length(field: VectorField, stored: Sequence[Any]) -> npt.NDArray[np.float32]:
+    import numpy as np
+
+    rows = [_numbers(field.from_db_value(value)) for value in stored]
+    lengths = sorted(set(map(len, rows)))
+    if len(lengths) > 1:
+        raise DimensionMismatch(
+            f"to_matrix: the rows of {field.label} have {', '.join(map(str, lengths))} dimensions, and a matrix has"
+            f' one number of them. Filter first: .annotate(size=VectorDims("{field.name}")).filter(size={lengths[0]}).'
+        )
+    return np.array(rows, np.float32).reshape(len(rows), lengths[0] if lengths else 0)
 
 
 def _numbers(read: Any) -> Any:

@@ -92,6 +92,8 @@ class Dialect(Facts):
     """Lowest version of the server or extension that the suite passes on."""
     column: str
     """Column type, with ``{dimensions}``."""
+    any_length: str | Unsupported
+    """Column type of vectors of several lengths, with ``{element}``."""
     distances: Mapping[Metric, Distance | Unsupported]
     indexes: Mapping[str, str | Unsupported]
     """Index kind to its CREATE statement.
@@ -177,7 +179,6 @@ class Dialect(Facts):
     plain_rows: bool = False
     """Whether ``to_matrix`` asks the driver for tuples, which it makes quicker than djanorm's rows."""
     wire: Wire = Wire.PACKED
-    """How it hands over the vectors of its columns."""
     binary_rows: bool = False
     """Whether ``to_matrix`` asks the driver for rows in the server's binary form."""
     keep_existing: str = "ON CONFLICT DO NOTHING"
@@ -255,11 +256,15 @@ class Dialect(Facts):
             self.column, self.placeholder, self.read, self.literal_form, max_dimensions=self.max_dimensions
         )
 
-    def column_type(self, element: Element, dimensions: int, *, unique: bool = False) -> str:
-        """Return the column type; UnsupportedByDatabase past what the database has."""
+    def column_type(self, element: Element, dimensions: int | None, *, unique: bool = False) -> str:
+        """Return the column type, of any length for None; UnsupportedByDatabase past what the database has."""
         form = self.form(element)
         if unique and self.unique is not None and element not in self.forms:
             raise self._refusal(self.unique)
+        if dimensions is None and isinstance(self.any_length, Unsupported):
+            raise self._refusal(self.any_length)
+        if dimensions is None:
+            return str(self.any_length).format(element=element.value)
         if dimensions > form.max_dimensions:
             raise UnsupportedByDatabase(
                 f"{self.title} holds up to {form.max_dimensions:,} dimensions in a {element.value} column;"

@@ -54,6 +54,7 @@ DIALECT = Dialect(
     title="libSQL",
     minimum="3.45",
     column="F32_BLOB({dimensions})",
+    any_length="BLOB",
     forms=_FORMS,
     zeros="zeroblob(4 * {dimensions})",
     routines=ROUTINES,

@@ -42,6 +42,12 @@ DIALECT = Dialect(
     title="MariaDB",
     minimum="11.7",
     column="VECTOR({dimensions})",
+    any_length=Unsupported(
+        reason="a VECTOR column holds vectors of one length.",
+        instead="Declare dimensions, and a field for each length.",
+        probe="CREATE TABLE any_length_probe (e VECTOR)",
+        see="https://mariadb.com/docs/server/reference/sql-structure/vectors/vector-overview",
+    ),
     forms={Element.BIT: Form("VARBINARY({bytes})", literal="(X'{hex}')", max_dimensions=8 * 65_532)},
     # What a row of 65,535 bytes has left beside its key.
     max_dimensions=16_380,

@@ -44,6 +44,12 @@ DIALECT = Dialect(
     title="MySQL",
     minimum="9.0",
     column="VECTOR({dimensions})",
+    any_length=Unsupported(
+        reason="a VECTOR column has a greatest length, and its distances are computed for one length.",
+        instead="Declare dimensions, and a field for each length.",
+        probe="CREATE TABLE any_length_probe (e VECTOR(16384))",
+        see="https://dev.mysql.com/doc/refman/9.7/en/vector.html",
+    ),
     forms={Element.BIT: Form("VARBINARY({bytes})", literal="(X'{hex}')", max_dimensions=8 * 65_524)},
     unique=UNIQUE,
     max_dimensions=16_383,

@@ -81,6 +81,7 @@ DIALECT = Dialect(
     title="PostgreSQL",
     minimum="0.7.0",
     column="vector({dimensions})",
+    any_length="{element}",
     placeholder="%s::vector",
     # bytea of the binary form: twelve times faster to read than text, on the same plan.
     read="vector_send({column})",

@@ -34,6 +34,7 @@ DIALECT = Dialect(
     title="SQLite",
     minimum="0.1.6",
     column="BLOB",
+    any_length="BLOB",
     forms={Element.BIT: Form("BLOB", max_dimensions=83_886_080)},
     zeros="zeroblob(4 * {dimensions})",
     routines=ROUTINES,

@@ -50,6 +50,7 @@ DIALECT = Dialect(
     title="Turso",
     minimum="0.7",
     column="F32_BLOB({dimensions})",
+    any_length="BLOB",
     forms={Element.BIT: Form("BLOB", max_dimensions=83_886_080)},
     zeros="zeroblob(4 * {dimensions})",
     json=TURSO,

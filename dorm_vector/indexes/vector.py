@@ -93,6 +93,11 @@ class VectorIndex(Index):
 
     def check(self, field: Any) -> None:
         """Raise ValueError where the index is not one for such a field."""
+        if field.dimensions is None:
+            raise self._error(
+                f" on {field.label}: an index holds vectors of one length, and the field has dimensions=None."
+                " Declare the dimensions, or leave the index out."
+            )
         held = PRECISIONS.get(self.precision or "", field.element)
         if self.metric not in self.metrics_of(field.element):
             wanted = " or ".join(f"distance={metric.value!r}" for metric in self.metrics_of(field.element)) or "none"

@@ -26,6 +26,10 @@ class EmbeddingField(VectorField):
     ``batch_size`` texts are embedded at a time. Neither source nor embedder is part of the schema.
     """
 
+    # Its model makes vectors of one length.
+    takes_any_length = False
+    dimensions: int
+
     def __init__(
         self,
         dimensions: int,

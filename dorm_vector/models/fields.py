@@ -22,7 +22,7 @@ from .managers import adopt_model
 
 
 class VectorField(Field[Any]):
-    """Store a vector of ``dimensions`` (1 to 16,000) float32 values.
+    """Store a vector of ``dimensions`` (1 to 16,000) float32 values; with ``dimensions=None``, of any length.
 
     Reads ``list[float]``, or a float32 array with ``as_numpy=True``. Takes lists, tuples, ``array.array``, numpy
     arrays, anything with ``__array__``, and pgvector's values; the rest of the options are djanorm's. Writing raises
@@ -37,9 +37,12 @@ class VectorField(Field[Any]):
     element: ClassVar[Element] = Element.FLOAT32
     value_type: ClassVar[Any] = Vector
     max_dimensions: ClassVar[int] = 16_000
+    takes_any_length: ClassVar[bool] = True
     _length_name: ClassVar[str] = "dimensions"
 
-    def __init__(self, dimensions: int, *, as_numpy: bool = False, normalize: bool = False, **options: Any) -> None:
+    def __init__(
+        self, dimensions: int | None, *, as_numpy: bool = False, normalize: bool = False, **options: Any
+    ) -> None:
         self._check_dimensions(dimensions)
         self.dimensions = dimensions
         self.as_numpy = as_numpy
@@ -102,7 +105,7 @@ class VectorField(Field[Any]):
             stored = self.value_type.from_wire(value, self.dimensions, row_source)
         except InvalidVector as error:
             raise type(error)(f"{self.label}: a stored value cannot be read: {error}") from None
-        if stored.dimensions() != self.dimensions:
+        if self.dimensions is not None and stored.dimensions() != self.dimensions:
             raise DimensionMismatch(self._mismatch(stored.dimensions()))
         return self._as_read(stored)
 
@@ -117,7 +120,7 @@ class VectorField(Field[Any]):
     def to_vector(self, value: Any) -> Any:
         """Return the bound value of ``value``; raises DimensionMismatch or InvalidVector."""
         vector = self._vector(value)
-        if vector.dimensions() != self.dimensions:
+        if self.dimensions is not None and vector.dimensions() != self.dimensions:
             raise DimensionMismatch(
                 f"{self.label} holds {self.dimensions} dimensions; this vector has {vector.dimensions()}."
             )
@@ -152,6 +155,8 @@ class VectorField(Field[Any]):
         return unpack_numpy(stored) if self.as_numpy else unpack(stored)
 
     def _check_dimensions(self, dimensions: Any) -> None:
+        if dimensions is None and self.takes_any_length:
+            return
         if (
             isinstance(dimensions, bool)
             or not isinstance(dimensions, int)
@@ -198,6 +203,7 @@ class BitField(VectorField):
 
     element = Element.BIT
     value_type = Bit
+    takes_any_length = False
     max_dimensions = 83_886_080
     _length_name = "length"
 

@@ -34,7 +34,7 @@ def alter_vector_field(
     """
     old, new = field_of(operation, app_label, from_state), operation.field
     if isinstance(old, VectorField) and isinstance(new, VectorField):
-        if old.dimensions != new.dimensions:
+        if new.dimensions is not None and old.dimensions != new.dimensions:
             _require_no_vectors(operation, app_label, connection, from_state, old, new)
         definition = _column_sql(operation.name, new, connection)
         if _column_sql(operation.name, old, connection) == definition:
@@ -128,8 +128,8 @@ def _require_no_vectors(
     if not connection.execute(f'SELECT 1 AS "found" FROM "{table}" WHERE "{column}" IS NOT NULL LIMIT 1'):
         return
     raise VectorsWouldBeLost(
-        f"{operation.model_name}.{operation.name} holds vectors of {old.dimensions} dimensions; the migration wants"
-        f" {new.dimensions}. Nothing was changed."
+        f"{operation.model_name}.{operation.name} holds vectors of {old.dimensions or 'any'} dimensions; the migration"
+        f" wants {new.dimensions}. Nothing was changed."
         f" Either add a VectorField(dimensions={new.dimensions}, null=True) beside it,"
         " embed into it, and remove this one in a later migration; or let go of the vectors first:"
         f" {operation.model_name}.objects.update({operation.name}=None)."

@@ -44,7 +44,7 @@ def _map_type(original: Any, data_type: str, vendor: str) -> Any:
     if not (data_type or "").startswith(_MARK):
         return original(data_type, vendor)
     name, option, length = data_type.removeprefix(_MARK).split()
-    return name, {option: int(length)}
+    return name, {option: int(length) if length.isdigit() else None}
 
 
 @hook("dorm.inspect", "render_models", name="inspect_vectors")
@@ -74,7 +74,7 @@ def _vector_fields(table: str, connection: Any) -> dict[str, str]:
         for element, pattern in _patterns(dialect).items():
             for column, length in pattern.findall(row["declaration"]):
                 field = FIELDS[element]
-                found.setdefault(column, f"{field.__name__} {field._length_name} {length}")
+                found.setdefault(column, f"{field.__name__} {field._length_name} {length or None}")
     return found
 
 
@@ -84,7 +84,9 @@ def _patterns(dialect: Dialect) -> dict[Element, re.Pattern[str]]:
     for element in Element:
         kind, length, _rest = _declared(dialect, element).partition("({dimensions})")
         if length:
-            patterns[element] = re.compile(rf'"?(\w+)"? {kind} ?\((\d+)\)', re.IGNORECASE)
+            has_none = "{element}" in str(dialect.any_length) and FIELDS[element].takes_any_length
+            number = r"(?: ?\((\d+)\))?$" if has_none else r" ?\((\d+)\)"
+            patterns[element] = re.compile(rf'"?(\w+)"? {kind}{number}', re.IGNORECASE)
     return patterns
 
 

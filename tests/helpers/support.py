@@ -181,6 +181,7 @@ def lacking(dialect: Dialect) -> dict[Unsupported, list[str]]:
         ((f"{label} index", dialect.indexes[kind]) for kind, label in KINDS.items()),
         ((f"the function {routine.value}", dialect.routines.get(routine)) for routine in Routine),
         (("a unique column", dialect.unique), ("a computed column", dialect.generated)),
+        (("a column of several lengths", dialect.any_length),),
     )
     for name, claim in named:
         if isinstance(claim, Unsupported):

@@ -13,8 +13,8 @@ from dorm_vector import Bit, HalfVector, InvalidVector, SparseVector, Vector
 
 # numpy's arrays are buffers only in newer types of Python.
 view: Any = memoryview
-MASKED: Any = np.ma.array([1.0, 2.0, 3.0], mask=[False, True, False])  # type: ignore[no-untyped-call]  # numpy's
-UNMASKED: Any = np.ma.array([1.0, 2.0, 3.0])  # type: ignore[no-untyped-call]  # numpy's
+MASKED: Any = np.ma.array([1.0, 2.0, 3.0], mask=[False, True, False])
+UNMASKED: Any = np.ma.array([1.0, 2.0, 3.0])
 
 
 @pytest.mark.parametrize(
