@@ -49,6 +49,7 @@ ORDER = (
     "engines.sqlite.transactions:async_transactions",
     "engines.sqlite.transactions:failed_statements",
     "repairs.interrupted_transactions:interrupted_transactions",
+    "repairs.interrupted_transactions:cancelled_transactions",
     "engines.postgresql.binary_rows:binary_rows",
     "engines.postgresql.pool_check:check_where_in_doubt",
     "repairs.postgresql:pool_per_loop",

@@ -11,6 +11,7 @@ from dorm.db.utils import log_query
 from dorm.transaction import aatomic, atomic
 
 from ..engines.turso.driver import normalize
+from ..engines.uncancelled import PATIENCE, finished
 from ..steps import Step, Steps, arun, run
 
 
@@ -47,10 +48,14 @@ class Copy(Step):
     async def arun(self, wrapper: Any) -> Any:
         connection = await wrapper._choose_conn()
         with _logged(wrapper, self.sql):
-            async with connection.cursor() as cursor:
-                async with cursor.copy(self.sql) as copy:
-                    await copy.write(self.data)
-                return cursor.rowcount
+            # psycopg's connection is of no use after a COPY that was cancelled.
+            return await finished(self._sent(connection), PATIENCE)
+
+    async def _sent(self, connection: Any) -> Any:
+        async with connection.cursor() as cursor:
+            async with cursor.copy(self.sql) as copy:
+                await copy.write(self.data)
+            return cursor.rowcount
 
 
 @dataclass(eq=False, repr=False)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from dorm.db.utils import ASYNC_ATOMIC_STATE
 
 from ..steps import Step
+from .ended import mark_ended, require_unended
 
 _IN_TRANSACTION = 1  # SERVER_STATUS_IN_TRANS
 
@@ -62,3 +65,20 @@ async def amysql_is_open(connection: Any) -> bool:
     except (pymysql.MySQLError, OSError):
         return False
     return bool(connection.server_status & _IN_TRANSACTION)
+
+
+@contextmanager
+def noted_where_it_ends(connection: Any, holder: Any = None) -> Iterator[None]:
+    """Run a statement in an open transaction; where it fails and takes the transaction with it, mark that.
+
+    SQLite rolls back for a full disk, and Turso for a vector that it cannot read.
+    """
+    holder = holder or connection
+    require_unended(holder)
+    was_open = in_transaction(connection)
+    try:
+        yield
+    except Exception as error:
+        if was_open and not in_transaction(connection):
+            mark_ended(holder, error)
+        raise

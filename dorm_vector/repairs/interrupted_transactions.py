@@ -1,19 +1,26 @@
 """Transactions that are interrupted by what is no Exception: each of djanorm's wrappers has an ``atomic()`` of its own.
 
-Those of its async SQLite wrapper are in ``async_transactions``.
+Those of its async SQLite wrapper are in ``engines.sqlite.transactions``.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from dorm.db.utils import ASYNC_ATOMIC_STATE
 
+from ..engines.async_blocks import savepoint, statement_lock, transaction
+from ..engines.ended import mark_ended
+from ..engines.open_transactions import amysql_is_open
+from ..engines.uncancelled import PATIENCE, finished, undone
 from ..patching.registry import repair
-from ..patching.stand_ins import AsyncStatements, Statements, finished
+from ..patching.stand_ins import AsyncStatements, Statements
+from ..patching.stand_ins import finished as run_at_once
+from .lost_transactions import Ends, may_roll_back, require_open
 
 _BACKENDS = "dorm.db.backends"
 
@@ -55,12 +62,6 @@ def _interrupted(block: Any) -> None:
         raise _Interruption
 
 
-async def _ainterrupted(block: Any) -> None:
-    with suppress(_Interruption):
-        async with block:
-            raise _Interruption
-
-
 def _is_undone_on_sqlite() -> bool:
     wrapper, connection = _wrapper("sqlite:SQLiteDatabaseWrapper"), Statements()
     wrapper.get_connection = lambda: connection
@@ -73,7 +74,7 @@ def _is_undone_on_mysql() -> bool:
     wrapper, connection = _wrapper("mysql:MySQLDatabaseWrapper"), Statements()
     wrapper.get_connection = lambda: connection
     _interrupted(wrapper.atomic())
-    return "ROLLBACK" in connection and _is_undone_inside("mysql:MySQLAsyncDatabaseWrapper")
+    return "ROLLBACK" in connection
 
 
 def _is_undone_on_postgresql() -> bool:
@@ -81,18 +82,6 @@ def _is_undone_on_postgresql() -> bool:
     # psycopg's own block undoes the outer one.
     wrapper._local.atomic_conn, wrapper._local.atomic_depth = connection, 1
     _interrupted(wrapper.atomic())
-    undone = "ROLLBACK TO SAVEPOINT _sp1" in connection
-    return undone and _is_undone_inside("postgresql:PostgreSQLAsyncDatabaseWrapper")
-
-
-def _is_undone_inside(name: str) -> bool:
-    """Tell whether an inner block of async code is undone."""
-    wrapper, connection = _wrapper(name), AsyncStatements()
-    token = ASYNC_ATOMIC_STATE.set((wrapper, connection, 1))
-    try:
-        finished(_ainterrupted(wrapper.aatomic()))
-    finally:
-        ASYNC_ATOMIC_STATE.reset(token)
     return "ROLLBACK TO SAVEPOINT _sp1" in connection
 
 
@@ -109,20 +98,135 @@ def interrupted_transactions(original: Any, wrapper: Any) -> Iterator[None]:
     """Roll back what Ctrl-C, ``sys.exit()`` or the cancellation of a task interrupts.
 
     Symptom: half of an interrupted ``atomic()`` stays in an open transaction, and the next write commits it; on
-    PostgreSQL, and with ``aatomic()``, half of an inner block is committed with the outer one. Cause: a
-    KeyboardInterrupt or a CancelledError is no ``Exception``. djanorm 4.3 to 4.5.
+    PostgreSQL half of an inner block is committed with the outer one. Cause: a KeyboardInterrupt or a CancelledError is
+    no ``Exception``. djanorm 4.3 to 4.5.
     """
     with _as_they_were(), original(wrapper), _as_exceptions():
         yield
 
 
-@repair(f"{_BACKENDS}.mysql:MySQLAsyncDatabaseWrapper", "aatomic", name=_NAME, is_fixed=_is_undone_on_mysql)
-@repair(
-    f"{_BACKENDS}.postgresql:PostgreSQLAsyncDatabaseWrapper", "aatomic", name=_NAME, is_fixed=_is_undone_on_postgresql
-)
+_MYSQL = "dorm.db.backends.mysql:MySQLAsyncDatabaseWrapper"
+_POSTGRESQL = "dorm.db.backends.postgresql:PostgreSQLAsyncDatabaseWrapper"
+
+
+def _undoes_a_cancelled_block(target: str) -> Callable[[], bool]:
+    def is_fixed() -> bool:
+        module, _, name = target.partition(":")
+        wrapper, connection = getattr(sys.modules[module], name)({}), AsyncStatements()
+        token = ASYNC_ATOMIC_STATE.set((wrapper, connection, 1))
+        try:
+            run_at_once(_cancelled(wrapper.aatomic()))
+        finally:
+            ASYNC_ATOMIC_STATE.reset(token)
+        return "ROLLBACK TO SAVEPOINT _sp1" in connection
+
+    return is_fixed
+
+
+async def _cancelled(block: Any) -> None:
+    with suppress(asyncio.CancelledError):
+        async with block:
+            raise asyncio.CancelledError
+
+
+@repair(_POSTGRESQL, "aatomic", is_fixed=_undoes_a_cancelled_block(_POSTGRESQL))
 @asynccontextmanager
-async def _interrupted_async_transactions(original: Any, wrapper: Any) -> AsyncIterator[None]:
-    with _as_they_were():
-        async with original(wrapper):
-            with _as_exceptions():
+async def cancelled_transactions(original: Any, wrapper: Any) -> AsyncIterator[None]:
+    """Roll back a block of ``aatomic()`` that is cancelled or times out, at whichever of its statements.
+
+    Symptom: the rows of an inner block that ``asyncio.timeout()`` ended are committed with the outer one, another
+    exception takes the place of TimeoutError, and on MariaDB and MySQL the connection of the outer block is closed.
+    Cause: a CancelledError is no ``Exception``, and a cancelled SAVEPOINT, RELEASE or COMMIT may have happened all the
+    same. djanorm 4.3 to 4.5.
+    """
+    from psycopg import Error
+
+    held: list[Any] = []
+    ends = Ends("PostgreSQL", Error, outermost=_held(wrapper) is None)
+    with ends.translated(lambda: any(each.closed for each in held)):
+        async with _postgresql_block(wrapper, held):
+            with ends.block():
                 yield
+                require_open(held[0])
+
+
+@asynccontextmanager
+async def _postgresql_block(wrapper: Any, held: list[Any]) -> AsyncIterator[None]:
+    state = _held(wrapper)
+    if state is not None:
+        _wrapper, connection, depth = state
+        held.append(connection)
+        async with savepoint(wrapper, connection, depth, PATIENCE):
+            yield
+        return
+    async with (await wrapper._get_pool()).connection() as connection:
+        held.append(connection)
+        # psycopg begins with the first statement.
+        async with transaction(wrapper, connection, None, PATIENCE):
+            yield
+
+
+@repair(_MYSQL, "aatomic", name="cancelled_transactions", is_fixed=_undoes_a_cancelled_block(_MYSQL))
+@asynccontextmanager
+async def _mysql_transactions(original: Any, wrapper: Any) -> AsyncIterator[None]:
+    from pymysql import MySQLError
+
+    held: list[Any] = []
+    ends = Ends("MySQL", MySQLError, outermost=_held(wrapper) is None)
+    with ends.translated(lambda: any(each.closed for each in held)):
+        async with _mysql_block(wrapper, held):
+            with ends.block():
+                yield
+
+
+@asynccontextmanager
+async def _mysql_block(wrapper: Any, held: list[Any]) -> AsyncIterator[None]:
+    state = _held(wrapper)
+    if state is not None:
+        _wrapper, connection, depth = state
+        held.append(connection)
+        async with savepoint(wrapper, connection, depth, PATIENCE):
+            yield
+        return
+    connection = await wrapper._acquire()
+    held.append(connection)
+    try:
+        async with transaction(wrapper, connection, _begin, PATIENCE):
+            yield
+    finally:
+        await undone(wrapper._release(connection), PATIENCE)
+
+
+async def _begin(connection: Any) -> None:
+    async with connection.cursor() as cursor:
+        await cursor.execute("SET SESSION sql_mode='ANSI_QUOTES'")
+    await connection.begin()
+
+
+def _held(wrapper: Any) -> Any:
+    """Return the wrapper, the connection and the depth of its open transaction."""
+    state = ASYNC_ATOMIC_STATE.get()
+    return state if state is not None and state[0] is wrapper else None
+
+
+@repair(_MYSQL, "execute", name="cancelled_transactions", is_fixed=_undoes_a_cancelled_block(_MYSQL))
+@repair(_MYSQL, "execute_write", name="cancelled_transactions", is_fixed=_undoes_a_cancelled_block(_MYSQL))
+@repair(_MYSQL, "execute_insert", name="cancelled_transactions", is_fixed=_undoes_a_cancelled_block(_MYSQL))
+async def _statement(original: Any, wrapper: Any, *args: Any, **options: Any) -> Any:
+    state = _held(wrapper)
+    if state is None:
+        return await original(wrapper, *args, **options)
+    try:
+        # aiomysql closes the connection of a cancelled statement, and with it the outer block.
+        return await finished(original(wrapper, *args, **options), PATIENCE)
+    except Exception as error:
+        await _note_a_rollback(state[1], error)
+        raise
+
+
+async def _note_a_rollback(connection: Any, error: Exception) -> None:
+    if not may_roll_back(error):
+        return
+    async with statement_lock(connection):
+        if not await amysql_is_open(connection):
+            mark_ended(connection, error)

@@ -13,6 +13,7 @@ from typing import Any
 from dorm.db.utils import normalize_db_exception
 from dorm.exceptions import OperationalError
 
+from ..engines.ended import NOTHING_STORED, mark_begun, mark_ended, require_unended
 from ..engines.open_transactions import mysql_is_open
 from ..exceptions import ConnectionLost
 from ..patching.registry import repair
@@ -24,11 +25,7 @@ _MYSQL = "dorm.db.backends.mysql:MySQLDatabaseWrapper"
 # A record has changed, a lock was waited for too long, a deadlock: the server may roll back the whole transaction.
 _MAY_ROLL_BACK = frozenset({1020, 1205, 1213})
 
-_ENDED_BY = "dorm_vector_ended_by"
-
 _WHO_KNOWS = "Whether its COMMIT arrived cannot be known from here: look for what it was to store."
-
-_NOTHING_STORED = "Nothing of the open transaction was stored: run the whole block again."
 
 
 class _WouldConnectError(Exception):
@@ -72,9 +69,8 @@ def lost_transactions(original: Any, wrapper: Any) -> Any:
         return original(wrapper)
     connection = wrapper._conn
     if connection is None or not connection.open:
-        raise ConnectionLost(f"MySQL: the connection was lost inside of a transaction. {_NOTHING_STORED}")
-    if ended_by := vars(connection).get(_ENDED_BY):
-        raise ConnectionLost(f"MySQL: the server rolled back the transaction: {ended_by}. {_NOTHING_STORED}")
+        raise ConnectionLost(f"MySQL: the connection was lost inside of a transaction. {NOTHING_STORED}")
+    require_unended(connection)
     return connection
 
 
@@ -86,12 +82,12 @@ def _noting_what_ended(original: Any, wrapper: Any, *args: Any, **options: Any) 
     try:
         return original(wrapper, *args, **options)
     except Exception as error:
-        if wrapper._atomic_depth and _may_roll_back(error) and not mysql_is_open(wrapper._conn):
-            vars(wrapper._conn)[_ENDED_BY] = error
+        if wrapper._atomic_depth and may_roll_back(error) and not mysql_is_open(wrapper._conn):
+            mark_ended(wrapper._conn, error)
         raise
 
 
-def _may_roll_back(error: Exception) -> bool:
+def may_roll_back(error: Exception) -> bool:
     return bool({*getattr(error.__cause__, "args", ())} & _MAY_ROLL_BACK)
 
 
@@ -101,7 +97,7 @@ def _mysql_atomic(original: Any, wrapper: Any) -> Iterator[None]:
     from pymysql import MySQLError
 
     if not wrapper._atomic_depth:
-        vars(wrapper.get_connection()).pop(_ENDED_BY, None)
+        mark_begun(wrapper.get_connection())
     ends = Ends("MySQL", MySQLError, outermost=not wrapper._atomic_depth)
     with ends.translated(lambda: wrapper._conn is None or not wrapper._conn.open), original(wrapper), ends.block():
         yield
@@ -138,7 +134,7 @@ def _postgresql_atomic(original: Any, wrapper: Any) -> Iterator[None]:
 def require_open(connection: Any) -> None:
     """Raise where psycopg's COMMIT would quietly store nothing."""
     if connection.closed:
-        raise ConnectionLost(f"PostgreSQL: the connection was lost inside of a transaction. {_NOTHING_STORED}")
+        raise ConnectionLost(f"PostgreSQL: the connection was lost inside of a transaction. {NOTHING_STORED}")
     if connection.info.transaction_status.name == "INERROR":
         raise OperationalError(
             "PostgreSQL: a statement of this block failed, and the block caught its error: nothing of the block can be"
@@ -174,5 +170,5 @@ class Ends:
             raise OperationalError(str(error)) from error
 
     def _lost(self, error: Exception) -> str:
-        rest = _WHO_KNOWS if self._is_outermost else _NOTHING_STORED
+        rest = _WHO_KNOWS if self._is_outermost else NOTHING_STORED
         return f"{self._database}: the connection was lost where a transaction begins or ends: {error}. {rest}"

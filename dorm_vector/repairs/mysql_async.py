@@ -10,6 +10,8 @@ from typing import Any
 from dorm.db.utils import ASYNC_ATOMIC_STATE, log_query
 from dorm.signals import pre_query
 
+from ..engines.async_blocks import statement_lock
+from ..engines.ended import require_unended
 from ..patching.registry import is_on, repair
 from ..patching.stand_ins import AsyncStatements, finished
 from .mysql import counts_matched_rows, inserts_many, matched
@@ -53,7 +55,8 @@ async def statements_in_their_transaction(original: Any, wrapper: Any) -> Any:
     state = ASYNC_ATOMIC_STATE.get()
     if state is None or state[0] is not wrapper:
         return await original(wrapper)
-    lock = vars(state[1]).setdefault("_dorm_vector_lock", asyncio.Lock())
+    require_unended(state[1])
+    lock = statement_lock(state[1])
     # gather() inside the block: one statement at a time.
     await lock.acquire()
     return _Lent(state[1], lock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 import dorm
 import pymysql
 import pytest
-from dorm.transaction import atomic
+from dorm.transaction import aatomic, atomic
 
-from dorm_vector import ConnectionLost, bulk_load
+from dorm_vector import ConnectionLost, abulk_load, bulk_load
 from dorm_vector.patching import registry as repairs
 from tests.databases import Database
 from tests.models import Document
@@ -124,6 +124,77 @@ def test_a_load_stores_nothing(proxied: Database, lose: Lose) -> None:
     assert not hasattr(raised.value, "row")
     assert titles() == []
     assert bulk_load(Document, [{"title": "again", "embedding": VECTOR}]) == 1
+    assert titles() == ["again"]
+
+
+async def acreate(title: str) -> None:
+    await Document.objects.acreate(title=title, embedding=VECTOR)
+
+
+async def test_every_later_async_statement_raises(proxied: Database, alose: Any) -> None:
+    async def interrupted() -> None:
+        async with aatomic():
+            await acreate("first")
+            await alose()
+            for title in ("second", "third"):
+                with pytest.raises(dorm.OperationalError):
+                    await acreate(title)
+            with pytest.raises(dorm.OperationalError):
+                await inner("fourth")
+
+    async def inner(title: str) -> None:
+        async with aatomic():
+            await acreate(title)
+
+    with pytest.raises(ConnectionLost):
+        await interrupted()
+    assert titles() == []
+    await inner("again")
+    assert titles() == ["again"]
+
+
+async def test_an_async_inner_block_that_loses_it_ends_the_outer_one(proxied: Database, alose: Any) -> None:
+    async def interrupted() -> None:
+        async with aatomic():
+            await acreate("first")
+            with pytest.raises(dorm.OperationalError):
+                await inner()
+
+    async def inner() -> None:
+        async with aatomic():
+            await acreate("second")
+            await alose()
+            await acreate("third")
+
+    with pytest.raises(ConnectionLost):
+        await interrupted()
+    assert titles() == []
+
+
+async def test_an_async_block_that_runs_nothing_more_raises_at_its_end(proxied: Database, alose: Any) -> None:
+    async def interrupted() -> None:
+        async with aatomic():
+            await acreate("first")
+            await alose()
+
+    with pytest.raises(ConnectionLost):
+        await interrupted()
+    assert titles() == []
+
+
+async def arows(alose: Any) -> AsyncIterator[dict[str, Any]]:
+    for number in range(30):
+        if number == 15:
+            await alose()
+        yield {"title": str(number), "embedding": VECTOR}
+
+
+async def test_an_async_load_stores_nothing(proxied: Database, alose: Any) -> None:
+    with pytest.raises(dorm.OperationalError) as raised:
+        await abulk_load(Document, arows(alose), batch_size=10)
+    assert not hasattr(raised.value, "row")
+    assert titles() == []
+    assert await abulk_load(Document, [{"title": "again", "embedding": VECTOR}]) == 1
     assert titles() == ["again"]
 
 

@@ -12,6 +12,9 @@ from dorm.exceptions import IntegrityError
 
 from ...patching.registry import repair
 from ...patching.stand_ins import AsyncStatements, Statements, finished
+from ..async_blocks import savepoint, transaction
+from ..open_transactions import noted_where_it_ends
+from ..uncancelled import undone
 
 _SQLITE = "dorm.db.backends.sqlite"
 
@@ -50,7 +53,7 @@ def async_transactions(original: Any, wrapper: Any) -> AbstractAsyncContextManag
     """
     state = ASYNC_ATOMIC_STATE.get()
     inside = state is not None and state[0] is wrapper
-    return _savepoint(wrapper, *state[1:]) if inside else _transaction(wrapper)
+    return savepoint(wrapper, *state[1:]) if inside else _transaction(wrapper)
 
 
 @asynccontextmanager
@@ -58,15 +61,12 @@ async def _transaction(wrapper: Any) -> AsyncIterator[None]:
     await wrapper._check_loop()
     async with wrapper._lock:
         connection = await wrapper._get_conn()
-        async with _undone_where_it_fails(connection):
-            # A cancelled task does not wait for its BEGIN, which happens all the same.
-            await connection.execute("BEGIN")
-            token = ASYNC_ATOMIC_STATE.set((wrapper, connection, 1))
-            try:
-                yield
-            finally:
-                ASYNC_ATOMIC_STATE.reset(token)
-            await connection.commit()
+        async with transaction(wrapper, connection, _begin):
+            yield
+
+
+async def _begin(connection: Any) -> None:
+    await connection.execute("BEGIN")
 
 
 @asynccontextmanager
@@ -75,7 +75,7 @@ async def _undone_where_it_fails(connection: Any) -> AsyncIterator[None]:
         yield
     except BaseException:
         # Behind what the connection is at, and to its end, also where the task is cancelled again.
-        await asyncio.shield(connection.rollback())
+        await undone(connection.rollback())
         raise
 
 
@@ -130,7 +130,8 @@ def failed_statements(original: Any, wrapper: Any, *args: Any, **options: Any) -
 async def _failed_async_statements(original: Any, wrapper: Any) -> AsyncIterator[Any]:
     async with original(wrapper) as connection:
         if wrapper._in_atomic():
-            yield connection
+            with noted_where_it_ends(connection):
+                yield connection
             return
         async with _undone_where_it_fails(connection):
             yield connection
@@ -146,19 +147,3 @@ async def opened(opening: Coroutine[Any, Any, Any]) -> Any:
         if not task.cancelled() and task.exception() is None:
             await task.result().close()
         raise
-
-
-@asynccontextmanager
-async def _savepoint(wrapper: Any, connection: Any, depth: int) -> AsyncIterator[None]:
-    name = f"_sp{depth}"
-    await connection.execute(f"SAVEPOINT {name}")
-    token = ASYNC_ATOMIC_STATE.set((wrapper, connection, depth + 1))
-    try:
-        yield
-        await connection.execute(f"RELEASE SAVEPOINT {name}")
-    except BaseException:
-        await connection.execute(f"ROLLBACK TO SAVEPOINT {name}")
-        await connection.execute(f"RELEASE SAVEPOINT {name}")
-        raise
-    finally:
-        ASYNC_ATOMIC_STATE.reset(token)
