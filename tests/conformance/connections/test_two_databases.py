@@ -13,9 +13,9 @@ from dorm.db.connection import get_connection, reset_connections
 from dorm.functions import Coalesce
 from dorm.transaction import aatomic, atomic
 
-from dorm_vector import CosineDistance, L2Distance, abulk_load, ahybrid_search, bulk_load, hybrid_search
+from dorm_vector import CosineDistance, L2Distance, abulk_load, ahybrid_search, bulk_load, hybrid_search, to_matrix
 from tests.databases import Database
-from tests.models import MODELS, Article, Author, Chunk, Document
+from tests.models import MODELS, Article, Author, Chunk, Document, Sample
 
 QUERY = [1.0, 0.0, 0.0]
 # Values that text would round, and that another byte order would not survive.
@@ -240,3 +240,28 @@ async def test_words_and_vectors_are_searched_where_they_are(aliases: list[str])
         (again,) = await ahybrid_search(Article.objects.using(alias), text="heron", vector=QUERY)
         assert row.headline == again.headline == f"heron of {alias}"
         assert row.text_rank == again.vector_rank == 1
+
+
+# Bytes that one database means differently from another one.
+AMBIGUOUS = [[0, 0, 0], [0.5, 0, 0], [2, 0, 0], [0, 0, 1]]
+NEAR_ZERO = [512 * 2.0**-149, 1.5, -2.0]
+
+
+async def test_a_value_is_read_as_its_own_database_means_it(aliases: list[str]) -> None:
+    for alias in aliases:
+        rows = Sample.objects.using(alias)
+        for values in AMBIGUOUS:
+            rows.create(title="x", sparse=values, full=NEAR_ZERO)
+        ordered = rows.order_by("id")
+        assert [row.sparse.to_list() for row in ordered] == AMBIGUOUS
+        assert [row.full for row in ordered] == [NEAR_ZERO] * 4
+        assert [value.to_list() for value in ordered.values_list("sparse", flat=True)] == AMBIGUOUS
+        assert [value.to_list() async for value in ordered.values_list("sparse", flat=True)] == AMBIGUOUS
+        assert [row.sparse.to_list() async for row in ordered.aiterator(chunk_size=2)] == AMBIGUOUS
+        assert to_matrix(ordered, "sparse")[1].tolist() == AMBIGUOUS
+        assert to_matrix(ordered, "full")[1].tolist() == [NEAR_ZERO] * 4
+        found = Subquery(Sample.objects.filter(pk=OuterRef("pk")).values("sparse")[:1])
+        assert [vars(row)["found"].to_list() for row in ordered.annotate(found=found)] == AMBIGUOUS
+        first = ordered[0]
+        first.refresh_from_db(using=alias)
+        assert first.sparse.to_list() == AMBIGUOUS[0]
