@@ -13,6 +13,7 @@ from ..indexes.vector import VectorIndex
 from ..patching.on_import import Late
 from ..patching.registry import repair
 from ..patching.stand_ins import Statements, state
+from .one_database import only_on
 from .relations.mysql import index_dropped
 
 _OPERATIONS = "dorm.migrations.operations"
@@ -29,6 +30,7 @@ def _says_of_which_table() -> bool:
 
 @repair(f"{_OPERATIONS}:RemoveIndex", "database_forwards", name="drop_index_on_table", is_fixed=_says_of_which_table)
 @repair(f"{_OPERATIONS}:AddIndex", "database_backwards", is_fixed=_says_of_which_table)
+@only_on("mysql")
 def drop_index_on_table(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
@@ -37,7 +39,7 @@ def drop_index_on_table(
     Symptom: RemoveIndex, and AddIndex unapplied, are a syntax error. Cause: ``DROP INDEX`` wants ``ON table`` there.
     djanorm 4.3 to 4.5.
     """
-    if connection.vendor != "mysql" or isinstance(operation.index, VectorIndex):
+    if isinstance(operation.index, VectorIndex):
         original(operation, app_label, connection, from_state, to_state)
         return
     options = from_state.models[f"{app_label}.{operation.model_name.lower()}"]["options"]
@@ -51,6 +53,7 @@ def _writes_text_defaults() -> bool:
 
 
 @repair(_OPERATIONS, "_field_to_column_sql", is_fixed=_writes_text_defaults)
+@only_on("mysql")
 def text_default(original: Any, name: str, field: Any, connection: Any) -> str:
     """Write the DEFAULT of a text column as MySQL takes it.
 
@@ -58,8 +61,7 @@ def text_default(original: Any, name: str, field: Any, connection: Any) -> str:
     column in parentheses alone, and djanorm writes none. djanorm 4.3 to 4.5.
     """
     sql = str(original(name, field, connection))
-    is_text = connection.vendor == "mysql" and field.db_type(connection) == "TEXT"
-    return _DEFAULT.sub(r" DEFAULT (\1)", sql, count=1) if is_text else sql
+    return _DEFAULT.sub(r" DEFAULT (\1)", sql, count=1) if field.db_type(connection) == "TEXT" else sql
 
 
 _DEFAULT = re.compile(r" DEFAULT ('(?:[^']|'')*')")
@@ -72,14 +74,13 @@ def _asks_no_sqlite_master() -> bool:
 
 
 @repair("dorm.inspect", "introspect_tables", is_fixed=_asks_no_sqlite_master)
-def introspect_mysql_tables(original: Any, connection: Any) -> list[dict[str, Any]]:
+@only_on("mysql")
+def introspect_mysql_tables(_original: Any, connection: Any) -> list[dict[str, Any]]:
     """Let ``dorm inspectdb`` and ``dorm diff`` read MySQL and MariaDB.
 
     Symptom: both end in ``not enough arguments for format string``. Cause: every database but PostgreSQL is asked for
     ``sqlite_master``. djanorm 4.3 to 4.5.
     """
-    if connection.vendor != "mysql":
-        return list(original(connection))
     tables = [row["name"] for row in connection.execute(_TABLES)]
     return [_described(connection, name) for name in tables if name != "dorm_migrations"]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import dorm.query
 from dorm import lookups
 
+from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
 from ..patching.registry import repair
 from .mysql import (
@@ -19,6 +21,7 @@ from .mysql import (
     _writes_no_on_conflict,
     inserts_many,
 )
+from .one_database import only_on
 
 
 @repair(_WRAPPER, "execute_bulk_insert", added=True, is_fixed=inserts_many)
@@ -51,6 +54,7 @@ def keys(first: int, count: int, step: Any) -> list[int]:
 
 
 @repair("dorm.query:SQLQuery", "as_bulk_insert", is_fixed=_writes_no_on_conflict)
+@only_on("mysql")
 def on_duplicate_key(
     original: Any, query: Any, fields: list[Any], rows: list[Any], connection: Any, **options: Any
 ) -> Any:
@@ -61,7 +65,7 @@ def on_duplicate_key(
     """
     sql, params = original(query, fields, rows, connection, **options)
     insert, conflict, action = sql.partition(" ON CONFLICT")
-    if not conflict or connection.vendor != "mysql":
+    if not conflict:
         return sql, params
     return insert + _on_duplicate_key(fields, action, connection), params
 
@@ -77,21 +81,29 @@ def _on_duplicate_key(fields: list[Any], action: str, connection: Any) -> str:
     return f"{dialect.inserted_row} ON DUPLICATE KEY UPDATE {new}"
 
 
-@repair("dorm.query:SQLQuery", "as_update", name="rows_of_the_same_table", is_fixed=_copies_what_it_found)
 @repair("dorm.query:SQLQuery", "as_delete", is_fixed=_copies_what_it_found)
-def rows_of_the_same_table(original: Any, query: Any, *arguments: Any) -> Any:
+@only_on("mysql")
+def rows_of_the_same_table(original: Any, query: Any, connection: Any) -> Any:
     """Let rows be changed or deleted that are found across a relation, or by a subquery of their own table.
 
     Symptom: ``Document.objects.filter(author__name=…).update(…)`` is ``You can't specify target table``.
     Cause: MySQL looks into a table that it changes only where it has copied what it found. djanorm 4.3 to 4.5.
     """
-    sql, params = original(query, *arguments)
+    return _with_rows_copied(query, lambda some: original(some, connection))
+
+
+@repair("dorm.query:SQLQuery", "as_update", name="rows_of_the_same_table", is_fixed=_copies_what_it_found)
+@only_on("mysql")
+def _rows_of_the_same_table(original: Any, query: Any, update_kwargs: dict[str, Any], connection: Any) -> Any:
+    return _with_rows_copied(query, lambda some: original(some, update_kwargs, connection))
+
+
+def _with_rows_copied(query: Any, compiled: Callable[[Any], SQL]) -> SQL:
+    sql, params = compiled(query)
     table, key = query.get_table(), query.model._meta.pk.column
-    if arguments[-1].vendor != "mysql":
-        return sql, params
     everything = query.clone()
     everything.where_nodes, everything.joins = [], []
-    statement, _params = original(everything, *arguments)
+    statement, _params = compiled(everything)
     found = sql[len(statement) :]
     if f'"{table}"' not in found.replace(f'"{table}".', ""):
         return sql, params
@@ -107,26 +119,29 @@ def rows_of_the_same_table(original: Any, query: Any, *arguments: Any) -> Any:
 
 @repair("dorm.lookups", "build_lookup_sql", name="like_escape", is_fixed=partial(_escapes_the_escape, lookups))
 @repair("dorm.query", "build_lookup_sql", is_fixed=partial(_escapes_the_escape, dorm.query))
-def like_escape(original: Any, col: str, lookup: str, value: Any, vendor: str = "sqlite") -> Any:
+@only_on("mysql")
+def like_escape(original: Any, col: str, lookup: str, value: Any, vendor: str) -> Any:
     r"""Write LIKE's escape character as MySQL and MariaDB read it.
 
     Symptom: ``contains``, ``startswith``, ``endswith`` and their twins are a syntax error. Cause: in ``ESCAPE '\'`` the
     backslash escapes the quote there. djanorm 4.3 to 4.5.
     """
     sql, params = original(col, lookup, value, vendor=vendor)
-    return (sql.replace(r"ESCAPE '\'", r"ESCAPE '\\'") if vendor == "mysql" else sql), params
+    return sql.replace(r"ESCAPE '\'", r"ESCAPE '\\'"), params
 
 
 @repair("dorm.fields:BigAutoField", "rel_db_type", name="foreign_key_type", is_fixed=_refers_by_the_same_type)
+@only_on("mysql")
 def foreign_key_type(original: Any, field: Any, connection: Any) -> str:
     """Give a foreign key the type of the key that it refers to.
 
     Symptom: a table with a foreign key to a model without a key of its own cannot be created. Cause: the key is BIGINT
     and the column that refers to it INTEGER. djanorm 4.3 to 4.5.
     """
-    return "BIGINT" if connection.vendor == "mysql" else str(original(field, connection))
+    return "BIGINT"
 
 
 @repair("dorm.fields:SmallAutoField", "rel_db_type", name="foreign_key_type", is_fixed=_refers_by_the_same_type)
+@only_on("mysql")
 def _small_foreign_key(original: Any, field: Any, connection: Any) -> str:
-    return "SMALLINT" if connection.vendor == "mysql" else str(original(field, connection))
+    return "SMALLINT"
