@@ -10,7 +10,7 @@ from dorm.queryset import CombinedQuerySet, QuerySet, ValuesListQuerySet
 
 from ..embeddings.querysets import EmbeddingQueries
 from ..search.nearest import SearchMethods
-from .rows import VectorRows, adopt
+from .rows import VectorRows, as_vector_query
 
 
 def _of_whole_searches(method: str) -> Callable[..., Any]:
@@ -72,7 +72,6 @@ class VectorQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRows, QueryS
         plain = QuerySet.values_list(self, *fields, flat=flat, named=named)
         queryset = VectorValuesListQuerySet(self.model, self._db)
         queryset.__dict__.update(plain.__dict__)
-        queryset._query = adopt(plain._query, self)
         queryset._query.selected_fields = queryset._fields = list(fields) or self._all_names()
         queryset._query.deferred_loading = False
         return queryset
@@ -89,7 +88,6 @@ class VectorValuesListQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRo
         plain = ValuesListQuerySet._clone(self)
         queryset = type(self)(self.model, self._db)
         queryset.__dict__.update(plain.__dict__)
-        queryset._query = adopt(plain._query, self)
         return queryset
 
     def _show(self, names: list[str]) -> None:
@@ -115,7 +113,7 @@ def upgraded(queryset: Any) -> VectorQuerySet:
         raise TypeError(f"This is a {type(queryset).__name__}, not a queryset. Give Document.objects.all().")
     vector_queryset = VectorQuerySet(queryset.model, queryset._db)
     vector_queryset.__dict__.update(queryset.__dict__)
-    vector_queryset._query = adopt(queryset._query.clone(), queryset)
+    vector_queryset._query = as_vector_query(queryset._query.clone(), queryset._db)
     return vector_queryset
 
 

@@ -71,12 +71,7 @@ class VectorRows(Explained):
 
     def __init__(self, model: Any, using: str = "default") -> None:
         super().__init__(model, using)
-        self._query = adopt(self._query, self)
-
-    def _clone(self) -> Any:
-        queryset: Any = super()._clone()
-        queryset._query = adopt(queryset._query, self)
-        return queryset
+        self._query = VectorSQLQuery(model, using, state=self._query)
 
     def using(self, alias: str) -> Any:
         queryset: Any = super().using(alias)
@@ -290,10 +285,9 @@ def _decoded(rows: Iterator[Any], found: dict[str, Any], connection: Any) -> Ite
         yield instance
 
 
-def adopt(query: Any, queryset: Any) -> VectorSQLQuery:
-    """Make the query one of ours, for the queryset's database."""
+def as_vector_query(query: Any, using: str) -> VectorSQLQuery:
+    """Return the query, or one of ours with its state, for a database."""
     if not isinstance(query, VectorSQLQuery):
-        query.__class__ = VectorSQLQuery
-    query.using = queryset._db
-    adopted: VectorSQLQuery = query
-    return adopted
+        return VectorSQLQuery(query.model, using, state=query)
+    query.using = using
+    return query

@@ -49,12 +49,19 @@ class VectorSQLQuery(SearchQuery):
     marks_filter: bool = False
     """Whether the parameters of WHERE are to be known again among the others."""
 
+    def __init__(self, model: Any, using: str | None = None, *, state: SQLQuery | None = None) -> None:
+        """Take over the state of another query, which is not used further, or begin an empty one."""
+        if state is None:
+            super().__init__(model)
+        else:
+            vars(self).update(vars(state))
+        self.using = using
+
     def clone(self) -> VectorSQLQuery:
-        query: Any = super().clone()
-        query.__class__ = type(self)
-        query.using, query.search, query.options = self.using, self.search, self.options
-        cloned: VectorSQLQuery = query
-        return cloned
+        # djanorm's own makes a plain SQLQuery.
+        query = type(self)(self.model, self.using, state=super().clone())
+        query.search, query.options = self.search, self.options
+        return query
 
     # WHERE
 
