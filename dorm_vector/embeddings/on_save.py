@@ -12,6 +12,7 @@ from dorm.queryset import QuerySet
 
 from ..exceptions import StaleEmbedding, frames_inside
 from ..introspection import vector_fields
+from ..patching.registry import hook
 from ..steps import Fetch, Steps, arun, run
 from .embedders import EmbedDocuments, one_for_each
 
@@ -30,31 +31,29 @@ def hash_name(field: Any) -> str:
     return f"{field.name}_hash"
 
 
-class _Filling:
-    """What a model with an embedding does before it saves."""
+@hook("dorm.models:Model", "save")
+def embeddings_on_save(original: Any, instance: Any, *args: Any, **options: Any) -> Any:
+    """Fill the embeddings of an instance after what a ``save()`` of its own changed, and before it is written."""
+    if not embedding_fields(type(instance)):
+        return original(instance, *args, **options)
+    options |= dict(zip(_SAVE, args, strict=False))
+    written = run(filled([instance], options.get("update_fields"), options.get("using")))
+    return original(instance, **_with_embeddings(options, written))
 
-    def save(self, *args: Any, **options: Any) -> Any:
-        options |= dict(zip(_SAVE, args, strict=False))
-        written = run(filled([self], options.get("update_fields"), options.get("using")))
-        return super().save(**_with_embeddings(options, written))  # type: ignore[misc]  # stands before dorm.Model
 
-    async def asave(self, *args: Any, **options: Any) -> Any:
-        options |= dict(zip(_SAVE, args, strict=False))
-        written = await arun(filled([self], options.get("update_fields"), options.get("using")))
-        return await super().asave(**_with_embeddings(options, written))  # type: ignore[misc]  # as above
+@hook("dorm.models:Model", "asave", name="embeddings_on_save")
+async def _aembeddings_on_save(original: Any, instance: Any, *args: Any, **options: Any) -> Any:
+    if not embedding_fields(type(instance)):
+        return await original(instance, *args, **options)
+    options |= dict(zip(_SAVE, args, strict=False))
+    written = await arun(filled([instance], options.get("update_fields"), options.get("using")))
+    return await original(instance, **_with_embeddings(options, written))
 
 
 def _with_embeddings(options: dict[str, Any], written: list[str]) -> dict[str, Any]:
     if options.get("update_fields") is None:
         return options
     return options | {"update_fields": [*options["update_fields"], *written]}
-
-
-def fill_on_save(cls: Any) -> None:
-    """Let the model class, which djanorm's metaclass is still building, fill its embeddings on save."""
-    if not issubclass(cls, _Filling):
-        # Behind what the class itself defines: a save() of its own may still change the text.
-        cls.__bases__ = (_Filling, *cls.__bases__)
 
 
 def filled(instances: list[Any], written: Iterable[str] | None = None, using: str | None = None) -> Steps[list[str]]:

@@ -7,8 +7,10 @@ from collections.abc import Collection, Iterator
 from itertools import chain, product
 from typing import Any
 
+from dorm.fields import Field
+
 from ..engines.row_source import UnknownSource, read_from
-from ..patching.registry import is_on
+from ..patching.registry import hook, is_on
 
 _REPAIR = "deferred_columns"
 
@@ -16,29 +18,43 @@ _CASE = " WHEN %s THEN %s"
 """What djanorm writes for each field of each row of a bulk update."""
 
 
-def keep_deferred_columns(cls: Any) -> None:
-    """Hydrate a row so that a column it does not carry is absent, not None."""
-    if "_from_db_row" in vars(cls):
-        return
+class ReadInPart:
+    """A model whose rows lack the columns that were not read, where djanorm would have None."""
 
-    def _from_db_row(model: Any, row: Any, connection: Any = None) -> Any:
+    @classmethod
+    def _from_db_row(cls, row: Any, connection: Any = None) -> Any:
+        # Its base is a model of djanorm's.
+        read = super()._from_db_row  # type: ignore[misc]  # see above
         try:
-            instance = super(cls, model)._from_db_row(row, connection)
+            instance = read(row, connection)
         except UnknownSource:
-            instance = read_from(connection, super(cls, model)._from_db_row, row, connection)
-        _forget_missing(model, instance.__dict__, row)
+            instance = read_from(connection, read, row, connection)
+        _forget_missing(cls, instance.__dict__, row)
         return instance
 
-    cls._from_db_row = classmethod(_from_db_row)
-    if not hasattr(cls, "__getattr__"):
-        cls.__getattr__ = _absent
+    def __getattr__(self, name: str) -> Any:
+        """Answer None for a column that was left out, as djanorm does."""
+        if any(field.attname == name for field in type(self)._meta.concrete_fields):  # type: ignore[attr-defined]  # as above
+            return None
+        if hasattr(above := super(), "__getattr__"):
+            return above.__getattr__(name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
-def _absent(instance: Any, name: str) -> None:
-    """Answer None for a column that was left out, as djanorm does."""
-    if any(field.attname == name for field in type(instance)._meta.concrete_fields):
-        return
-    raise AttributeError(f"{type(instance).__name__!r} object has no attribute {name!r}")
+@hook("dorm.models:ModelBase", "__new__")
+def models_read_in_part(
+    original: Any, metaclass: Any, name: str, bases: tuple[type, ...], attributes: dict[str, Any]
+) -> Any:
+    """Make a model with vectors one whose rows can be read in part."""
+    has_vectors = any(hasattr(value, "keeps_deferred") for value in attributes.values() if isinstance(value, Field))
+    if has_vectors and not any(issubclass(base, ReadInPart) for base in bases):
+        bases = (ReadInPart, *bases)
+    return original(metaclass, name, bases, attributes)
+
+
+def _keeps_every_column(model: Any) -> bool:
+    """Tell whether attributes that are missing are looked up here, and not in a ``__getattr__`` of the model's own."""
+    return getattr(model, "__getattr__", None) is ReadInPart.__getattr__
 
 
 def _forget_missing(model: Any, attributes: dict[str, Any], row: Any) -> None:
@@ -46,7 +62,7 @@ def _forget_missing(model: Any, attributes: dict[str, Any], row: Any) -> None:
     empty = [field for field in model._meta.concrete_fields if attributes.get(field.attname) is None]
     if not empty or not hasattr(row, "keys"):
         return
-    columns, every = row.keys(), is_on(_REPAIR) and model.__getattr__ is _absent
+    columns, every = row.keys(), is_on(_REPAIR) and _keeps_every_column(model)
     for field in empty:
         if field.column not in columns and (every or hasattr(field, "keeps_deferred")):
             attributes.pop(field.attname, None)
@@ -70,7 +86,7 @@ def keeping_what_was_left_out(sql: str, params: list[Any], rows: list[Any], fiel
 
 def _loaded(instance: Any, meta: Any, update_fields: Collection[str] | None) -> Collection[str] | None:
     """Return the names of the fields to write; as they were given where the row was read in full."""
-    if getattr(type(instance), "__getattr__", None) is not _absent:
+    if not _keeps_every_column(type(instance)):
         return update_fields
     left_out = [field for field in meta.concrete_fields if _is_left_out(instance, field)]
     if not left_out:

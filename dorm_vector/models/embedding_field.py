@@ -11,7 +11,7 @@ from dorm.expressions import F
 from dorm.fields import CharField
 
 from ..embeddings.embedders import Embedder, as_embedder
-from ..embeddings.on_save import fill_on_save, hash_name
+from ..embeddings.on_save import hash_name
 from ..exceptions import EmbeddingError
 from ..introspection import field_names
 from .fields import VectorField
@@ -64,7 +64,6 @@ class EmbeddingField(VectorField):
     def contribute_to_class(self, cls: Any, name: str) -> None:
         super().contribute_to_class(cls, name)
         EmbeddingHashField().contribute_to_class(cls, hash_name(self))
-        fill_on_save(cls)
 
     def text(self, instance: Any) -> str | None:
         """Return the text of an instance; None where there is nothing to embed."""

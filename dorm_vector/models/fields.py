@@ -18,7 +18,6 @@ from ..values.elements import Element
 from ..values.sparse import MAX_DIMENSIONS as MAX_SPARSE_DIMENSIONS
 from ..values.sparse import SparseVector
 from ..values.vector import HalfVector, Vector, unpack, unpack_numpy
-from .managers import adopt_model
 
 
 class VectorField(Field[Any]):
@@ -60,7 +59,6 @@ class VectorField(Field[Any]):
     def contribute_to_class(self, cls: Any, name: str) -> None:
         super().contribute_to_class(cls, name)
         setattr(cls, name, self)
-        adopt_model(cls)
         check_indexes(self)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:

@@ -100,15 +100,6 @@ def _each_read(base: Any, elements: list[Any]) -> list[Any]:
     return [_each_read(base, part) if isinstance(part, list) else base.from_db_value(part) for part in elements]
 
 
-def _plain_new(cls: Any, *args: Any, **kwargs: Any) -> Any:
-    return object.__new__(cls)
-
-
-if QuerySet.__new__ is object.__new__:
-    # object's own refuses the arguments once a class has a __new__ of its own.
-    QuerySet.__new__ = _plain_new  # type: ignore[method-assign]
-
-
 @hook("dorm.queryset:QuerySet", "__new__")
 def vector_querysets(original: Any, cls: Any, model: Any = None, *args: Any, **kwargs: Any) -> Any:
     """Give related managers, prefetches and plain managers a queryset that can filter and order by a distance.

@@ -14,7 +14,7 @@ from dorm.models import Model
 from dorm.query import SQLQuery
 from dorm.related_managers import ReverseFKManager
 
-from ..models.deferred import _REPAIR, _absent, _loaded
+from ..models.deferred import _REPAIR, ReadInPart, _loaded
 from ..models.generated_fields import _kept, _written
 from ..patching.registry import repair
 from ..patching.stand_ins import Statements, model, plain_field
@@ -157,11 +157,10 @@ _NAMES = ("title", "pages")
 _FIELDS = [plain_field(name) for name in _NAMES]
 
 
-class _Partial:
+class _Partial(ReadInPart):
     """A row of which ``pages`` was not read, as one of a model with vectors is."""
 
     _meta = model(fields=_FIELDS, concrete_fields=_FIELDS, get_field=dict(zip(_NAMES, _FIELDS, strict=True)).get)._meta
-    __getattr__ = _absent
 
     def __init__(self) -> None:
         self.title = "a"

@@ -81,10 +81,11 @@ def empty_memos(database: Database) -> Iterator[Database]:
     WORDS.name, WORDS.seconds = "words-1", 0.0
 
 
-def is_of(note: Memo, text: str) -> bool:
-    stored: Any = Memo.objects.get(pk=note.pk)
+def is_of(note: Any, text: str) -> bool:
+    model = type(note)
+    stored: Any = model.objects.get(pk=note.pk)
     right: bool = stored.embedding == pytest.approx(WORDS.vector(text))
-    return right and stored.embedding_hash == Memo.embedding.hash(text)
+    return bool(right and stored.embedding_hash == model.embedding.hash(text))
 
 
 def embedded() -> list[str]:

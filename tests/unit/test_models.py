@@ -113,3 +113,20 @@ def test_everything_contrib_pgvector_exports_is_here() -> None:
     from dorm.contrib import pgvector
 
     assert set(pgvector.__all__) <= set(dorm_vector.__all__)
+
+
+def test_attributes_that_a_parent_looks_up_are_found() -> None:
+    class Answering:
+        def __getattr__(self, name: str) -> str:
+            if name.startswith("told_"):
+                return name
+            raise AttributeError(name)
+
+    class Asked(Answering, dorm.Model):
+        embedding = VectorField(dimensions=2, null=True)
+
+    row = Asked._from_db_row({"id": 1})
+    assert "embedding" not in vars(row)
+    assert (row.embedding, row.told_a) == (None, "told_a")
+    with pytest.raises(AttributeError, match="unknown"):
+        row.unknown  # noqa: B018  # it is no attribute

@@ -18,7 +18,7 @@ from dorm.db.connection import get_connection
 from dorm.functions import Upper
 
 from dorm_vector import EmbeddingField, StaleEmbedding, abulk_load, areembed, bulk_load, reembed
-from tests.databases import Database, create_tables
+from tests.databases import Database, create_tables, drop_table
 from tests.helpers.memos import WORDS, Memo, embedded, empty_memos, is_of, memo_table
 
 
@@ -32,6 +32,40 @@ def with_table(database: Database) -> Iterator[Database]:
 def memos(with_table: Database) -> Iterator[Database]:
     with empty_memos(with_table):
         yield with_table
+
+
+class Trimmed(dorm.Model):
+    """A parent whose own ``save()`` changes the text, and which has no embedding."""
+
+    title = dorm.CharField(max_length=50)
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **options: Any) -> None:
+        self.title = self.title.strip()
+        super().save(*args, **options)
+
+    async def asave(self, *args: Any, **options: Any) -> None:
+        self.title = self.title.strip()
+        await super().asave(*args, **options)
+
+
+class TrimmedMemo(Trimmed):
+    embedding = EmbeddingField(len(WORDS.vector("")), source="title", embedder=WORDS, null=True)
+
+    class Meta:
+        app_label = "tests"
+
+
+async def test_what_a_parents_save_changes_is_embedded_as_changed(db: Database) -> None:
+    create_tables(db.connection, (TrimmedMemo,))
+    one, other = TrimmedMemo(title=" a "), TrimmedMemo(title=" b ")
+    one.save()
+    await other.asave()
+    found = is_of(one, "a"), is_of(other, "b")
+    drop_table(db, TrimmedMemo)
+    assert found == (True, True)
 
 
 # rows that are there
