@@ -9,11 +9,11 @@ from typing import Any
 from dorm.fields import TextField
 from dorm.indexes import Index
 
+from ..engines.one_database import only_on
 from ..indexes.vector import VectorIndex
 from ..patching.on_import import Late
 from ..patching.registry import repair
 from ..patching.stand_ins import Statements, state
-from .one_database import only_on
 from .relations.mysql import index_dropped
 
 _OPERATIONS = "dorm.migrations.operations"

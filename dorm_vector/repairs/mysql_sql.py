@@ -12,6 +12,7 @@ from dorm import lookups
 
 from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
+from ..engines.one_database import only_on
 from ..patching.registry import repair
 from .mysql import (
     _WRAPPER,
@@ -21,7 +22,6 @@ from .mysql import (
     _writes_no_on_conflict,
     inserts_many,
 )
-from .one_database import only_on
 
 
 @repair(_WRAPPER, "execute_bulk_insert", added=True, is_fixed=inserts_many)
