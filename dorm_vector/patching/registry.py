@@ -130,7 +130,6 @@ def repair(
     fixed_in: str = "",
     name: str = "",
     added: bool = False,
-    mended: Callable[[], bool] | None = None,
 ) -> Callable[[_Function], _Function]:
     """Register the decorated function as the fix of a bug in ``target``'s ``attribute``.
 
@@ -141,12 +140,11 @@ def repair(
         fixed_in: The version of djanorm that needs no repair, where no check works without a server.
         name: Joins several functions into one repair; the function's own name unless given.
         added: Whether the target lacks the attribute.
-        mended: The same as ``is_fixed``.
     """
 
     def register(replacement: _Function) -> _Function:
         chosen = name or replacement.__name__
-        REPAIRS.append(Repair(chosen, target, attribute, replacement, added, is_fixed or mended, fixed_in))
+        REPAIRS.append(Repair(chosen, target, attribute, replacement, added, is_fixed, fixed_in))
         PATCHES.append(REPAIRS[-1])
         return replacement
 
