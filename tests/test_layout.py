@@ -154,6 +154,29 @@ def test_importing_the_package_imports_no_driver() -> None:
     assert not DRIVERS.intersection(json.loads(run.stdout))
 
 
+EACH_FIRST = """
+import importlib, os, sys, traceback
+import dorm_vector
+for name in sys.argv[1:]:
+    if (child := os.fork()) == 0:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            optional = (error.name or "").partition(".")[0] not in ("dorm_vector", "dorm")
+            if not optional:
+                print(name, traceback.format_exc(), flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
+def test_each_module_can_be_the_first_to_be_imported() -> None:
+    # What it imports of djanorm may be patched by modules that import it.
+    paths = [path.relative_to(ROOT).with_suffix("") for path in PACKAGE if path.name != "__init__.py"]
+    command = [sys.executable, "-c", EACH_FIRST, *(".".join(path.parts) for path in paths)]
+    assert subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout == ""
+
+
 def models_of(path: Path) -> list[str]:
     tree = ast.walk(ast.parse(path.read_text()))
     return [

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from importlib.metadata import version
+from threading import local
 from typing import Any, TypeVar
 
 from dorm.conf import settings
@@ -98,11 +98,12 @@ class Repair(Patch):
         return repaired
 
 
-PATCHES: list[Patch] = []
+_patches: list[Patch] = []
+"""Every patch whose module has been imported; ``PATCHES`` and ``REPAIRS`` import the rest first."""
 
-REPAIRS: list[Repair] = []
-
+_order: Mapping[str, tuple[str, ...]] = {}
 _installed: set[str] = set()
+_thread = local()
 
 
 def hook(target: str, attribute: str, *, name: str = "", added: bool = False) -> Callable[[_Function], _Function]:
@@ -116,7 +117,7 @@ def hook(target: str, attribute: str, *, name: str = "", added: bool = False) ->
     """
 
     def register(replacement: _Function) -> _Function:
-        PATCHES.append(Patch(name or replacement.__name__, target, attribute, replacement, added))
+        _patches.append(Patch(name or replacement.__name__, target, attribute, replacement, added))
         return replacement
 
     return register
@@ -144,36 +145,69 @@ def repair(
 
     def register(replacement: _Function) -> _Function:
         chosen = name or replacement.__name__
-        REPAIRS.append(Repair(chosen, target, attribute, replacement, added, is_fixed, fixed_in))
-        PATCHES.append(REPAIRS[-1])
+        _patches.append(Repair(chosen, target, attribute, replacement, added, is_fixed, fixed_in))
         return replacement
 
     return register
 
 
-def arrange(order: Sequence[str]) -> None:
-    """Sort the patches by a list of their addresses; raises LookupError where list and patches differ."""
-    addresses = {patch.address for patch in PATCHES}
-    if addresses != set(order):
-        raise LookupError(
-            f"The list of patches differs from what is registered: without a place {sorted(addresses - set(order))},"
-            f" not registered {sorted(set(order) - addresses)}. Correct dorm_vector/_install.py."
-        )
-    place = {address: number for number, address in enumerate(order)}
-    PATCHES.sort(key=lambda patch: place[patch.address])
+def arrange(order: Mapping[str, tuple[str, ...]]) -> None:
+    """Say which patches each module gets, by their addresses, the innermost first."""
+    global _order  # noqa: PLW0603  # one process has one order
+    _order = order
 
 
 def install(module: str) -> None:
-    """Install the patches of a module of djanorm or of a driver, the first innermost."""
-    if module in _installed:
+    """Import and install the patches of a module of djanorm or of a driver.
+
+    Raises LookupError where they are not the listed ones.
+    """
+    waiting: list[str] | None = getattr(_thread, "waiting", None)
+    if module in _installed or module not in _order:
         return
     _installed.add(module)
-    patches = [patch for patch in PATCHES if patch.module == module]
+    if waiting is not None:
+        # The modules that hold patches are being imported, and import what they patch.
+        waiting.append(module)
+        return
+    _thread.waiting = [module]
+    try:
+        for found in _thread.waiting:
+            _install(found)
+    finally:
+        del _thread.waiting
+
+
+def _install(module: str) -> None:
+    patches = patches_of(module)
     # Every probe runs before the first patch: one part of a repair would answer for the others.
     fixed = {patch.name for patch in patches if not patch.is_needed()}
     for patch in patches:
         if patch.name not in fixed:
             patch.install()
+
+
+def patches_of(module: str) -> list[Patch]:
+    """Return the patches of a module, the innermost first."""
+    places = {address: number for number, address in enumerate(_order[module])}
+    for address in places:
+        importlib.import_module(f"{__package__.partition('.')[0]}.{address.partition(':')[0]}")
+    patches = [patch for patch in _patches if patch.module == module]
+    differing = sorted({patch.address for patch in patches} ^ places.keys())
+    if differing:
+        raise LookupError(
+            f"The patches of {module} differ from the list in dorm_vector/_install.py: {', '.join(differing)}."
+            " List each one that is registered, and no other."
+        )
+    return sorted(patches, key=lambda patch: places[patch.address])
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is imported late otherwise: ``PATCHES`` and ``REPAIRS`` hold every one, in their order."""
+    if name not in ("PATCHES", "REPAIRS"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = [patch for module in _order for patch in patches_of(module)]
+    return found if name == "PATCHES" else [patch for patch in found if isinstance(patch, Repair)]
 
 
 def installed_on(function: Any) -> Iterator[str]:
@@ -211,6 +245,8 @@ def _absent(owner: Any, attribute: str) -> Callable[..., Any]:
 
 @functools.cache
 def _djanorm_version() -> str:
+    from importlib.metadata import version  # late: it takes longer to import than all patches
+
     # dorm.__version__ is 4.3.0 in 4.4 and 4.5, too.
     return version("djanorm")
 

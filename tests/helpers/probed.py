@@ -44,8 +44,7 @@ def _registered() -> Any:
     package.__path__ = [str(_ROOT / "dorm_vector")]
     sys.modules["dorm_vector"] = package
     install = import_module("dorm_vector._install")
-    for address in install.ORDER:
-        import_module(f"dorm_vector.{address.partition(':')[0]}")
+    install.registry.arrange(install.ORDER)
     return install.registry
 
 
@@ -116,14 +115,16 @@ def _is_left_alone(registry: Any, parts: list[Any], places: list[Any]) -> bool:
     theirs = [getattr(owner, attribute) for owner, attribute in places]
     for function in theirs:
         vars(function).pop("dorm_vector_patch", None)
-    every, registry.PATCHES[:] = list(registry.PATCHES), parts
+    order, every, registry._patches[:] = registry._order, list(registry._patches), parts
+    registry.arrange({part.module: tuple(own.address for own in parts if own.module == part.module) for part in parts})
     installed, registry._djanorm_version = registry._djanorm_version, lambda: "5.0.1"
     try:
         for part in parts:
             registry._installed.discard(part.module)
             registry.install(part.module)
     finally:
-        registry.PATCHES[:], registry._djanorm_version = every, installed
+        registry._patches[:], registry._djanorm_version = every, installed
+        registry.arrange(order)
     return all(getattr(owner, attribute) is own for (owner, attribute), own in zip(places, theirs, strict=True))
 
 
