@@ -88,9 +88,11 @@ ORDER: dict[str, tuple[str, ...]] = {
         "engines.sqlite.transactions:failed_statements",
         "repairs.interrupted_transactions:interrupted_transactions",
         "engines.turso.driver:turso_errors",
+        "engines.ended_threads:ended_threads",
         "engines.forked_transactions:forked_transactions",
     ),
     "dorm.db.backends.mysql": (
+        "engines.timeouts:connect_timeouts",
         "engines.forked_transactions:shared_sockets",
         "repairs.interrupted_transactions:interrupted_transactions",
         "repairs.interrupted_transactions:cancelled_transactions",
@@ -114,6 +116,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.mysql_async:async_introspection",
     ),
     "dorm.db.backends.postgresql": (
+        "engines.timeouts:connect_timeouts",
         "engines.forked_transactions:shared_sockets",
         "repairs.interrupted_transactions:interrupted_transactions",
         "repairs.interrupted_transactions:cancelled_transactions",

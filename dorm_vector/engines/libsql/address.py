@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from dorm.exceptions import ImproperlyConfigured
 
+from ..timeouts import SECONDS, connect_timeout
+
 # Of Turso's URLs: a WebSocket, encrypted unless they say tls=0.
 _TURSO = "libsql://"
 
@@ -30,6 +32,8 @@ class Address:
     token: str = field(default="", repr=False)
     timeout: float | None = None
     """Seconds: for a lock on a file, and for an answer of a server."""
+    connect_timeout: float = SECONDS
+    """Seconds in which a server has to accept the connection and greet."""
 
     def without_secrets(self, text: str) -> str:
         return text.replace(self.token, HIDDEN) if self.token else text
@@ -59,4 +63,10 @@ def address_of(settings: Mapping[str, Any]) -> Address:
     if user:
         raise ImproperlyConfigured("ENGINE 'hrana' takes no user and password in its URL: write AUTH_TOKEN beside it.")
     token = str(settings.get("AUTH_TOKEN") or query.get("authToken", ""))
-    return Address(f"{protocol}://{host}{parts.path}", True, token, None if timeout is None else float(timeout))
+    return Address(
+        f"{protocol}://{host}{parts.path}",
+        True,
+        token,
+        None if timeout is None else float(timeout),
+        connect_timeout(settings),
+    )

@@ -42,6 +42,10 @@ class Transport(ABC):
     @abstractmethod
     def close(self) -> None: ...
 
+    def close_soon(self) -> None:
+        """Close without waiting for anybody."""
+        self.close()
+
 
 class Connection:
     """A connection as Python's sqlite3 module has them; without BEGIN it is in autocommit mode."""
@@ -103,6 +107,10 @@ class Connection:
 
     def close(self) -> None:
         self._transport.close()
+
+    def close_soon(self) -> None:
+        """Close without waiting for anybody."""
+        self._transport.close_soon()
 
 
 def statements(script: str) -> Iterator[str]:

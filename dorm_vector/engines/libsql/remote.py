@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer")
 
-_CONNECT_SECONDS = 15.0
+_GOODBYE_SECONDS = 15.0
 
 # The codes by which a server answers a statement; any other means that it gave up the stream, or the transaction.
 _OF_A_STATEMENT = ("SQLITE", "SQL_", "ARGS_", "RESPONSE_", "UNKNOWN", "BLOCKED")
@@ -52,7 +52,7 @@ class Remote(Transport):
     def __init__(self, address: Address) -> None:
         self._address, self._process = address, os.getpid()
         self._is_closed = self._in_transaction = False
-        self._link: Link = self._ask(_link().open(address), _CONNECT_SECONDS, _CONNECT)
+        self._link: Link = self._ask(_link().open(address), address.connect_timeout, _CONNECT)
 
     @property
     def is_lost(self) -> bool:
@@ -99,7 +99,12 @@ class Remote(Transport):
         if not self._is_closed and self._process == os.getpid():
             self._is_closed = True
             with suppress(Exception):  # of a server that is gone already
-                _submit(self._link.close()).result(_CONNECT_SECONDS)
+                _submit(self._link.close()).result(_GOODBYE_SECONDS)
+
+    def close_soon(self) -> None:
+        if not self._is_closed and self._process == os.getpid():
+            self._is_closed = True
+            _submit(self._link.close())
 
     def _ask(self, question: Coroutine[Any, Any, _Answer], seconds: float | None, sql: str) -> _Answer:
         try:

@@ -22,6 +22,7 @@ from dorm.db.utils import log_query, normalize_db_exception
 
 from ...patching import registry
 from .. import event_loops, forking
+from ..ended_threads import owned
 from ..forked_transactions import aleft_to_the_parent
 from ..sqlite.transactions import async_transactions, opened
 from .address import Address, address_of
@@ -56,7 +57,7 @@ class HranaDatabaseWrapper(SQLiteDatabaseWrapper):
             connection = self._local.conn = self._new_connection()
             with self._conns_lock:
                 self._conns[get_ident()] = connection
-        return connection
+        return owned(self, connection)
 
     def execute_streaming(self, sql: str, params: Any = None, chunk_size: int = 1000) -> Iterator[Any]:
         with log_query(self.vendor, sql, params):

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from math import isclose
 from typing import Any
 
+from dorm.exceptions import OperationalError
+
+from ..timeouts import connect_timeout
+
 # [3, 4] and [1, 0], the latter as vectors are bound. A function of the schema may have the name, too: only one that
 # answers as MySQL documents it counts.
 _DISTANCES = "SELECT " + ", ".join(
@@ -48,7 +52,11 @@ def _ask(wrapper: Any) -> Server:
         return _server(wrapper.get_connection())
     import pymysql
 
-    with pymysql.connect(**_arguments(wrapper)) as connection:
+    try:
+        connection = pymysql.connect(**_arguments(wrapper))
+    except pymysql.MySQLError as error:
+        raise OperationalError(str(error)) from error
+    with connection:
         return _server(connection)
 
 
@@ -87,7 +95,9 @@ def _arguments(wrapper: Any) -> dict[str, Any]:
 
     given = wrapper._kwargs if wrapper._pool is None else wrapper._pool._conn_kwargs
     known = inspect.signature(pymysql.connect).parameters.keys() - {"cursorclass"}
-    return {name: value for name, value in for_pymysql(given).items() if name in known}
+    limit = connect_timeout(wrapper.settings)
+    limits = {"connect_timeout": limit, "read_timeout": limit}
+    return limits | {name: value for name, value in for_pymysql(given).items() if name in known}
 
 
 def for_pymysql(arguments: dict[str, Any]) -> dict[str, Any]:

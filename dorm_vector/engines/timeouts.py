@@ -1,0 +1,132 @@
+"""How long a connection may take to open: ``OPTIONS["connect_timeout"]`` of a database, 10 seconds unless given.
+
+It holds where nobody answers and where somebody accepts and stays silent, sync and async.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any
+
+from dorm.exceptions import OperationalError
+
+from ..patching.registry import hook
+
+SECONDS = 10.0
+_MYSQL = "dorm.db.backends.mysql"
+_POSTGRESQL = "dorm.db.backends.postgresql"
+_LIMITED = "dorm_vector_limited"
+# What the driver's own limit may exceed ours by.
+_GRACE = 1.0
+
+
+def connect_timeout(settings: Mapping[str, Any]) -> float:
+    """Return the seconds that a connection to the database may take to open."""
+    return float((settings.get("OPTIONS") or {}).get("connect_timeout") or SECONDS)
+
+
+@hook(f"{_MYSQL}:MySQLDatabaseWrapper", "get_connection")
+def connect_timeouts(original: Any, wrapper: Any) -> Any:
+    """Limit the handshake as well: PyMySQL waits for the server's greeting as long as for any answer."""
+    limit = connect_timeout(wrapper.settings)
+    asked = (wrapper.settings.get("OPTIONS") or {}).get("read_timeout")
+    wrapper._kwargs.update(connect_timeout=limit, read_timeout=asked or limit)
+    connection = original(wrapper)
+    if _LIMITED not in vars(connection):
+        connection._read_timeout = asked
+        vars(connection)[_LIMITED] = True
+    return connection
+
+
+@hook(f"{_MYSQL}:MySQLAsyncDatabaseWrapper", "_acquire", name="connect_timeouts")
+async def _mysql_async(original: Any, wrapper: Any) -> Any:
+    if wrapper._pool is not None:
+        # Its owner may have all of its connections in use.
+        return await original(wrapper)
+    limit = connect_timeout(wrapper.settings)
+    try:
+        return await asyncio.wait_for(original(wrapper), limit)
+    except TimeoutError as error:
+        raise _silent("MySQL", wrapper.settings, limit) from error
+
+
+@hook(f"{_POSTGRESQL}:PostgreSQLDatabaseWrapper", "_get_pool", name="connect_timeouts")
+def _postgresql(original: Any, wrapper: Any) -> Any:
+    limit = _limit_psycopg(wrapper)
+    pool = original(wrapper)
+    if vars(pool).get(_LIMITED) is None and hasattr(pool, "getconn"):
+        vars(pool)[_LIMITED] = getconn = pool.getconn
+        pool.getconn = lambda timeout=None: _Wait(wrapper, pool, limit, timeout).run(getconn)
+    return pool
+
+
+@hook(f"{_POSTGRESQL}:PostgreSQLAsyncDatabaseWrapper", "_get_pool", name="connect_timeouts")
+async def _postgresql_async(original: Any, wrapper: Any) -> Any:
+    limit = _limit_psycopg(wrapper)
+    pool = await original(wrapper)
+    if vars(pool).get(_LIMITED) is None and hasattr(pool, "getconn"):
+        vars(pool)[_LIMITED] = getconn = pool.getconn
+
+        async def limited(timeout: float | None = None) -> Any:  # noqa: ASYNC109  # psycopg's signature
+            return await _Wait(wrapper, pool, limit, timeout).arun(getconn)
+
+        pool.getconn = limited
+    return pool
+
+
+def _limit_psycopg(wrapper: Any) -> float:
+    limit = connect_timeout(wrapper.settings)
+    # libpq's seconds are whole ones, and two at least.
+    wrapper._dsn["connect_timeout"] = max(2, round(limit))
+    return limit
+
+
+class _Wait:
+    """One wait for a connection of a pool: long where others use them all, short where none can be opened."""
+
+    def __init__(self, wrapper: Any, pool: Any, limit: float, seconds: float | None) -> None:
+        self._wrapper, self._pool, self._limit = wrapper, pool, limit
+        self._failed = self._failures()
+        self._seconds = pool.timeout if seconds is None else seconds
+        self._first = min(self._seconds, max(2.0, limit) + _GRACE)
+        self._deadline = monotonic() + self._seconds
+
+    def run(self, getconn: Any) -> Any:
+        from psycopg_pool import PoolTimeout
+
+        try:
+            return getconn(self._first)
+        except PoolTimeout as error:
+            self._raise_in_an_outage(error)
+            return getconn(self._rest())
+
+    async def arun(self, getconn: Any) -> Any:
+        from psycopg_pool import PoolTimeout
+
+        try:
+            return await getconn(self._first)
+        except PoolTimeout as error:
+            self._raise_in_an_outage(error)
+            return await getconn(self._rest())
+
+    def _failures(self) -> int:
+        return int(self._pool.get_stats().get("connections_errors", 0))
+
+    def _raise_in_an_outage(self, error: Exception) -> None:
+        if self._failures() > self._failed:
+            raise _silent("PostgreSQL", self._wrapper.settings, self._limit) from error
+        if self._rest() <= 0:
+            raise error
+
+    def _rest(self) -> float:
+        return self._deadline - monotonic()
+
+
+def _silent(database: str, settings: Mapping[str, Any], limit: float) -> OperationalError:
+    host, port = settings.get("HOST") or "localhost", settings.get("PORT") or "its default port"
+    return OperationalError(
+        f"{database}: no connection to {host}, port {port}, within {limit:g} seconds. Look whether the server runs and"
+        ' can be reached; set OPTIONS["connect_timeout"] where it needs longer.'
+    )

@@ -1,0 +1,59 @@
+"""A server that accepts and stays silent, or does not accept: connecting ends after OPTIONS["connect_timeout"]."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from dorm.exceptions import OperationalError
+
+from tests.chaos import workers
+from tests.databases import Database
+
+LIMIT, MOST = 2, 6.0
+
+
+@pytest.fixture(params=["silent", "full"])
+def nobody(request: pytest.FixtureRequest, db: Database) -> Iterator[Database]:
+    """The database at a port of which nothing comes back."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0 if request.param == "full" else 100)
+        port = listener.getsockname()[1]
+        # A full queue drops what else knocks.
+        knocked = [socket.create_connection(("127.0.0.1", port)) for _ in range(request.param == "full")]
+        there = replace(db, settings=moved(db.settings, port))
+        there.use()
+        yield there
+        for knock in knocked:
+            knock.close()
+    db.use()
+
+
+def moved(settings: dict[str, Any], port: int) -> dict[str, Any]:
+    options = {**settings.get("OPTIONS", {}), "connect_timeout": LIMIT}
+    if "URL" in settings:
+        return {**settings, "URL": f"ws://127.0.0.1:{port}", "OPTIONS": options}
+    return {**settings, "HOST": "127.0.0.1", "PORT": port, "OPTIONS": options}
+
+
+@pytest.mark.not_on("sqlite", "turso", reason="they have no server")
+def test_a_search_fails_in_time(nobody: Database) -> None:
+    began = time.monotonic()
+    with pytest.raises(OperationalError):
+        workers.nearest(1)
+    assert time.monotonic() - began < MOST
+
+
+@pytest.mark.not_on("sqlite", "turso", reason="they have no server")
+def test_an_async_search_fails_in_time(nobody: Database) -> None:
+    began = time.monotonic()
+    with pytest.raises(OperationalError):
+        workers.run(workers.anearest(1))
+    took = time.monotonic() - began
+    workers.stop()
+    assert took < MOST
