@@ -76,6 +76,16 @@ def every(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Take 25 random projects the whole way on each database, under eight hash seeds; hours, on six."""
+    session.install("-e", ".[dev]")
+    backends = [] if "--backend" in session.posargs else ["--backend", "all", "--no-skips"]
+    session.run(
+        "python", "-m", "pytest", "tests/projects", *backends, *session.posargs, env={"DORM_VECTOR_PROJECTS": "25"}
+    )
+
+
+@nox.session
 def embed(session: nox.Session) -> None:
     """Test with a real embedding model; installs torch."""
     session.install("-e", ".[dev,embed]")

@@ -35,6 +35,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "models.hooks:upgrade_on_distance",
         "models.hooks:upgrade_on_text",
         "repairs.known_references:known_names_in_expressions",
+        "repairs.relations.sequences:sequences_of_bulk_keys",
     ),
     "dorm.aggregates": (
         "models.hooks:aggregates_of_distances",
@@ -57,6 +58,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "embeddings.on_save:embeddings_on_save",
         "models.generated_fields:generated_vectors",
         "repairs.models:generated_fields",
+        "repairs.relations.sequences:sequences_of_keys",
         "repairs.relations.declared:inherited_indexes",
         "repairs.relations.reverse:reverse_of_later_models",
     ),
@@ -192,6 +194,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.relations.order:operations_in_order",
     ),
     "dorm.migrations.loader": ("repairs.relations.executor:squashed_or_replaced",),
+    "dorm.migrations.squasher": ("repairs.relations.squash:squash_in_order",),
     "dorm.migrations.recorder": ("repairs.relations.executor:recorded_once",),
     "dorm.migrations.writer": (
         "repairs.relations.writer:every_option_of_a_field",
@@ -206,6 +209,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "dorm.serialize": (
         "models.serialization:vectors_in_fixtures",
         "models.serialization:embeddings_in_fixtures",
+        "repairs.relations.sequences:sequences_of_fixtures",
     ),
     "dorm.contrib.pydantic": ("models.serialization:vectors_in_schemas",),
 }

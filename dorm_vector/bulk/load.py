@@ -12,8 +12,9 @@ from dorm.db.connection import get_async_connection, get_connection
 
 from ..embeddings.loading import filled_columns, filled_rows
 from ..engines import dialect_for
+from ..engines.keys import keys_counted
 from ..exceptions import at_row
-from ..steps import Step, Steps, arun, run
+from ..steps import Execute, Step, Steps, arun, run
 from . import writers
 from .batches import Batch, ColumnSource, RowSource, achunks, chunks
 from .deferred_indexes import WithoutIndexes
@@ -114,6 +115,9 @@ def _all_written(
             progress(done, source.total)
         batch = yield from source.next()
     yield from writer.close()
+    counted = keys_counted(load.model._meta, load.dialect) if load.keys[0] in load.columns else ""
+    if counted:
+        yield Execute(counted)
     return written
 
 

@@ -151,8 +151,8 @@ class Dialect(Facts):
     """A vector inside DDL, where nothing can be bound, with ``{hex}`` and ``{text}``."""
     declarations: str = ""
     """Returns, as ``declaration``, how the columns of the bound table are declared; empty where no length is in it."""
-    concurrently: str = ""
-    """What stands behind INDEX in a build that does not block writers."""
+    concurrently: str = ""  # what stands behind INDEX in a build that does not block writers
+    count_past_keys: str = ""  # moves a table's sequence past its keys; none where the database does so itself
     index_rules: IndexRules = IndexRules()
     companions: Mapping[str, Companion] = NOTHING
     """The kinds of index that are a table beside the model's."""

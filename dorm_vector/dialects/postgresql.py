@@ -76,6 +76,16 @@ _SEARCH_OPTIONS = {
     "max_probes": SearchOption({"ivfflat.max_probes": {}}, range(1, 32769), default=32_768, since="0.8.0"),
 }
 
+# nextval() never goes back, whoever else counts meanwhile; a gap that is too wide for it is jumped.
+_COUNT_PAST_KEYS = (
+    "SELECT CASE WHEN top - last <= 1000 THEN (SELECT MAX(step) FROM (SELECT nextval(name) AS step"
+    " FROM generate_series(1, top - last)) AS steps) ELSE setval(name, top) END AS counted"
+    " FROM (SELECT name, COALESCE(pg_sequence_last_value(name), 0) AS last,"
+    """ (SELECT MAX("{key}") FROM "{table}") AS top"""
+    """ FROM (SELECT pg_get_serial_sequence('"{table}"', '{key}')::regclass AS name) AS sequence"""
+    " WHERE name IS NOT NULL) AS counter WHERE last < top"
+)
+
 DIALECT = Dialect(
     name="postgresql",
     title="PostgreSQL",
@@ -111,6 +121,7 @@ DIALECT = Dialect(
     install_hint="Install pgvector 0.7 or newer on the server, and let a superuser run CREATE EXTENSION vector.",
     literal_form="'{text}'",
     concurrently=" CONCURRENTLY",
+    count_past_keys=_COUNT_PAST_KEYS,
     declarations="SELECT attname || ' ' || format_type(atttypid, atttypmod) AS declaration FROM pg_attribute"
     " WHERE attrelid = to_regclass(quote_ident(%s)) AND attnum > 0 AND NOT attisdropped",
     load="copy",

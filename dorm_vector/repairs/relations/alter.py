@@ -81,7 +81,18 @@ def _with(model: dict[str, Any], operation: Any) -> dict[str, Any]:
     return {name: operation.field if name == operation.name else field for name, field in model["fields"].items()}
 
 
-@repair(_ALTER, "database_backwards", is_fixed=_alters_on_mysql)
+def _goes_back() -> bool:
+    from dorm.migrations.operations import AlterField
+    from dorm.migrations.state import ProjectState
+
+    before, after, statements = ProjectState(), ProjectState(), NotedStatements("postgresql")
+    before.add_model("app", "Ticket", {"title": CharField(max_length=99)})
+    after.add_model("app", "Ticket", {"title": CharField(max_length=9)})
+    AlterField("Ticket", "title", CharField(max_length=99)).database_backwards("app", statements, before, after)
+    return bool(statements)
+
+
+@repair(_ALTER, "database_backwards", is_fixed=_goes_back)
 def alter_every_field_back(
     _original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any
 ) -> None:

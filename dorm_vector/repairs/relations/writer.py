@@ -110,12 +110,50 @@ def _imports(original: Any, operations: Iterable[Any]) -> list[str]:
     return sorted(lines)
 
 
-def _has_several_files() -> bool:
-    # Files are written: a probe is to leave none. It is one with the options.
-    return _writes_columns()
+class _InMemory:
+    """A path whose text is kept in memory, for the probe."""
+
+    text = ""
+
+    def __init__(self, _path: Any = None) -> None:
+        """Take the place of any path."""
+
+    def __truediv__(self, _name: str) -> _InMemory:
+        return self
+
+    def mkdir(self, **_options: Any) -> None:
+        """Make nothing."""
+
+    def exists(self) -> bool:
+        return True
+
+    def read_text(self) -> str:
+        return self.text
+
+    def write_text(self, text: str) -> None:
+        self.text = text
 
 
-@repair(_WRITER, "write_migration", name="loadable_migrations", is_fixed=_has_several_files)
+class _Foreign:
+    """An operation of another package."""
+
+    def __repr__(self) -> str:
+        return "_Foreign()"
+
+
+def _imports_from_elsewhere() -> bool:
+    from dorm.migrations import writer
+
+    real: Any = vars(writer)["Path"]
+    vars(writer)["Path"] = _InMemory
+    try:
+        written: Any = writer.write_squashed_migration("app", _InMemory(), 1, [_Foreign()], [])  # type: ignore[arg-type]
+    finally:
+        vars(writer)["Path"] = real
+    return f"from {_Foreign.__module__} import" in written.read_text()
+
+
+@repair(_WRITER, "write_migration", name="loadable_migrations", is_fixed=_imports_from_elsewhere)
 def _write_in_two(
     original: Any, app_label: str, directory: Any, number: int, operations: list[Any], *rest: Any, **options: Any
 ) -> Path:
@@ -129,7 +167,7 @@ def _write_in_two(
     return path
 
 
-@repair(_WRITER, "write_squashed_migration", is_fixed=_has_several_files)
+@repair(_WRITER, "write_squashed_migration", is_fixed=_imports_from_elsewhere)
 def loadable_migrations(
     original: Any, app_label: str, directory: Any, number: int, operations: list[Any], *rest: Any, **options: Any
 ) -> Path:

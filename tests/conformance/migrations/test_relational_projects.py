@@ -262,3 +262,73 @@ def test_a_child_has_what_its_abstract_base_declares(project: Project) -> None:
     )
     assert project.python(source).split() == ["stored", "refused", "refused", "refused", "stored"]
     project.dorm("migrate", "shop", "zero")
+
+
+KEYED = """
+import datetime
+from decimal import Decimal
+
+class Line(dorm.Model):
+    order = dorm.IntegerField()
+    number = dorm.IntegerField()
+    price = dorm.DecimalField(max_digits=8, decimal_places=2, default=Decimal("1.50"))
+    day = dorm.DateField(default=datetime.date(2026, 11, 29))
+    pk = dorm.CompositePrimaryKey("order", "number")
+
+    class Meta:
+        constraints = [dorm.CheckConstraint(check=Q(number__lte=dorm.F("order")), name="not_beyond")]
+"""
+KEYED_USE = """
+Line.objects.create(order=2, number=1)
+for order, number in ((2, 1), (1, 2)):
+    try:
+        Line.objects.create(order=order, number=number)
+        print("stored")
+    except dorm.IntegrityError:
+        print("refused")
+print(*Line.objects.values_list("order", "number", "price"))
+"""
+
+
+def test_keys_and_constraints_are_written_to_be_loaded(project: Project) -> None:
+    migrated(project, KEYED)
+    assert project.python(KEYED_USE).split("\n")[:2] == ["refused", "refused"]
+    changed = KEYED.replace("number__lte", "number__lt")
+    migrated(project, changed.replace("    day", "    note = dorm.CharField(max_length=9, null=True)\n    day"))
+    project.dorm("migrate", "shop", "0002")
+    project.dorm("migrate", "shop")
+    assert project.python("print(Line.objects.count())") == "1"
+
+
+def test_a_squash_runs_in_place_of_its_originals(project: Project) -> None:
+    migrated(project, DESK)
+    migrated(project, DESK.replace("max_length=200", "max_length=250"))
+    assert project.python(USE) == ""
+    project.dorm("squashmigrations", "shop", "1", "2")
+    applied = project.dorm("migrate", "shop")
+    assert "squashed" not in applied
+    assert read(project) == FOUND
+    project.dorm("migrate", "shop", "zero")
+    applied = project.dorm("migrate", "shop")
+    assert "squashed" in applied
+    assert "0001" not in applied
+    assert "0003" in applied
+    assert "No changes" in project.dorm("makemigrations", "shop")
+    assert project.python(USE) == ""
+    assert read(project) == FOUND
+    project.dorm("migrate", "shop", "zero")
+
+
+def test_a_squash_over_the_operation_of_another_package(tmp_path: Path) -> None:
+    project = Project(tmp_path, {"ENGINE": "sqlite", "NAME": str(tmp_path / "any.sqlite3")})
+    folder = project.directory / "shop" / "migrations"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    first = "from dorm.contrib.pgvector import VectorExtension\ndependencies = []\noperations = [VectorExtension()]\n"
+    (folder / "0001_extension.py").write_text(first)
+    project.models("class Note(dorm.Model):\n    text = dorm.CharField(max_length=9)\n")
+    project.dorm("makemigrations", "shop")
+    project.dorm("squashmigrations", "shop", "1", "2")
+    assert "from dorm.contrib.pgvector" in project.source(3)
+    assert "0003_squashed" in project.dorm("showmigrations", "shop")
+    assert "No changes" in project.dorm("makemigrations", "shop")
