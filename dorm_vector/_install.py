@@ -81,7 +81,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "dorm.search": ("repairs.known_references:known_names_in_expressions",),
     "dorm.lookups": ("repairs.mysql_sql:like_escape",),
     # Connections and drivers
-    "dorm.db.connection": ("engines.connections:prepare_connections",),
+    "dorm.db.connection": ("engines.connections:prepare_connections", "repairs.contribs.routing:reads_after_a_write"),
     "dorm.db.backends.sqlite": (
         "engines.connections:prepare_connections",
         "repairs.sqlite:connection_per_loop",
@@ -206,6 +206,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.relations.writer:loadable_migrations",
     ),
     # Fixtures, schemas and the rest
+    "dorm.contrib.concurrency": ("embeddings.optimistic_lock:embeddings_under_a_lock",),
     "dorm.serialize": (
         "models.serialization:vectors_in_fixtures",
         "models.serialization:embeddings_in_fixtures",

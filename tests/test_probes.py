@@ -23,6 +23,7 @@ SHOWN_BY = {
     "cancelled_connections": f"{REPAIRS}/test_interruptions.py::test_cancelled_connections",
     "check_where_in_doubt": f"{ENGINES}/postgresql/test_pool_check.py::test_a_search_is_one_round_trip",
     "pool_per_loop": f"{REPAIRS}/test_interruptions.py::test_pool_per_loop",
+    "reads_after_a_write": "tests/contribs/test_routers.py::test_reads_after_a_write",
     "statements_in_their_transaction": f"{REPAIRS}/test_mysql.py::test_statements_in_their_transaction",
     "streaming_connection": f"{REPAIRS}/test_mysql.py::test_streaming_connection",
     "strict_async_writes": f"{REPAIRS}/test_mysql.py::test_strict_async_writes",

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from dorm.expressions import F
 from dorm.queryset import QuerySet
 
+from ..engines.connections import alias_of
 from ..exceptions import StaleEmbedding, frames_inside
 from ..introspection import vector_fields
 from ..patching.registry import hook
 from ..steps import Fetch, Steps, arun, run
 from .embedders import EmbedDocuments, one_for_each
+from .prepared import Prepared, changes_on_save
 
 _LEFT_OUT = object()
-
-_SAVE = ("using", "force_insert", "force_update", "update_fields")
-"""The arguments of save(), in their order."""
 
 
 def embedding_fields(model: Any) -> list[Any]:
@@ -31,42 +31,66 @@ def hash_name(field: Any) -> str:
     return f"{field.name}_hash"
 
 
-@hook("dorm.models:Model", "save")
-def embeddings_on_save(original: Any, instance: Any, *args: Any, **options: Any) -> Any:
-    """Fill the embeddings of an instance after what a ``save()`` of its own changed, and before it is written."""
+@hook("dorm.models:Model", "_do_insert", name="embeddings_on_save")
+@hook("dorm.models:Model", "_do_update", name="embeddings_on_save")
+def embeddings_on_save(
+    original: Any, instance: Any, connection: Any, meta: Any, update_fields: Collection[str] | None = None
+) -> Any:
+    """Fill the embeddings of an instance after everything that may change its text: receivers, and its own fields."""
     if not embedding_fields(type(instance)):
-        return original(instance, *args, **options)
-    options |= dict(zip(_SAVE, args, strict=False))
-    written = run(filled([instance], options.get("update_fields"), options.get("using")))
-    return original(instance, **_with_embeddings(options, written))
+        return original(instance, connection, meta, *_given(update_fields))
+    prepared = _prepared(instance, meta, update_fields, adding=original.__name__.endswith("insert"))
+    made = run(filled([instance], update_fields, alias_of(connection), prepared))
+    return original(instance, connection, Prepared.of(meta, prepared), *_given(update_fields, made))
 
 
-@hook("dorm.models:Model", "asave", name="embeddings_on_save")
-async def _aembeddings_on_save(original: Any, instance: Any, *args: Any, **options: Any) -> Any:
+@hook("dorm.models:Model", "_ado_insert", name="embeddings_on_save")
+@hook("dorm.models:Model", "_ado_update", name="embeddings_on_save")
+async def _aembeddings_on_save(
+    original: Any, instance: Any, connection: Any, meta: Any, update_fields: Collection[str] | None = None
+) -> Any:
     if not embedding_fields(type(instance)):
-        return await original(instance, *args, **options)
-    options |= dict(zip(_SAVE, args, strict=False))
-    written = await arun(filled([instance], options.get("update_fields"), options.get("using")))
-    return await original(instance, **_with_embeddings(options, written))
+        return await original(instance, connection, meta, *_given(update_fields))
+    prepared = _prepared(instance, meta, update_fields, adding=original.__name__.endswith("insert"))
+    made = await arun(filled([instance], update_fields, alias_of(connection), prepared))
+    return await original(instance, connection, Prepared.of(meta, prepared), *_given(update_fields, made))
 
 
-def _with_embeddings(options: dict[str, Any], written: list[str]) -> dict[str, Any]:
-    if options.get("update_fields") is None:
-        return options
-    return options | {"update_fields": [*options["update_fields"], *written]}
+def _given(update_fields: Collection[str] | None, made: Collection[str] = ()) -> list[list[str]]:
+    # An INSERT takes no names.
+    return [] if update_fields is None else [[*update_fields, *made]]
 
 
-def filled(instances: list[Any], written: Iterable[str] | None = None, using: str | None = None) -> Steps[list[str]]:
+def _prepared(instance: Any, meta: Any, names: Collection[str] | None, *, adding: bool) -> dict[str, Any]:
+    """Return what the fields that a text may come from make of their values as they are saved."""
+    readers = embedding_fields(type(instance))
+    fields = [
+        field
+        for field in meta.concrete_fields
+        if changes_on_save(field)
+        and (adding or (field.attname in instance.__dict__ and (names is None or field.name in names)))
+        and any(reader.reads({field.name}) for reader in readers)
+    ]
+    return {field.attname: field.pre_save(instance, adding) for field in fields}
+
+
+def filled(
+    instances: list[Any],
+    written: Iterable[str] | None = None,
+    using: str | None = None,
+    prepared: Mapping[str, Any] | None = None,
+) -> Steps[list[str]]:
     """Embed the texts that have changed, and return the names of the fields that may have.
 
-    ``written`` names the fields that will be saved; None stands for all.
+    ``written`` names the fields that will be saved; None stands for all. ``prepared`` has what will be written in place
+    of the values of the one instance.
     """
-    names, changed = None if written is None else list(written), []
+    names, changed = None if written is None else set(written), []
     for field in embedding_fields(type(instances[0])) if instances else ():
         if names is not None and not field.reads(names):
             continue
         changed += [field.name, hash_name(field)]
-        sources = yield from _whole(field, instances, using)
+        sources = yield from _Texts(field, instances, names, prepared or {}).read(using)
         waiting = [
             (instance, text)
             for instance, source in zip(instances, sources, strict=True)
@@ -77,48 +101,65 @@ def filled(instances: list[Any], written: Iterable[str] | None = None, using: st
     return changed
 
 
-def _whole(field: Any, instances: list[Any], using: str | None) -> Steps[list[Any]]:
-    """Return what the text of each instance is read from; None for one whose text cannot have changed.
+class _Texts:
+    """What the text of each instance is read from, as it will be stored."""
 
-    That is the instance, or where it was read in part, it with the rest as it is stored.
-    """
-    columns = _columns_read(field, type(instances[0]))
-    partial = [instance.pk for instance in instances if _is_partial(columns | {hash_name(field)}, instance)]
-    stored = {}
-    if partial:
-        model = type(instances[0])
-        others = [vector.name for vector in vector_fields(model)]
-        rows = yield Fetch(QuerySet(model, using or "default").filter(pk__in=partial).defer(*others))
-        stored = {row.pk: row for row in rows}
-    return [
-        _joined(stored, instance) if _may_have_changed(field, columns, instance) else None for instance in instances
-    ]
+    def __init__(
+        self, field: Any, instances: list[Any], names: AbstractSet[str] | None, prepared: Mapping[str, Any]
+    ) -> None:
+        self._field, self._instances, self._prepared = field, instances, prepared
+        self._model = type(instances[0])
+        self._columns = _columns_read(field, self._model)
+        columns = [each for each in self._model._meta.concrete_fields if each.attname in self._columns]
+        self._kept = {
+            each.attname
+            for each in columns
+            if names is not None and not each.primary_key and names.isdisjoint((each.name, each.attname))
+        }
+        """Columns that keep what is stored, whatever the instances hold."""
 
+    def read(self, using: str | None) -> Steps[list[Any]]:
+        """Return an object for each instance; None for one whose text cannot have changed.
 
-def _may_have_changed(field: Any, columns: set[str], instance: Any) -> bool:
-    held = columns & instance.__dict__.keys()
-    if any(is_computed(instance.__dict__[name]) for name in held):
-        warn_of_stale(field)
-        return False
-    return bool(held) or not _is_partial(columns, instance)
+        That is the instance, or where a part of the row keeps what is stored, a copy that has it.
+        """
+        partial = [instance.pk for instance in self._instances if self._needs_stored(instance)]
+        stored = {}
+        if partial:
+            others = [vector.name for vector in vector_fields(self._model)]
+            rows = yield Fetch(QuerySet(self._model, using or "default").filter(pk__in=partial).defer(*others))
+            stored = {row.pk: row for row in rows}
+        return [
+            self._joined(stored.get(instance.pk), instance) if self._may_have_changed(instance) else None
+            for instance in self._instances
+        ]
+
+    def _needs_stored(self, instance: Any) -> bool:
+        if instance._is_unsaved():
+            return False
+        return bool(self._kept) or not (self._columns | {hash_name(self._field)}) <= instance.__dict__.keys()
+
+    def _may_have_changed(self, instance: Any) -> bool:
+        written = self._columns - self._kept
+        held = instance.__dict__ | dict(self._prepared)
+        if any(is_computed(held[name]) for name in written & held.keys()):
+            warn_of_stale(self._field)
+            return False
+        return bool(written & held.keys()) or instance._is_unsaved() or self._columns <= held.keys()
+
+    def _joined(self, stored: Any, instance: Any) -> Any:
+        if stored is None and not self._prepared:
+            return instance
+        whole = copy.copy(instance if stored is None else stored)
+        held = {name: value for name, value in instance.__dict__.items() if stored is None or name not in self._kept}
+        whole.__dict__ = {**whole.__dict__, **held, **self._prepared}
+        return whole
 
 
 def _columns_read(field: Any, model: Any) -> set[str]:
     """Return the columns that the text may come from, as instances hold them."""
-    others = vector_fields(model)
-    return {each.attname for each in model._meta.concrete_fields if each not in others and field.reads({each.name})}
-
-
-def _is_partial(columns: set[str], instance: Any) -> bool:
-    return not instance._is_unsaved() and not columns <= instance.__dict__.keys()
-
-
-def _joined(stored: dict[Any, Any], instance: Any) -> Any:
-    if instance.pk not in stored:
-        return instance
-    whole = copy.copy(stored[instance.pk])
-    whole.__dict__ = {**whole.__dict__, **instance.__dict__}
-    return whole
+    columns = [each for each in model._meta.concrete_fields if not hasattr(each, "keeps_deferred")]
+    return {each.attname for each in columns if field.reads({each.name})}
 
 
 def embedded(field: Any, batch: list[tuple[Any, str]]) -> Steps[None]:

@@ -48,6 +48,15 @@ def prepare_open_connections() -> None:
         prepare(wrapper)
 
 
+def alias_of(wrapper: Any) -> str:
+    """Return the alias that a connection was made for."""
+    known = [*dorm_connections._sync_connections.items(), *dorm_connections._async_connections.items()]
+    for alias, open_wrapper in known:
+        if open_wrapper is wrapper:
+            return str(alias)
+    raise LookupError(f"{wrapper!r} is the connection of no database in DATABASES.")
+
+
 @hook("dorm.db.backends.sqlite:SQLiteDatabaseWrapper", "_new_connection", name="prepare_connections")
 def _sqlite_connection(original: Any, wrapper: Any) -> Any:
     # First: the connection about to be opened is to have an auto extension already.

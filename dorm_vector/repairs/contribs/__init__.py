@@ -1,0 +1,1 @@
+"""Repairs of what djanorm brings beside its ORM: routers, locks, trails, exports."""
