@@ -34,6 +34,7 @@ MOVED = {
     "djanorm.repairs": ("patching.registry",),
     "djanorm.searching": (
         "search.connection",
+        "search.tuning",
         "search.spec",
         "search.plans.shortlist",
         "search.options",

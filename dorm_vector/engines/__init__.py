@@ -14,6 +14,9 @@ _BY_VENDOR = {"postgresql": "postgresql", "sqlite": "sqlite", "libsql": "turso",
 
 def dialect_for(connection: Any) -> Dialect:
     """Return the dialect of a djanorm connection; UnsupportedByDatabase where there is none."""
+    known: Dialect | None = getattr(connection, "known_dialect", None)
+    if known is not None:
+        return known
     vendor = getattr(connection, "dialect", None) or connection.vendor
     if vendor == "mysql":
         return _of_server(_server(connection))

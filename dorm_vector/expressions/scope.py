@@ -5,11 +5,9 @@ djanorm does not hand the connection to what stands inside Coalesce, Case, Subqu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from dorm.db.connection import get_connection
 from dorm.exceptions import FieldDoesNotExist
@@ -20,26 +18,35 @@ from dorm.query import SQLQuery
 from ..dialects.base import Dialect
 from ..dialects.shared.operands import SQL, Operand
 from ..engines import dialect_for
+from ..engines.statement import with_searches
 from ..introspection import vector_fields
 from ..patching.registry import hook
 
 
-@dataclass(eq=False, repr=False)
-class Compile:
-    connection: Any
-    query: Any
+class compiling:  # noqa: N801  # a context manager, called as a function is
+    """The compilation of a statement, or of a query inside of one; those inside share what they find in it."""
+
+    def __init__(self, connection: Any, query: Any) -> None:
+        self.connection, self.query = connection, query
+        self.searches: list[Any] = []
+        self._is_inside = False
+
+    def __enter__(self) -> Self:
+        around = _current.get()
+        if around is not None and around.connection is self.connection:
+            self.searches, self._is_inside = around.searches, True
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        _current.reset(self._token)
+
+    def statement(self, sql: str) -> str:
+        """Return the whole statement with the searches that were found in it; what is part of another as it is."""
+        return sql if self._is_inside else with_searches(sql, self.searches)
 
 
-_current: ContextVar[Compile | None] = ContextVar("dorm_vector_compile", default=None)
-
-
-@contextmanager
-def compiling(connection: Any, query: Any) -> Iterator[None]:
-    token = _current.set(Compile(connection, query))
-    try:
-        yield
-    finally:
-        _current.reset(token)
+_current: ContextVar[compiling | None] = ContextVar("dorm_vector_compile", default=None)
 
 
 def _remember_connection(original: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
@@ -49,8 +56,9 @@ def _remember_connection(original: Any, query: Any, *args: Any, **kwargs: Any) -
     for the wrong one. Cause: ``SQLQuery`` passes the connection to annotations only. djanorm 4.3 to 4.5.
     """
     connection = kwargs.get("connection", args[-1] if args else None)
-    with compiling(connection, query):
-        return original(query, *args, **kwargs)
+    with compiling(connection, query) as compilation:
+        sql, params = original(query, *args, **kwargs)
+    return compilation.statement(sql), params
 
 
 for _method in ("as_select", "as_count", "as_exists", "as_update", "as_delete"):
@@ -165,6 +173,13 @@ def current_connection(query: Any) -> Any:
     """Return the connection of the statement that ``query`` is part of."""
     current = _current.get()
     return current.connection if current is not None else get_connection(query.using or "default")
+
+
+def note_search(search: Any) -> None:
+    """Tell the runner of the statement that is being compiled of a search in it."""
+    current = _current.get()
+    if current is not None:
+        current.searches.append(search)
 
 
 def current_query() -> Any:

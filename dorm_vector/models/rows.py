@@ -10,10 +10,11 @@ from dorm.aggregates import Aggregate
 from dorm.exceptions import FieldDoesNotExist
 from dorm.expressions import CombinedExpression, F
 from dorm.query import _validate_identifier
-from dorm.queryset import QuerySet
+from dorm.queryset import QuerySet, _explain_row_to_str
 
 from ..engines import dialect_for
 from ..engines.row_source import UnknownSource, read_from
+from ..engines.statement import explained
 from ..expressions.aggregates import over_vectors
 from ..expressions.outputs import decoded, decoders
 from ..introspection import reads_vectors
@@ -21,6 +22,7 @@ from ..query.combined import CombinedQuery, combined
 from ..query.compiler import VectorSQLQuery
 from ..query.derived import DerivedQuery
 from ..search.connection import searching
+from ..steps import Execute, Steps, arun, run
 from ..values.metrics import Metric
 from .deferred import keeping_what_was_left_out
 
@@ -28,13 +30,21 @@ from .deferred import keeping_what_was_left_out
 class Explained(QuerySet[Any]):
     """QuerySet whose plan is asked for, and completed, as the dialect says."""
 
-    def explain(self, *, format: str | None = None, **options: Any) -> str:  # djanorm's
-        plan = super().explain(format=format, **options)
-        return plan if format else self._with_distances(plan, self._get_connection())
+    def explain(self, *, analyze: bool = False, format: str | None = None, verbose: bool = False) -> str:
+        connection = self._get_connection()
+        return run(self._plan(connection, analyze, format, verbose), connection)
 
-    async def aexplain(self, *, format: str | None = None, **options: Any) -> str:  # djanorm's
-        plan = await super().aexplain(format=format, **options)
-        return plan if format else self._with_distances(plan, self._get_async_connection())
+    async def aexplain(self, *, analyze: bool = False, format: str | None = None, verbose: bool = False) -> str:
+        connection = self._get_async_connection()
+        return await arun(self._plan(connection, analyze, format, verbose), connection)
+
+    def _plan(self, connection: Any, analyze: bool, format: str | None, verbose: bool) -> Steps[str]:
+        # djanorm's puts the prefix before the SQL itself, and what the runner has to know of a search would be lost.
+        sql, params = self._iter_setup()[0].as_select(connection)
+        prefix = self._build_explain_prefix(connection, analyze, format, verbose)
+        rows = yield Execute(explained(sql, prefix), params)
+        plan = "\n".join(map(_explain_row_to_str, rows))
+        return plan if format else self._with_distances(plan, connection)
 
     def _with_distances(self, plan: str, connection: Any) -> str:
         dialect = dialect_for(connection)

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from dorm.query import _validate_identifier
 
 from ..dialects.shared.operands import SQL
-from ..expressions.scope import current_connection
+from ..expressions.scope import compiling, current_connection
 from .compiler import VectorSQLQuery
 from .names import NoSuchField
 from .order import by_output
@@ -31,6 +31,20 @@ class CombinedQuery(VectorSQLQuery):
         return True
 
     def as_select(self, connection: Any) -> SQL:
+        return self._statement("{sql}", connection)
+
+    def as_count(self, connection: Any) -> SQL:
+        return self._statement('SELECT COUNT(*) AS "count" FROM ({sql}) AS "counted"', connection)
+
+    def as_exists(self, connection: Any) -> SQL:
+        return self._statement('SELECT 1 FROM ({sql}) AS "found" LIMIT 1', connection)
+
+    def _statement(self, template: str, connection: Any) -> SQL:
+        with compiling(connection, self) as compilation:
+            sql, params = self._combined(connection)
+        return compilation.statement(template.format(sql=sql)), params
+
+    def _combined(self, connection: Any) -> SQL:
         self._require_whole()
         selects = [_as_part(queryset, connection) for queryset in self.parts]
         # Not every database takes ORDER BY or LIMIT inside a combined SELECT.
@@ -38,14 +52,6 @@ class CombinedQuery(VectorSQLQuery):
         columns = ", ".join(map(self._projected, self.selected_fields or ())) if self.is_values() else "*"
         tail = f"{by_output(self._sorted(), connection)}{self._limits()}"
         return f'SELECT {columns} FROM ({sql}) AS "combined"{tail}', [value for _sql, more in selects for value in more]
-
-    def as_count(self, connection: Any) -> SQL:
-        sql, params = self.as_select(connection)
-        return f'SELECT COUNT(*) AS "count" FROM ({sql}) AS "counted"', params
-
-    def as_exists(self, connection: Any) -> SQL:
-        sql, params = self.as_select(connection)
-        return f'SELECT 1 FROM ({sql}) AS "found" LIMIT 1', params
 
     def as_subquery_sql(self, outer_alias: str | None = None, outer_model: Any = None) -> SQL:
         return self.as_select(current_connection(self))

@@ -15,11 +15,12 @@ from dorm.query import SQLQuery, _validate_identifier
 from ..dialects.base import Dialect
 from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
-from ..engines.postgresql.binary_rows import BinaryQuery
+from ..engines.statement import Statement
 from ..exceptions import InvalidVector
 from ..expressions.outputs import annotation_field, as_read
-from ..expressions.scope import compiling, current_connection
-from ..search.connection import announce
+from ..expressions.scope import compiling, current_connection, note_search
+from ..search.compiled import CompiledSearch, compiled_search
+from ..search.connection import SearchConnection
 from ..search.plans.index_order import IndexOrderPlan, index_order_plan
 from ..search.plans.late_materialization import late_plan
 from ..search.plans.probe import companion_answer, through_an_index
@@ -196,11 +197,16 @@ class VectorSQLQuery(SearchQuery):
             query = answer.narrowed(query)
         elif self.ranks():
             query = through_an_index(query, connection)
-        with compiling(connection, query):
+        with compiling(connection, query) as compilation:
             sql, params = written(query, connection)
-        if self.limit_val is not None and self.is_by_distance():
-            announce(connection, self, sql, answer)
-        return sql, params
+            if isinstance(connection, SearchConnection) and self.limit_val is not None and self.is_by_distance():
+                note_search(self._compiled_search(connection, answer))
+        return compilation.statement(sql), params
+
+    def _compiled_search(self, connection: Any, companion: Any) -> CompiledSearch:
+        if companion is not None:
+            return CompiledSearch(self, companion=companion, is_whole=True)
+        return compiled_search(self, dialect_for(connection), is_whole=True)
 
     def _select(self, connection: Any) -> SQL:
         """Compile the outermost SELECT: djanorm's, with our columns before and our order behind."""
@@ -213,7 +219,7 @@ class VectorSQLQuery(SearchQuery):
         sql, params = SQLQuery.as_select(head, connection)
         lock = self._compile_for_update(connection) if self.for_update_flag else ""
         written = f"{sql}{order}{self._limits()}{lock}"
-        return BinaryQuery(written) if head._is_binary else written, params + order_params
+        return Statement(written, binary=True) if head._is_binary else written, params + order_params
 
     def _head(self, connection: Any) -> VectorSQLQuery:
         head = self.clone()

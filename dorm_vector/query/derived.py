@@ -43,23 +43,25 @@ class DerivedQuery(SQLQuery):
         self.inner = inner.clone()
 
     def as_count(self, connection: Any) -> SQL:
-        sql, params = self._from(connection, [])
-        return self._adapt_placeholders(f'SELECT COUNT(*) AS "count" {sql}', connection), params
+        with compiling(connection, self.inner) as compilation:
+            sql, params = self._from([])
+        return compilation.statement(self._adapt_placeholders(f'SELECT COUNT(*) AS "count" {sql}', connection)), params
 
     def as_aggregate(self, aggregates: dict[str, Any], connection: Any) -> SQL:
         columns: list[str] = []
         params: list[Any] = []
         names: list[str] = []
-        for alias, aggregate in aggregates.items():
-            _validate_identifier(alias, "aggregate alias")
-            named = self._named(alias, aggregate)
-            with compiling(connection, self.inner):
+        with compiling(connection, self.inner) as compilation:
+            for alias, aggregate in aggregates.items():
+                _validate_identifier(alias, "aggregate alias")
+                named = self._named(alias, aggregate)
                 sql, more = self._read(named, connection).as_sql(_TABLE, model=self.model, connection=connection)
-            columns.append(f'{sql} AS "{alias}"')
-            params += more
-            names += self._names_in(named)
-        table, table_params = self._from(connection, names)
-        return self._adapt_placeholders(f"SELECT {', '.join(columns)} {table}", connection), params + table_params
+                columns.append(f'{sql} AS "{alias}"')
+                params += more
+                names += self._names_in(named)
+            table, table_params = self._from(names)
+        sql = self._adapt_placeholders(f"SELECT {', '.join(columns)} {table}", connection)
+        return compilation.statement(sql), params + table_params
 
     def _named(self, alias: str, aggregate: Any) -> Any:
         """Let the aggregate read its expression as a column of the inner query."""
@@ -80,11 +82,10 @@ class DerivedQuery(SQLQuery):
         names = [aggregate.expression, *_names_of(getattr(aggregate, "filter", None))]
         yield from (self.model._meta.pk.column if name == "pk" else name for name in names if name != "*")
 
-    def _from(self, connection: Any, names: list[str]) -> SQL:
+    def _from(self, names: list[str]) -> SQL:
         self.inner.selected_fields = list(dict.fromkeys([*names, *self.inner.group_by_fields])) or ["pk"]
         self.inner.deferred_loading = False
-        with compiling(connection, self.inner):
-            sql, params = self.inner.as_subquery_sql()
+        sql, params = self.inner.as_subquery_sql()
         return f'FROM ({sql}) AS "{_TABLE}"', params
 
 

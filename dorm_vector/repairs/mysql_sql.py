@@ -13,6 +13,7 @@ from dorm import lookups
 from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
 from ..engines.one_database import only_on
+from ..engines.statement import searches_in, with_searches
 from ..patching.registry import repair
 from .mysql import (
     _WRAPPER,
@@ -114,7 +115,8 @@ def _with_rows_copied(query: Any, compiled: Callable[[Any], SQL]) -> SQL:
         else f'SELECT "{table}"."{key}" FROM "{table}"{found}'
     )
     # DISTINCT keeps the server from putting the inner query into the outer one.
-    return f'{statement}{across}SELECT * FROM ({rows.replace("SELECT", "SELECT DISTINCT", 1)}) AS "chosen")', params
+    rows = rows.replace("SELECT", "SELECT DISTINCT", 1)
+    return with_searches(f'{statement}{across}SELECT * FROM ({rows}) AS "chosen")', searches_in(sql)), params
 
 
 @repair("dorm.lookups", "build_lookup_sql", name="like_escape", is_fixed=partial(_escapes_the_escape, lookups))

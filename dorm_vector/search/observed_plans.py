@@ -12,6 +12,7 @@ from dorm.queryset import _explain_row_to_str
 from ..dialects.base import Dialect
 from ..engines import dialect_for
 from ..engines.connections import in_transaction
+from ..engines.statement import explained
 from ..expressions.scope import vector_field
 from ..introspection import has_companions, indexes_of
 from ..steps import Execute, Steps, arun, run
@@ -94,7 +95,7 @@ def _look(queryset: Any, connection: Any, field_path: str) -> Steps[tuple[list[B
     (before,) = yield Execute(select.format(assignments=dialect.option_now.format(**variable) + " AS now"))
     yield Execute(select.format(assignments=off))
     sql, params = query_of(queryset).as_select(connection)
-    rows = yield Execute(f"EXPLAIN {sql}", params)
+    rows = yield Execute(explained(sql, "EXPLAIN"), params)
     yield Execute(select.format(assignments=dialect.option_back.format(**variable)), [before["now"]])
     return built, "\n".join(_explain_row_to_str(row) for row in rows)
 

@@ -8,9 +8,11 @@ from typing import Any, Self
 from dorm.query import SQLQuery
 
 from ..engines import dialect_for
-from .connection import SearchConnection, announce, fits_one_scan
+from ..expressions.scope import note_search
+from .compiled import compiled_search, fits_one_scan
+from .connection import SearchConnection
 from .options import NO_OPTIONS, Options
-from .spec import Search, SearchCondition, Within
+from .spec import EVERY_ROW, Search, SearchCondition, Within
 
 
 class SearchQuery(SQLQuery):
@@ -18,8 +20,6 @@ class SearchQuery(SQLQuery):
 
     search: Search | None = None
     options: Options = NO_OPTIONS
-    scans: bool = False
-    """Whether every row is to be read, though a companion could answer."""
 
     def ranks(self) -> bool:
         """Tell whether this is a slice of a search, in the order of its distance."""
@@ -48,8 +48,7 @@ class SearchQuery(SQLQuery):
     def exactly(self) -> Self:
         """Return the same search as one that no index answers."""
         query: Any = self.clone()
-        query.scans = True
-        query.search = replace(self.search, exact=True) if self.search is not None else None
+        query.search = replace(self.search, exact=True) if self.search is not None else EVERY_ROW
         exact: Self = query
         return exact
 
@@ -61,7 +60,7 @@ class SearchQuery(SQLQuery):
         if not tuned or bounded or listed or self.is_filtered():
             self.search = replace(self.search, exact=True) if self.search is not None else None
         else:
-            announce(connection, self)
+            note_search(compiled_search(self, dialect_for(connection)))
         return self
 
     def is_by_distance(self) -> bool:

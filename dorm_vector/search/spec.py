@@ -23,6 +23,10 @@ class Search:
     shortlist: Shortlist | None = None
 
 
+EVERY_ROW = Search("", "", exact=True)
+"""The search of a query that ``nearest()`` did not make, where no index may answer it."""
+
+
 @dataclass(frozen=True)
 class Shortlist:
     """How many rows are found by which index, before they are ranked exactly."""

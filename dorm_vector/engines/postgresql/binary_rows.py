@@ -7,33 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any
 
 from dorm.db.utils import log_query, normalize_db_exception
 
 from ...patching.registry import hook
+from ..statement import Statement
 
 _POSTGRESQL = "dorm.db.backends.postgresql"
 
 
 _IDLE = 0  # psycopg.pq.TransactionStatus, which only psycopg can import
-
-
-class BinaryQuery(str):
-    """SQL whose rows are fetched in binary, and ``options`` of the server that hold for it, in the same round trip."""
-
-    __slots__ = ("options",)
-    options: str
-
-    def __new__(cls, sql: str, options: str = "") -> Self:
-        query = str.__new__(cls, sql)
-        query.options = options
-        return query
-
-
-def takes_options(sql: str) -> bool:
-    """Tell whether options can travel with the query."""
-    return isinstance(sql, BinaryQuery)
 
 
 @hook(f"{_POSTGRESQL}:PostgreSQLDatabaseWrapper", "_exec")
@@ -43,7 +27,7 @@ def binary_rows(original: Any, wrapper: Any, connection: Any, sql: str, params: 
     Symptom: an exact search of PostgreSQL is five times slower than it need be. Cause: djanorm's cursors are text, in
     which only ``vector_send`` is compact, and that is called for each row that is sorted. djanorm 4.3 to 4.5.
     """
-    if not isinstance(sql, BinaryQuery):
+    if not (isinstance(sql, Statement) and sql.binary):
         return original(wrapper, connection, sql, params, **options)
     with _by_itself(connection), connection.cursor(binary=True) as cursor:
         if not sql.options:
@@ -61,7 +45,7 @@ def _rows(cursor: Any, sql: str, params: Any) -> Any:
 
 @hook(f"{_POSTGRESQL}:PostgreSQLAsyncDatabaseWrapper", "_aexec", name="binary_rows")
 async def _async_rows(original: Any, wrapper: Any, connection: Any, sql: str, params: Any, **options: Any) -> Any:
-    if not isinstance(sql, BinaryQuery):
+    if not (isinstance(sql, Statement) and sql.binary):
         return await original(wrapper, connection, sql, params, **options)
     with _by_itself(connection):
         async with connection.cursor(binary=True) as cursor:

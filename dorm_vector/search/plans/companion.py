@@ -64,7 +64,7 @@ class CompanionPlan:
 def companion_plan(query: Any, connection: Any) -> CompanionPlan | None:
     """Return what a companion is asked where it answers the query as reading every row does, or as was asked for."""
     dialect = dialect_for(connection)
-    if query.limit_val is None or query.scans:
+    if query.limit_val is None:
         return None
     distance = sole_distance(query)
     if distance is None or query.having_nodes or query.distinct_flag or query.group_by_fields or query.is_part:

@@ -12,7 +12,7 @@ from dorm.query import SQLQuery
 
 from ...dialects.shared.operands import SQL
 from ...engines import dialect_for
-from ...engines.postgresql.binary_rows import BinaryQuery
+from ...engines.statement import Statement
 from ...expressions.compiled import Rank
 from .index_order import SORTED_BY, is_grouped
 
@@ -36,7 +36,7 @@ class LatePlan:
             f'SELECT *, {shown} AS "{self.name}" FROM ({found} ORDER BY {order}{query._limits()}) AS "found"'
             f" ORDER BY {order}"
         )
-        return BinaryQuery(sql) if head._is_binary else sql, params
+        return Statement(sql, binary=True) if head._is_binary else sql, params
 
 
 def late_plan(query: Any, connection: Any) -> LatePlan | None:

@@ -10,7 +10,7 @@ from ...expressions.index_match import implies
 from ...expressions.operands import VALUES
 from ...indexes.contents import index_contents
 from ...introspection import has_companions, indexes_of
-from ..connection import rows_asked
+from ..compiled import rows_asked
 from ..spec import Within
 from .shortlist import shortlisted
 

@@ -11,7 +11,7 @@ from dorm.signals import post_query
 from dorm.transaction import aatomic, atomic
 
 from dorm_vector import CosineDistance, Metric, UnsupportedByDatabase, ato_matrix, search_options, to_matrix
-from dorm_vector.search import connection as searching
+from dorm_vector.search import tuning
 from tests.databases import Database
 from tests.helpers.oracle import distance
 from tests.helpers.real_data import SHARES, Real, asked, nearest_names
@@ -217,12 +217,12 @@ def test_an_option_newer_than_the_server_is_refused(real: Database) -> None:
     newer = [name for name, option in real.dialect.search_options.items() if option.since]
     connection = get_connection()
     for name in newer:
-        searching.remember_version(connection, "0.7.4")
+        tuning.remember_version(connection, "0.7.4")
         with pytest.raises(UnsupportedByDatabase, match=rf"the search option {name} needs .*; this server has 0\.7\.4"):
             list(nearest().search_options(**{name: real.dialect.search_options[name].default})[:3])
         # Without iterative scans the exact search is what finds the rest.
         assert len(names(nearest(share__lt=0.005)[:9])) == 9
-    searching.forget_versions()
+    tuning.forget_versions()
 
 
 def test_a_plain_queryset_around_a_search_gives_k_rows(db: Database) -> None:

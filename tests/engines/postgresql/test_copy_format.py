@@ -16,7 +16,7 @@ from dorm.migrations.state import ProjectState
 
 import backends
 from dorm_vector import CosineDistance, VectorExtension, VectorField, bulk_load, rich_progress
-from dorm_vector.engines.postgresql.binary_rows import BinaryQuery
+from dorm_vector.engines.statement import Statement
 from tests.databases import Database
 
 
@@ -105,7 +105,8 @@ def test_binary_rows(db: Database) -> None:
     found = Everything.objects.annotate(distance=CosineDistance("embedding", [1, 1, 1])).order_by("distance")
     plain = found.only("key", "text", "embedding")[:5]
     sql, _params = plain._query.as_select(db.connection)
-    assert isinstance(sql, BinaryQuery)
+    assert isinstance(sql, Statement)
+    assert sql.binary
     assert "vector_send" not in sql
     assert [row.embedding for row in plain] == [ROW["embedding"]]
 

@@ -16,7 +16,7 @@ from dorm.transaction import atomic
 import backends
 from dorm_vector import CosineDistance
 from dorm_vector.engines.postgresql import pool_check as pooling
-from dorm_vector.engines.postgresql.binary_rows import BinaryQuery
+from dorm_vector.engines.statement import Statement
 from dorm_vector.patching import registry as repairs
 from tests.databases import Database, create_tables
 from tests.models import Document
@@ -129,9 +129,17 @@ def test_options_travel_with_their_search(postgresql: Database, tmp_path: Path) 
         assert setting(again) in (None, "40"), "they end with it"
 
 
+def with_ef_search(sql: str, value: int) -> Statement:
+    return Statement(sql, binary=True, options=f"SELECT set_config('hnsw.ef_search', '{value}', true)")
+
+
 def test_options_hold_for_their_search(postgresql: Database) -> None:
     """Read by the statement itself: it is sent with options, on a connection that is idle and on one that is not."""
-    asked = BinaryQuery("SELECT current_setting('hnsw.ef_search')", "SELECT set_config('hnsw.ef_search', '77', true)")
+    asked = Statement(
+        "SELECT current_setting('hnsw.ef_search')",
+        binary=True,
+        options="SELECT set_config('hnsw.ef_search', '77', true)",
+    )
     wrapper = postgresql.connection
     assert wrapper.execute(asked)[0]["current_setting"] == "77"
     connection = pooled(postgresql)
@@ -141,8 +149,10 @@ def test_options_hold_for_their_search(postgresql: Database) -> None:
 
 
 def test_what_fails_with_options_leaves_the_connection_as_it_was(postgresql: Database) -> None:
-    wrong = BinaryQuery("SELECT 1 AS one", "SELECT set_config('hnsw.ef_search', '0', true)")
-    missing = BinaryQuery("SELECT nothing FROM nowhere", "SELECT set_config('hnsw.ef_search', '77', true)")
+    wrong = with_ef_search("SELECT 1 AS one", 0)
+    missing = Statement(
+        "SELECT nothing FROM nowhere", binary=True, options="SELECT set_config('hnsw.ef_search', '77', true)"
+    )
     list(tuned(ef_search=77))
     for failing in (wrong, missing):
         with pytest.raises(dorm.DatabaseError):
@@ -153,7 +163,11 @@ def test_what_fails_with_options_leaves_the_connection_as_it_was(postgresql: Dat
 
 async def test_async_options_travel_with_their_search(postgresql: Database, tmp_path: Path) -> None:
     assert [row.title async for row in tuned(ef_search=77)] == ["a"]
-    asked = BinaryQuery("SELECT current_setting('hnsw.ef_search')", "SELECT set_config('hnsw.ef_search', '77', true)")
+    asked = Statement(
+        "SELECT current_setting('hnsw.ef_search')",
+        binary=True,
+        options="SELECT set_config('hnsw.ef_search', '77', true)",
+    )
     wrapper = get_async_connection()
     assert (await wrapper.execute(asked))[0]["current_setting"] == "77"
     async with (await wrapper._get_pool()).connection() as connection:

@@ -1,0 +1,51 @@
+"""SQL with what the runner of it has to know: djanorm hands a str from the compiler to the connection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+
+class Statement(str):
+    """SQL, and how to run it.
+
+    Args:
+        binary: Fetch the rows in binary, on PostgreSQL.
+        options: A SELECT that sets options of the server for this statement, sent in the same round trip.
+        searches: The searches in the statement, as their compilation describes them.
+        prefix: The beginning of the SQL that is not the SELECT's own, such as ``EXPLAIN``.
+    """
+
+    __slots__ = ("binary", "options", "prefix", "searches")
+    binary: bool
+    options: str
+    searches: Sequence[Any]
+    prefix: str
+
+    def __new__(
+        cls, sql: str, *, binary: bool = False, options: str = "", searches: Sequence[Any] = (), prefix: str = ""
+    ) -> Self:
+        statement = str.__new__(cls, sql)
+        statement.binary, statement.options = binary, options
+        statement.searches, statement.prefix = searches, prefix
+        return statement
+
+
+def is_binary(sql: str) -> bool:
+    """Tell whether the rows are fetched in binary, so that options can travel with the statement."""
+    return isinstance(sql, Statement) and sql.binary
+
+
+def searches_in(sql: str) -> Sequence[Any]:
+    """Return the searches that the compilation found in the statement."""
+    return sql.searches if isinstance(sql, Statement) else ()
+
+
+def with_searches(sql: str, searches: Sequence[Any]) -> str:
+    """Return the SQL with the searches in it, for its runner."""
+    return Statement(sql, binary=is_binary(sql), searches=searches) if searches else sql
+
+
+def explained(sql: str, prefix: str) -> str:
+    """Return the statement that explains another one; its rows are text."""
+    return Statement(f"{prefix} {sql}", searches=searches_in(sql), prefix=f"{prefix} ")
