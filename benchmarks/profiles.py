@@ -40,7 +40,7 @@ def of(bench: Bench) -> str:
     steps: dict[str, Callable[[], Any]] = {
         "the bare driver": lambda: bench.bare.nearest(table, query, COUNT),
         "build the queryset": ranked,
-        "write its SQL, as for each new shape": lambda: made._query.clone()._select(connection),
+        "write its SQL, as for each new shape": lambda: made._query.clone().select(connection),
         "write its SQL, as for each other query": lambda: made._query.as_select(connection),
         "djanorm runs that SQL": lambda: connection.execute(sql, params),
         f"make {COUNT} instances of its rows": lambda: [made._instance(row, connection) for row in rows],

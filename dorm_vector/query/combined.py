@@ -9,6 +9,7 @@ from dorm.query import _validate_identifier
 
 from ..dialects.shared.operands import SQL
 from ..expressions.scope import compiling, current_connection
+from ..search.plans.plan import Purpose
 from .compiler import VectorSQLQuery
 from .names import NoSuchField
 from .order import by_output
@@ -30,7 +31,7 @@ class CombinedQuery(VectorSQLQuery):
     def is_slice(self) -> bool:
         return True
 
-    def as_select(self, connection: Any) -> SQL:
+    def as_select(self, connection: Any, purpose: Purpose = Purpose.STATEMENT) -> SQL:
         return self._statement("{sql}", connection)
 
     def as_count(self, connection: Any) -> SQL:
@@ -113,8 +114,8 @@ def combined(base: Any, others: Sequence[Any], operator: str) -> Any:
 def _as_part(queryset: Any, connection: Any) -> SQL:
     query = queryset._iter_setup()[0]
     if isinstance(query, VectorSQLQuery):
-        # Rows of one part cannot be told from those of another on arrival.
         query = query.exactly() if query.ranks() else query
-        query.is_part = True
-    sql, params = query.as_select(connection)
+        sql, params = query.as_select(connection, Purpose.PART)
+    else:
+        sql, params = query.as_select(connection)
     return sql, list(params)

@@ -1,13 +1,72 @@
-"""ORDER BY of distances."""
+"""ORDER BY and LIMIT."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from dorm.aggregates import Aggregate
 from dorm.query import SQLQuery, _validate_identifier
 
 from ..dialects.base import Dialect
+from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
+from ..expressions.scope import current_connection
+from .where import FilteringQuery
+
+_NO_LIMIT = 2**63 - 1
+
+
+class OrderingQuery(FilteringQuery):
+    """SQLQuery that sorts by annotations, and by a distance as an index can serve it."""
+
+    def _ordering(self, connection: Any) -> SQL:
+        parts: list[str] = []
+        params: list[Any] = []
+        for entry in self.order_by_fields:
+            sql, more = self._order(entry.removeprefix("-"), entry.startswith("-"), connection)
+            parts.append(sql)
+            params += more
+        return (" ORDER BY " + ", ".join(parts) if parts else ""), params
+
+    def _order(self, name: str, descending: bool, connection: Any) -> SQL:
+        if self._is_annotation(name):
+            return self._order_annotation(name, descending)
+        return f"{self._order_column(name, connection)} {'DESC' if descending else 'ASC'}", []
+
+    def _order_annotation(self, name: str, descending: bool) -> SQL:
+        if isinstance(self.annotations[name], Aggregate):
+            return f'"{name}" {"DESC" if descending else "ASC"}', []
+        dialect, expression = dialect_for(current_connection(self)), self.annotations[name]
+        if hasattr(expression, "distance"):
+            # Of a similarity: as the one goes down, the other goes up, and the distance is what an index can serve.
+            return self._order_expression(dialect, expression.distance, not descending)
+        if (self._is_projected(name) and not self._is_searched_exactly(name)) and (
+            descending or self.distinct_flag or self._annotation(name) == self._annotation(name, ranking=True)
+        ):
+            template = dialect.descending if descending else _ascending(dialect, expression)
+            return template.format(value=f'"{name}"', rank=f'"{name}"'), []
+        return self._order_expression(dialect, expression, descending, exact=self._is_searched_exactly(name))
+
+    def _order_expression(self, dialect: Dialect, expression: Any, descending: bool, exact: bool = False) -> SQL:
+        if descending:
+            value, params = self._compiled(expression)
+            return dialect.descending.format(value=value), params * dialect.descending.count("{value}")
+        rank, params = self._compiled(expression, ranking=True)
+        rank = dialect.exact_rank.format(rank=rank) if exact else rank
+        template = _ascending(dialect, expression)
+        return template.format(rank=rank), params * template.count("{rank}")
+
+    def _is_searched_exactly(self, name: str) -> bool:
+        return self.search is not None and self.search.exact and self.search.name == name
+
+    def _order_column(self, name: str, connection: Any) -> str:
+        _validate_identifier(name)
+        return self._resolve_column(name.split("__"), connection)
+
+    def _limits(self) -> str:
+        limit = self.limit_val if self.limit_val is not None else (_NO_LIMIT if self.offset_val else None)
+        sql = f" LIMIT {int(limit)}" if limit is not None else ""
+        return sql + (f" OFFSET {int(self.offset_val)}" if self.offset_val else "")
 
 
 def _ascending(dialect: Dialect, expression: Any) -> str:

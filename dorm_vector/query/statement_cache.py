@@ -16,6 +16,7 @@ from ..engines import dialect_for
 from ..expressions.distances import Combined, VectorDistance
 from ..expressions.index_match import index_facts
 from ..expressions.scope import compiling
+from ..search.plans.plan import Purpose
 from ..search.spec import Search
 from ..values.bit import Bit
 from ..values.vector import Vector
@@ -51,20 +52,20 @@ class Slot:
     vector_type: Any = None
 
 
-def written(query: Any, connection: Any) -> SQL:
+def written(query: Any, connection: Any, purpose: Purpose) -> SQL:
     """Return the outermost SELECT of the query: as it was written for its shape, or written now."""
     vectors: list[Any] = []
     try:
         shape = _shape(query, vectors)
     except NoShape:
-        sql, params = query._select(connection)
+        sql, params = query.select(connection, purpose)
         return sql, params
     where, filtered = _where(query, connection)
-    key = (dialect_for(connection), where, shape)
+    key = (dialect_for(connection), purpose, where, shape)
     known = vars(query.model._meta).setdefault(_WRITTEN, {})
     found = known.get(key)
     if found is None:
-        return _write(query, connection, vectors, len(filtered), known, key)
+        return _kept(query.select(connection, purpose, marks_filter=True), query, vectors, len(filtered), known, key)
     sql, slots, _indexes = found
     return sql, [_filled(slot, vectors, filtered) for slot in slots]
 
@@ -79,9 +80,9 @@ def _where(query: Any, connection: Any) -> SQL:
     return sql, params
 
 
-def _write(query: Any, connection: Any, vectors: list[Any], filtered: int, known: dict[Any, Any], key: Any) -> SQL:
-    query.marks_filter = True
-    sql, params = query._select(connection)
+def _kept(select: SQL, query: Any, vectors: list[Any], filtered: int, known: dict[Any, Any], key: Any) -> SQL:
+    """Keep what was compiled for its shape, and return it for this query."""
+    sql, params = select
     try:
         slots = [_slot(param, vectors, filtered) for param in params]
     except NoShape:

@@ -77,9 +77,10 @@ class SearchConnection:
 
     def _tuning(self, sql: str) -> Tuning | None:
         """Return the options that the statement needs; None where the server's own do."""
-        if not self._is_ranked(sql):
+        searches = searches_in(sql)
+        if not (searches or self._options):
             return None
-        tuning = Tuning(self._connection, self.known_dialect, self._asked, searches_in(sql))
+        tuning = Tuning(self._connection, self.known_dialect, self._asked, searches)
         return tuning if tuning.is_needed() else None
 
     # what is sent, one step at a time, so that sync and async are one

@@ -8,6 +8,7 @@ from typing import Any, Self
 from dorm.query import SQLQuery
 
 from ..engines import dialect_for
+from ..expressions.distances import VectorDistance, VectorSimilarity
 from ..expressions.scope import note_search
 from .compiled import compiled_search, fits_one_scan
 from .connection import SearchConnection
@@ -62,6 +63,17 @@ class SearchQuery(SQLQuery):
         else:
             note_search(compiled_search(self, dialect_for(connection)))
         return self
+
+    def sole_distance(self) -> VectorDistance | None:
+        """Return the distance that the query is sorted by, where by nothing else, and nearest first."""
+        if len(self.order_by_fields) != 1:
+            return None
+        name, descending = self.order_by_fields[0].removeprefix("-"), self.order_by_fields[0].startswith("-")
+        expression = self.annotations.get(name)
+        if isinstance(expression, VectorSimilarity):
+            # The highest similarity is the least distance.
+            expression, descending = expression.distance, not descending
+        return expression if isinstance(expression, VectorDistance) and not descending else None
 
     def is_by_distance(self) -> bool:
         first = self.annotations.get(self.order_by_fields[0]) if self.order_by_fields else None

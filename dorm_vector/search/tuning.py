@@ -20,8 +20,9 @@ class Tuning:
 
     def __init__(self, connection: Any, dialect: Dialect, asked: Options, searches: Sequence[CompiledSearch]) -> None:
         self._connection, self._dialect, self._asked = connection, dialect, asked
-        self._width = max((search.width for search in searches), default=0)
-        self._goes_on = any(search.goes_on for search in searches)
+        self._width, self._goes_on = 0, False
+        for search in searches:
+            self._width, self._goes_on = max(self._width, search.width), self._goes_on or search.goes_on
 
     def is_needed(self) -> bool:
         """Tell whether the search may need an option of the server to be other than it is."""

@@ -20,9 +20,9 @@ from tests.helpers.real_data import real_table
 def _written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     written_once = statement_cache.written
 
-    def compared(query: Any, connection: Any) -> Any:
-        found = written_once(query, connection)
-        anew = query.clone()._select(connection)
+    def compared(query: Any, connection: Any, purpose: Any) -> Any:
+        found = written_once(query, connection, purpose)
+        anew = query.clone().select(connection, purpose)
         assert found == anew
         assert [type(param) for param in found[1]] == [type(param) for param in anew[1]]
         return found

@@ -27,6 +27,7 @@ from ...values.metrics import Metric
 from ...values.vector import Vector, is_zero
 from ..options import block_options, checked
 from ..spec import SearchCondition, Within
+from .plan import Plan
 
 _FILTER = "Filter by = on a field in partition_by, or by comparison on one in metadata;"
 
@@ -36,9 +37,10 @@ _VALUES: dict[str | None, type | tuple[type, ...]] = {"integer": int, "float": (
 
 
 @dataclass(frozen=True)
-class CompanionPlan:
+class CompanionPlan(Plan):
     """What a companion is asked, and the nodes of WHERE that it takes upon itself."""
 
+    is_companion = True
     name: str
     declaration: str
     """What creates the companion: another one of that name is of a declaration that was changed since."""
@@ -61,13 +63,10 @@ class CompanionPlan:
         return int(rows[0]["parts"]) == 1 + len(triggers)
 
 
-def companion_plan(query: Any, connection: Any) -> CompanionPlan | None:
+def companion_plan(query: Any, connection: Any, dialect: Dialect) -> CompanionPlan | None:
     """Return what a companion is asked where it answers the query as reading every row does, or as was asked for."""
-    dialect = dialect_for(connection)
-    if query.limit_val is None:
-        return None
-    distance = sole_distance(query)
-    if distance is None or query.having_nodes or query.distinct_flag or query.group_by_fields or query.is_part:
+    distance = _own_distance(query)
+    if distance is None or query.having_nodes or query.distinct_flag or query.group_by_fields:
         return None
     field = query._resolve_field([distance.field_path])
     for index in _candidates(query, field, distance, dialect):
@@ -76,23 +75,18 @@ def companion_plan(query: Any, connection: Any) -> CompanionPlan | None:
     return None
 
 
-def sole_distance(query: Any) -> Any:
-    """Return the distance of a field of its own that the query is sorted by, nearest first, by nothing else."""
-    entries = query.order_by_fields
-    if len(entries) != 1:
+def _own_distance(query: Any) -> Any:
+    """Return the distance that the query is sorted by alone, where it is that of a field of the model from a vector."""
+    distance = query.sole_distance()
+    if distance is None or not isinstance(distance.field_path, str) or "__" in distance.field_path:
         return None
-    name, descending = entries[0].removeprefix("-"), entries[0].startswith("-")
-    expression = query.annotations.get(name)
-    # The highest similarity is the least distance.
-    distance, descending = getattr(expression, "distance", expression), descending ^ hasattr(expression, "distance")
-    is_own = isinstance(getattr(distance, "field_path", None), str) and "__" not in distance.field_path
-    return distance if is_own and not descending and isinstance(distance.vector, Vector) else None
+    return distance if isinstance(distance.vector, Vector) else None
 
 
 def obstacles_of(query: Any, connection: Any) -> Iterator[tuple[str, str, str]]:
     """Yield code, problem and remedy of what keeps each companion from a search that is of the right shape."""
     dialect = dialect_for(connection)
-    distance = sole_distance(query)
+    distance = _own_distance(query)
     if query.limit_val is None or distance is None:
         return
     candidates = list(_candidates(query, query._resolve_field([distance.field_path]), distance, dialect))

@@ -8,15 +8,17 @@ from typing import Any
 from dorm.aggregates import Aggregate
 from dorm.query import SQLQuery
 
+from ...dialects.base import Dialect
 from ...dialects.shared.operands import SQL
 from ...engines import dialect_for
 from ...expressions.compiled import Condition, Rank
+from .plan import Plan
 
 SORTED_BY = "_sorted_by"
 
 
 @dataclass(eq=False, repr=False)
-class IndexOrderPlan:
+class IndexOrderPlan(Plan):
     """What such a search says in ORDER BY and in WHERE; ``expression`` is the distance that users read."""
 
     expression: Any
@@ -24,8 +26,10 @@ class IndexOrderPlan:
     condition: Condition | None
     candidates: int
 
-    def narrowed(self, where_nodes: list[Any]) -> list[Any]:
-        return [*where_nodes, self.condition] if self.condition is not None else where_nodes
+    def narrowed(self, query: Any) -> Any:
+        if self.condition is not None:
+            query.where_nodes = [*query.where_nodes, self.condition]
+        return query
 
     def found(self, sql: str, params: list[Any]) -> SQL:
         """Return the SELECT with the search behind it."""
@@ -33,46 +37,33 @@ class IndexOrderPlan:
         return f"{sql} ORDER BY {rank} ASC LIMIT {self.candidates}", [*params, *rank_params]
 
     def select(self, query: Any, head: Any, connection: Any) -> SQL:
-        """Return the outermost SELECT; ``head`` is all of it that stands before ORDER BY."""
         name = query.order_by_fields[0]
         if query.annotations.get(name) is not self.expression or not query._is_projected(name):
             name = SORTED_BY
         # Rows without a distance are left out: what sorts the others is what they show.
         head.annotations = {**head.annotations, name: Rank(self.rank)}
-        head.where_nodes = self.narrowed(query.where_nodes)
-        sql, params = SQLQuery.as_select(head, connection)
+        sql, params = SQLQuery.as_select(self.narrowed(head), connection)
         found = f'{sql} ORDER BY "{name}" ASC LIMIT {self.candidates}'
         template = dialect_for(connection).sort_found
         return template.format(select=found, value=f'"{name}"', limits=query._limits()), params
 
 
-def index_order_plan(query: Any, connection: Any) -> IndexOrderPlan | None:
-    """Return the index search that the query is; None where it is none, or where ORDER BY says it already.
+def index_order_plan(query: Any, connection: Any, dialect: Dialect) -> IndexOrderPlan | None:
+    """Return the plan of a search that an index serves; None where it is none, or where ORDER BY says it already.
 
     It is a slice, by one distance alone, nearest first, from a vector that is not all zeros.
     """
-    if not dialect_for(connection).sort_found or query.limit_val is None or is_grouped(query):
+    if not dialect.sort_found or query.limit_val is None or is_grouped(query):
         return None
-    expression = _sole_distance(query)
-    if expression is None:
+    expression = query.sole_distance()
+    if expression is None or query._is_searched_exactly(query.order_by_fields[0]):
         return None
     found = expression.as_index_order(query._alias(), model=query.model, connection=connection, query=query)
     if found is None:
         return None
     rank, (condition, params) = found
-    candidates = max(query.candidates(), dialect_for(connection).candidates)
+    candidates = max(query.candidates(), dialect.candidates)
     return IndexOrderPlan(expression, rank, Condition(condition, params) if condition else None, candidates)
-
-
-def _sole_distance(query: Any) -> Any:
-    """Return the distance that the query is sorted by, where by nothing else, and nearest first."""
-    if len(query.order_by_fields) != 1 or query._is_searched_exactly(query.order_by_fields[0]):
-        return None
-    name, descending = query.order_by_fields[0].removeprefix("-"), query.order_by_fields[0].startswith("-")
-    expression = query.annotations.get(name)
-    # The highest similarity is the least distance.
-    distance, descending = getattr(expression, "distance", expression), descending ^ hasattr(expression, "distance")
-    return distance if hasattr(distance, "as_index_order") and not descending else None
 
 
 def is_grouped(query: Any) -> bool:

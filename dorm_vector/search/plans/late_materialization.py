@@ -10,15 +10,17 @@ from typing import Any
 
 from dorm.query import SQLQuery
 
+from ...dialects.base import Dialect
 from ...dialects.shared.operands import SQL
 from ...engines import dialect_for
 from ...engines.statement import Statement
 from ...expressions.compiled import Rank
 from .index_order import SORTED_BY, is_grouped
+from .plan import Plan
 
 
 @dataclass(eq=False, repr=False)
-class LatePlan:
+class LatePlan(Plan):
     """What the slice is sorted by, and the template that makes the annotation ``name`` of it."""
 
     name: str
@@ -26,7 +28,6 @@ class LatePlan:
     shown: str
 
     def select(self, query: Any, head: Any, connection: Any) -> SQL:
-        """Return the outermost SELECT; ``head`` is all of it that stands before ORDER BY."""
         head.annotations = {**head.annotations, SORTED_BY: Rank(self.rank)}
         head.alias_only_names = head.alias_only_names | {self.name}
         found, params = SQLQuery.as_select(head, connection)
@@ -36,19 +37,18 @@ class LatePlan:
             f'SELECT *, {shown} AS "{self.name}" FROM ({found} ORDER BY {order}{query._limits()}) AS "found"'
             f" ORDER BY {order}"
         )
-        return Statement(sql, binary=True) if head._is_binary else sql, params
+        return Statement(sql, binary=True) if head.is_binary else sql, params
 
 
-def late_plan(query: Any, connection: Any) -> LatePlan | None:
-    """Return how the query measures once; None where it does so as it is, or cannot."""
-    name = query.order_by_fields[0] if len(query.order_by_fields) == 1 else ""
-    if query.limit_val is None or query.ctes or is_grouped(query) or not query._is_projected(name):
+def late_plan(query: Any, connection: Any, dialect: Dialect) -> LatePlan | None:
+    """Return the plan that measures each row once; None where the SELECT does so as it is, or cannot."""
+    distance = None if query.limit_val is None or query.ctes or is_grouped(query) else query.sole_distance()
+    name = query.order_by_fields[0] if distance is not None else ""
+    if distance is None or query.annotations.get(name) is not distance or not query._is_projected(name):
         return None
-    measure, dialect = getattr(query.annotations[name], "as_late_materialization", None), dialect_for(connection)
-    once = measure and measure(query._alias(), model=query.model, connection=connection, query=query)
-    if not once:
+    measured = distance.as_late_materialization(query._alias(), model=query.model, connection=connection, query=query)
+    if measured is None:
         return None
-    (rank, params), shown = once
-    is_exact = query._is_searched_exactly(name)
-    sorted_by = dialect.exact_rank.format(rank=rank) if is_exact else rank
+    (rank, params), shown = measured
+    sorted_by = dialect.exact_rank.format(rank=rank) if query._is_searched_exactly(name) else rank
     return None if (sorted_by, shown) == (rank, "{rank}") else LatePlan(name, (sorted_by, params), shown)

@@ -9,11 +9,13 @@ import dorm
 import pytest
 from dorm import Count, F, Max, Subquery
 
+from dorm_vector import CosineDistance, L1Distance, L2Distance, MaxInnerProduct
 from tests.databases import Database
 from tests.helpers import oracle
 from tests.models import Article, Author, Document
 
 STORED, QUERY = oracle.vectors(30, 3), [1.0, 0.5, -0.25]
+DISTANCES = (L2Distance, CosineDistance, MaxInnerProduct, L1Distance)
 
 
 @pytest.fixture
@@ -75,6 +77,18 @@ def test_rows_of_values_are_combined(order: list[str]) -> None:
     assert [row["title"] for row in named.order_by("distance")] == order[:4]
     flat = first.values_list("title", flat=True).union(second.values_list("title", flat=True))
     assert sorted(flat) == sorted(order[:4])
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_a_slice_by_distance_is_combined_with_rows_that_are_none(db: Database, distance: Any) -> None:
+    Document.objects.bulk_create([Document(title=f"d{n}", embedding=each) for n, each in enumerate(STORED)])
+    measured = Document.objects.annotate(distance=distance("embedding", QUERY))
+    searched = Document.objects.nearest("embedding", QUERY, distance=distance.metric)
+    other = titles(measured.order_by("distance"))[-1]
+    for ranked in (measured.order_by("distance"), searched):
+        found = ranked[:2].union(measured.filter(title=other)).order_by("distance")
+        assert titles(found) == [*titles(ranked[:2]), other]
+        assert [row.embedding for row in found] == [pytest.approx(STORED[int(row.title[1:])]) for row in found]
 
 
 def test_it_stands_inside_another_query(order: list[str]) -> None:

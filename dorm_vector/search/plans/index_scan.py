@@ -1,46 +1,53 @@
-"""Searches on a database whose index has to be asked by name: which rows it finds, for the rest of the query."""
+"""A slice of nearest() over the rows that an index finds, and the rest of the query over those."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+from ...dialects.base import Dialect
 from ...engines import dialect_for
 from ...expressions.compiled import Condition as Found
 from ...expressions.index_match import implies
 from ...expressions.operands import VALUES
 from ...indexes.contents import index_contents
-from ...introspection import has_companions, indexes_of
+from ...introspection import indexes_of
 from ..compiled import rows_asked
 from ..spec import Within
+from .plan import Plan
 from .shortlist import shortlisted
 
 
-def through_an_index(query: Any, connection: Any) -> Any:
-    """Return a slice of a search as the index that serves it wants it; as it is where none does."""
-    index = asked_index(query, connection)
-    if index is None and not dialect_for(connection).is_approximate:
-        return query
-    # The rows are sorted, and those too far are left out, on arrival.
-    query.where_nodes = [node for node in query.where_nodes if not isinstance(node, Within)]
-    query.alias_only_names -= {query.order_by_fields[0]}
-    if query.search.shortlist is not None:
-        query = shortlisted(query, connection)
-    return query if index is None else probed(query, connection, index)
+@dataclass(eq=False, repr=False)
+class IndexScanPlan(Plan):
+    """An index finds about the nearest rows, asked by its name or by the database's choice.
+
+    They are sorted, and those too far are left out, on arrival.
+    """
+
+    connection: Any
+    index: Any
+    """The index to ask by name; None where the database decides."""
+
+    def narrowed(self, query: Any) -> Any:
+        query.where_nodes = [node for node in query.where_nodes if not isinstance(node, Within)]
+        query.alias_only_names -= {query.order_by_fields[0]}
+        if query.search.shortlist is not None:
+            query = shortlisted(query, self.connection)
+        return query if self.index is None else probed(query, self.connection, self.index)
 
 
-def companion_answer(query: Any, connection: Any) -> Any:
-    """Return what a companion of the model's table is asked for the query; None where none can answer it."""
-    if query.limit_val is None or not has_companions(query.model, dialect_for(connection).companions):
+def index_scan_plan(query: Any, connection: Any, dialect: Dialect) -> IndexScanPlan | None:
+    """Return the plan of a slice of ``nearest()``; None where no index can answer it."""
+    if not query.ranks():
         return None
-    # Late: few models have one.
-    from .companion import companion_plan
-
-    return companion_plan(query, connection)
+    index = asked_index(query, dialect)
+    return IndexScanPlan(connection, index) if index is not None or dialect.is_approximate else None
 
 
-def asked_index(query: Any, connection: Any) -> Any:
+def asked_index(query: Any, dialect: Dialect) -> Any:
     """Return the index that a slice of ``nearest(exact=False)`` asks; None where the database decides, or none can."""
-    dialect, search = dialect_for(connection), query.search
+    search = query.search
     if not dialect.probe or not search.approximate or not 1 <= query.candidates() <= dialect.probe_width:
         return None
     field, distance = query._resolve_field(search.field_path.split("__")), query.annotations[search.name]
