@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from dorm.expressions import Exists
@@ -11,31 +11,14 @@ from ..dialects.shared.operands import SQL
 from .query_text import QueryText
 
 
-class CompiledText:
-    """An annotation that is SQL already; ``text`` is what has to be embedded before it is compiled."""
+class CompiledSQL(Exists):
+    """An annotation, or a condition in WHERE, whose SQL is known: djanorm takes an Exists in both places as it is.
 
-    def __init__(self, sql: str, params: list[Any], text: QueryText | None = None) -> None:
-        self.sql, self.params, self.text = sql, params, text
+    ``text`` is what has to be embedded before the SQL is sent.
+    """
 
-    def as_sql(self, *_args: Any, **_context: Any) -> SQL:
-        return self.sql, self.params
-
-
-class Condition(Exists):
-    """A piece of WHERE that is SQL already."""
-
-    def __init__(self, sql: str, params: list[Any]) -> None:
-        self.sql, self.params = sql, params
+    def __init__(self, sql: str, params: Sequence[Any] = (), text: QueryText | None = None) -> None:
+        self.sql, self.params, self.text = sql, list(params), text
 
     def as_sql(self, *_args: Any, **_context: Any) -> SQL:
         return self.sql, self.params
-
-
-@dataclass(eq=False, repr=False)
-class Rank:
-    """An annotation that is SQL already."""
-
-    compiled: SQL
-
-    def as_sql(self, *_args: Any, **_context: Any) -> SQL:
-        return self.compiled

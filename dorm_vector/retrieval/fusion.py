@@ -11,7 +11,7 @@ from ..dialects.shared.operands import SQL, Operand, compose
 from ..dialects.shared.text_search import TextSearch
 from ..engines import dialect_for
 from ..exceptions import UnsupportedByDatabase
-from ..expressions.compiled import CompiledText, Condition
+from ..expressions.compiled import CompiledSQL
 from ..expressions.query_text import QueryText
 from ..expressions.scope import current_connection
 from ..introspection import rows_of
@@ -172,8 +172,8 @@ def _having_words(rows: Any, words: Words, dialect: Dialect) -> Any:
     }
     ranked = rows._clone()
     query = ranked._query
-    query.annotations = {**query.annotations, _VALUE: CompiledText(*compose(search.score, operands))}
-    query.where_nodes = [*query.where_nodes, Condition(*compose(search.condition, operands))]
+    query.annotations = {**query.annotations, _VALUE: CompiledSQL(*compose(search.score, operands))}
+    query.where_nodes = [*query.where_nodes, CompiledSQL(*compose(search.condition, operands))]
     if search.join:
         name = operands["name"].sql
         query.joins.append(("INNER", name, name, search.join.format(name=name, table=table)))
@@ -217,7 +217,7 @@ def fused(rows: Any, search: FusedSearch, prefix: str, limit: int) -> Any:
     found = rows._clone()
     query, key = found._query, rows.model._meta.pk
     text = search.near.text if search.near is not None else None
-    columns = {f"{prefix}{name}": CompiledText(f'"{_FUSED}"."{name}"', [], text) for name in FOUND}
+    columns = {f"{prefix}{name}": CompiledSQL(f'"{_FUSED}"."{name}"', text=text) for name in FOUND}
     query.annotations = {**query.annotations, **columns}
     query.where_nodes, query.distinct_flag, query.offset_val = [], False, None
     # First, for the words may have to be the statement's first parameter.

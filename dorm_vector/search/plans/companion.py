@@ -17,7 +17,7 @@ from ...dialects.shared.companions import STANDING
 from ...dialects.shared.operands import SQL, Operand, compose
 from ...engines import dialect_for
 from ...engines.sqlite.extension import NO_EXTENSION, is_served
-from ...expressions.compiled import Condition as Found
+from ...expressions.compiled import CompiledSQL
 from ...expressions.scope import scope
 from ...indexes.contents import Column, columns_of
 from ...indexes.vec0 import filled_up, kind_of
@@ -44,7 +44,7 @@ class CompanionPlan(Plan):
     name: str
     declaration: str
     """What creates the companion: another one of that name is of a declaration that was changed since."""
-    condition: Found
+    condition: CompiledSQL
     covered: frozenset[int]
 
     def narrowed(self, query: Any) -> Any:
@@ -186,7 +186,7 @@ def _asked(index: Any, query: Any, distance: Any, connection: Any) -> CompanionP
     row = f'"{query._alias()}"."{query.model._meta.pk.column}"'
     field = query._resolve_field([distance.field_path])
     declared = index.declaration(dialect, _name(index, query), field.dimensions, _columns(query.model, connection))
-    return CompanionPlan(_name(index, query), declared, Found(f"{row} IN ({sql})", params), frozenset(covered))
+    return CompanionPlan(_name(index, query), declared, CompiledSQL(f"{row} IN ({sql})", params), frozenset(covered))
 
 
 # filters

@@ -11,7 +11,7 @@ from dorm.query import SQLQuery
 from ...dialects.base import Dialect
 from ...dialects.shared.operands import SQL
 from ...engines import dialect_for
-from ...expressions.compiled import Condition, Rank
+from ...expressions.compiled import CompiledSQL
 from .plan import Plan
 
 SORTED_BY = "_sorted_by"
@@ -23,7 +23,7 @@ class IndexOrderPlan(Plan):
 
     expression: Any
     rank: SQL
-    condition: Condition | None
+    condition: CompiledSQL | None
     candidates: int
 
     def narrowed(self, query: Any) -> Any:
@@ -41,7 +41,7 @@ class IndexOrderPlan(Plan):
         if query.annotations.get(name) is not self.expression or not query._is_projected(name):
             name = SORTED_BY
         # Rows without a distance are left out: what sorts the others is what they show.
-        head.annotations = {**head.annotations, name: Rank(self.rank)}
+        head.annotations = {**head.annotations, name: CompiledSQL(*self.rank)}
         sql, params = SQLQuery.as_select(self.narrowed(head), connection)
         found = f'{sql} ORDER BY "{name}" ASC LIMIT {self.candidates}'
         template = dialect_for(connection).sort_found
@@ -63,7 +63,7 @@ def index_order_plan(query: Any, connection: Any, dialect: Dialect) -> IndexOrde
         return None
     rank, (condition, params) = found
     candidates = max(query.candidates(), dialect.candidates)
-    return IndexOrderPlan(expression, rank, Condition(condition, params) if condition else None, candidates)
+    return IndexOrderPlan(expression, rank, CompiledSQL(condition, params) if condition else None, candidates)
 
 
 def is_grouped(query: Any) -> bool:

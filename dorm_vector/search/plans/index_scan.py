@@ -7,7 +7,7 @@ from typing import Any
 
 from ...dialects.base import Dialect
 from ...engines import dialect_for
-from ...expressions.compiled import Condition as Found
+from ...expressions.compiled import CompiledSQL
 from ...expressions.index_match import implies
 from ...expressions.operands import VALUES
 from ...indexes.contents import index_contents
@@ -64,7 +64,7 @@ def probed(query: Any, connection: Any, index: Any) -> Any:
     row = column.rpartition(".")[0] or f'"{query._alias()}"'
     sql = dialect.probe.format(row=row, index=index.name, vector=dialect.placeholder, count=dialect.probe_width)
     query.limit_val = rows_asked(dialect, query)
-    query.where_nodes = [*query.where_nodes, Found(sql, [field.to_vector(query.annotations[search.name].vector)])]
+    query.where_nodes = [*query.where_nodes, CompiledSQL(sql, [field.to_vector(query.annotations[search.name].vector)])]
     return query
 
 

@@ -14,7 +14,7 @@ from ...dialects.base import Dialect
 from ...dialects.shared.operands import SQL
 from ...engines import dialect_for
 from ...engines.statement import Statement
-from ...expressions.compiled import Rank
+from ...expressions.compiled import CompiledSQL
 from .index_order import SORTED_BY, is_grouped
 from .plan import Plan
 
@@ -28,7 +28,7 @@ class LatePlan(Plan):
     shown: str
 
     def select(self, query: Any, head: Any, connection: Any) -> SQL:
-        head.annotations = {**head.annotations, SORTED_BY: Rank(self.rank)}
+        head.annotations = {**head.annotations, SORTED_BY: CompiledSQL(*self.rank)}
         head.alias_only_names = head.alias_only_names | {self.name}
         found, params = SQLQuery.as_select(head, connection)
         order = dialect_for(connection).ascending.format(rank=f'"{SORTED_BY}"', value=f'"{SORTED_BY}"')
