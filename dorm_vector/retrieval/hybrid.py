@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from dorm.exceptions import FieldDoesNotExist
 
@@ -24,22 +26,80 @@ _METHODS = ("rrf", "weighted")
 _BRANCHES = ("text", "vector")
 
 
-def hybrid_search(
-    queryset: Any,
-    *,
-    text: str,
-    vector: Any = None,
-    field: str | None = None,
-    text_fields: Sequence[str] | None = None,
-    fusion: FusionMethod = "rrf",
-    weights: Mapping[str, float] | None = None,
-    limit: int = 10,
-    candidates: int | None = None,
-    rrf_constant: int = 60,
-    distance: str | Metric | None = None,
-    exact: bool | None = None,
-    prefix: str = "",
-) -> list[Any]:
+_P = ParamSpec("_P")
+
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSearch:
+    """What ``text_search()`` is asked for."""
+
+    text: str
+    text_fields: Sequence[str] | None = None
+    limit: int = 10
+    prefix: str = ""
+
+    def found_in(self, queryset: Any) -> Any:
+        """Return the queryset of the rows that are found among those of another one."""
+        rows, limit = searchable(queryset), _whole("limit", self.limit)
+        _require_free_names(rows, self.prefix)
+        words = _words(rows.model, self.text, self.text_fields)
+        if words is None:
+            return rows.none()
+        return fused(rows, FusedSearch(rows, words, None, Fusion("rrf", (1.0, 1.0), 60), limit), self.prefix, limit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HybridSearch:
+    """What ``hybrid_search()`` is asked for."""
+
+    text: str
+    vector: Any = None
+    field: str | None = None
+    text_fields: Sequence[str] | None = None
+    fusion: FusionMethod = "rrf"
+    weights: Mapping[str, float] | None = None
+    limit: int = 10
+    candidates: int | None = None
+    rrf_constant: int = 60
+    distance: str | Metric | None = None
+    exact: bool | None = None
+    prefix: str = ""
+
+    def found_in(self, queryset: Any) -> Any:
+        """Return the queryset of the rows that are found among those of another one."""
+        rows = searchable(queryset)
+        _require_free_names(rows, self.prefix)
+        field = _vector_field(rows.model, self.field)
+        words = _words(rows.model, self.text, self.text_fields)
+        near = self._near(field)
+        by = Fusion(
+            _method(self.fusion), _weights(self.fusion, self.weights), _whole("rrf_constant", self.rrf_constant)
+        )
+        limit = _whole("limit", self.limit)
+        count = max(5 * limit, 50) if self.candidates is None else _whole("candidates", self.candidates)
+        return fused(rows, FusedSearch(rows, words, near, by, count), self.prefix, limit)
+
+    def _near(self, field: Any) -> Near:
+        asked = _asked(field, self.text, self.vector)
+        return Near(field.name, asked, chosen_metric(field, self.distance), self.exact)
+
+
+def _asking(search: Callable[_P, Any]) -> Callable[[Callable[..., _Found]], Callable[Concatenate[Any, _P], _Found]]:
+    """Give a function the arguments of a search behind the queryset, for type checkers and ``help()``."""
+
+    def decorated(function: Callable[..., _Found]) -> Callable[Concatenate[Any, _P], _Found]:
+        own, asked = signature(function), signature(search)
+        parameters = [own.parameters["queryset"], *asked.parameters.values()]
+        vars(function)["__signature__"] = own.replace(parameters=parameters)
+        return function
+
+    return decorated
+
+
+@_asking(HybridSearch)
+def hybrid_search(queryset: Any, **asked: Any) -> list[Any]:
     """Return the instances that a full-text search of ``text`` and a search by ``vector`` find, best first.
 
     The queryset's filters hold for both. ``vector`` is what ``nearest()`` takes, or a text; left out, it is the
@@ -53,92 +113,28 @@ def hybrid_search(
     UnsupportedByDatabase where the database needs a TextIndex and there is none. Source: Cormack, Clarke and Büttcher,
     "Reciprocal rank fusion", SIGIR 2009.
     """
-    return list(_hybrid(**locals()))
+    return list(HybridSearch(**asked).found_in(queryset))
 
 
-async def ahybrid_search(
-    queryset: Any,
-    *,
-    text: str,
-    vector: Any = None,
-    field: str | None = None,
-    text_fields: Sequence[str] | None = None,
-    fusion: FusionMethod = "rrf",
-    weights: Mapping[str, float] | None = None,
-    limit: int = 10,
-    candidates: int | None = None,
-    rrf_constant: int = 60,
-    distance: str | Metric | None = None,
-    exact: bool | None = None,
-    prefix: str = "",
-) -> list[Any]:
+@_asking(HybridSearch)
+async def ahybrid_search(queryset: Any, **asked: Any) -> list[Any]:
     """Return what ``hybrid_search`` does."""
-    return list(await _hybrid(**locals()))
+    return list(await HybridSearch(**asked).found_in(queryset))
 
 
-def text_search(
-    queryset: Any,
-    *,
-    text: str,
-    text_fields: Sequence[str] | None = None,
-    limit: int = 10,
-    prefix: str = "",
-) -> list[Any]:
+@_asking(TextSearch)
+def text_search(queryset: Any, **asked: Any) -> list[Any]:
     """Return the instances that have one of the words of ``text``, best first, with ``text_rank`` and ``text_score``.
 
     What ``hybrid_search`` says of ``text``, ``text_fields`` and ``prefix`` holds here.
     """
-    return list(_by_words(**locals()))
+    return list(TextSearch(**asked).found_in(queryset))
 
 
-async def atext_search(
-    queryset: Any,
-    *,
-    text: str,
-    text_fields: Sequence[str] | None = None,
-    limit: int = 10,
-    prefix: str = "",
-) -> list[Any]:
+@_asking(TextSearch)
+async def atext_search(queryset: Any, **asked: Any) -> list[Any]:
     """Return what ``text_search`` does."""
-    return list(await _by_words(**locals()))
-
-
-def _hybrid(
-    *,
-    queryset: Any,
-    text: str,
-    vector: Any,
-    field: str | None,
-    text_fields: Sequence[str] | None,
-    fusion: str,
-    weights: Mapping[str, float] | None,
-    limit: int,
-    candidates: int | None,
-    rrf_constant: int,
-    distance: str | Metric | None,
-    exact: bool | None,
-    prefix: str,
-) -> Any:
-    """Return the queryset of what ``hybrid_search`` finds."""
-    rows = searchable(queryset)
-    _require_free_names(rows, prefix)
-    target = _vector_field(rows.model, field)
-    words = _words(rows.model, text, text_fields)
-    near = Near(target.name, _asked(target, text, vector), chosen_metric(target, distance), exact)
-    by = Fusion(_method(fusion), _weights(fusion, weights), _whole("rrf_constant", rrf_constant))
-    limit = _whole("limit", limit)
-    count = max(5 * limit, 50) if candidates is None else _whole("candidates", candidates)
-    return fused(rows, FusedSearch(rows, words, near, by, count), prefix, limit)
-
-
-def _by_words(*, queryset: Any, text: str, text_fields: Sequence[str] | None, limit: int, prefix: str) -> Any:
-    """Return the queryset of what ``text_search`` finds."""
-    rows, limit = searchable(queryset), _whole("limit", limit)
-    _require_free_names(rows, prefix)
-    words = _words(rows.model, text, text_fields)
-    if words is None:
-        return rows.none()
-    return fused(rows, FusedSearch(rows, words, None, Fusion("rrf", (1.0, 1.0), 60), limit), prefix, limit)
+    return list(await TextSearch(**asked).found_in(queryset))
 
 
 def _vector_field(model: Any, name: str | None) -> Any:
