@@ -43,7 +43,7 @@ def searches_in(sql: str) -> Sequence[Any]:
 
 def with_searches(sql: str, searches: Sequence[Any]) -> str:
     """Return the SQL with the searches in it, for its runner."""
-    return Statement(sql, binary=is_binary(sql), searches=searches) if searches else sql
+    return Statement(sql, binary=isinstance(sql, Statement) and sql.binary, searches=searches) if searches else sql
 
 
 def explained(sql: str, prefix: str) -> str:

@@ -43,7 +43,7 @@ class compiling:  # noqa: N801  # a context manager, called as a function is
 
     def statement(self, sql: str) -> str:
         """Return the whole statement with the searches that were found in it; what is part of another as it is."""
-        return sql if self._is_inside else with_searches(sql, self.searches)
+        return with_searches(sql, self.searches) if self.searches and not self._is_inside else sql
 
 
 _current: ContextVar[compiling | None] = ContextVar("dorm_vector_compile", default=None)

@@ -11,12 +11,12 @@ from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
 from ..engines.statement import Statement
 from ..expressions.outputs import as_read
-from ..expressions.scope import compiling, current_connection, note_search
-from ..search.compiled import CompiledSearch, compiled_search
+from ..expressions.scope import compiling, current_connection
+from ..search.compiled import compiled_search
 from ..search.connection import SearchConnection
 from ..search.plans.choice import plan_for
 from ..search.plans.index_order import IndexOrderPlan
-from ..search.plans.plan import Plan, Purpose
+from ..search.plans.plan import Purpose
 from .binary_rows import is_plain, reads_binary
 from .names import refuse
 from .order import OrderingQuery, by_output
@@ -55,13 +55,8 @@ class VectorSQLQuery(OrderingQuery):
         with compiling(connection, query) as compilation:
             sql, params = written(query, connection, Purpose.PART if purpose is Purpose.PART else Purpose.SELECT)
             if isinstance(connection, SearchConnection) and self.limit_val is not None and self.is_by_distance():
-                note_search(self._compiled_search(connection, plan))
+                compilation.searches.append(compiled_search(self, connection.known_dialect, plan, is_whole=True))
         return compilation.statement(sql), params
-
-    def _compiled_search(self, connection: Any, plan: Plan | None) -> CompiledSearch:
-        if plan is not None and plan.is_companion:
-            return CompiledSearch(self, companion=plan, is_whole=True)
-        return compiled_search(self, dialect_for(connection), is_whole=True)
 
     def select(self, connection: Any, purpose: Purpose = Purpose.SELECT, *, marks_filter: bool = False) -> SQL:
         """Compile the outermost SELECT: djanorm's, with our columns before and our order behind."""

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..dialects.base import Dialect
-from ..dialects.shared.search_options import SearchOption
 from ..engines.statement import searches_in
+from .plans.plan import Plan
 from .warnings import warn_of_a_miss
-
-_TO_SPARE = 4
+from .width import fits_one_scan
 
 
 @dataclass(eq=False, repr=False)
@@ -28,8 +27,12 @@ class CompiledSearch:
     """Whether its rows are those of the statement, to be looked at on arrival."""
 
 
-def compiled_search(query: Any, dialect: Dialect, *, is_whole: bool = False) -> CompiledSearch:
+def compiled_search(
+    query: Any, dialect: Dialect, plan: Plan | None = None, *, is_whole: bool = False
+) -> CompiledSearch:
     """Return what a slice that is ranked by the database needs of its runner."""
+    if plan is not None and plan.is_companion:
+        return CompiledSearch(query, companion=plan, is_whole=is_whole)
     is_unasked = dialect.probe and query.search is not None and not query.search.approximate
     if not query.ranks() or dialect.companions or is_unasked:
         return CompiledSearch(query)
@@ -43,23 +46,3 @@ def whole_search(sql: str) -> CompiledSearch | None:
     found: Sequence[CompiledSearch] = searches_in(sql)
     # The outermost query is compiled last.
     return found[-1] if found and found[-1].is_whole else None
-
-
-def fits_one_scan(dialect: Dialect, query: Any) -> bool:
-    """Tell whether the index can have as many candidates at once as the query asks for."""
-    option = dialect.search_options.get(dialect.width_option)
-    return option is None or query.candidates() <= greatest(option)
-
-
-def rows_asked(dialect: Dialect, query: Any) -> int:
-    """Return how many rows a slice asks an index for: to spare, where it finds a fixed number before the filter.
-
-    The last of those are far from all that there are at that distance; where the filter leaves few, they would be among
-    the answer.
-    """
-    return int(query.limit_val) * (_TO_SPARE if dialect.probe and query.is_filtered() else 1)
-
-
-def greatest(option: SearchOption) -> int:
-    """Return the highest value of an option that is a number."""
-    return int(option.allowed[-1])

@@ -18,9 +18,10 @@ from ..engines.connections import in_transaction
 from ..engines.statement import Statement, is_binary, searches_in
 from ..introspection import has_companions
 from ..steps import Execute, Steps, Write, arun, run
-from .compiled import CompiledSearch, rows_asked, whole_search
+from .compiled import CompiledSearch, whole_search
 from .options import Options, block_options
 from .tuning import Tuning, select_each
+from .width import rows_asked
 
 Kind = type[Execute] | type[Write]
 

@@ -10,10 +10,11 @@ from dorm.query import SQLQuery
 from ..engines import dialect_for
 from ..expressions.distances import VectorDistance, VectorSimilarity
 from ..expressions.scope import note_search
-from .compiled import compiled_search, fits_one_scan
+from .compiled import compiled_search
 from .connection import SearchConnection
 from .options import NO_OPTIONS, Options
 from .spec import EVERY_ROW, Search, SearchCondition, Within
+from .width import fits_one_scan
 
 
 class SearchQuery(SQLQuery):

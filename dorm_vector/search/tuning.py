@@ -9,8 +9,9 @@ from weakref import WeakKeyDictionary
 from ..dialects.base import Dialect, version_numbers
 from ..exceptions import UnsupportedByDatabase
 from ..steps import Execute, Steps
-from .compiled import CompiledSearch, greatest
+from .compiled import CompiledSearch
 from .options import Options, checked
+from .width import greatest
 
 _versions: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 

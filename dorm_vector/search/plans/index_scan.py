@@ -12,8 +12,8 @@ from ...expressions.index_match import implies
 from ...expressions.operands import VALUES
 from ...indexes.contents import index_contents
 from ...introspection import indexes_of
-from ..compiled import rows_asked
 from ..spec import Within
+from ..width import rows_asked
 from .plan import Plan
 from .shortlist import shortlisted
 
