@@ -81,10 +81,15 @@ ORDER: dict[str, tuple[str, ...]] = {
     "dorm.search": ("repairs.known_references:known_names_in_expressions",),
     "dorm.lookups": ("repairs.mysql_sql:like_escape",),
     # Connections and drivers
-    "dorm.db.connection": ("engines.connections:prepare_connections", "repairs.contribs.routing:reads_after_a_write"),
+    "dorm.db.connection": (
+        "repairs.turso:turso_async",
+        "engines.connections:prepare_connections",
+        "repairs.contribs.routing:reads_after_a_write",
+    ),
     "dorm.db.backends.sqlite": (
         "engines.connections:prepare_connections",
         "repairs.sqlite:connection_per_loop",
+        "repairs.sqlite:connections_of_all_loops",
         "repairs.sqlite:cancelled_connections",
         "engines.sqlite.transactions:async_transactions",
         "engines.sqlite.transactions:failed_statements",
@@ -125,6 +130,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "engines.postgresql.binary_rows:binary_rows",
         "engines.postgresql.pool_check:check_where_in_doubt",
         "repairs.postgresql:pool_per_loop",
+        "repairs.postgresql:pools_of_all_loops",
         "repairs.lost_transactions:lost_transactions",
         "engines.forked_transactions:forked_transactions",
     ),
@@ -135,7 +141,6 @@ ORDER: dict[str, tuple[str, ...]] = {
         "engines.turso.driver:turso_text_indexes",
         "engines.turso.driver:turso_async_rows",
         "repairs.turso:turso_push_and_pull",
-        "repairs.turso:turso_async",
         "engines.turso.driver:turso_errors",
     ),
     "pymysql.connections": ("engines.mysql.drivers:vector_columns_as_bytes",),

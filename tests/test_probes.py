@@ -27,6 +27,7 @@ SHOWN_BY = {
     "statements_in_their_transaction": f"{REPAIRS}/test_mysql.py::test_statements_in_their_transaction",
     "streaming_connection": f"{REPAIRS}/test_mysql.py::test_streaming_connection",
     "strict_async_writes": f"{REPAIRS}/test_mysql.py::test_strict_async_writes",
+    "turso_async": f"{REPAIRS}/test_turso.py::test_turso_async",
     "turso_patience": f"{REPAIRS}/test_turso.py::test_turso_patience",
     "turso_replicas": f"{ENGINES}/turso/test_replica.py::test_turso_replicas",
 }

@@ -6,11 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
 from typing import Any
-
-CONNECTION: tuple[tuple[str, Callable[[], Any]], ...] = (("_conn", lambda: None), ("_lock", asyncio.Lock))
-"""What djanorm's async SQLite wrapper has."""
 
 _chosen: ContextVar[Any] = ContextVar("dorm_vector_loop", default=None)
 
@@ -24,40 +20,63 @@ def _in_place_of(loop: Any) -> Iterator[None]:
         _chosen.reset(token)
 
 
-def adopt(wrapper: Any, names: tuple[tuple[str, Callable[[], Any]], ...], **methods: Callable[..., Any]) -> None:
-    """Give the wrapper one of each name, made by its function, for every event loop."""
-    if isinstance(vars(wrapper).get("_loops"), dict):
-        return
-    # Both classes are of one layout; setdefault is atomic, for two loops that come first.
-    vars(wrapper).setdefault("_loops", {})
-    for name, _make in names:
-        vars(wrapper).pop(name, None)
-    wrapper.__class__ = _per_loop(wrapper.__class__, names, tuple(methods.items()))
+def of_each_loop(name: str, make: Callable[[], Any]) -> property:
+    """Return an attribute of which each event loop has its own, which ``make`` makes.
 
+    It is an ordinary attribute of a wrapper that ``per_event_loop()`` was not called for.
+    """
 
-@cache
-def _per_loop(cls: Any, names: tuple[tuple[str, Any], ...], methods: tuple[tuple[str, Any], ...]) -> Any:
-    own: dict[str, Any] = {name: _own(name, make) for name, make in names}
-    return type(cls.__name__, (cls,), {**own, **dict(methods), "__module__": cls.__module__})
-
-
-def _own(name: str, make: Callable[[], Any]) -> property:
     def get(wrapper: Any) -> Any:
-        here = _here(wrapper)
+        attributes = vars(wrapper)
+        here = _here(attributes["_loops"]) if "_loops" in attributes else attributes
         if name not in here:
+            if here is attributes:
+                raise AttributeError(f"{type(wrapper).__name__!r} object has no attribute {name!r}")
             here[name] = make()
         return here[name]
 
     def keep(wrapper: Any, value: Any) -> None:
-        _here(wrapper)[name] = value
+        attributes = vars(wrapper)
+        here = _here(attributes["_loops"]) if "_loops" in attributes else attributes
+        here[name] = value
 
     return property(get, keep)
 
 
-def _here(wrapper: Any) -> dict[str, Any]:
-    loop = _chosen.get() or asyncio.get_running_loop()
-    here: dict[str, Any] = wrapper._loops.setdefault(loop, {})
-    return here
+def _each(**names: Callable[[], Any]) -> dict[str, property]:
+    return {name: of_each_loop(name, make) for name, make in names.items()}
+
+
+CONNECTION = _each(_conn=lambda: None, _lock=asyncio.Lock)
+"""What djanorm's async SQLite wrapper has."""
+
+POOL = _each(
+    _pool=lambda: None,
+    _loop=asyncio.get_running_loop,
+    _pool_lock=asyncio.Lock,
+    _autocommit_conn=lambda: None,
+    _autocommit_lock=asyncio.Lock,
+)
+"""What djanorm's async PostgreSQL wrapper has."""
+
+
+def per_event_loop(wrapper: Any, names: Iterable[str]) -> None:
+    """Give each event loop attributes of its own, which the class of the wrapper has as ``of_each_loop()``."""
+    attributes = vars(wrapper)
+    if "_loops" not in attributes:
+        # Atomic, for two loops that come first.
+        attributes.setdefault("_loops", {})
+        for name in names:
+            attributes.pop(name, None)
+
+
+def _here(loops: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    return loops.setdefault(_chosen.get() or asyncio.get_running_loop(), {})
+
+
+def is_of_all_loops(wrapper: Any) -> bool:
+    """Tell whether the wrapper is asked from outside of its loops, for what all of them hold."""
+    return "_loops" in vars(wrapper) and _chosen.get() is None
 
 
 def closed(wrapper: Any) -> list[Any]:

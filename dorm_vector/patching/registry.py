@@ -15,9 +15,9 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import local
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from dorm.conf import settings
 
@@ -98,6 +98,19 @@ class Repair(Patch):
         return repaired
 
 
+@dataclass(eq=False, repr=False)
+class RepairedAttribute(Repair):
+    """A property in the place of an attribute of instances, for a repair that switches itself on."""
+
+    stand_in: property = field(default_factory=property)
+
+    def install(self) -> None:
+        owner, getter = _resolve(self.target), cast(Any, self.stand_in.fget)
+        if self.attribute not in vars(owner):
+            getter.dorm_vector_patch = self.name  # for whoever lists what is installed
+            setattr(owner, self.attribute, self.stand_in)
+
+
 _patches: list[Patch] = []
 """Every patch whose module has been imported; ``PATCHES`` and ``REPAIRS`` import the rest first."""
 
@@ -146,6 +159,20 @@ def repair(
     def register(replacement: _Function) -> _Function:
         chosen = name or replacement.__name__
         _patches.append(Repair(chosen, target, attribute, replacement, added, is_fixed, fixed_in))
+        return replacement
+
+    return register
+
+
+def repair_attributes(
+    target: str, stand_ins: Mapping[str, property], *, is_fixed: Callable[[], bool] | None = None, fixed_in: str = ""
+) -> Callable[[_Function], _Function]:
+    """Register properties for attributes of the instances of ``target`` as a part of the decorated repair."""
+
+    def register(replacement: _Function) -> _Function:
+        for attribute, stand_in in stand_ins.items():
+            name = replacement.__name__
+            _patches.append(RepairedAttribute(name, target, attribute, replacement, True, is_fixed, fixed_in, stand_in))
         return replacement
 
     return register

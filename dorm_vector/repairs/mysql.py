@@ -15,7 +15,7 @@ from dorm.query import SQLQuery
 
 from ..engines.mysql.server import for_pymysql
 from ..engines.sockets import has_news
-from ..patching.registry import repair
+from ..patching.registry import repair, repair_attributes
 from ..patching.stand_ins import Statements, model
 
 _WRAPPER = "dorm.db.backends.mysql:MySQLDatabaseWrapper"
@@ -71,6 +71,24 @@ def _keeps_threads_apart() -> bool:
     return found == [True]
 
 
+def _of_each_thread(name: str, empty: Any) -> property:
+    """Return an attribute of which each thread has its own, once the wrapper has a ``_dorm_vector_own``."""
+
+    def read(wrapper: Any) -> Any:
+        own = vars(wrapper).get("_dorm_vector_own")
+        return vars(wrapper).get(name, empty) if own is None else getattr(own, name, empty)
+
+    def write(wrapper: Any, value: Any) -> None:
+        own = vars(wrapper).get("_dorm_vector_own")
+        vars(wrapper if own is None else own)[name] = value
+
+    return property(read, write)
+
+
+_OF_EACH_THREAD = {name: _of_each_thread(name, empty) for name, empty in (("_conn", None), ("_atomic_depth", 0))}
+
+
+@repair_attributes(_WRAPPER, _OF_EACH_THREAD, is_fixed=_keeps_threads_apart)
 @repair(_WRAPPER, "get_connection", is_fixed=_keeps_threads_apart)
 def connection_per_thread(original: Any, wrapper: Any) -> Any:
     """Give each thread a connection and a transaction of its own.
@@ -78,38 +96,14 @@ def connection_per_thread(original: Any, wrapper: Any) -> Any:
     Symptom: ``Packet sequence number wrong`` as soon as two threads query at once. Cause: one PyMySQL connection, and
     one transaction depth, for all threads of the process. djanorm 4.3 to 4.5.
     """
-    own = _per_thread(wrapper.__class__)
-    if wrapper.__class__ is not own:
-        # Both are of one layout; what the wrapper held for all threads is closed, not shared further.
-        wrapper.__class__ = own
-        _close(vars(wrapper).pop("_conn", None))
-        vars(wrapper).pop("_atomic_depth", None)
-    return original(wrapper)
-
-
-@cache
-def _per_thread(cls: Any) -> Any:
-    """Return the class with a connection and a depth for each thread, under the names that djanorm uses."""
-    if "_conn" in vars(cls):
-        return cls
-    slots = {"_conn": _slot("connection", None), "_atomic_depth": _slot("depth", 0)}
-    return type(cls.__name__, (cls,), slots | {"__module__": cls.__module__})
-
-
-def _slot(name: str, empty: Any) -> property:
-    def read(wrapper: Any) -> Any:
-        return getattr(_own(wrapper), name, empty)
-
-    def write(wrapper: Any, value: Any) -> None:
-        setattr(_own(wrapper), name, value)
-
-    return property(read, write)
-
-
-def _own(wrapper: Any) -> Any:
     attributes = vars(wrapper)
-    # setdefault is atomic: two threads that come first agree on one.
-    return attributes.get("_dorm_vector_own") or attributes.setdefault("_dorm_vector_own", threading.local())
+    if "_dorm_vector_own" not in attributes:
+        # setdefault is atomic: two threads that come first agree on one.
+        attributes.setdefault("_dorm_vector_own", threading.local())
+        # What the wrapper held for all threads is closed, not shared further.
+        _close(attributes.pop("_conn", None))
+        attributes.pop("_atomic_depth", None)
+    return original(wrapper)
 
 
 def _close(connection: Any) -> None:

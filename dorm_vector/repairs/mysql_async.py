@@ -25,7 +25,7 @@ _MODE = "SET SESSION sql_mode='ANSI_QUOTES'"
 _STRICT_MODE = "SET SESSION sql_mode='ANSI_QUOTES,STRICT_ALL_TABLES'"
 
 
-class _Lent:
+class BorrowedConnection:
     """The connection of an open transaction, lent to one statement, which must not end the transaction."""
 
     def __init__(self, connection: Any, lock: asyncio.Lock) -> None:
@@ -59,12 +59,12 @@ async def statements_in_their_transaction(original: Any, wrapper: Any) -> Any:
     lock = statement_lock(state[1])
     # gather() inside the block: one statement at a time.
     await lock.acquire()
-    return _Lent(state[1], lock)
+    return BorrowedConnection(state[1], lock)
 
 
 @repair(_WRAPPER, "_release", name="statements_in_their_transaction", fixed_in="5.0")
 async def _release(original: Any, wrapper: Any, connection: Any) -> None:
-    if isinstance(connection, _Lent):
+    if isinstance(connection, BorrowedConnection):
         connection.give_back()
     else:
         await original(wrapper, connection)
@@ -82,12 +82,16 @@ def _matching(cursor: Any) -> Any:
     if hasattr(cursor, "dorm_vector_matching"):
         return cursor
 
-    async def execute(self: Any, query: str, args: Any = None) -> Any:
-        changed = await cursor.execute(self, query, args)
-        self._rowcount = matched(self._result, self._rowcount)
-        return changed
+    class MatchingCursor(cursor):  # type: ignore[misc]  # the caller's class
+        dorm_vector_matching = True
+        _rowcount: int
 
-    return type(cursor.__name__, (cursor,), {"execute": execute, "dorm_vector_matching": True})
+        async def execute(self, query: str, args: Any = None) -> Any:
+            changed = await super().execute(query, args)
+            self._rowcount = matched(self._result, self._rowcount)
+            return changed
+
+    return MatchingCursor
 
 
 @repair(_WRAPPER, "_acquire", fixed_in="5.0")
@@ -108,16 +112,20 @@ def _strict(cursor: Any) -> Any:
     if hasattr(cursor, "dorm_vector_strict"):
         return cursor
 
-    async def execute(self: Any, query: str, args: Any = None) -> Any:
-        if query != _MODE or not is_on("strict_async_writes"):
-            return await cursor.execute(self, query, args)
-        connection = vars(self.connection)
-        if not connection.get("_dorm_vector_strict"):
-            await _be_strict(self.connection)
-            connection["_dorm_vector_strict"] = True
-        return None
+    class StrictCursor(cursor):  # type: ignore[misc]  # the caller's class
+        dorm_vector_strict = True
+        connection: Any
 
-    return type(cursor.__name__, (cursor,), {"execute": execute, "dorm_vector_strict": True})
+        async def execute(self, query: str, args: Any = None) -> Any:
+            if query != _MODE or not is_on("strict_async_writes"):
+                return await super().execute(query, args)
+            connection = vars(self.connection)
+            if not connection.get("_dorm_vector_strict"):
+                await _be_strict(self.connection)
+                connection["_dorm_vector_strict"] = True
+            return None
+
+    return StrictCursor
 
 
 async def _be_strict(connection: Any) -> None:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from ..engines import event_loops
-from ..patching.registry import repair
+from ..patching.registry import hook, repair, repair_attributes
 
 _WRAPPER = "dorm.db.backends.postgresql:PostgreSQLAsyncDatabaseWrapper"
 
-_OF_A_LOOP = (
-    ("_pool", lambda: None),
-    ("_loop", asyncio.get_running_loop),
-    ("_pool_lock", asyncio.Lock),
-    ("_autocommit_conn", lambda: None),
-    ("_autocommit_lock", asyncio.Lock),
-)
 
-
+@repair_attributes(_WRAPPER, event_loops.POOL, fixed_in="5.0")
 @repair(_WRAPPER, "_get_pool", fixed_in="5.0")
 @repair(_WRAPPER, "_get_autocommit_conn", name="pool_per_loop", fixed_in="5.0")
 async def pool_per_loop(original: Any, wrapper: Any) -> Any:
@@ -28,13 +20,17 @@ async def pool_per_loop(original: Any, wrapper: Any) -> Any:
     event loop each. Cause: the process has one async pool, and the loop that asks next closes that of the loop before.
     djanorm 4.3 to 4.5.
     """
-    event_loops.adopt(wrapper, _OF_A_LOOP, pool_stats=_pool_stats, force_close_sync=_force_close)
+    event_loops.per_event_loop(wrapper, event_loops.POOL)
     event_loops.release(wrapper, event_loops.closed(wrapper), _close)
     return await original(wrapper)
 
 
-def _pool_stats(wrapper: Any) -> dict[str, Any]:
-    """Return what djanorm tells of a pool, of all of them together."""
+@hook(_WRAPPER, "pool_stats", name="pools_of_all_loops")
+def pools_of_all_loops(original: Any, wrapper: Any) -> dict[str, Any]:
+    """Tell of the pools of every event loop together, and close them all."""
+    if not event_loops.is_of_all_loops(wrapper):
+        alone: dict[str, Any] = original(wrapper)
+        return alone
     stats: dict[str, Any] = {"open": False, "vendor": wrapper.vendor}
     for here in tuple(wrapper._loops.values()):
         if here.get("_pool") is not None:
@@ -48,10 +44,14 @@ def _sizes(wrapper: Any) -> dict[str, int]:
     return {"min_size": wrapper._min_size, "max_size": wrapper._max_size}
 
 
-def _force_close(wrapper: Any) -> None:
-    event_loops.release(wrapper, tuple(wrapper._loops), _close)
+@hook(_WRAPPER, "force_close_sync", name="pools_of_all_loops")
+def _close_all(original: Any, wrapper: Any) -> None:
+    if event_loops.is_of_all_loops(wrapper):
+        event_loops.release(wrapper, tuple(wrapper._loops), original)
+    else:
+        original(wrapper)
 
 
 def _close(wrapper: Any) -> None:
-    made_from: Any = type(wrapper).__mro__[1]
-    made_from.force_close_sync(wrapper)
+    # Of one loop: release() has chosen it.
+    wrapper.force_close_sync()

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..engines import event_loops
 from ..engines.sqlite.transactions import opened
-from ..patching.registry import repair
+from ..patching.registry import hook, repair, repair_attributes
 from ..patching.stand_ins import finished
 
 _WRAPPER = "dorm.db.backends.sqlite:SQLiteAsyncDatabaseWrapper"
@@ -42,6 +42,7 @@ def _keeps_loops_apart() -> bool:
         asyncio._set_running_loop(around)
 
 
+@repair_attributes(_WRAPPER, event_loops.CONNECTION, is_fixed=_keeps_loops_apart)
 @repair(_WRAPPER, "_check_loop", is_fixed=_keeps_loops_apart)
 async def connection_per_loop(original: Any, wrapper: Any) -> None:
     """Give each event loop a connection of its own.
@@ -53,7 +54,7 @@ async def connection_per_loop(original: Any, wrapper: Any) -> None:
         # libSQL's and Turso's wrappers inherit this one.
         await original(wrapper)
         return
-    event_loops.adopt(wrapper, event_loops.CONNECTION, pool_stats=_pool_stats, force_close_sync=_force_close)
+    event_loops.per_event_loop(wrapper, event_loops.CONNECTION)
     event_loops.release(wrapper, event_loops.closed(wrapper), _close)
 
 
@@ -67,12 +68,21 @@ async def cancelled_connections(original: Any, wrapper: Any) -> Any:
     return await opened(original(wrapper))
 
 
-def _pool_stats(wrapper: Any) -> dict[str, Any]:
-    return {"open": any(here.get("_conn") for here in wrapper._loops.values()), "vendor": wrapper.vendor}
+@hook(_WRAPPER, "pool_stats", name="connections_of_all_loops")
+def connections_of_all_loops(original: Any, wrapper: Any) -> dict[str, Any]:
+    """Tell of the connections of every event loop, and close them all."""
+    if not event_loops.is_of_all_loops(wrapper):
+        stats: dict[str, Any] = original(wrapper)
+        return stats
+    return {"open": any(here.get("_conn") for here in tuple(wrapper._loops.values())), "vendor": wrapper.vendor}
 
 
-def _force_close(wrapper: Any) -> None:
-    event_loops.release(wrapper, tuple(wrapper._loops), _close)
+@hook(_WRAPPER, "force_close_sync", name="connections_of_all_loops")
+def _close_all(original: Any, wrapper: Any) -> None:
+    if event_loops.is_of_all_loops(wrapper):
+        event_loops.release(wrapper, tuple(wrapper._loops), _close)
+    else:
+        original(wrapper)
 
 
 def _close(wrapper: Any) -> None:

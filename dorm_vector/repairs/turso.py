@@ -5,11 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from dorm.db.utils import ASYNC_ATOMIC_STATE
-
 from ..engines.turso.driver import PATIENCE, replica_of
 from ..patching.registry import repair
-from ..patching.stand_ins import AsyncStatements, Statements, finished
+from ..patching.stand_ins import Statements
 
 _MODULE = "dorm.db.backends.libsql"
 
@@ -78,19 +76,8 @@ def _pull(original: Any, wrapper: Any) -> bool:
     return bool(replica_of(wrapper).get_connection().pull())
 
 
-def _leaves_the_commit_to_the_transaction() -> bool:
-    connection, wrapper = AsyncStatements(), sys.modules[_MODULE].LibSQLAsyncDatabaseWrapper({})
-    wrapper._async_conn = connection
-    token = ASYNC_ATOMIC_STATE.set((wrapper, connection, 1))
-    try:
-        finished(wrapper.execute_write("INSERT"))
-    finally:
-        ASYNC_ATOMIC_STATE.reset(token)
-    return "COMMIT" not in connection
-
-
-@repair(f"{_MODULE}:LibSQLAsyncDatabaseWrapper", "__init__", is_fixed=_leaves_the_commit_to_the_transaction)
-def turso_async(original: Any, wrapper: Any, settings: Any) -> None:
+@repair("dorm.db.connection", "_create_async_connection", fixed_in="5.0")
+def turso_async(original: Any, alias: str, settings: Any) -> Any:
     """Give the async wrapper of Turso the rows, the transactions and the streaming of the SQLite one.
 
     Symptom: ``acount()`` and annotations raise TypeError on tuples; ``aatomic()`` raises AttributeError as the first
@@ -98,8 +85,12 @@ def turso_async(original: Any, wrapper: Any, settings: Any) -> None:
     event loop leaves a thread and an open file behind. Cause: the wrapper opens connections another way than the
     class it inherits from, without a row factory, and commits after every statement. djanorm 4.3 to 4.5.
     """
-    original(wrapper, settings)
-    if type(wrapper).__module__ == _MODULE:
-        from ..engines.turso.async_wrapper import adopt
+    wrapper = original(alias, settings)
+    return _as_turso_wrapper(wrapper) if type(wrapper).__module__ == _MODULE else wrapper
 
-        adopt(wrapper)
+
+def _as_turso_wrapper(wrapper: Any) -> Any:
+    """Return our wrapper in the place of djanorm's, which has opened nothing yet."""
+    from ..engines.turso.async_wrapper import TursoAsyncWrapper
+
+    return TursoAsyncWrapper(wrapper.settings)

@@ -114,7 +114,8 @@ def _is_left_alone(registry: Any, parts: list[Any], places: list[Any]) -> bool:
     """Tell whether a djanorm that behaves is left as it is: its functions do what the repaired ones do."""
     theirs = [getattr(owner, attribute) for owner, attribute in places]
     for function in theirs:
-        vars(function).pop("dorm_vector_patch", None)
+        # A property is known by its getter.
+        vars(getattr(function, "fget", function)).pop("dorm_vector_patch", None)
     order, every, registry._patches[:] = registry._order, list(registry._patches), parts
     registry.arrange({part.module: tuple(own.address for own in parts if own.module == part.module) for part in parts})
     installed, registry._djanorm_version = registry._djanorm_version, lambda: "5.0.1"

@@ -85,12 +85,14 @@ class HranaAsyncDatabaseWrapper(SQLiteAsyncDatabaseWrapper):
 
     dialect = DIALECT
     _loops: dict[asyncio.AbstractEventLoop, dict[str, Any]]
+    _conn: Any = event_loops.CONNECTION["_conn"]
+    _lock: Any = event_loops.CONNECTION["_lock"]
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._address = address_of(settings)
         self.settings, self.database = settings, self._address.target
         self._autocommit = False
-        event_loops.adopt(self, event_loops.CONNECTION)
+        event_loops.per_event_loop(self, event_loops.CONNECTION)
 
     async def _check_loop(self) -> None:
         event_loops.release(self, event_loops.closed(self), _close)

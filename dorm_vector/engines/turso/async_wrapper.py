@@ -19,12 +19,6 @@ from . import replica
 from .driver import FEATURES, PATIENCE, one_process_at_a_time, replica_of
 
 
-def adopt(wrapper: Any) -> None:
-    """Make the new wrapper one of ours."""
-    wrapper.__class__ = TursoAsyncWrapper
-    event_loops.adopt(wrapper, event_loops.CONNECTION)
-
-
 class TursoAsyncWrapper(LibSQLAsyncDatabaseWrapper):
     """djanorm's async libsql wrapper, with all that its SQLite one has."""
 
@@ -33,6 +27,12 @@ class TursoAsyncWrapper(LibSQLAsyncDatabaseWrapper):
     execute_insert = SQLiteAsyncDatabaseWrapper.execute_insert
 
     _loops: dict[asyncio.AbstractEventLoop, dict[str, Any]]
+    _conn: Any = event_loops.CONNECTION["_conn"]
+    _lock: Any = event_loops.CONNECTION["_lock"]
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        super().__init__(settings)
+        event_loops.per_event_loop(self, event_loops.CONNECTION)
 
     async def _check_loop(self) -> None:
         event_loops.release(self, event_loops.closed(self), _close)
