@@ -1,26 +1,32 @@
-"""Look up models, tables, fields and indexes in the state of a migration."""
+"""Look up models, tables, columns, fields and indexes in the project state of a migration."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from .indexes.vector import VectorIndex
+from dorm.fields import RelatedField
+from dorm.indexes import Index
 
-
-def model_of(operation: Any, app_label: str, state: Any) -> dict[str, Any]:
-    found: dict[str, Any] = state.models.get(f"{app_label}.{operation.model_name.lower()}", {})
-    return found
+_Index = TypeVar("_Index", bound=Index)
 
 
-def table_of(operation: Any, app_label: str, state: Any) -> str:
-    options = model_of(operation, app_label, state).get("options", {})
-    return str(options.get("db_table") or f"{app_label}_{operation.model_name.lower()}")
+def model_of(name: str, app_label: str, *states: Any) -> dict[str, Any]:
+    """Return the model from the first state that has it; an empty model where none has."""
+    found = (state.models.get(f"{app_label}.{name.lower()}") for state in states)
+    return next(filter(None, found), {"name": name, "fields": {}, "options": {}})
 
 
-def field_of(operation: Any, app_label: str, state: Any) -> Any:
-    return model_of(operation, app_label, state).get("fields", {}).get(operation.name)
+def table_of(model: dict[str, Any], app_label: str) -> str:
+    """Return the table of a model, named as djanorm's operations name it."""
+    return str(model["options"].get("db_table") or f"{app_label}_{model['name'].lower()}")
 
 
-def vector_indexes(operation: Any, app_label: str, state: Any) -> list[VectorIndex]:
-    declared = model_of(operation, app_label, state).get("options", {}).get("indexes") or []
-    return [index for index in declared if isinstance(index, VectorIndex)]
+def column_of(name: str, field: Any) -> str:
+    """Return the column of a field, also of one that belongs to no class."""
+    given = getattr(field, "column", None) or getattr(field, "db_column", None)
+    return str(given or (f"{name}_id" if isinstance(field, RelatedField) else name))
+
+
+def indexes_of(model: dict[str, Any], kind: type[_Index]) -> list[_Index]:
+    """Return the indexes of one kind that a model declares."""
+    return [index for index in model["options"].get("indexes") or () if isinstance(index, kind)]

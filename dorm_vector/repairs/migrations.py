@@ -19,7 +19,7 @@ from ..patching.registry import repair
 from ..patching.stand_ins import Statements, model, state
 from ..schema import writer as source
 from ..schema.autodetector import _with_changed
-from ..schema.concurrently import _concurrently
+from ..schema.concurrently import concurrently
 from ..schema.renaming import _is_ours, _rename
 
 _OPERATIONS = "dorm.migrations.operations"
@@ -99,7 +99,7 @@ def separate_model_state(original: Any, operation: Any, app_label: str, after: A
     }
 
 
-class InItsOwnWords:
+class AsSQLite:
     """A connection under the vendor name by which djanorm writes the SQL that it understands."""
 
     def __init__(self, connection: Any) -> None:
@@ -164,7 +164,7 @@ def _without_cascades(lock: Any, connection: Any) -> Iterator[None]:
 
 
 def _named(connection: Any) -> Any:
-    return InItsOwnWords(connection) if connection.vendor in _SPEAKS else connection
+    return AsSQLite(connection) if connection.vendor in _SPEAKS else connection
 
 
 _OPERATION = "dorm.migrations.operations:RenameField"
@@ -216,4 +216,4 @@ def concurrent_index(
     Symptom: ``CREATE INDEX CONCURRENTLY cannot run inside a transaction block``, always. Cause: ``dorm migrate`` holds
     its lock, and applies each migration, in a transaction. djanorm 4.3 to 4.5.
     """
-    _concurrently(original, operation, app_label, connection, from_state, to_state)
+    concurrently(original, operation, app_label, connection, from_state, to_state)

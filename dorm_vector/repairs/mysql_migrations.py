@@ -11,6 +11,7 @@ from dorm.indexes import Index
 
 from ..engines.one_database import only_on
 from ..indexes.vector import VectorIndex
+from ..migration_state import model_of, table_of
 from ..patching.on_import import Late
 from ..patching.registry import repair
 from ..patching.stand_ins import Statements, state
@@ -42,8 +43,7 @@ def drop_index_on_table(
     if isinstance(operation.index, VectorIndex):
         original(operation, app_label, connection, from_state, to_state)
         return
-    options = from_state.models[f"{app_label}.{operation.model_name.lower()}"]["options"]
-    table = options.get("db_table") or f"{app_label}_{operation.model_name.lower()}"
+    table = table_of(model_of(operation.model_name, app_label, from_state), app_label)
     index_dropped(operation.index.get_name(operation.model_name), table, connection)
 
 

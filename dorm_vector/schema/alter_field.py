@@ -10,7 +10,8 @@ from typing import Any
 from ..engines import dialect_for
 from ..exceptions import VectorsWouldBeLost
 from ..indexes.contents import index_contents
-from ..migration_state import field_of, table_of, vector_indexes
+from ..indexes.vector import VectorIndex
+from ..migration_state import column_of, indexes_of, model_of, table_of
 from ..models.fields import VectorField
 from ..patching.on_import import Late
 from ..patching.registry import hook
@@ -32,7 +33,7 @@ def alter_vector_field(
     on MySQL and MariaDB nothing happens at all. Cause: the column type is BLOB for every length on SQLite, and only
     PostgreSQL and SQLite are written for. djanorm 4.3 to 4.5.
     """
-    old, new = field_of(operation, app_label, from_state), operation.field
+    old, new = model_of(operation.model_name, app_label, from_state)["fields"].get(operation.name), operation.field
     if isinstance(old, VectorField) and isinstance(new, VectorField):
         if new.dimensions is not None and old.dimensions != new.dimensions:
             _require_no_vectors(operation, app_label, connection, from_state, old, new)
@@ -40,7 +41,7 @@ def alter_vector_field(
         if _column_sql(operation.name, old, connection) == definition:
             return
         if dialect_for(connection).alter_column:
-            table = table_of(operation, app_label, to_state)
+            table = table_of(model_of(operation.model_name, app_label, to_state), app_label)
             connection.execute_script(dialect_for(connection).alter_column.format(table=table, definition=definition))
             return
         with _indexes_fitted(operation, app_label, connection, from_state, to_state, old, new):
@@ -54,18 +55,20 @@ def _indexes_fitted(
     operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any, old: VectorField, new: VectorField
 ) -> Iterator[None]:
     """Take away the indexes that say something else about the new column, and build them anew."""
-    dialect, kept = dialect_for(connection), vector_indexes(operation, app_label, to_state)
+    dialect = dialect_for(connection)
+    before, after = (model_of(operation.model_name, app_label, state) for state in (from_state, to_state))
+    kept = indexes_of(after, VectorIndex)
     fitted = [
         index
-        for index in vector_indexes(operation, app_label, from_state)
+        for index in indexes_of(before, VectorIndex)
         if index.fields == [operation.name] and index in kept
         if index_contents(index, old, dialect) != index_contents(index, new, dialect)
     ]
     for index in fitted:
-        drop(index, placed(operation, index, app_label, from_state, connection), connection)
+        drop(index, placed(index, before, app_label, connection), connection)
     yield
     for index in fitted:
-        build(index, placed(operation, index, app_label, to_state, connection), connection)
+        build(index, placed(index, after, app_label, connection), connection)
 
 
 @hook(f"{_OPERATIONS}:AlterField", "database_backwards")
@@ -77,7 +80,7 @@ def alter_vector_field_back(
     Symptom: after going back the column keeps its new dimensions, and the migration is recorded as unapplied. Cause:
     ``AlterField.database_backwards`` is empty. djanorm 4.3 to 4.5.
     """
-    old = field_of(operation, app_label, to_state)
+    old = model_of(operation.model_name, app_label, to_state)["fields"].get(operation.name)
     if not isinstance(old, VectorField):
         original(operation, app_label, connection, from_state, to_state)
         return
@@ -96,7 +99,7 @@ def remove_vector_field(
 
     Symptom: ``no such column``. Cause: ``RemoveField`` takes the field's name for the column's. djanorm 4.3 to 4.5.
     """
-    field = field_of(operation, app_label, from_state)
+    field = model_of(operation.model_name, app_label, from_state)["fields"].get(operation.name)
     if isinstance(field, VectorField) and field.db_column:
         operation = operations.RemoveField(operation.model_name, field.db_column)
     original(operation, app_label, connection, from_state, to_state)
@@ -124,7 +127,8 @@ def _column_sql(name: str, field: Any, connection: Any) -> str:
 def _require_no_vectors(
     operation: Any, app_label: str, connection: Any, state: Any, old: VectorField, new: VectorField
 ) -> None:
-    table, column = table_of(operation, app_label, state), old.column or old.db_column or operation.name
+    model = model_of(operation.model_name, app_label, state)
+    table, column = table_of(model, app_label), column_of(operation.name, old)
     if not connection.execute(f'SELECT 1 AS "found" FROM "{table}" WHERE "{column}" IS NOT NULL LIMIT 1'):
         return
     raise VectorsWouldBeLost(

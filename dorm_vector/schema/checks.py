@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..dialects.base import Dialect
 from ..engines import dialect_for
 from ..engines.sqlite.extension import NO_EXTENSION, is_served
 from ..exceptions import UnsupportedByDatabase
-from ..indexes.contents import columns_of
+from ..indexes.contents import Column, columns_of
 from ..indexes.vector import VectorIndex
 from ..patching.registry import hook
 
@@ -33,12 +33,17 @@ def indexes_checked_first(
     return original(executor, app_label, migrations, applied, *rest, **options)
 
 
-def require_possible_indexes(model: dict[str, Any], connection: Any) -> None:
+def require_possible_indexes(
+    model: dict[str, Any], connection: Any, columns: Mapping[str, Column] | None = None
+) -> None:
     """Raise UnsupportedByDatabase, with the remedy, where the model's vector indexes cannot be built."""
     dialect = dialect_for(connection)
     built = [index for index in _indexes(model) if isinstance(index, VectorIndex) and index.is_built_by(dialect)]
     for index in built:
-        for reason in (*_obstacles(model, index, built, dialect), *_companion_obstacles(model, index, connection)):
+        for reason in (
+            *_obstacles(model, index, built, dialect),
+            *_companion_obstacles(model, index, connection, columns),
+        ):
             name = index.get_name(model["name"])
             raise UnsupportedByDatabase(f"{dialect.title} cannot build {name}: {reason} Nothing was changed.")
 
@@ -62,10 +67,14 @@ def _obstacles(model: dict[str, Any], index: VectorIndex, built: list[Any], dial
         yield f"a table has one vector index there, and {built[0].get_name(model['name'])} is it. Keep one of them."
 
 
-def _companion_obstacles(model: dict[str, Any], index: Any, connection: Any) -> Iterator[str]:
+def _companion_obstacles(
+    model: dict[str, Any], index: Any, connection: Any, columns: Mapping[str, Column] | None
+) -> Iterator[str]:
     dialect, (name,) = dialect_for(connection), index.fields
     if index.kind in dialect.companions and name in model["fields"]:
-        yield from index.obstacles(dialect, model["fields"][name].dimensions, columns_of(model["fields"], connection))
+        yield from index.obstacles(
+            dialect, model["fields"][name].dimensions, columns or columns_of(model["fields"], connection)
+        )
         if not is_served(dialect.companions[index.kind]):
             yield NO_EXTENSION
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..dialects.shared.companions import DROP
+from ..migration_state import model_of, table_of
 from ..patching.registry import hook
 from .rebuilding import companions_found
 
@@ -20,7 +21,7 @@ def drop_companions(
     Symptom: on SQLite the table of a Vec0Index stays behind when its model is deleted. Cause: djanorm drops the model's
     table, and SQLite the triggers on it. djanorm 4.3 to 4.5.
     """
-    table = _table(operation.name, app_label, from_state)
+    table = table_of(model_of(operation.name, app_label, from_state), app_label)
     beside = [name for name, owner in companions_found(connection) if owner == table]
     original(operation, app_label, connection, from_state, to_state)
     for name in beside:
@@ -46,8 +47,3 @@ def hide_companions(original: Any, connection: Any) -> list[dict[str, Any]]:
     shadows = tuple(f"{name}_" for name in beside)
     found = original(connection)
     return [table for table in found if table["name"] not in beside and not table["name"].startswith(shadows or "\0")]
-
-
-def _table(name: str, app_label: str, state: Any) -> str:
-    model = state.models.get(f"{app_label}.{name.lower()}", {})
-    return str(model.get("options", {}).get("db_table") or f"{app_label}_{name.lower()}")

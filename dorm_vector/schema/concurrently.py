@@ -3,59 +3,41 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from .. import migration_state
 from ..dialects.shared.index_rules import ConcurrentBuild
 from ..engines import dialect_for
 from ..exceptions import IndexWouldWait, UnsupportedByDatabase
-from ..indexes.text import TextIndex
-from ..indexes.vector import VectorIndex
+from ..migration_state import model_of, table_of
 from ..patching.on_import import Late
-from ..patching.registry import hook
 
 _OPERATIONS = "dorm.migrations.operations"
 
 operations: Any = Late(_OPERATIONS)
 
 
-@hook(f"{_OPERATIONS}:AddIndex", "database_forwards")
-@hook(f"{_OPERATIONS}:AddIndex", "database_backwards", name="concurrent_vector_index")
-@hook(f"{_OPERATIONS}:RemoveIndex", "database_forwards", name="concurrent_vector_index")
-@hook(f"{_OPERATIONS}:RemoveIndex", "database_backwards", name="concurrent_vector_index")
-def concurrent_vector_index(
-    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
+def concurrently(
+    run: Callable[..., None], operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
-    """Build a vector or text index with ``concurrently=True`` on a connection of its own."""
-    run = _concurrently if isinstance(operation.index, (VectorIndex, TextIndex)) else _as_it_is
-    run(original, operation, app_label, connection, from_state, to_state)
-
-
-def _as_it_is(original: Any, *arguments: Any) -> None:
-    original(*arguments)
-
-
-def _concurrently(
-    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
-) -> None:
+    """Run an operation on an index; beside the transaction, without stopping writers, where it is to be so."""
     rules = _rules(connection) if operation.concurrently else None
     if rules is None or getattr(connection, "captured", None) is not None:
-        original(operation, app_label, connection, from_state, to_state)
+        run(operation, app_label, connection, from_state, to_state)
         return
-    table = migration_state.table_of(operation, app_label, to_state)
+    table = table_of(model_of(operation.model_name, app_label, to_state), app_label)
     if _is_ours_alone(operation, table, rules, connection):
         # Nobody else can use the table before this transaction ends: there is nobody to stop.
         operation = copy.copy(operation)
         operation.concurrently = False
-        original(operation, app_label, connection, from_state, to_state)
+        run(operation, app_label, connection, from_state, to_state)
         return
     name = operation.index.get_name(operation.model_name)
-    with _beside(connection, rules) as session:
+    with _separate_session(connection, rules) as session:
         _drop_invalid(name, rules, session)
         try:
-            original(operation, app_label, session, from_state, to_state)
+            run(operation, app_label, session, from_state, to_state)
         except Exception:
             _drop_invalid(name, rules, session)
             raise
@@ -85,7 +67,7 @@ def _is_ours_alone(operation: Any, table: str, rules: ConcurrentBuild, connectio
     return False
 
 
-class _Beside:
+class SeparateSession:
     """A connection whose statements run in a session of their own, outside of the transaction."""
 
     def __init__(self, connection: Any, raw: Any, rules: ConcurrentBuild) -> None:
@@ -108,10 +90,10 @@ class _Beside:
 
 
 @contextmanager
-def _beside(connection: Any, rules: ConcurrentBuild) -> Iterator[_Beside]:
+def _separate_session(connection: Any, rules: ConcurrentBuild) -> Iterator[SeparateSession]:
     raw = connection._get_persistent_conn()
     try:
-        session = _Beside(connection, raw, rules)
+        session = SeparateSession(connection, raw, rules)
         for name in rules.inherited:
             (row,) = connection.execute(dialect_for(connection).index_rules.build_option_now.format(name=name))
             session.execute_script(rules.set_option.format(name=name, value=str(row["value"]).replace("'", "''")))
@@ -121,6 +103,6 @@ def _beside(connection: Any, rules: ConcurrentBuild) -> Iterator[_Beside]:
         raw.close()
 
 
-def _drop_invalid(name: str, rules: ConcurrentBuild, session: _Beside) -> None:
+def _drop_invalid(name: str, rules: ConcurrentBuild, session: SeparateSession) -> None:
     if session.execute(rules.invalid.format(name=name)):
         session.execute_script(rules.drop_invalid.format(name=name))

@@ -17,7 +17,7 @@ from ..engines import dialect_for
 from ..exceptions import HalfPrecisionWarning, UnsupportedByDatabase
 from ..indexes.contents import Column, columns_of, index_contents
 from ..indexes.vector import VectorIndex
-from ..migration_state import model_of, table_of
+from ..migration_state import column_of, table_of
 from ..patching.on_import import Late
 
 operations: Any = Late("dorm.migrations.operations")
@@ -130,23 +130,18 @@ def _warn_of_half(index: VectorIndex, place: Place, dialect: Dialect) -> None:
         )
 
 
-def _place(operation: Any, app_label: str, state: Any, connection: Any) -> Place:
-    return placed(operation, operation.index, app_label, state, connection)
-
-
-def placed(operation: Any, index: VectorIndex, app_label: str, state: Any, connection: Any) -> Place:
-    """Return where the index of the operation's model stands."""
+def placed(index: VectorIndex, model: dict[str, Any], app_label: str, connection: Any) -> Place:
+    """Return where an index of a model stands."""
     (name,) = index.fields
-    fields = model_of(operation, app_label, state).get("fields", {})
+    fields = model["fields"]
     field = fields.get(name)
     columns = columns_of(fields, connection) if index.kind in dialect_for(connection).companions else None
-    column = getattr(field, "column", None) or getattr(field, "db_column", None) or name
+    column = column_of(name, field)
     if field is not None:
         # In a migration it belongs to no model, and errors are to name it.
         field = copy.copy(field)
-        field.model, field.name = None, f"{operation.model_name}.{name}"
-    table = table_of(operation, app_label, state)
-    return Place(index.get_name(operation.model_name), table, column, field, columns)
+        field.model, field.name = None, f"{model['name']}.{name}"
+    return Place(index.get_name(model["name"]), table_of(model, app_label), column, field, columns)
 
 
 def drop(index: VectorIndex, place: Place, connection: Any, concurrently: bool = False) -> None:

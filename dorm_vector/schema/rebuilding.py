@@ -6,6 +6,7 @@ from typing import Any
 
 from ..engines import _rebuilds, dialect_for
 from ..indexes.text import TextIndex
+from ..migration_state import table_of
 from ..patching.on_import import Late
 
 _OPERATIONS = "dorm.migrations.operations"
@@ -20,7 +21,7 @@ def standing_state(operation: Any, app_label: str, connection: Any, newer: Any, 
     """
     state, key = newer.clone(), f"{app_label}.{operation.model_name.lower()}"
     model = state.models[key]
-    table = model["options"].get("db_table") or f"{app_label}_{operation.model_name.lower()}"
+    table = table_of(model, app_label)
     columns = {row["name"] for row in connection.get_table_columns(table)}
     fields = older.models[key]["fields"] | model["fields"]
     model["fields"] = {name: field for name, field in fields.items() if _column_of(name, field, connection) in columns}

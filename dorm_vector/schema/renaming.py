@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from dorm.expressions import Q
+from dorm.indexes import Index
 
 from ..indexes.text import TextIndex
 from ..indexes.vector import VectorIndex
-from ..migration_state import model_of
+from ..migration_state import indexes_of, model_of
 from ..patching.registry import hook
 
 _OPERATION = "dorm.migrations.operations:RenameField"
@@ -28,7 +29,7 @@ def _is_ours(index: Any) -> bool:
 
 
 def _rename(operation: Any, app_label: str, after: Any, is_meant: Callable[[Any], bool]) -> None:
-    options = model_of(operation, app_label, after).get("options", {})
+    options = model_of(operation.model_name, app_label, after)["options"]
     if "indexes" in options:
         options["indexes"] = [_renamed(index, operation) if is_meant(index) else index for index in options["indexes"]]
 
@@ -56,7 +57,7 @@ def rename_what_a_companion_filters_by(
 
 def _with_filters(operation: Any, app_label: str, state: Any) -> dict[str, Any]:
     """Return the indexes of the model that name columns to filter by, by their own names."""
-    indexes = model_of(operation, app_label, state).get("options", {}).get("indexes", ())
+    indexes = indexes_of(model_of(operation.model_name, app_label, state), Index)
     return {index.get_name(operation.model_name): index for index in indexes if getattr(index, "filters", ())}
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from ..engines import _rebuilds, dialect_for
 from ..indexes.text import TextIndex
+from ..migration_state import column_of, indexes_of, model_of, table_of
 from ..patching.registry import hook
 from .ddl import said_concurrently
 from .rebuilding import is_standing
@@ -14,33 +14,16 @@ from .rebuilding import is_standing
 _OPERATIONS = "dorm.migrations.operations"
 
 
-@hook(f"{_OPERATIONS}:AddIndex", "database_forwards")
-@hook(f"{_OPERATIONS}:RemoveIndex", "database_backwards", name="text_index_ddl")
-def text_index_ddl(
-    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
-) -> None:
-    """Build and drop a TextIndex by the dialect of the connection.
-
-    Symptom: a B-tree over whole texts, which serves no full-text search. Cause: ``Index.create_sql`` knows one kind of
-    index. djanorm 4.3 to 4.5.
-    """
-    if not isinstance(operation.index, TextIndex):
-        original(operation, app_label, connection, from_state, to_state)
-        return
+def add(operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any) -> None:
+    """Build the text index of an operation by the dialect of the connection."""
     # Taken back from a squashed migration that creates the model, too: the state before knows no such model.
-    model = _model(operation.model_name, app_label, to_state, from_state)
+    model = model_of(operation.model_name, app_label, to_state, from_state)
     _build(operation.index, model, app_label, connection, concurrently=operation.concurrently)
 
 
-@hook(f"{_OPERATIONS}:RemoveIndex", "database_forwards", name="text_index_ddl")
-@hook(f"{_OPERATIONS}:AddIndex", "database_backwards", name="text_index_ddl")
-def _drop_text_index(
-    original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
-) -> None:
-    if not isinstance(operation.index, TextIndex):
-        original(operation, app_label, connection, from_state, to_state)
-        return
-    model = _model(operation.model_name, app_label, from_state)
+def remove(operation: Any, app_label: str, connection: Any, from_state: Any, _to_state: Any) -> None:
+    """Drop the text index of an operation."""
+    model = model_of(operation.model_name, app_label, from_state)
     _drop(operation.index, model, app_label, connection, concurrently=operation.concurrently)
 
 
@@ -56,8 +39,8 @@ def keep_text_indexes(
     original(operation, app_label, connection, from_state, to_state)
     if not _rebuilds(connection) or getattr(connection, "captured", None) is not None:
         return
-    model = _model(operation.model_name, app_label, to_state)
-    for index in _text_indexes(model):
+    model = model_of(operation.model_name, app_label, to_state)
+    for index in indexes_of(model, TextIndex):
         if not is_standing(index, index.get_name(model["name"]), connection):
             _drop(index, model, app_label, connection)
             _build(index, model, app_label, connection)
@@ -87,8 +70,8 @@ def _drop_text_indexes_back(
 def _drop_orphans(name: str, app_label: str, connection: Any, state: Any) -> None:
     if not dialect_for(connection).text_search.outlives_table:
         return
-    model = _model(name, app_label, state)
-    for index in _text_indexes(model):
+    model = model_of(name, app_label, state)
+    for index in indexes_of(model, TextIndex):
         _drop(index, model, app_label, connection)
 
 
@@ -98,11 +81,11 @@ def _build(
     fields = model["fields"]
     if fields:
         index.check(model["name"], fields)
-    columns = [_column(name, fields.get(name)) for name in index.fields]
-    keys = [_column(name, field) for name, field in fields.items() if getattr(field, "primary_key", False)]
+    columns = [column_of(name, fields.get(name)) for name in index.fields]
+    keys = [column_of(name, field) for name, field in fields.items() if getattr(field, "primary_key", False)]
     key = keys[0] if keys else "id"
     dialect, name = dialect_for(connection), index.get_name(model["name"])
-    for statement in index.create(dialect, name, _table(model, app_label), columns, key):
+    for statement in index.create(dialect, name, table_of(model, app_label), columns, key):
         connection.execute_script(said_concurrently(statement, dialect) if concurrently else statement)
 
 
@@ -110,24 +93,5 @@ def _drop(
     index: TextIndex, model: dict[str, Any], app_label: str, connection: Any, *, concurrently: bool = False
 ) -> None:
     dialect, name = dialect_for(connection), index.get_name(model["name"])
-    for statement in index.drop(dialect, name, _table(model, app_label)):
+    for statement in index.drop(dialect, name, table_of(model, app_label)):
         connection.execute_script(said_concurrently(statement, dialect) if concurrently else statement)
-
-
-def _model(name: str, app_label: str, *states: Any) -> dict[str, Any]:
-    """Return the model as the first of the states that knows it does; as little as there is where none does."""
-    known: list[dict[str, Any]] = [state.models.get(f"{app_label}.{name.lower()}") for state in states]
-    return next(filter(None, known), {"name": name, "fields": {}, "options": {}})
-
-
-def _table(model: dict[str, Any], app_label: str) -> str:
-    return str(model["options"].get("db_table") or f"{app_label}_{model['name'].lower()}")
-
-
-def _column(name: str, field: Any) -> str:
-    return str(getattr(field, "column", None) or getattr(field, "db_column", None) or name)
-
-
-def _text_indexes(model: dict[str, Any]) -> Iterator[TextIndex]:
-    declared = model["options"].get("indexes") or []
-    return (index for index in declared if isinstance(index, TextIndex))

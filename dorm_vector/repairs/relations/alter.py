@@ -10,12 +10,13 @@ from typing import Any
 from dorm.fields import AutoField, BigAutoField, CharField, RelatedField, SmallAutoField
 
 from ...engines import _rebuilds
+from ...migration_state import column_of, model_of, table_of
 from ...patching.registry import repair
 from ..migrations import _named
 from .columns import NotedStatements
 from .mysql import FOREIGN_KEYS
 from .rebuild import definition_of, rebuild
-from .state import column_of, is_many_to_many, model_of, table_of
+from .state import is_many_to_many
 
 _ALTER = "dorm.migrations.operations:AlterField"
 _REFERENCES = " REFERENCES "

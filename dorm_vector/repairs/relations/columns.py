@@ -16,8 +16,8 @@ from ...engines import dialect_for
 from ...exceptions import UnsupportedByDatabase
 from ...indexes.text import TextIndex
 from ...indexes.vector import VectorIndex
+from ...migration_state import column_of, model_of, table_of
 from ...patching.registry import repair
-from .state import column_of, model_of, table_of
 
 _OPERATIONS = "dorm.migrations.operations"
 _Fields = Mapping[str, Any]

@@ -11,12 +11,12 @@ from dorm.fields import ForeignKey
 
 from ...engines import _rebuilds, dialect_for
 from ...exceptions import UnsupportedByDatabase
+from ...migration_state import model_of, table_of
 from ...patching.registry import repair
 from ..migrations import _named
 from .columns import NotedStatements, constraint_in_columns, unsupported_condition
 from .mysql import index_dropped
 from .rebuild import rebuild
-from .state import model_of, table_of
 
 _OPERATIONS = "dorm.migrations.operations"
 

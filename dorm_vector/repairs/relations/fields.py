@@ -9,6 +9,7 @@ from typing import Any
 from dorm.fields import ForeignKey
 
 from ...engines import _rebuilds
+from ...migration_state import column_of, model_of, table_of
 from ...patching.registry import repair
 from ..migrations import _named
 from .columns import NotedStatements
@@ -16,7 +17,7 @@ from .constraints import buildable_constraint, constraint_fields
 from .junctions import create_junctions, drop_junctions, rename_junction
 from .mysql import foreign_keys_dropped
 from .rebuild import definition_of, rebuild, with_column
-from .state import column_of, is_many_to_many, is_relation, model_of, table_of
+from .state import is_many_to_many, is_relation
 
 _OPERATIONS = "dorm.migrations.operations"
 

@@ -9,9 +9,10 @@ from typing import Any
 from dorm.constraints import UniqueConstraint
 from dorm.fields import BigAutoField, ForeignKey, ManyToManyField
 
+from ...migration_state import model_of, table_of
 from ...patching.on_import import Late
 from ...patching.registry import repair
-from .state import is_many_to_many, model_of, table_of, target_key
+from .state import is_many_to_many, target_key
 
 _OPERATIONS = "dorm.migrations.operations"
 operations: Any = Late(_OPERATIONS)

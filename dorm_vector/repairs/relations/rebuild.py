@@ -9,9 +9,10 @@ from typing import Any
 
 from dorm.fields import AutoField, BigAutoField, CompositePrimaryKey, SmallAutoField
 
+from ...migration_state import column_of, table_of
 from ...patching.on_import import Late
 from .columns import constraint_in_columns
-from .state import column_of, is_many_to_many, table_of
+from .state import is_many_to_many
 
 operations: Any = Late("dorm.migrations.operations")
 _COUNTED = (AutoField, BigAutoField, SmallAutoField)

@@ -11,6 +11,7 @@ from typing import Any
 
 from dorm.fields import ForeignKey, IntegerField, ManyToManyField, RelatedField
 
+from ...migration_state import column_of, table_of
 from ...patching.registry import repair
 from ...patching.stand_ins import Statements
 
@@ -29,23 +30,6 @@ _OF_TABLES = (
     "RemoveConstraint",
 )
 _STANDING: ContextVar[tuple[str, str, tuple[Any, ...]] | None] = ContextVar("dorm_vector_standing", default=None)
-
-
-def table_of(model: dict[str, Any], app_label: str) -> str:
-    """Return the table of a model in a project state, named as djanorm's operations name it."""
-    return str(model["options"].get("db_table") or f"{app_label}_{model['name'].lower()}")
-
-
-def column_of(name: str, field: Any) -> str:
-    """Return the column of a field, also of one that belongs to no class."""
-    given = getattr(field, "column", None) or getattr(field, "db_column", None)
-    return str(given or (f"{name}_id" if isinstance(field, RelatedField) else name))
-
-
-def model_of(name: str, app_label: str, *states: Any) -> dict[str, Any]:
-    """Return the model from the first state that has it; an empty model where none has."""
-    found = (state.models.get(f"{app_label}.{name.lower()}") for state in states)
-    return next(filter(None, found), {"name": name, "fields": {}, "options": {}})
 
 
 def target_key(field: Any, app_label: str, model_name: str) -> str:
