@@ -92,6 +92,7 @@ if TYPE_CHECKING:
         recommend_search_options,
     )
     from .schema.operations import VectorExtension
+    from .schema.tables import acreate_tables, create_tables
     from .search.explain import Reason, SearchPlan
 
 
@@ -161,6 +162,7 @@ __all__ = [
     "VectorsUnavailable",
     "VectorsWouldBeLost",
     "abulk_load",
+    "acreate_tables",
     "afind_duplicates",
     "ahybrid_search",
     "ameasure_recall",
@@ -173,6 +175,7 @@ __all__ = [
     "atext_search",
     "ato_matrix",
     "bulk_load",
+    "create_tables",
     "find_duplicates",
     "hybrid_search",
     "load_sqlite_vec_extension",
@@ -204,6 +207,7 @@ _LATER = {
     "VectorExtension": "schema.operations",
     "Vec0Index": "indexes.vec0",
     "abulk_load": "bulk.load",
+    "acreate_tables": "schema.tables",
     "afind_duplicates": "retrieval.ranking",
     "ahybrid_search": "retrieval.hybrid",
     "ameasure_recall": "retrieval.recall",
@@ -213,6 +217,7 @@ _LATER = {
     "atext_search": "retrieval.hybrid",
     "ato_matrix": "bulk.matrix",
     "bulk_load": "bulk.load",
+    "create_tables": "schema.tables",
     "find_duplicates": "retrieval.ranking",
     "hybrid_search": "retrieval.hybrid",
     "measure_recall": "retrieval.recall",

@@ -51,4 +51,17 @@ _SPEAKS = {"libsql": "sqlite"}
 
 
 def _rebuilds(connection: Any) -> bool:
-    return _SPEAKS.get(connection.vendor, connection.vendor) in _SPEAKS.values()
+    return _speaks_of_rebuilding(connection.vendor)
+
+
+def _speaks_of_rebuilding(vendor: str) -> bool:
+    return _SPEAKS.get(vendor, vendor) in _SPEAKS.values()
+
+
+def dialect_of_index_sql(vendor: str) -> Dialect | None:
+    """Return whose SQL ``Index.create_sql(vendor=…)`` is to return, by djanorm's name of a vendor or by ours.
+
+    None where a table is altered by a rebuild: djanorm runs what the index returns then, and migrations build it.
+    """
+    name = _BY_VENDOR.get(vendor, vendor)
+    return dialect_named(name) if name in DIALECTS and not _speaks_of_rebuilding(vendor) else None

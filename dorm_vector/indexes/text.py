@@ -10,6 +10,7 @@ from dorm.fields import CharField, TextField
 from dorm.indexes import Index
 
 from ..dialects.base import Dialect
+from ..engines import dialect_of_index_sql
 
 _LANGUAGE = re.compile(r"[a-z][a-z0-9_]*\Z")
 
@@ -56,8 +57,11 @@ class TextIndex(Index):
         return [statement.format(name=name, table=table) for statement in dialect.text_search.drop]
 
     def create_sql(self, table: str, *, vendor: str = "") -> tuple[str, str]:
-        # djanorm asks this way only when it rebuilds a table on SQLite; djanorm/text_migrations.py builds it then.
-        return "SELECT 1", "SELECT 1"
+        """Return the SQL that builds the index and drops it; ``SELECT 1`` on SQLite and Turso, where migrations do."""
+        dialect = dialect_of_index_sql(vendor)
+        name = self.get_name(table.partition("_")[2] or table)
+        made = self.create(dialect, name, table, self.fields, "id") if dialect else []
+        return (made[0], self.drop(dialect, name, table)[0]) if dialect and len(made) == 1 else ("SELECT 1", "SELECT 1")
 
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         """Return the path, arguments and keywords that make this index again."""

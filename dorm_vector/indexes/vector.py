@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dorm.expressions import Q
+from dorm.fields import _inline_literal
+from dorm.functions import _compile_condition
 from dorm.indexes import Index
 
 from ..dialects.base import Dialect, Unsupported
+from ..engines import dialect_of_index_sql
 from ..values.elements import Element
 from ..values.metrics import Metric
 from .build_options import BuildOptions, checked_build_options
 from .contents import PRECISIONS, Column, index_contents, require_fitting
+
+NOTHING_TO_BUILD = ("SELECT 1", "SELECT 1")
 
 _SHORT = {
     Metric.L2: "l2",
@@ -200,8 +205,27 @@ class VectorIndex(Index):
         return not isinstance(dialect.indexes[self.kind], Unsupported) and (takes_expressions or not is_small)
 
     def create_sql(self, table: str, *, vendor: str = "") -> tuple[str, str]:
-        # djanorm asks this way only when it rebuilds a table on SQLite, which has nothing to build.
-        return "SELECT 1", "SELECT 1"
+        """Return the SQL that builds the index and drops it; ``SELECT 1`` where the database has none.
+
+        Of a field of the type that the opclass is for, in the column of its name. On SQLite and Turso only migrations
+        build a Vec0Index: it takes several statements. ``vendor`` may also be ``"mariadb"``.
+        """
+        dialect = dialect_of_index_sql(vendor)
+        if dialect and self.precision and not self.dimensions and self.is_built_by(dialect):
+            raise self._error(
+                f"(precision={self.precision!r}).create_sql(): the SQL names the dimensions of the field, which an"
+                " index alone does not know. `dorm sqlmigrate` and create_tables() do."
+            )
+        name = self.get_name(table.partition("_")[2] or table)
+        made = self.statements(dialect, name, table, self.fields[0], self._condition_sql()) if dialect else []
+        dropped = dialect.drop_index(self.kind, name, table) if dialect else []
+        return (made[0], dropped[0]) if made and dropped else NOTHING_TO_BUILD
+
+    def _condition_sql(self) -> str:
+        if self.condition is None:
+            return ""
+        sql, params = _compile_condition(self.condition)
+        return str(_inline_literal(sql, params) if params else sql)
 
     def _metrics(self, opclass: str | None, distance: str | None) -> tuple[Metric, Metric]:
         """Return the distance of the queries, and the one that the index itself measures."""

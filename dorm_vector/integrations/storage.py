@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dorm.db.connection import get_connection
-from dorm.migrations.operations import CreateModel
-from dorm.migrations.state import ProjectState
 from dorm.transaction import aatomic, atomic
 
 from ..introspection import rows_of
 from ..models.managers import as_vector
 from ..models.querysets import VectorQuerySet
-from ..schema.operations import VectorExtension
 from ..steps import Step
 
 
@@ -78,15 +74,3 @@ class Upsert(Step):
         if not group.fields:
             return {}
         return {"update_conflicts": True, "unique_fields": [self.key], "update_fields": list(group.fields)}
-
-
-def create_table(model: Any, using: str) -> None:
-    """Enable vectors, and create the model's table as a migration does, unless it is there."""
-    meta, connection, before, after = model._meta, get_connection(using), ProjectState(), ProjectState()
-    options = {"db_table": meta.db_table, "indexes": list(meta.indexes)}
-    creation = CreateModel(model.__name__, [(field.name, field) for field in meta.fields], options)
-    creation.state_forwards("", after)
-    VectorExtension().database_forwards("", connection, before, before)
-    if not connection.table_exists(meta.db_table):
-        with connection.atomic():
-            creation.database_forwards("", connection, before, after)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import cache
 from typing import Any
 
@@ -11,8 +10,8 @@ import dorm
 from ..indexes.hnsw_ivfflat import HnswIndex
 from ..indexes.text import TextIndex
 from ..models.fields import TextKeyField, VectorField
+from ..schema.tables import acreate_tables, create_tables
 from ..values.metrics import Metric
-from . import storage
 
 
 def document_model(
@@ -58,17 +57,15 @@ def _model(table: str, dimensions: int, distance: str, language: str | None, app
 
 
 def create_table(model: Any, *, using: str = "default") -> Any:
-    """Enable vectors, create the model's table and its indexes unless the table is there, and return the model.
-
-    Runs the operations that a migration of the model would; a program with migrations does not need it.
-    """
-    storage.create_table(model, using)
+    """Do what ``create_tables(model)`` does, and return the model."""
+    create_tables(model, using=using)
     return model
 
 
 async def acreate_table(model: Any, *, using: str = "default") -> Any:
-    """Do what ``create_table`` does, in a thread: a migration has no async twin."""
-    return await asyncio.to_thread(create_table, model, using=using)
+    """Do what ``acreate_tables(model)`` does, and return the model."""
+    await acreate_tables(model, using=using)
+    return model
 
 
 __all__ = ["acreate_table", "create_table", "document_model"]

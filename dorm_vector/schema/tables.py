@@ -1,0 +1,137 @@
+"""Create the tables of models without migrations: for scripts, notebooks and tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+from dorm.db.connection import get_async_connection, get_connection
+from dorm.migrations.autodetector import MigrationAutodetector
+from dorm.migrations.operations import CreateModel
+from dorm.migrations.state import ProjectState
+from dorm.transaction import aatomic
+
+from ..engines.from_threads import FromThread
+from .declared import with_declared
+from .operations import VectorExtension
+
+
+def create_tables(*models: Any, using: str = "default") -> None:
+    """Enable vectors, and create the tables of these models with their indexes and many-to-many tables.
+
+    Give the models in any order. A table that exists is left as it is, also where the model has changed since: use
+    migrations where tables change. Raises ValueError for a relation to a table that is neither there nor created.
+    """
+    connection, tables = get_connection(using), _tables_of(models)
+    _enable_vectors(connection)
+    with connection.atomic():
+        _create(tables, connection)
+
+
+async def acreate_tables(*models: Any, using: str = "default") -> None:
+    """Do what ``create_tables()`` does over the async connection, as ``sqlite://`` in memory requires."""
+    tables, connection = _tables_of(models), FromThread(get_async_connection(using))
+    # djanorm's operations are synchronous.
+    await asyncio.to_thread(_enable_vectors, connection)
+    async with aatomic(using):
+        await asyncio.to_thread(_create, tables, connection)
+
+
+def _tables_of(models: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the models that have the tables, by their names; a proxy has its parent's."""
+    if not models:
+        raise ValueError("create_tables() creates the tables of the models that it is given, and got none.")
+    found = [_with_table(model) for model in models]
+    return {model._meta.db_table: model for model in found}
+
+
+def _with_table(model: Any) -> Any:
+    meta = getattr(model, "_meta", None)
+    if meta is None or meta.abstract:
+        name = getattr(model, "__name__", repr(model))
+        what = "abstract, and has no table" if meta is not None else "no model"
+        raise ValueError(f"create_tables({name}): it is {what}. Give models: create_tables(Author, Document).")
+    return meta.concrete_model
+
+
+def _enable_vectors(connection: Any) -> None:
+    nothing = ProjectState()
+    VectorExtension().database_forwards("", connection, nothing, nothing)
+
+
+def _create(tables: dict[str, Any], connection: Any) -> None:
+    missing = {table: model for table, model in tables.items() if not connection.table_exists(table)}
+    for model in missing.values():
+        _require_what_it_refers_to(model, missing, connection)
+    state = ProjectState()
+    for label, operation in _in_order(_state_of(list(missing.values()))):
+        before = state.clone()
+        operation.state_forwards(label, state)
+        operation.database_forwards(label, connection, before, state)
+
+
+def _require_what_it_refers_to(model: Any, missing: dict[str, Any], connection: Any) -> None:
+    for field, target in _relations(model):
+        table = target._meta.db_table
+        if table not in missing and not connection.table_exists(table):
+            name, other = model.__name__, target.__name__
+            raise ValueError(
+                f"create_tables({name}): {name}.{field.name} refers to {other}, and there is no table {table!r}."
+                f" Create both: create_tables({other}, {name})."
+            )
+
+
+def _relations(model: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the fields that need the table of another model, and that model."""
+    for field in model._meta.fields:
+        if hasattr(field, "_resolve_related_model") and not getattr(field, "through", None):
+            yield field, field._resolve_related_model()
+
+
+def _state_of(models: list[Any]) -> ProjectState:
+    """Return what migrations would know of the models: also of those that are not managed."""
+    state = ProjectState()
+    for model in models:
+        meta = model._meta
+        options = {
+            name: getattr(meta, name) for name in ("db_table", "ordering", "unique_together", "db_table_comment")
+        }
+        options |= {"indexes": list(meta.indexes), "constraints": list(meta.constraints)}
+        entry = {"name": model.__name__, "fields": {field.name: field for field in meta.fields}, "options": options}
+        options = with_declared(entry, getattr(meta, "index_together", None))
+        if state.get_model(meta.app_label, model.__name__):
+            raise ValueError(
+                f"create_tables() got two models {meta.app_label}.{model.__name__}, and an app has one of a name."
+                " Rename one, or give it a Meta.app_label of its own."
+            )
+        state.add_model(meta.app_label, model.__name__, entry["fields"], options)
+    return state
+
+
+def _in_order(after: ProjectState) -> Iterator[tuple[str, Any]]:
+    """Yield each operation, with its app: tables after those that they refer to, then what closes a circle."""
+    changes = MigrationAutodetector(ProjectState(), after).changes()
+    found = [(label, operation) for label, operations in sorted(changes.items()) for operation in operations]
+    created = [(label, operation) for label, operation in found if isinstance(operation, CreateModel)]
+    waiting = {operation.options["db_table"]: (label, operation) for label, operation in created}
+    while waiting:
+        yield waiting.pop(_next(waiting))
+    yield from (pair for pair in found if pair not in created)
+
+
+def _next(waiting: dict[str, tuple[str, Any]]) -> str:
+    """Return a table that refers to none of those that are waiting; the first, where they refer to each other."""
+    for table, (_label, operation) in waiting.items():
+        if not any(other != table and other in waiting for other in _referred_to(operation)):
+            return table
+    return next(iter(waiting))
+
+
+def _referred_to(operation: Any) -> Iterator[str]:
+    for _name, field in operation.fields:
+        if hasattr(field, "_resolve_related_model") and not getattr(field, "through", None):
+            yield str(field._resolve_related_model()._meta.db_table)
+
+
+__all__ = ["acreate_tables", "create_tables"]
