@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
+from types import FrameType
 
 from dorm.exceptions import ImproperlyConfigured, MigrationError, OperationalError, ValidationError
 
@@ -79,7 +80,11 @@ class StaleEmbedding(UserWarning):
 
 def frames_inside() -> int:
     """Return how far up the code stands that is neither ours nor djanorm's."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("dorm", "dorm_vector"):
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_back is not None and _is_inside(frame):
         frame, level = frame.f_back, level + 1
     return level
+
+
+def _is_inside(frame: FrameType) -> bool:
+    return frame.f_globals.get("__name__", "").partition(".")[0] in ("dorm", "dorm_vector")

@@ -28,6 +28,7 @@ def register() -> None:
         def dump(self, obj: Any) -> bytes:
             return bytes(obj.to_binary())
 
+    # For all of psycopg, and for our classes alone: djanorm's pools take no adapters of their own.
     for value_type in (Vector, HalfVector, SparseVector, Bit):
         psycopg.adapters.register_dumper(value_type, VectorTextDumper)
         # The last one registered is the one that %s takes.

@@ -26,6 +26,7 @@ def check_where_in_doubt(original: Any, wrapper: Any) -> Any:
     though a server that went away has closed the socket, which can be seen without it. djanorm 4.3 to 4.5.
     """
     pool = original(wrapper)
+    # djanorm gives the pool its check when it makes and opens it, and no setting reaches that.
     if getattr(pool, "_check", None) is type(pool).check_connection:
         pool._check = _check
     return pool

@@ -172,8 +172,7 @@ def _buildable(index: Any, model: dict[str, Any], connection: Any) -> Any:
         index.condition = None
     if not index.unique:
         lengths = {column_of(name, field): _prefix(field, connection) for name, field in model["fields"].items()}
-        index.__class__ = _PrefixIndex
-        index.lengths = lengths
+        return _PrefixIndex(index, lengths)
     return index
 
 
@@ -185,7 +184,9 @@ def _prefix(field: Any, connection: Any) -> str:
 class _PrefixIndex(Index):
     """An index of MySQL and MariaDB, which index the beginning of a text alone."""
 
-    lengths: Mapping[str, str]
+    def __init__(self, index: Index, lengths: Mapping[str, str]) -> None:
+        vars(self).update(vars(index))
+        self.lengths = lengths
 
     def _column_sql(self) -> str:
         parts = []
