@@ -20,9 +20,9 @@ from .shortlist import shortlisted
 
 @dataclass(eq=False, repr=False)
 class IndexScanPlan(Plan):
-    """An index finds about the nearest rows, asked by its name or by the database's choice.
+    """An index finds approximately the nearest rows: one that is asked by name, or one that the database chooses.
 
-    They are sorted, and those too far are left out, on arrival.
+    The runner sorts the rows on arrival, and leaves out those that are too far.
     """
 
     connection: Any
