@@ -1,4 +1,4 @@
-"""Where do I get a real database? One module each, with the same stem as its dialect.
+"""Get a real database for tests: one module per database, with the same stem as its dialect.
 
 ``with get("postgresql").start() as running: dorm.configure(DATABASES={"default": running.new_database()})``
 """
@@ -14,7 +14,7 @@ __all__ = ["Backend", "BackendUnavailable", "Running", "Settings", "get", "names
 
 
 def names() -> list[str]:
-    """Return the stems of the modules in this folder: the tree is the registry."""
+    """Return the stems of the modules in this folder, which is the registry."""
     return sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
 
 

@@ -1,4 +1,4 @@
-"""libSQL, through the package `libsql`: a database is a file in the folder. DORM_VECTOR_LIBSQL_URL names a server.
+"""libSQL through the package `libsql`: a database is a file in the folder. DORM_VECTOR_LIBSQL_URL names a server.
 
 https://pypi.org/project/libsql, https://github.com/tursodatabase/libsql
 """
@@ -40,7 +40,7 @@ def server_version(settings: Settings) -> str:
 
 
 def create(settings: Settings, name: str) -> Settings:
-    """Return a file beside the default one, or a database of the server."""
+    """Return a file next to the default one, or a database on the server."""
     url: str = settings["URL"]
     if not url.startswith("file:"):
         return hrana.create(settings, name)

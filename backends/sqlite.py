@@ -1,4 +1,4 @@
-"""SQLite, as linked into this Python: a database is a file in the folder."""
+"""SQLite as linked into this Python: a database is a file in the folder."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Turso, the database of pyturso, which djanorm's engine `libsql` drives: a database is a file in the folder.
+"""Turso, the database of pyturso and djanorm's engine `libsql`: a database is a file in the folder.
 
-Where the URL names a server, the file is its replica.
+If the URL names a server, the file is its replica.
 
 https://pypi.org/project/pyturso
 """
@@ -39,12 +39,12 @@ def launch(directory: Path) -> Iterator[Settings]:
     yield {"ENGINE": "libsql", "NAME": str(directory.absolute() / "default.turso")}
 
 
-def server_version(settings: Settings) -> str:  # noqa: ARG001 - the database lives in the driver
+def server_version(settings: Settings) -> str:  # noqa: ARG001 - the database runs inside the driver
     return version("pyturso")
 
 
 def create(settings: Settings, name: str) -> Settings:
-    """Return a file beside the default one; for a replica with a server of its own, which has one database."""
+    """Return a file next to the default one; a replica also gets its own server, which has one database."""
     fresh = Path(settings["NAME"]).with_name(f"{name}.turso")
     if "SYNC_URL" not in settings:
         return {**settings, "NAME": str(fresh)}
@@ -62,7 +62,7 @@ def drop(settings: Settings) -> None:
 
 
 def _served(replica: Path) -> Path:
-    """Return where the server of a replica has its own file."""
+    """Return the path of the database file of a replica's server."""
     return replica.with_suffix(".server.turso")
 
 

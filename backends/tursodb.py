@@ -1,4 +1,4 @@
-"""A replica of a Turso server: each database is a file in the folder, and a server of its own for it to push to."""
+"""Replicas of Turso servers: each database is a file in the folder, with its own server to push to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the modules of earlier releases went: pickles, migrations and imports hold their dotted paths."""
+"""Keep the dotted paths of earlier releases importable: pickles, migrations and imports contain them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-# Old module: the modules that hold its names now.
+# Old module: the modules that now define its names.
 MOVED = {
     "aggregates": ("expressions.aggregates",),
     "batches": ("bulk.batches",),
@@ -83,7 +83,7 @@ MOVED = {
 
 
 def resolver(module: str) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a module: it looks a name up where the module of that path kept it."""
+    """Return a module ``__getattr__`` that looks a name up in the modules that replaced ``module``."""
     places = MOVED[module.partition(".")[2]]
 
     def resolve(name: str) -> Any:
@@ -102,7 +102,7 @@ def _is_no_submodule(path: str) -> bool:
 
 
 class _Finder:
-    """Makes a module of an old path, where no file of that path is left."""
+    """Create a module for an old path that no longer has a file."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
         package, _, old = name.partition(".")
@@ -112,7 +112,7 @@ class _Finder:
         return ModuleSpec(name, loader, is_package=True)
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """Leave it to the import system."""
+        """Return None, so that the import system creates the module."""
 
     def exec_module(self, module: ModuleType) -> None:
         if module.__name__.partition(".")[2] in MOVED:
@@ -120,7 +120,7 @@ class _Finder:
 
 
 def install() -> None:
-    """Let the old paths be imported; asked last, for they are no files."""
+    """Make the old paths importable; the finder comes last, because the paths have no files."""
     if not any(type(finder).__qualname__ == _Finder.__qualname__ for finder in sys.meta_path):
         finder: Any = _Finder()
         sys.meta_path.append(finder)

@@ -1,8 +1,8 @@
-"""What is installed into djanorm and the drivers, in which order.
+"""The patches of djanorm and of the drivers, and the order in which they are installed.
 
-For each module of theirs: the patches that it gets as soon as somebody imports it, the innermost first. Modules that
-hold patches are imported then, too, so that nobody pays for a database that is not used. A patch that is registered and
-not listed here, or the other way round, raises LookupError.
+For each patched module, the list has its patches, innermost first. They are installed when that module is imported.
+Modules that define patches are imported at the same time, so that unused databases cost nothing. A patch that is
+registered but not listed, or listed but not registered, raises LookupError.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ ORDER: dict[str, tuple[str, ...]] = {
 
 
 def install() -> None:
-    """Install the patches: now, or as soon as somebody imports what they patch."""
+    """Install the patches now, or when the modules that they patch are imported."""
     registry.arrange(ORDER)
     for module in ORDER:
         install_when_imported(module)

@@ -1,4 +1,4 @@
-"""What can go wrong, as one small family; every child is also a djanorm or builtin class."""
+"""Exceptions and warnings of dorm_vector; each exception is also a djanorm or built-in class."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ class VectorError(Exception):
 
 
 class InvalidVector(VectorError, ValidationError):
-    """A value that is no vector: NaN, infinity, a non-number, a value past the column's range."""
+    """A value that is not a vector: NaN, infinity, a non-number or a value outside the column's range."""
 
 
 class DimensionMismatch(InvalidVector):
-    """A vector of the wrong length, in a write or in a query."""
+    """A vector of the wrong length, in a write or a query."""
 
 
 class UnsuitableDistance(VectorError, TypeError):
-    """A distance that the column's elements do not have, such as Hamming over numbers."""
+    """A distance that the column's elements do not have, such as Hamming on numbers."""
 
 
 class UnsuitableFunction(VectorError, TypeError):
@@ -29,53 +29,53 @@ class UnsuitableFunction(VectorError, TypeError):
 
 
 class UnsupportedByDatabase(VectorError, NotImplementedError):
-    """Something this database cannot do; the message names what it can."""
+    """An operation that this database does not support; the message names the alternatives."""
 
 
 class VectorsUnavailable(VectorError, ImproperlyConfigured):
-    """The database could do it, but the extension or the version here is missing."""
+    """An operation that the database supports, but whose extension or version is missing here."""
 
 
 class VectorsWouldBeLost(VectorError, MigrationError):
-    """A migration that would destroy stored vectors; nothing has been changed."""
+    """A migration that would destroy stored vectors; it changed nothing."""
 
 
 class IndexWouldWait(VectorError, MigrationError):
-    """A concurrent build that would wait for its own migration; nothing has been built."""
+    """A concurrent index build that would wait for its own migration; it built nothing."""
 
 
 class ConnectionLost(VectorError, OperationalError):
-    """The connection is lost, or the server gave up the transaction; the message says what is known to be stored."""
+    """The connection was lost, or the server aborted the transaction; the message states what is known to be stored."""
 
 
 class HalfPrecisionWarning(UserWarning):
-    """An index is in half precision, because its vectors have more dimensions than fit in full."""
+    """An index is built in half precision, because its vectors have more dimensions than full precision allows."""
 
 
 def at_row(error: Exception, row: int | None) -> Exception:
-    """Return the error of row number ``row``, from 0: of the same class, with the row in its text and as ``row``."""
+    """Return the error of row number ``row`` (0-based): same class, with the row in its text and as ``row``."""
     if row is None:
         return error
     text = f"row {row}: {error}"
     try:
         located = type(error)(text)
     except TypeError:
-        # UnicodeDecodeError and its like are made of five arguments.
+        # UnicodeDecodeError and similar classes take five arguments.
         located = VectorError(text)
     vars(located)["row"] = row
     return located
 
 
 class EmbeddingError(VectorError, ValueError):
-    """Text that cannot become a vector: no embedder, one that cannot be used, or one that gave something else."""
+    """Text that cannot be embedded: the embedder is missing, unusable, or returned something else than a vector."""
 
 
 class IndexMissed(UserWarning):
-    """A slice of ``nearest()`` by a distance that no index of its field is for: it reads every row."""
+    """A ``nearest()`` slice by a distance that no index of its field supports: it reads every row."""
 
 
 class StaleEmbedding(UserWarning):
-    """An ``update()``, or a text that the database computes, that may leave rows the vector of a text they lost."""
+    """An ``update()`` or a database-computed text that may leave rows with the vector of their previous text."""
 
 
 def frames_inside() -> int:

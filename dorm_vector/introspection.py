@@ -6,7 +6,11 @@ from typing import Any
 
 
 def rows_of(source: Any) -> Any:
-    """Return the queryset of a model, a manager or a queryset; TypeError for what is none of these."""
+    """Return the queryset of a model, a manager or a queryset.
+
+    Raises:
+        TypeError: The source is none of these.
+    """
     found = getattr(source, "_default_manager", source) if isinstance(source, type) else source
     if not hasattr(found, "all") or not hasattr(found, "filter"):
         raise TypeError(f"{source!r} has no rows. Give a model, or a queryset of it: Report.objects.filter(year=2024).")
@@ -19,12 +23,12 @@ def vector_fields(model: Any) -> list[Any]:
 
 
 def reads_vectors(field: Any) -> bool:
-    """Tell whether the values of a column are vectors, or arrays of them."""
+    """Return whether the values of a column are vectors, or arrays of them."""
     return hasattr(innermost(field), "to_vector")
 
 
 def innermost(field: Any) -> Any:
-    """Return what an array, or an array of arrays, is made of; the field itself where it is none."""
+    """Return the base field of an array, nested arrays included; any other field is returned as it is."""
     while hasattr(field, "base_field"):
         field = field.base_field
     return field
@@ -58,11 +62,11 @@ def text_indexes_of(model: Any) -> list[Any]:
 
 
 def has_companions(model: Any, kinds: Any) -> bool:
-    """Tell whether the model declares an index of those kinds that are a table beside it."""
+    """Return whether the model declares an index of these kinds, whose content is a companion table."""
     return bool(kinds) and any(getattr(index, "kind", None) in kinds for index in model._meta.indexes)
 
 
 def check_indexes(field: Any) -> None:
-    """Raise ValueError where an index that the model declares is not one for this field."""
+    """Raise ValueError if an index that the model declares does not fit this field."""
     for index in indexes_of(field):
         index.check(field)

@@ -1,4 +1,4 @@
-"""Work that waits for a database, as a generator of steps: `run` executes it, `arun` awaits it."""
+"""Database work as a generator of steps: `run` executes them, `arun` awaits them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 
 class Step:
-    """One thing to be done; ``wrapper`` is the connection of djanorm, where there is one."""
+    """One operation; ``wrapper`` is the djanorm connection, if there is one."""
 
     def run(self, wrapper: Any) -> Any:
         raise NotImplementedError
@@ -51,7 +51,7 @@ Steps = Generator["Step", Any, _Result]
 
 
 def run(steps: Steps[_Result], wrapper: Any = None) -> _Result:
-    """Take the steps, and return what they return."""
+    """Run the steps, and return the generator's result."""
     advance, answer = steps.send, None
     while True:
         try:
@@ -61,12 +61,12 @@ def run(steps: Steps[_Result], wrapper: Any = None) -> _Result:
             return result
         try:
             advance, answer = steps.send, step.run(wrapper)
-        except Exception as error:  # noqa: BLE001  # the steps decide: what they do not catch is raised by them
+        except Exception as error:  # noqa: BLE001  # thrown into the generator, which catches or reraises it
             advance, answer = steps.throw, error
 
 
 async def arun(steps: Steps[_Result], wrapper: Any = None) -> _Result:
-    """Take the steps without blocking the event loop, and return what they return."""
+    """Run the steps without blocking the event loop, and return the generator's result."""
     advance, answer = steps.send, None
     while True:
         try:
@@ -95,7 +95,7 @@ class Fetch(Step):
 
 @dataclass(eq=False, repr=False)
 class Script(Step):
-    """Run a statement as it is: nothing is bound, and a percent sign is one."""
+    """Run a statement as it is, without parameters; a percent sign is literal."""
 
     sql: str
 
@@ -121,7 +121,7 @@ class Count(Step):
 
 @dataclass(eq=False, repr=False)
 class Update(Step):
-    """Write some fields of rows."""
+    """Write the given fields of the rows."""
 
     queryset: Any
     rows: list[Any]

@@ -1,1 +1,1 @@
-"""How a server is found or fetched, started, watched and stopped."""
+"""Find or download, start, watch and stop servers."""

@@ -1,4 +1,4 @@
-"""What a backend is, before it is started and while it runs."""
+"""A backend before it starts and while it runs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Settings = dict[str, Any]
 
 
 class BackendUnavailable(RuntimeError):
-    """No such database on this machine: what was tried, and the remedy to copy."""
+    """The database is not available on this machine; the message has what was tried, and a fix to copy."""
 
 
 @dataclass(frozen=True)
 class Backend:
-    """How one database is obtained, and what is said to it besides a model's own SQL."""
+    """How to start one database, and the operations that are not part of a model's own SQL."""
 
     name: str
     title: str
@@ -36,7 +36,7 @@ class Backend:
     create: Callable[[Settings, str], Settings]
     drop: Callable[[Settings], None]
     shell: Callable[[Settings], int]
-    reached_by: str = ""  # the backend that takes its URL, where that is another
+    reached_by: str = ""  # the backend that accepts its URL, if it is another one
 
     @property
     def variable(self) -> str:
@@ -46,7 +46,7 @@ class Backend:
         return f"URL in {self.variable}" if os.environ.get(self.variable) else self.source()
 
     def start(self, directory: Path | None = None) -> Running:
-        """Reach the server of the URL variable, else launch one with its data in `directory`, or in a temporary one."""
+        """Connect to the URL variable's server, or launch one with its data in `directory` or a temporary folder."""
         with ExitStack() as cleanup:
             if url := os.environ.get(self.variable):
                 settings = settings_from(url)
@@ -61,25 +61,25 @@ class Backend:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that answers queries. `settings` is the DATABASES entry of its default database."""
+    """A running server. `settings` is the DATABASES entry of its default database."""
 
     name: str
     title: str
     version: str
-    how: str  # the server was obtained, in one line
+    how: str  # how the server was obtained, in one line
     settings: Settings
     backend: Backend
     cleanup: ExitStack
 
     def new_database(self) -> Settings:
-        """Return the DATABASES entry of a fresh, empty database."""
+        """Return the DATABASES entry of a new, empty database."""
         return self.backend.create(self.settings, f"dorm_vector_{uuid.uuid4().hex[:12]}")
 
     def drop_database(self, settings: Settings) -> None:
         self.backend.drop(settings)
 
     def stop(self) -> None:
-        """Stop the server if it was launched here; the server of a URL stays. Safe to call twice."""
+        """Stop the server if it was launched here; a server from a URL keeps running. Idempotent."""
         self.cleanup.close()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""What a second start need not fetch again: one folder per user."""
+"""A cache folder per user, so that later starts need no downloads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def cache(name: str) -> Path:
-    """Return the path of an entry, which may not exist yet, in a folder that does and is the user's alone."""
+    """Return the path of an entry, which may not exist yet, in an existing folder that only the user can access."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(base) / "dorm-vector"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -22,7 +22,7 @@ def cache(name: str) -> Path:
 
 @contextmanager
 def only_one_process(name: str) -> Iterator[None]:
-    """Wait for every other process of this user that does the same; the lock ends with its holder."""
+    """Wait for other processes of this user with the same lock; the lock is released when its holder ends."""
     with cache(f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

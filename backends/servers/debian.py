@@ -1,4 +1,4 @@
-"""A server out of Debian's packages, unpacked into a folder and run from there: no rights needed, nothing installed."""
+"""Run a server from Debian packages, unpacked into a folder: no root rights, nothing installed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from backends.servers.cache import cache, only_one_process
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Its state, lists and cache are its own, and its status file is empty: apt then thinks that nothing is installed, and
-# downloads every dependency, libc included. The machine's own configuration stays unread (`Dir::Etc::parts`), because
-# its hooks act on the machine, as the one of container images that empties apt's cache.
+# State, lists and cache are private, and the status file is empty, so apt assumes that nothing is installed and
+# downloads every dependency, libc included. `Dir::Etc::parts` hides the machine's own configuration, because its hooks
+# act on the machine, such as the one in container images that empties apt's cache.
 CONFIGURATION = """
 Dir::State "{work}/state";
 Dir::State::status "{work}/status";
@@ -33,7 +33,7 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 def unpacked(suite: str, packages: Sequence[str]) -> Path:
-    """Return the folder with these packages of a Debian suite, and all they depend on; fetch it the first time."""
+    """Return the folder with these packages of a Debian suite and their dependencies; download them the first time."""
     root = folder(suite, packages)
     with only_one_process(root.name):
         if not root.exists():
@@ -47,7 +47,7 @@ def folder(suite: str, packages: Sequence[str]) -> Path:
 
 
 def command(root: Path, program: str) -> list[str]:
-    """Return what runs a program of the folder, with the folder's own loader and libc instead of the machine's."""
+    """Return the command that runs a program of the folder with the folder's own loader and libc."""
     loader = next(root.glob("usr/lib/*/ld-linux-*.so.*"))
     return [str(loader), "--library-path", str(loader.parent), str(next(root.glob(f"usr/*bin/{program}")))]
 
@@ -57,7 +57,7 @@ def _fetch(suite: str, packages: Sequence[str], work: Path) -> Path:
         (work / empty).mkdir(parents=True)
     (work / "status").touch()
     (work / "sources.list").write_text(f"deb [signed-by={KEYRING}] {_mirror()} {suite} main\n")
-    # Proxies and certificates are the machine's to know.
+    # Use the machine's proxies and certificates.
     acquire = _output(["apt-config", "dump", "Acquire"])
     (work / "apt.conf").write_text(f'{acquire}Acquire::Languages "none";{CONFIGURATION.format(work=work)}')
     private = {**os.environ, "APT_CONFIG": str(work / "apt.conf")}
@@ -69,7 +69,7 @@ def _fetch(suite: str, packages: Sequence[str], work: Path) -> Path:
 
 
 def _mirror() -> str:
-    """Return the Debian archive that this machine's apt uses."""
+    """Return the URL of the Debian archive that this machine's apt uses."""
     lines = _output(["apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI)"]).splitlines()
     for line in lines:
         if line.rstrip("/").endswith("/debian"):

@@ -1,4 +1,4 @@
-"""A program that has the terminal, while a server of ours runs behind it."""
+"""Run a program in the foreground of the terminal, while one of our servers runs in the background."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def run_in_foreground(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
-    """Return the exit code of a program, which decides what Ctrl-C means: this process goes on, to stop the server."""
+    """Run a program and return its exit code. It handles Ctrl-C; this process keeps running to stop the server."""
     with subprocess.Popen(command, env=environment) as program:
         before = (
-            # Functions, since a program would inherit SIG_IGN from us, and could not be interrupted at all.
+            # Handlers rather than SIG_IGN, which the program would inherit, so that it could not be interrupted.
             signal.signal(signal.SIGINT, lambda *_: None),
             signal.signal(signal.SIGTERM, lambda *_: program.terminate()),
         )

@@ -1,4 +1,4 @@
-"""The databases of a server of libSQL, made and dropped over its URL, or over the admin API of sqld."""
+"""Create and drop databases of a libSQL server, over its URL or sqld's admin API."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from backends import Settings
 
 TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND sql NOT LIKE '%_shadow%'"
-VIRTUAL_FIRST = " ORDER BY sql LIKE 'CREATE VIRTUAL%' DESC"  # they drop tables of their own
+VIRTUAL_FIRST = " ORDER BY sql LIKE 'CREATE VIRTUAL%' DESC"  # they also drop their own tables
 
 
 def rows(settings: Settings, *statements: str) -> list[Any]:
-    """Run statements, each its own transaction, and return the rows of the last."""
+    """Run statements, each in its own transaction, and return the rows of the last one."""
     from dorm.db.connection import _create_sync_connection
 
     connection = _create_sync_connection("backend", settings)
@@ -27,7 +27,7 @@ def rows(settings: Settings, *statements: str) -> list[Any]:
 
 
 def create(settings: Settings, name: str) -> Settings:
-    """Return a namespace, which is made; else /NAME beside /default; else the only database, which is empty."""
+    """Return a new namespace; or else /NAME instead of /default; or else the only database, if it is empty."""
     url: str = settings["URL"]
     if "NAMESPACES" in settings:
         ask(settings, "POST", f"/v1/namespaces/{name}/create")
@@ -49,7 +49,7 @@ def drop(settings: Settings) -> None:
 
 
 def ask(settings: Settings, method: str, path: str) -> None:
-    """Make or drop a namespace: https://github.com/tursodatabase/libsql/blob/main/docs/ADMIN_API.md."""
+    """Create or drop a namespace: https://github.com/tursodatabase/libsql/blob/main/docs/ADMIN_API.md."""
     connection = HTTPConnection(settings["NAMESPACES"], timeout=30)
     try:
         connection.request(method, path, "{}", {"Content-Type": "application/json"})

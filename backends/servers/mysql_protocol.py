@@ -1,4 +1,4 @@
-"""What MariaDB and MySQL have in common once they answer: the protocol, and the client's flags."""
+"""Operations that MariaDB and MySQL share once they run: the protocol, and the client's flags."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def execute(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
 
 
 def server_version(settings: Settings) -> str:
-    """Return the number without the build: 11.8.6 of 11.8.6-MariaDB-0+deb13u1."""
+    """Return the version without the build: 11.8.6 for 11.8.6-MariaDB-0+deb13u1."""
     version: str = execute(settings, "SELECT VERSION()")[0][0]
     return version.split("-", maxsplit=1)[0]
 
@@ -36,9 +36,9 @@ def create(settings: Settings, name: str) -> Settings:
 
 
 def drop(settings: Settings) -> None:
-    """Drop a database under whoever still uses it, as PostgreSQL's WITH (FORCE) does."""
+    """Drop a database and close the connections that still use it, as PostgreSQL's WITH (FORCE) does."""
     outside, name = {**settings, "NAME": ""}, settings["NAME"]
-    # A connection with a transaction open, if only to read, keeps DROP DATABASE waiting for ever.
+    # A connection with an open transaction, even a read-only one, blocks DROP DATABASE indefinitely.
     for (user,) in execute(outside, f"SELECT id FROM information_schema.processlist WHERE db = '{name}'"):
         _kill(outside, user)
     execute(outside, f"DROP DATABASE IF EXISTS `{name}`")
@@ -50,12 +50,12 @@ def _kill(settings: Settings, user: int) -> None:
     try:
         execute(settings, f"KILL {user}")
     except pymysql.err.MySQLError as error:
-        if error.args[0] != pymysql.constants.ER.NO_SUCH_THREAD:  # it left by itself
+        if error.args[0] != pymysql.constants.ER.NO_SUCH_THREAD:  # it has already disconnected
             raise
 
 
 def client_arguments(settings: Settings) -> list[str]:
     address = ["--protocol=TCP", f"--host={settings['HOST']}", f"--port={settings['PORT']}"]
-    # Both clients warn of a password in the arguments, even of an empty one.
+    # Both clients warn about a password in the arguments, even an empty one.
     password = [f"--password={settings['PASSWORD']}"] if settings["PASSWORD"] else []
     return [*address, f"--user={settings['USER']}", *password, settings["NAME"]]

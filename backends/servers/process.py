@@ -1,4 +1,4 @@
-"""Server processes: a free port, start, wait until a query answers, stop; the end of the log in the error."""
+"""Run server processes: find a free port, start, wait for a query to succeed, stop; errors include the log's end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 
 def run(command: Sequence[str], log: Path, stdin: str | None = None) -> None:
-    """Run a program that ends by itself."""
+    """Run a program until it exits."""
     with log.open("ab") as output:
         done = subprocess.run(command, check=False, input=stdin and stdin.encode(), stdout=output, stderr=output)
     if done.returncode:
@@ -39,9 +39,9 @@ def run(command: Sequence[str], log: Path, stdin: str | None = None) -> None:
 
 @contextmanager
 def serving(command: Sequence[str], log: Path, ready: Callable[[], object], seconds: float = 60) -> Iterator[None]:
-    """Run a server while the block runs, from the first time `ready` raises nothing."""
+    """Run a server for the duration of the block, which starts once `ready` succeeds."""
     with log.open("ab") as output:
-        # In a session of its own, so that Ctrl-C reaches us and not the server: we stop it, in order.
+        # Use a new session, so that Ctrl-C reaches us but not the server, and we can stop it cleanly.
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
@@ -66,8 +66,8 @@ def _refusal(ready: Callable[[], object]) -> Exception | None:
     try:
         ready()
     except ImportError:
-        raise  # no waiting brings a driver
-    except Exception as refused:  # noqa: BLE001 - every driver has its own error for "not yet"
+        raise  # waiting does not help if the driver is missing
+    except Exception as refused:  # noqa: BLE001 - every driver has its own error for "not ready yet"
         return refused
     return None
 
@@ -78,7 +78,7 @@ def _stop(process: Process) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=20)
     finally:
-        # Also where Ctrl-C ended the waiting; and nothing where it has ended.
+        # Runs even if Ctrl-C ended the wait; it does nothing if the process has ended.
         process.kill()
         process.wait()
 

@@ -1,4 +1,4 @@
-"""A server program: the machine's own if it is new enough, else one out of Debian's packages."""
+"""Find a server program: the installed one if it is recent enough, otherwise the one in Debian's packages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Anywhere:  export {variable}={url}"""
 
 @dataclass(frozen=True)
 class Programs:
-    """`version` matches what `server --version` prints, of this database and not of its sibling."""
+    """A server and its client; `version` matches the output of `server --version` only for this database."""
 
     server: str
     client: str
@@ -38,7 +38,7 @@ class Programs:
         return f"{package}, fetched at the first start" if shutil.which("apt-get") else "not here: no apt-get"
 
     def command(self, program: str) -> list[str]:
-        """Return what runs the server or the client. May fetch both."""
+        """Return the command that runs the server or the client, and download both if necessary."""
         if self._machines_own():
             return [_which(program) or program]
         try:
@@ -66,5 +66,5 @@ class Programs:
 
 
 def _which(program: str) -> str | None:
-    # Debian keeps servers where only root's PATH leads.
+    # Debian installs servers in a folder that only root's PATH includes.
     return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin")

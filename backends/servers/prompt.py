@@ -1,4 +1,4 @@
-"""The shell of a database that lives in this process: read a statement, print its rows."""
+"""A shell for a database in this process: read a statement, print its rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def converse(connection: Any, title: str) -> int:
-    """Run what is typed on a DB-API connection, statement by line, until end of input."""
+    """Run the statements that are typed, one per line, on a DB-API connection until end of input."""
     print(f"{title}. One statement per line; Ctrl-D ends.")
     while True:
         try:
@@ -17,5 +17,5 @@ def converse(connection: Any, title: str) -> int:
             for row in connection.execute(statement).fetchall():
                 print(*row, sep=" | ")
             connection.commit()
-        except Exception as refused:  # noqa: BLE001 - the point of a prompt: show any error, go on
+        except Exception as refused:  # noqa: BLE001 - a prompt shows any error and continues
             print(f"{type(refused).__name__}: {refused}")

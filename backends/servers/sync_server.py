@@ -1,4 +1,4 @@
-"""tursodb, the server whose database a replica is: the machine's own, or the one that npm carries. It serves one file.
+"""tursodb, the server of a Turso replica: the installed program, or npm's package. It serves one file.
 
 https://docs.turso.tech/sync
 """
@@ -22,7 +22,7 @@ PROGRAM = NpmProgram(
     program="tursodb",
     version=re.compile(r"Turso (\d+)\.(\d+)\.\d+"),
     lowest=(0, 7),
-    # There is one for Linux on x86-64; elsewhere npm answers that there is none.
+    # The package exists for Linux on x86-64; elsewhere npm reports that it does not exist.
     package=f"@tursodatabase/cli-{MACHINE}-gnu",
     package_version="0.7.0",
     program_version="0.7.0",
@@ -35,9 +35,9 @@ _started: dict[str, ExitStack] = {}
 
 @contextmanager
 def serving_a_file(database: Path) -> Iterator[str]:
-    """Serve a database file, which need not exist yet, and give the URL."""
+    """Serve a database file, which need not exist yet, and yield the URL."""
     port = free_port()
-    # An index of texts that a replica makes is made by the server as well.
+    # The server also builds each text index that a replica creates.
     command = [PROGRAM.path(), str(database), "--experimental-index-method", "--sync-server", f"127.0.0.1:{port}"]
     with serving(command, database.with_name(f"{database.name}.log"), lambda: _answers(port)):
         yield f"http://127.0.0.1:{port}"
@@ -48,7 +48,7 @@ def _answers(port: int) -> None:
 
 
 def start(database: Path) -> str:
-    """Serve a database file until ``stop()``, or the end of this process, and return the URL."""
+    """Serve a database file until ``stop()`` or the end of this process, and return the URL."""
     with ExitStack() as cleanup:
         url = cleanup.enter_context(serving_a_file(database))
         _started[url] = cleanup.pop_all()

@@ -1,4 +1,4 @@
-"""A DATABASES entry as a URL and back: how one process tells another where a server is."""
+"""Convert a DATABASES entry to a URL and back, so that one process can pass a server's address to another."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from urllib.parse import quote, urlencode
 
 from dorm.conf import parse_database_url
 
-# Before a URL that djanorm would read otherwise, or not at all.
+# A prefix for URLs that djanorm would reject or interpret differently.
 _OF_HRANA = "hrana+"
-# After the URL of a server that has a database for each namespace: HOST:PORT of what makes them.
+# A suffix for the URL of a server with a database per namespace: HOST:PORT of its admin API.
 _NAMESPACES = "#namespaces="
 
 
@@ -18,7 +18,7 @@ def settings_from(url: str) -> dict[str, Any]:
         url, _, namespaces = url.removeprefix(_OF_HRANA).partition(_NAMESPACES)
         return {"ENGINE": "hrana", "URL": url, **({"NAMESPACES": namespaces} if namespaces else {})}
     settings = parse_database_url(url)
-    # djanorm leaves libpq's `?host=/folder` (a Unix socket) in OPTIONS, beside an empty HOST.
+    # djanorm leaves libpq's `?host=/folder` (a Unix socket) in OPTIONS, with an empty HOST.
     if folder := settings.get("OPTIONS", {}).pop("host", None):
         settings["HOST"] = folder
     return settings

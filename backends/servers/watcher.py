@@ -1,4 +1,4 @@
-"""A server must not outlive the process that started it, however that one ends."""
+"""Stop a server when the process that started it ends, however it ends."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 @contextmanager
 def stop_if_this_process_dies(pid: int, signal: str = "TERM") -> Iterator[None]:
-    """Keep a shell on the other end of a pipe, which closes even when this process is killed.
+    """Keep a shell at the other end of a pipe, which closes even if this process is killed.
 
-    PR_SET_PDEATHSIG would do without the shell, but it fires when the *thread* that started the server ends.
+    PR_SET_PDEATHSIG needs no shell, but it fires when the *thread* that started the server ends.
     """
     script = f'cat >/dev/null; kill -{signal} "$0" 2>/dev/null'
     command = ["sh", "-c", script, str(pid)]
-    # In a session of its own: Ctrl-C must not end the watcher before the watched.
+    # A new session, so that Ctrl-C does not end the watcher before the server.
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as watcher:
         try:
             yield

@@ -1,4 +1,4 @@
-"""Drivers and connections, one folder per database; and the one function that says which database it is."""
+"""Drivers and connections, one folder per database, and the function that identifies the database."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def dialect_for(connection: Any) -> Dialect:
 
 
 def wire_of(connection: Any) -> Wire:
-    """Return how the database hands vectors over; nothing is asked of a server."""
+    """Return the wire format of the database's vectors, without a query to the server."""
     vendor = getattr(connection, "dialect", None) or connection.vendor
     return dialect_named(_BY_VENDOR[vendor]).wire if vendor in _BY_VENDOR else Wire.PACKED
 
 
 def _server(connection: Any) -> Any:
-    # Late: the seam needs the dialects.
+    # Imported late, because mysql.server imports the dialects.
     from .mysql.server import server_of
 
     return server_of(connection)
@@ -46,7 +46,7 @@ def _of_server(server: Any) -> Dialect:
     return dialect_named("mysql", "WITH_DISTANCE" if server.has_distance else "DIALECT")
 
 
-# The vendor by which djanorm knows the SQL that each of these speaks.
+# The vendor whose SQL djanorm uses for each of these.
 _SPEAKS = {"libsql": "sqlite"}
 
 

@@ -1,4 +1,4 @@
-"""The blocks of ``aatomic()``: all or nothing, also where a task is cancelled at any of their statements."""
+"""The blocks of ``aatomic()``: atomic even if the task is cancelled at any of their statements."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .uncancelled import concluded, finished, undone
 async def transaction(
     wrapper: Any, connection: Any, begin: Callable[[Any], Awaitable[Any]] | None, patience: float | None = None
 ) -> AsyncIterator[None]:
-    """Begin a transaction on the connection, and commit what the block does in it."""
+    """Begin a transaction on the connection, and commit it after the block."""
     mark_begun(connection)
     token = ASYNC_ATOMIC_STATE.set((wrapper, connection, 1))
     try:
@@ -37,7 +37,7 @@ async def transaction(
 
 @asynccontextmanager
 async def savepoint(wrapper: Any, connection: Any, depth: int, patience: float | None = None) -> AsyncIterator[None]:
-    """Keep or undo what the block does inside of an open transaction."""
+    """Keep or roll back the block's changes inside an open transaction."""
     require_unended(connection)
     name = f"_sp{depth}"
     token = ASYNC_ATOMIC_STATE.set((wrapper, connection, depth + 1))
@@ -49,7 +49,7 @@ async def savepoint(wrapper: Any, connection: Any, depth: int, patience: float |
     except BaseException:
         failure = await undone(_roll_back_to(connection, name), patience)
         if failure is not None:
-            # The outer block would store what this one was to undo.
+            # The outer block would otherwise commit what this one failed to roll back.
             mark_ended(connection, failure)
         raise
     finally:
@@ -62,7 +62,7 @@ async def _roll_back_to(connection: Any, name: str) -> None:
 
 
 async def _run(connection: Any, sql: str) -> None:
-    # aiomysql's connection has query(), where others have execute().
+    # aiomysql's connection has query() instead of execute().
     if not hasattr(connection, "query"):
         await connection.execute(sql)
         return
@@ -71,6 +71,6 @@ async def _run(connection: Any, sql: str) -> None:
 
 
 def statement_lock(connection: Any) -> asyncio.Lock:
-    """Return what lets one task at a time use a connection of aiomysql, which several have inside of ``gather()``."""
+    """Return the lock that lets one task at a time use an aiomysql connection; tasks of ``gather()`` share one."""
     lock: asyncio.Lock = vars(connection).setdefault("_dorm_vector_lock", asyncio.Lock())
     return lock

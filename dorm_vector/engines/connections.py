@@ -1,4 +1,4 @@
-"""What each connection needs before it can carry vectors, put in place when djanorm makes its wrapper."""
+"""Prepare each connection for vectors when djanorm creates its wrapper."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .sqlite import extension
 
 
 def _nothing() -> None:
-    """Most drivers bind bytes as they are."""
+    """Do nothing, because most drivers bind bytes as they are."""
 
 
 _DRIVERS = {"dorm.db.backends.postgresql": adapters.register}
@@ -24,10 +24,11 @@ _DRIVERS = {"dorm.db.backends.postgresql": adapters.register}
 @hook("dorm.db.connection", "_create_sync_connection", name="prepare_connections")
 @hook("dorm.db.connection", "_create_async_connection", name="prepare_connections")
 def prepare_connections(original: Any, alias: str, settings: Any) -> Any:
-    """Make every connection ready for vectors, sync and async, in every thread and every process.
+    """Prepare every connection for vectors, sync and async, in every thread and process.
 
     Symptom: ``no such function: vec_distance_l2`` in another thread, on an async connection, or in a process that did
-    not run the migration. Cause: djanorm loads sqlite-vec on a flag that only the migration sets. djanorm 4.3 to 4.5.
+    not run the migration. Cause: djanorm loads sqlite-vec only if a flag is set, and only the migration sets it.
+    djanorm 4.3 to 4.5.
     """
     wrapper = original(alias, settings)
     prepare(wrapper)
@@ -35,7 +36,7 @@ def prepare_connections(original: Any, alias: str, settings: Any) -> Any:
 
 
 def prepare(wrapper: Any) -> None:
-    """Install the repairs of the wrapper's backend, and what its driver needs."""
+    """Install the patches of the wrapper's backend, and register what its driver needs."""
     for cls in type(wrapper).__mro__:
         registry.install(cls.__module__)
         _DRIVERS.get(cls.__module__, _nothing)()
@@ -43,7 +44,7 @@ def prepare(wrapper: Any) -> None:
 
 
 def prepare_open_connections() -> None:
-    """Do the same for wrappers that djanorm made before dorm_vector was imported."""
+    """Prepare the wrappers that djanorm created before dorm_vector was imported."""
     for wrapper in [*dorm_connections._sync_connections.values(), *dorm_connections._async_connections.values()]:
         prepare(wrapper)
 
@@ -59,7 +60,7 @@ def alias_of(wrapper: Any) -> str:
 
 @hook("dorm.db.backends.sqlite:SQLiteDatabaseWrapper", "_new_connection", name="prepare_connections")
 def _sqlite_connection(original: Any, wrapper: Any) -> Any:
-    # First: the connection about to be opened is to have an auto extension already.
+    # This comes first, so that the new connection already has the auto extension.
     extension.sqlite_vec_tier()
     raw = original(wrapper)
     with ExitStack() as on_failure:
@@ -73,7 +74,7 @@ def _sqlite_connection(original: Any, wrapper: Any) -> Any:
 async def _sqlite_async_connection(original: Any, wrapper: Any) -> Any:
     extension.sqlite_vec_tier()
     connection = await original(wrapper)
-    # On aiosqlite's own thread, where the raw connection lives.
+    # The raw connection may be used only in aiosqlite's own thread.
     await connection._execute(extension.load_sqlite_vec_extension, connection._conn)
     return connection
 

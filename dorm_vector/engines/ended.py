@@ -1,4 +1,4 @@
-"""Marks of transactions that have ended before their block does."""
+"""Mark transactions that end before their block does."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ _MARK = "dorm_vector_ended_by"
 
 
 def mark_begun(holder: Any) -> None:
-    """Forget what ended the transaction before.
+    """Clear the mark of an earlier transaction.
 
     Args:
-        holder: The driver's connection; where it takes no attributes, what belongs to its thread.
+        holder: The driver's connection, or a per-thread object if the connection accepts no attributes.
     """
     setattr(holder, _MARK, None)
 
 
 def mark_ended(holder: Any, error: BaseException) -> None:
-    """Note that the error ended the transaction."""
+    """Record that the error ended the transaction."""
     if getattr(holder, _MARK, None) is None:
         setattr(holder, _MARK, error)
 
 
 def require_unended(holder: Any) -> None:
-    """Raise ConnectionLost where something ended the transaction."""
+    """Raise ConnectionLost if the transaction has already ended."""
     error = getattr(holder, _MARK, None)
     if error is not None:
         raise ConnectionLost(

@@ -1,4 +1,4 @@
-"""A thread that ends gives its connection back: SQLite, libSQL and Turso, whose wrappers hold one for each thread."""
+"""Close a thread's connection when the thread ends: SQLite, libSQL and Turso hold one per thread."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..patching.registry import hook
 
 
 class _Owner:
-    """Lives as long as its thread, in the thread's own storage, and closes the connection then."""
+    """Live in the thread's own storage, and close the connection when the thread ends."""
 
     def __init__(self, wrapper: Any, connection: Any) -> None:
         self.connection = connection
@@ -19,23 +19,23 @@ class _Owner:
 
     def __del__(self) -> None:
         if os.getpid() != self._process:
-            # A fork ends the threads of the parent in the child: their connections are the parent's.
+            # In a forked child, the parent's other threads end, but their connections belong to the parent.
             return
         with self._lock:
             if self._connections.get(self._thread) is self.connection:
                 del self._connections[self._thread]
-        # Of a server: nobody is there to wait for its goodbye.
+        # A connection to a server closes without waiting for the answer.
         getattr(self.connection, "close_soon", self.connection.close)()
 
 
 @hook("dorm.db.backends.sqlite:SQLiteDatabaseWrapper", "get_connection")
 def ended_threads(original: Any, wrapper: Any) -> Any:
-    """Close the connection of a thread that ends, not when another thread gets its number."""
+    """Close a thread's connection when the thread ends, not when another thread reuses its identifier."""
     return owned(wrapper, original(wrapper))
 
 
 def owned(wrapper: Any, connection: Any) -> Any:
-    """Have the connection closed when this thread ends, and return it."""
+    """Return the connection, which is closed when this thread ends."""
     owner = getattr(wrapper._local, "owner", None)
     if hasattr(connection, "close") and (owner is None or owner.connection is not connection):
         wrapper._local.owner = _Owner(wrapper, connection)

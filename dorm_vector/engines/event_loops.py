@@ -1,4 +1,4 @@
-"""What an async wrapper holds for each event loop, under the names by which djanorm knows the one that it has."""
+"""Give an async wrapper separate state per event loop, under djanorm's attribute names for its single state."""
 
 from __future__ import annotations
 
@@ -80,12 +80,12 @@ def is_of_all_loops(wrapper: Any) -> bool:
 
 
 def closed(wrapper: Any) -> list[Any]:
-    """Return the event loops that are gone, and left something here."""
+    """Return the closed event loops that still hold state here."""
     return [loop for loop in tuple(wrapper._loops) if loop.is_closed()]
 
 
 def release(wrapper: Any, loops: Iterable[Any], close: Callable[[Any], None]) -> None:
-    """Close what the wrapper holds for each of the loops, from outside of it."""
+    """Close what the wrapper holds for each loop, from outside those loops."""
     for loop in loops:
         with _in_place_of(loop):
             close(wrapper)

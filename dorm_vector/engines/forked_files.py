@@ -1,8 +1,8 @@
-"""Files that a forked child inherits open: SQLite's, libSQL's and Turso's.
+"""Database files that a forked child inherits open: SQLite, libSQL and Turso.
 
-Their locks belong to a process, and what a driver knows of them is in its memory, which the child has a copy of. As
-long as it has, a connection of its own takes locks for held that only the parent holds, and what it writes is lost when
-the parent closes the file. So the child closes its copy where it is idle, and refuses to open the file where it is not.
+File locks belong to a process, but the driver tracks them in memory, which the fork copies. While that copy exists, a
+new connection in the child assumes that it holds locks that only the parent holds. Its writes are lost when the parent
+closes the file. So the child closes its copy if it is idle, and otherwise refuses to open the file.
 
 https://sqlite.org/howtocorrupt.html#_carrying_an_open_database_file_across_a_fork_
 """
@@ -21,14 +21,14 @@ from weakref import WeakSet
 from dorm.exceptions import OperationalError
 
 _MEMORY = ("", ":memory:")
-# Of code that may be inside of a driver.
+# Modules whose code may be inside a driver call.
 _WORKS = ("dorm.db.backends.", "dorm_vector.engines.libsql.", "aiosqlite.", "turso.", "sqlite3.")
 _busy: set[int] = set()
 _tursos: WeakSet[Any] = WeakSet()
 
 
 def share(connection: Any) -> Any:
-    """Remember a connection of Turso's, and return it: as long as it lives, closed or not, its file is open."""
+    """Register a Turso connection, and return it; its file stays open while it lives, even after close()."""
     if not hasattr(connection, "replica"):
         _tursos.add(connection)
     return connection
@@ -36,7 +36,7 @@ def share(connection: Any) -> Any:
 
 @dataclass
 class Opened:
-    """One connection of the parent's to a file."""
+    """A connection of the parent to a file."""
 
     wrapper: Any
     connection: Any
@@ -46,14 +46,14 @@ class Opened:
 
 @dataclass
 class Left:
-    """What the child goes on with: copies in memory, and the files that it refuses to open."""
+    """What the child continues with: in-memory copies, and files that it refuses to open."""
 
     copies: list[Opened] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     wrappers: list[Any] = field(default_factory=list)
 
     def restore(self) -> None:
-        """Give the wrappers, which hold no connection any more, what they have in this process."""
+        """Give the wrappers, which no longer hold connections, their state in this process."""
         for opened in self.copies:
             opened.wrapper._local.conn = opened.connection
             opened.wrapper._conns[opened.thread] = opened.connection
@@ -63,7 +63,7 @@ class Left:
 
 
 def note_busy_threads() -> None:
-    """Remember, before a fork, which other threads may be inside of a driver."""
+    """Record, before a fork, which other threads may be inside a driver."""
     _busy.clear()
     here = threading.get_ident()
     _busy.update(thread for thread, frame in sys._current_frames().items() if thread != here and any(_works(frame)))
@@ -76,12 +76,12 @@ def _works(frame: Any) -> Iterator[bool]:
 
 
 def leave(wrappers: list[Any]) -> Left:
-    """Close or keep what the parent had open."""
+    """Close or keep the connections that the parent had open."""
     left = Left(wrappers=[wrapper for wrapper in wrappers if hasattr(wrapper, "database")])
     kept = []
     for opened in [opened for wrapper in left.wrappers for opened in _opened(wrapper)]:
         if (file := _file(opened.wrapper)) in _MEMORY:
-            # The memory was copied by the fork, and is the child's own.
+            # The fork copied the memory, so the child owns its copy.
             left.copies += [opened] if opened.thread == threading.get_ident() else []
         elif opened.is_busy or opened.connection.in_transaction:
             left.refused.add(file)
@@ -105,7 +105,7 @@ def _opened(wrapper: Any) -> Iterator[Opened]:
 
 
 def _blocking(connection: Any) -> Any:
-    """Return the connection that works in a thread, of one that is awaited; None where it has no file."""
+    """Return the blocking connection inside an async one; None if it has no file."""
     kind = f"{type(connection).__module__}.{type(connection).__name__}"
     if kind == "aiosqlite.core.Connection":
         return connection._connection
@@ -120,11 +120,11 @@ def _blocking(connection: Any) -> Any:
 
 def _close(connection: Any) -> None:
     if type(connection).__module__.startswith("turso."):
-        # Closed, it would move its log into the file, which the parent still writes to; dropped, it does nothing.
+        # close() would checkpoint the WAL into the file, which the parent still writes to; dropping it does nothing.
         connection._conn = None
         return
     if type(connection).__module__ == "sqlite3":
-        # Initialized again it closes its file in any thread; that of aiosqlite has ended.
+        # Calling __init__ again closes the file from any thread; aiosqlite's thread no longer exists.
         connection.__init__(":memory:", check_same_thread=False)
     connection.close()
 

@@ -1,4 +1,4 @@
-"""A child that is forked inside of a transaction leaves it to its parent, and every connection is known to the fork."""
+"""Leave the transaction to the parent in a forked child, and register every connection for the fork."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _POSTGRESQL = "dorm.db.backends.postgresql"
 @hook(f"{_MYSQL}:MySQLDatabaseWrapper", "atomic", name="forked_transactions")
 @hook(f"{_POSTGRESQL}:PostgreSQLDatabaseWrapper", "atomic")
 def forked_transactions(original: Any, wrapper: Any) -> AbstractContextManager[None]:
-    """Neither commit nor roll back the parent's transaction in a child."""
+    """Never commit or roll back the parent's transaction in a child."""
     return _left_to_the_parent(original(wrapper))
 
 
@@ -57,7 +57,7 @@ def _left_to_the_parent(transaction: Any) -> Iterator[None]:
 
 @asynccontextmanager
 async def aleft_to_the_parent(transaction: Any) -> AsyncIterator[None]:
-    """Run the block of an async transaction, and leave its end to the process that began it."""
+    """Run the block of an async transaction; only the process that began it ends it."""
     process = os.getpid()
     async with AsyncExitStack() as block:
         await block.enter_async_context(transaction)
@@ -82,7 +82,7 @@ def _not_ours(process: int) -> OperationalError:
 
 @hook(f"{_MYSQL}:MySQLDatabaseWrapper", "get_connection", name="shared_sockets")
 def shared_sockets(original: Any, wrapper: Any) -> Any:
-    """Know each connection to a server, for the child of a fork to leave alone."""
+    """Register each server connection, so that a forked child leaves it alone."""
     return forking.share(original(wrapper))
 
 

@@ -1,7 +1,8 @@
-"""A forked child opens connections of its own and leaves those of its parent alone.
+"""Open new connections in a forked child, and leave the parent's alone.
 
-A connection that was open at the fork is in both processes. Its socket is one for both, so the child points its copy at
-nothing: what is still written to it, a goodbye included, reaches no server. Files are in ``forked_files``.
+After a fork, both processes hold each open connection and share its socket. The child redirects its copy to the null
+device, so nothing that it still writes there, including a protocol goodbye, reaches a server. For files, see
+``forked_files``.
 """
 
 from __future__ import annotations
@@ -22,28 +23,28 @@ _wrappers: WeakSet[Any] = WeakSet()
 _connections: WeakValueDictionary[int, Any] = WeakValueDictionary()
 _pools: WeakSet[Any] = WeakSet()
 _held: list[Any] = []
-"""What a thread holds that the fork ends: without it, finalizers would run in the child before anything else."""
+"""Objects of threads that the fork ends; otherwise their finalizers would run in the child before anything else."""
 _kept: list[Any] = []
-"""What belongs to the parent, and is never finalized here."""
+"""Objects of the parent that this process never finalizes."""
 _THREAD_LOCK = type(threading.Lock())
 _NAMES_OF_CONNECTIONS = ("_conn", "_pool", "_loop", "_autocommit_conn", "_async_conn", "_sync_conn", "_executor")
 
 
 def watch(wrapper: Any) -> None:
-    """Have the wrapper forget its connections in a forked child."""
+    """Make the wrapper forget its connections in a forked child."""
     _wrappers.add(wrapper)
 
 
 def share(connection: Any) -> Any:
-    """Remember an open connection to a server, and return it."""
+    """Register an open server connection, and return it."""
     if _driver(connection) in _DESCRIPTORS:
-        # Not by its hash: some have none.
+        # Keyed by id, because some connections are not hashable.
         _connections[id(connection)] = connection
     return connection
 
 
 def share_pool(pool: Any) -> bool:
-    """Remember the idle connections of a pool of psycopg's; return whether it is new."""
+    """Register a psycopg pool, whose idle connections the child leaves alone; return whether it is new."""
     is_new = _driver(pool) == "psycopg_pool" and pool not in _pools
     if is_new:
         _pools.add(pool)
@@ -51,7 +52,7 @@ def share_pool(pool: Any) -> bool:
 
 
 def keep(value: Any) -> None:
-    """Never finalize what belongs to the parent."""
+    """Never finalize an object that belongs to the parent."""
     _kept.append(value)
 
 
@@ -65,7 +66,7 @@ def _in_parent() -> None:
 
 
 def _in_child() -> None:
-    """Leave everything to the parent, and begin without a connection."""
+    """Leave all connections to the parent, and start without any."""
     _never_free(_kept)
     _never_free(parents := [*_held, *_pools, *(vars(wrapper).copy() for wrapper in _wrappers)])
     _held.clear()
@@ -82,7 +83,7 @@ def _in_child() -> None:
 
 
 def _never_free(value: Any) -> None:
-    # A reference more than there are: not even the end of the interpreter runs a finalizer.
+    # An extra reference keeps finalizers from running, even at interpreter exit.
     import ctypes
 
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(value))
@@ -95,14 +96,14 @@ def _threads_own(wrapper: Any) -> list[Any]:
 def _cut(connections: list[Any]) -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for connection in connections:
-        # The number stays taken, so that nothing else gets it while the parent's objects still use it.
+        # Keep the descriptor number in use, so that nothing else gets it while the parent's objects refer to it.
         if (descriptor := _descriptor(connection)) >= 0:
             os.dup2(nowhere, descriptor, inheritable=False)
     os.close(nowhere)
 
 
 def _descriptor(connection: Any) -> int:
-    """Return the descriptor of the socket, or -1 where it is closed."""
+    """Return the descriptor of the socket, or -1 if it is closed."""
     return int(_DESCRIPTORS[_driver(connection)](connection))
 
 
@@ -124,7 +125,7 @@ def _of_transport(transport: Any) -> int:
 
 
 def _forget(wrapper: Any) -> None:
-    """Make the wrapper what it was before its first connection."""
+    """Reset the wrapper to its state before the first connection."""
     attributes = vars(wrapper)
     attributes.update({name: _unused(name, value) for name, value in attributes.items()})
 
@@ -142,7 +143,7 @@ def _unused(name: str, value: Any) -> Any:
 
 
 def _forget_process_wide(parents: list[Any]) -> None:
-    # Another thread may have held it.
+    # Another thread may have held the lock at the fork.
     dorm_connections._sync_lock = threading.Lock()
     ASYNC_ATOMIC_STATE.set(None)
     if task_pool := sys.modules.get("dorm.contrib.task_pool"):
@@ -151,6 +152,6 @@ def _forget_process_wide(parents: list[Any]) -> None:
         parents.extend(replicas.forget())
 
 
-# Windows has none, and no fork.
+# Windows has no fork and no register_at_fork.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -1,4 +1,4 @@
-"""Keys that a table counts itself."""
+"""Auto-incremented primary keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dorm.fields import AutoField
 
 
 def keys_counted(meta: Any, dialect: Any) -> str:
-    """Return the statement that moves the table's sequence past its keys; nothing where there is none to move."""
+    """Return the statement that moves the table's sequence past its largest key; empty if there is none to move."""
     if not isinstance(meta.pk, AutoField):
         return ""
     return str(dialect.count_past_keys.format(table=meta.db_table, key=meta.pk.column))

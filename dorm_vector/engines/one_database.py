@@ -1,4 +1,4 @@
-"""Keep a repair of one database's SQL out of the statements of the others, where djanorm has one function for all."""
+"""Limit a repair of one database's SQL to that database, where djanorm has one function for all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TELLING = ("connection", "vendor")
 
 
 def only_on(vendor: str) -> Callable[[_Function], _Function]:
-    """Let the decorated repair run for one vendor; ``connection`` or ``vendor`` among its parameters tells which."""
+    """Run the decorated repair for one vendor only, read from its ``connection`` or ``vendor`` parameter."""
 
     def decorate(replacement: _Function) -> _Function:
         names = list(signature(replacement).parameters)
@@ -28,6 +28,6 @@ def only_on(vendor: str) -> Callable[[_Function], _Function]:
             return replacement(original, *args, **kwargs)
 
         only: Any = dispatched
-        return only  # type: ignore[no-any-return]  # with the parameters of what it wraps
+        return only  # type: ignore[no-any-return]  # with the parameters of the wrapped function
 
     return decorate

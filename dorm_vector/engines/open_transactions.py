@@ -1,4 +1,4 @@
-"""Whether the transaction that a block began is still open on its connection; for after an error."""
+"""Check, after an error, whether the transaction of a block is still open on its connection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _IN_TRANSACTION = 1  # SERVER_STATUS_IN_TRANS
 
 
 class TransactionIsOpen(Step):
-    """Tell whether a statement would still be part of the transaction of the block around it."""
+    """Return whether the next statement would still be part of the surrounding block's transaction."""
 
     def run(self, wrapper: Any) -> bool:
         if wrapper.vendor == "mysql":
@@ -29,7 +29,7 @@ class TransactionIsOpen(Step):
 
 
 def _is_open(connection: Any) -> bool:
-    """Ask a connection that knows: psycopg's, or one of the SQLite family's."""
+    """Return the state of a psycopg connection, or of one of the SQLite family."""
     if connection is None or getattr(connection, "is_lost", False):
         return False
     info = getattr(connection, "info", None)
@@ -39,14 +39,14 @@ def _is_open(connection: Any) -> bool:
 
 
 def in_transaction(connection: Any) -> bool:
-    """Ask a connection of the SQLite family."""
-    # Turso's async connection does not tell; the one inside does.
+    """Return the state of a connection of the SQLite family."""
+    # Turso's async connection does not expose it, but its inner connection does.
     teller = connection if hasattr(type(connection), "in_transaction") else connection._conn
     return bool(teller.in_transaction)
 
 
 def mysql_is_open(connection: Any) -> bool:
-    """Ask the server, whose answer tells."""
+    """Ping the server, whose response includes the transaction state."""
     import pymysql
 
     try:
@@ -57,7 +57,7 @@ def mysql_is_open(connection: Any) -> bool:
 
 
 async def amysql_is_open(connection: Any) -> bool:
-    """Ask the server of an async connection."""
+    """Ping the server of an async connection."""
     import pymysql
 
     try:
@@ -69,9 +69,9 @@ async def amysql_is_open(connection: Any) -> bool:
 
 @contextmanager
 def noted_where_it_ends(connection: Any, holder: Any = None) -> Iterator[None]:
-    """Run a statement in an open transaction; where it fails and takes the transaction with it, mark that.
+    """Run a statement in an open transaction, and mark the transaction if a failure ends it.
 
-    SQLite rolls back for a full disk, and Turso for a vector that it cannot read.
+    SQLite rolls back if the disk is full, and Turso if it cannot read a vector.
     """
     holder = holder or connection
     require_unended(holder)

@@ -1,4 +1,4 @@
-"""Which database a value came from, for the few whose bytes two databases would mean differently."""
+"""The database that a value came from, for the few values whose bytes two databases interpret differently."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _told: ContextVar[Wire | None] = ContextVar("dorm_vector_row_source", default=No
 
 
 class UnknownSource(DimensionMismatch):
-    """Bytes that two of the open databases mean differently, read by someone who was not told the database."""
+    """Bytes that two open databases interpret differently, read without a known source."""
 
 
 def row_source() -> Wire:
-    """Return how the value at hand was handed over: as it was said, or as all open connections do."""
+    """Return the wire format of the current value: the declared one, or the one that all open connections share."""
     told = _told.get()
     if told is not None:
         return told
@@ -37,7 +37,7 @@ def row_source() -> Wire:
 
 @contextmanager
 def reading_from(connection: Any) -> Iterator[None]:
-    """Say which database the values inside come from."""
+    """Declare which database the values read inside the block come from."""
     token = _told.set(wire_of(connection))
     try:
         yield
@@ -46,7 +46,7 @@ def reading_from(connection: Any) -> Iterator[None]:
 
 
 def read_from(connection: Any, read: Callable[..., Any], *args: Any) -> Any:
-    """Return ``read(*args)``, told the database where its bytes alone do not tell."""
+    """Return ``read(*args)``, and name the database if the bytes alone are ambiguous."""
     try:
         return read(*args)
     except UnknownSource:

@@ -1,4 +1,4 @@
-"""Ask a socket whether it has news, without reading."""
+"""Check a socket for pending data without reading it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import select
 
 
 def has_news(socket: int) -> bool:
-    """Tell whether the server said something unasked: that it goes away, or has gone."""
+    """Return whether the server sent something unrequested: that it is shutting down, or has closed."""
     if not hasattr(select, "poll"):
-        # Windows, and gevent: nothing tells without asking.
+        # On Windows and under gevent, only a query can find out.
         return True
     poll = select.poll()
     poll.register(socket, select.POLLIN)

@@ -1,6 +1,6 @@
-"""How long a connection may take to open: ``OPTIONS["connect_timeout"]`` of a database, 10 seconds unless given.
+"""Connection timeouts: ``OPTIONS["connect_timeout"]`` of a database, by default 10 seconds.
 
-It holds where nobody answers and where somebody accepts and stays silent, sync and async.
+The limit covers servers that do not answer, and servers that accept the connection and stay silent, sync and async.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ SECONDS = 10.0
 _MYSQL = "dorm.db.backends.mysql"
 _POSTGRESQL = "dorm.db.backends.postgresql"
 _LIMITED = "dorm_vector_limited"
-# What the driver's own limit may exceed ours by.
+# The driver's own limit may exceed ours by this many seconds.
 _GRACE = 1.0
 
 
 def connect_timeout(settings: Mapping[str, Any]) -> float:
-    """Return the seconds that a connection to the database may take to open."""
+    """Return the number of seconds that a connection to the database may take to open."""
     return float((settings.get("OPTIONS") or {}).get("connect_timeout") or SECONDS)
 
 
 @hook(f"{_MYSQL}:MySQLDatabaseWrapper", "get_connection")
 def connect_timeouts(original: Any, wrapper: Any) -> Any:
-    """Limit the handshake as well: PyMySQL waits for the server's greeting as long as for any answer."""
+    """Limit the handshake too: PyMySQL waits for the server's greeting as long as for any other response."""
     limit = connect_timeout(wrapper.settings)
     asked = (wrapper.settings.get("OPTIONS") or {}).get("read_timeout")
     wrapper._kwargs.update(connect_timeout=limit, read_timeout=asked or limit)
@@ -43,7 +43,7 @@ def connect_timeouts(original: Any, wrapper: Any) -> Any:
 @hook(f"{_MYSQL}:MySQLAsyncDatabaseWrapper", "_acquire", name="connect_timeouts")
 async def _mysql_async(original: Any, wrapper: Any) -> Any:
     if wrapper._pool is not None:
-        # Its owner may have all of its connections in use.
+        # All connections of the pool may be in use, so waiting for one has no connect limit.
         return await original(wrapper)
     limit = connect_timeout(wrapper.settings)
     try:
@@ -78,13 +78,13 @@ async def _postgresql_async(original: Any, wrapper: Any) -> Any:
 
 def _limit_psycopg(wrapper: Any) -> float:
     limit = connect_timeout(wrapper.settings)
-    # libpq's seconds are whole ones, and two at least.
+    # libpq takes whole seconds, with a minimum of two.
     wrapper._dsn["connect_timeout"] = max(2, round(limit))
     return limit
 
 
 class _Wait:
-    """One wait for a connection of a pool: long where others use them all, short where none can be opened."""
+    """One wait for a pooled connection: long if all are in use, short if none can be opened."""
 
     def __init__(self, wrapper: Any, pool: Any, limit: float, seconds: float | None) -> None:
         self._wrapper, self._pool, self._limit = wrapper, pool, limit

@@ -1,4 +1,4 @@
-"""Statements that a cancellation must not cut in half: those by which a transaction begins and ends."""
+"""Protect the statements that begin and end a transaction from cancellation."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from concurrent.futures import Future
 from typing import Any
 
 PATIENCE = 1.0
-"""Seconds that a cancelled task waits for a server's answer; then the driver gives up the connection."""
+"""Seconds that a cancelled task waits for the server's response before the driver drops the connection."""
 
 
 async def finished(work: Awaitable[Any], patience: float | None = None) -> Any:
-    """Await the work to its end, and only then let a cancellation through.
+    """Await the work until it is done, and only then raise a cancellation.
 
     Args:
         work: What to await.
-        patience: Seconds to wait after a cancellation before the work is cancelled, too; None for no limit.
+        patience: Seconds to wait after a cancellation before the work is cancelled as well; None for no limit.
     """
     task, cancelled = await _to_its_end(work, patience)
     if cancelled is not None:
@@ -26,10 +26,10 @@ async def finished(work: Awaitable[Any], patience: float | None = None) -> Any:
 
 
 async def concluded(work: Callable[[], Awaitable[Any]], patience: float | None = None) -> None:
-    """Do the work to its end; where it has succeeded, a cancellation meanwhile arrives at the next ``await``.
+    """Complete the work; if it succeeds, a cancellation in the meantime is delivered at the next ``await``.
 
-    What a COMMIT has stored cannot be taken back, so its block has ended before the cancellation. A cancellation that
-    came before the work began comes through.
+    A COMMIT cannot be undone, so its block ends before the cancellation is delivered. A cancellation that arrived
+    before the work began is raised immediately.
     """
     if _has_loop():
         await asyncio.sleep(0)
@@ -43,7 +43,7 @@ async def concluded(work: Callable[[], Awaitable[Any]], patience: float | None =
 
 
 async def undone(work: Awaitable[Any], patience: float | None = None) -> BaseException | None:
-    """Await what undoes a block to its end, and return what kept it from succeeding; a cancellation arrives later."""
+    """Await the work that rolls back a block, and return its failure, if any; a cancellation is delivered later."""
     task, cancelled = await _to_its_end(work, patience)
     if cancelled is not None:
         _cancel_later()
@@ -51,7 +51,7 @@ async def undone(work: Awaitable[Any], patience: float | None = None) -> BaseExc
 
 
 def failure_of(task: asyncio.Task[Any] | Future[Any]) -> BaseException | None:
-    """Return what a task that is done has raised."""
+    """Return the exception of a finished task."""
     return asyncio.CancelledError() if task.cancelled() else task.exception()
 
 
@@ -77,7 +77,7 @@ async def _to_its_end(
 
 
 def _has_loop() -> bool:
-    """Tell whether anybody could cancel; a probe runs without a loop."""
+    """Return whether a loop is running; probes run without one, and nothing can cancel them."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -89,7 +89,7 @@ async def _at_once(work: Awaitable[Any]) -> Future[Any]:
     done: Future[Any] = Future()
     try:
         done.set_result(await work)
-    except Exception as error:  # noqa: BLE001  # who asks for the result gets it
+    except Exception as error:  # noqa: BLE001  # result() raises it again
         done.set_exception(error)
     return done
 
@@ -105,8 +105,8 @@ def _cancel_later() -> None:
 
 
 def _cancel_again(task: asyncio.Task[Any], requests: int) -> None:
-    """Cancel the task, unless who had asked for it has taken that back, as ``asyncio.timeout()`` does at its end."""
+    """Cancel the task, unless the request was withdrawn in the meantime, as ``asyncio.timeout()`` does on exit."""
     if requests and not task.done() and task.cancelling() >= requests:
-        # The request is counted already.
+        # cancel() counts the request, which is already counted.
         task.uncancel()
         task.cancel()

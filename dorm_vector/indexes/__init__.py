@@ -1,4 +1,4 @@
-"""Index declarations: what is built, where, and with which options."""
+"""Index declarations: what to build, on which columns, and with which options."""
 
 from __future__ import annotations
 

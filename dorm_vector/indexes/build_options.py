@@ -1,4 +1,4 @@
-"""Settings of the server for the one statement that builds an index."""
+"""Server settings for the statement that builds an index."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WORKERS = range(1025)
 
 
 def checked_build_options(owner: str, options: BuildOptions | None) -> dict[str, int | str]:
-    """Return the options; raises ValueError for a name that is none and a value out of its range."""
+    """Return the options; raise ValueError for an unknown name or a value out of range."""
     for name, value in (options or {}).items():
         if name not in _WANTED:
             raise ValueError(f"{owner}(build_options): {name!r} is none. It takes {' and '.join(_WANTED)}.")

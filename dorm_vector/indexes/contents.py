@@ -1,4 +1,4 @@
-"""What of a vector stands in an index: all of it, its first dimensions, halves of its numbers, or one bit of each."""
+"""What an index holds of a vector: all of it, its first dimensions, 16-bit floats, or one bit per number."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ PRECISIONS: Mapping[str, Element] = {"half": Element.HALF, "bit": Element.BIT}
 
 @dataclass(eq=False, repr=False)
 class Column:
-    """A column of a table, as an index that holds more than vectors needs to know it."""
+    """What an index that holds more than vectors needs to know of a table column."""
 
     name: str
     declared: str
-    """Its type."""
+    """The column type."""
     nullable: bool = False
     is_key: bool = False
 
 
 @dataclass(eq=False, repr=False)
 class IndexContents:
-    """What an index holds of a field, and how it is said in SQL, with ``{operand}``."""
+    """What an index holds of a field, and its SQL, with ``{operand}``."""
 
     element: Element
     dimensions: int
     template: str = "{operand}"
     chosen_half: bool = False
-    """Whether it is in half precision because only so it fits."""
+    """Whether it is in half precision only because full precision does not fit."""
 
     @property
     def is_reduced(self) -> bool:
@@ -48,7 +48,7 @@ class IndexContents:
 
 
 def index_contents(index: Any, field: Any, dialect: Dialect) -> IndexContents | None:
-    """Return what the index holds of the field; None where the database has no such index."""
+    """Return what the index holds of the field; None if the database has no such index."""
     rules, element, dimensions = dialect.index_rules, field.element, index.dimensions or field.dimensions
     if (index.precision or index.dimensions) and not rules.casts:
         return None
@@ -65,7 +65,7 @@ def index_contents(index: Any, field: Any, dialect: Dialect) -> IndexContents | 
 
 
 def require_fitting(held: IndexContents, field: Any, kind: str, dialect: Dialect) -> None:
-    """Raise UnsupportedByDatabase for more dimensions than the database indexes, with what to do."""
+    """Raise UnsupportedByDatabase, with a fix, for more dimensions than the database can index."""
     limit = _limit(dialect, held.element)
     if held.dimensions <= limit:
         return
@@ -90,14 +90,14 @@ def _limit(dialect: Dialect, element: Element) -> float:
 
 
 def columns_of(fields: Mapping[str, Any], connection: Any) -> dict[str, Column]:
-    """Return the columns of a table by the names of its fields; those of a ManyToManyField are none of it."""
+    """Return the columns of a table by field name; a ManyToManyField has none."""
     columns = {}
     for name, field in fields.items():
         definition = operations._field_to_column_sql(name, field, connection)
         if definition:
             _empty, column, declared = definition.split('"', 2)
             kind = re.split(r"[\s(]", f"{declared.strip()} ", maxsplit=1)[0].upper()
-            # Elsewhere another order and another equality would hold.
+            # Another collation would change order and equality in the companion.
             kind = "" if " COLLATE " in declared.upper() else kind
             columns[name] = Column(column, kind, bool(field.null), bool(field.primary_key))
     return columns

@@ -15,12 +15,12 @@ from .vector import VectorIndex
 
 
 class HnswIndex(VectorIndex):
-    """A graph index: the best recall for its speed, slower to build.
+    """A graph index: the best recall for its speed, but slower to build.
 
-    ``distance`` ("l2", "cosine", "inner_product", "l1"; "hamming", "jaccard" on a BitField) or ``opclass`` must be that
-    of the queries it serves. ``precision="half"`` holds 16-bit numbers; ``precision="bit"`` and ``dimensions`` one bit
-    of each, and the first ones, for ``rerank()``. ``m`` (2 to 100) links each vector to that many others;
-    ``ef_construction`` (4 to 1000, at least 2·m) is the search width of the build. On a database without such an index
+    ``distance`` ("l2", "cosine", "inner_product", "l1"; "hamming", "jaccard" on a BitField) or ``opclass`` must match
+    the queries. ``precision="half"`` stores 16-bit numbers. For use with ``rerank()``, ``precision="bit"`` stores one
+    bit per number, and ``dimensions`` only the first dimensions. ``m`` (2 to 100) is the number of links per vector.
+    ``ef_construction`` (4 to 1000, at least 2·m) is the search width of the build. On a database without such an index,
     it builds nothing, and searches stay exact.
     """
 
@@ -60,10 +60,11 @@ class HnswIndex(VectorIndex):
 
 
 class IvfflatIndex(VectorIndex):
-    """An index of ``lists`` (1 to 32768) clusters: quick to build on a filled table, lower recall than HNSW.
+    """An index of ``lists`` (1 to 32768) clusters: quick to build on a filled table, with lower recall than HNSW.
 
-    Build it after loading: its clusters come from the rows that are there. ``lists="auto"`` counts them: a thousandth
-    up to a million rows, the square root beyond. The other arguments are those of HnswIndex.
+    Build it after loading, because it computes its clusters from the existing rows. ``lists="auto"`` derives the number
+    from the row count: a thousandth up to a million rows, the square root beyond. The other arguments are those of
+    HnswIndex.
     """
 
     kind = "ivfflat"
@@ -101,7 +102,7 @@ class IvfflatIndex(VectorIndex):
         return bool(self.with_options["lists"] == "auto")
 
     def parameters(self, rows: int) -> dict[str, int]:
-        """Return the lists for that many rows, as pgvector's manual advises."""
+        """Return the number of lists for that many rows, as pgvector's manual recommends."""
         if not self.counts_rows:
             return super().parameters(rows)
         lists = rows // 1000 if rows <= 1_000_000 else math.isqrt(rows)

@@ -1,4 +1,4 @@
-"""The index of a full-text search: what is asked for, whichever database builds it."""
+"""Full-text index declarations, the same for every database."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ _LANGUAGE = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
 class TextIndex(Index):
-    """An index of the words of one or more text fields, for ``hybrid_search`` and ``text_search``.
+    """A full-text index of one or more text fields, for ``hybrid_search`` and ``text_search``.
 
-    ``language`` ("english", "german", "simple" for none, …) says how words are reduced to their stems: on PostgreSQL
-    any of its configurations, on SQLite and libSQL English alone; the other databases find words as they stand. Raises
-    ValueError for a name that is none.
+    ``language`` ("english", "german", "simple" for no stemming, …) selects how words are stemmed. PostgreSQL takes any
+    of its configurations; SQLite and libSQL stem English only; the other databases match words as written.
+
+    Raises:
+        ValueError: ``language`` is not a name.
     """
 
     def __init__(self, fields: Sequence[str], name: str | None = None, *, language: str = "english") -> None:
@@ -32,7 +34,7 @@ class TextIndex(Index):
         self.language = language
 
     def check(self, model: str, fields: dict[str, Any]) -> None:
-        """Raise ValueError where it is not of text fields of the model."""
+        """Raise ValueError if a field of the index is not a text field of the model."""
         texts = [name for name, field in fields.items() if isinstance(field, (CharField, TextField))]
         for name in self.fields:
             if name not in texts:
@@ -53,7 +55,7 @@ class TextIndex(Index):
         return [statement.format(**parts) for statement in search.create]
 
     def drop(self, dialect: Dialect, name: str, table: str) -> list[str]:
-        """Return the SQL that drops it."""
+        """Return the SQL that drops the index."""
         return [statement.format(name=name, table=table) for statement in dialect.text_search.drop]
 
     def create_sql(self, table: str, *, vendor: str = "") -> tuple[str, str]:
@@ -64,7 +66,7 @@ class TextIndex(Index):
         return (made[0], self.drop(dialect, name, table)[0]) if dialect and len(made) == 1 else ("SELECT 1", "SELECT 1")
 
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
-        """Return the path, arguments and keywords that make this index again."""
+        """Return the path, arguments and keywords that reconstruct this index."""
         return (
             "dorm_vector.TextIndex",
             (),

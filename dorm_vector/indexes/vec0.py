@@ -1,4 +1,4 @@
-"""A companion table for searches on SQLite: sqlite-vec's vec0, or the signs of the vectors."""
+"""Companion tables for searches on SQLite: sqlite-vec's vec0, or the sign bits of the vectors."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _KEY = {"id": Column("id", "INTEGER", is_key=True)}
 
 
 class Vec0Index(VectorIndex):
-    """A vec0 table beside the model's, which triggers keep in step: exact searches on SQLite in less time.
+    """A vec0 table next to the model's, kept in sync by triggers: faster exact searches on SQLite.
 
-    ``distance`` ("l2", "cosine", "l1") must be that of the queries it serves. ``partition_by`` names up to four fields
-    that searches fix with ``=``: only that part is read. ``metadata`` names up to sixteen fields, none of them null,
-    that they filter by comparison. ``precision="bit"`` keeps the sign of each number instead, for ``rerank()`` and
-    ``nearest(..., exact=False)``, and serves "inner_product", too. On another database it builds nothing.
+    ``distance`` ("l2", "cosine", "l1") must match the queries. ``partition_by`` names up to four fields that searches
+    filter with ``=``; a search reads only the matching partition. ``metadata`` names up to sixteen non-null fields that
+    searches filter by comparison. ``precision="bit"`` stores the sign of each number instead, for ``rerank()`` and
+    ``nearest(..., exact=False)``, and also supports "inner_product". On other databases it builds nothing.
     """
 
     metrics = (Metric.L2, Metric.COSINE, Metric.L1)
@@ -61,7 +61,7 @@ class Vec0Index(VectorIndex):
         rows: int = 0,
         columns: Mapping[str, Column] | None = None,
     ) -> list[str]:
-        """Return the SQL that builds and fills the companion, and the triggers; none where the database has no such."""
+        """Return the SQL that builds and fills the companion and its triggers; none if the database has none."""
         if not self.is_built_by(dialect):
             return []
         if field is not None:
@@ -74,7 +74,7 @@ class Vec0Index(VectorIndex):
         return _Built(self, dialect.companions[self.kind], known).statements(name, table, column, dimensions)
 
     def obstacles(self, dialect: Dialect, dimensions: int, columns: Mapping[str, Column]) -> Iterator[str]:
-        """Yield each reason why the companion cannot be built, with what to do."""
+        """Yield each reason why the companion cannot be built, with a fix."""
         companion = dialect.companions[self.kind]
         if companion.most_dimensions and dimensions > companion.most_dimensions:
             yield (
@@ -94,19 +94,19 @@ class Vec0Index(VectorIndex):
                 yield from _unfit(option, name, columns.get(name), companion)
 
     def declaration(self, dialect: Dialect, name: str, dimensions: int, columns: Mapping[str, Column]) -> str:
-        """Return the statement that creates the companion, which the database keeps."""
+        """Return the CREATE statement of the companion, which the database keeps."""
         return _Built(self, dialect.companions[self.kind], columns).declaration(name, dimensions)
 
     @property
     def filters(self) -> tuple[str, ...]:
-        """The names of the fields that searches may filter by."""
+        """Return the names of the fields that searches may filter by."""
         return (*self.partition_by, *self.metadata)
 
     def is_built_by(self, dialect: Dialect) -> bool:
         return not isinstance(dialect.indexes[self.kind], Unsupported)
 
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
-        """Return the path, arguments and keywords that make this index again."""
+        """Return the path, arguments and keywords that reconstruct this index."""
         options: dict[str, Any] = {
             "fields": list(self.fields),
             "name": self.name or None,
@@ -125,7 +125,7 @@ class Vec0Index(VectorIndex):
 
 
 class _Built:
-    """One companion of one table, in SQL."""
+    """The SQL of one companion of one table."""
 
     def __init__(self, index: Vec0Index, companion: Companion, columns: Mapping[str, Column]) -> None:
         self.index, self.companion = index, companion
@@ -158,7 +158,7 @@ class _Built:
         return [*self.parts, *self.others]
 
     def _said(self, vector: str, dimensions: int) -> dict[str, str]:
-        """Return what the templates say of the columns of a row, and of that row before and after a change."""
+        """Return the template values for the columns of a row, and of that row before and after a change."""
         names = [f'"{each.name}"' for each in (self.key, *self.parts)]
         watched = [vector, *(f'"{each.name}"' for each in self.others)]
         said = {
@@ -186,13 +186,13 @@ class _Built:
 
 
 def filled_up(companion: Companion, operand: str, dimensions: int) -> str:
-    """Return the vector as the companion takes it."""
+    """Return the vector operand, padded as the companion requires."""
     missing = -dimensions % 8 if companion.filled_up else 0
     return companion.filled_up.format(operand=operand, bytes=4 * missing) if missing else operand
 
 
 def kind_of(column: Column) -> str | None:
-    """Return what the column is in a companion; None where it cannot be in one."""
+    """Return the companion's type for the column; None if the column cannot be in a companion."""
     return KINDS.get(column.declared)
 
 

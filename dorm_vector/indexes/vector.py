@@ -1,4 +1,4 @@
-"""Vector indexes: what is asked for, in each database's own parameter names."""
+"""Vector indexes: one declaration for every database, rendered with each database's parameter names."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class VectorIndex(Index):
 
     kind: str
     method_in_djanorm: ClassVar[str] = ""
-    """What djanorm is to take it for, where it does not know the kind."""
+    """The index method to report to djanorm, if djanorm does not know the kind."""
     metrics: ClassVar[tuple[Metric, ...]]
     elements: ClassVar[frozenset[Element]]
     ranges: ClassVar[Mapping[str, range]]
@@ -87,7 +87,7 @@ class VectorIndex(Index):
 
     @property
     def opclass(self) -> str:
-        """The opclass that was asked for; else that of a VectorField, or of a BitField for a distance between bits."""
+        """Return the given opclass; by default that of a VectorField, or of a BitField for a distance between bits."""
         numbers = PRECISIONS.get(self.precision or "", Element.FLOAT32)
         return self._asked_opclass or self.opclass_of(
             numbers if Element.FLOAT32 in self.measure.elements else Element.BIT
@@ -97,7 +97,7 @@ class VectorIndex(Index):
         return f"{element.value}_{_SHORT[self.measure]}_ops"
 
     def check(self, field: Any) -> None:
-        """Raise ValueError where the index is not one for such a field."""
+        """Raise ValueError if the index does not fit the field."""
         if field.dimensions is None:
             raise self._error(
                 f" on {field.label}: an index holds vectors of one length, and the field has dimensions=None."
@@ -125,12 +125,12 @@ class VectorIndex(Index):
             )
 
     def metrics_of(self, element: Element) -> list[Metric]:
-        """Return the distances that the index can serve on a column of that type."""
+        """Return the distances that the index supports on a column of that type."""
         known = _NUMBERS if self.precision == "bit" else self.metrics
         return [metric for metric in known if element in metric.elements and element in self.elements]
 
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
-        """Return the path, arguments and keywords that make this index again."""
+        """Return the path, arguments and keywords that reconstruct this index."""
         options: dict[str, Any] = {"fields": list(self.fields), "name": self.name or None}
         if self._asked_opclass is not None:
             options["opclass"] = self._asked_opclass
@@ -153,10 +153,10 @@ class VectorIndex(Index):
         rows: int = 0,
         columns: Mapping[str, Column] | None = None,
     ) -> list[str]:
-        """Return the SQL that builds the index over that many rows; none where searches are exact without one.
+        """Return the SQL that builds the index over that many rows; none if the database searches without an index.
 
-        Without ``field``, of a column of the type that the opclass is for. ``columns`` are those of the table, by the
-        names of their fields.
+        Without ``field``, the index is on a column of the type that the opclass is for. ``columns`` are the columns of
+        the table, by field name.
         """
         if field is None:
             field = _Column(Element.FLOAT32 if self.precision else OPCLASSES[self.opclass][0])
@@ -180,14 +180,14 @@ class VectorIndex(Index):
             options=f" WITH ({', '.join(f'{key} = {value}' for key, value in parameters.items())})",
             condition=f" WHERE {condition}" if condition else "",
             metric=_metric_name(self.metric, held.dimensions, dialect),
-            # On the lowest layer of such a graph, where all rows are.
+            # pgvector allows 2·m links on the lowest layer of an HNSW graph, which holds all rows.
             links=str(2 * parameters.get("m", 0)),
             **{key: str(value) for key, value in parameters.items()},
         )
 
     @property
     def counts_rows(self) -> bool:
-        """Whether a parameter depends on how many rows there are."""
+        """Return whether a parameter depends on the number of rows."""
         return False
 
     def parameters(self, rows: int) -> dict[str, int]:
@@ -195,11 +195,11 @@ class VectorIndex(Index):
         return dict(self.with_options)
 
     def serves(self, field: Any, metric: Metric, dialect: Dialect) -> bool:
-        """Tell whether the database has this index for searches of the field by the metric."""
+        """Return whether the database has this index for searches of the field by the metric."""
         return self.is_built_by(dialect) and self.metric is metric and list(self.fields) == [field.name]
 
     def is_built_by(self, dialect: Dialect) -> bool:
-        """Tell whether the database has indexes of this form; elsewhere it builds nothing."""
+        """Return whether the database supports indexes of this form; if not, nothing is built."""
         takes_expressions = bool(dialect.index_rules.casts)
         is_small = self.precision is not None or self.dimensions is not None
         return not isinstance(dialect.indexes[self.kind], Unsupported) and (takes_expressions or not is_small)
@@ -228,7 +228,7 @@ class VectorIndex(Index):
         return str(_inline_literal(sql, params) if params else sql)
 
     def _metrics(self, opclass: str | None, distance: str | None) -> tuple[Metric, Metric]:
-        """Return the distance of the queries, and the one that the index itself measures."""
+        """Return the distance of the queries, and the distance that the index itself measures."""
         is_bits = self.precision == "bit"
         if opclass is not None and distance is not None and not is_bits:
             raise self._error(" takes opclass or distance, not both.")
@@ -259,7 +259,7 @@ class VectorIndex(Index):
         return ValueError(f"{type(self).__name__}{text}")
 
     def meaning(self) -> tuple[Any, ...]:
-        """Return what two spellings of one index have in common; how it is built makes no other index."""
+        """Return the parts that make two declarations the same index; build options do not count."""
         parts = (self.metric, self.measure, self.precision, self.dimensions, tuple(self.with_options.items()))
         return (type(self), self.name, tuple(self.fields), *parts, repr(self.condition))
 

@@ -1,1 +1,1 @@
-"""How functions of djanorm and of drivers are replaced: the registry of patches, and their installation."""
+"""Replacing functions of djanorm and of drivers: the registry of patches, and their installation."""

@@ -1,4 +1,4 @@
-"""Patch a module that nobody has imported yet as soon as it is imported."""
+"""Patch modules when they are imported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from . import registry
 
 
 def install_when_imported(module: str) -> None:
-    """Patch the module now if it is imported, else as soon as it is."""
+    """Patch the module now if it is already imported, otherwise on import."""
     if module in sys.modules:
         registry.install(module)
     else:
@@ -22,7 +22,7 @@ def install_when_imported(module: str) -> None:
 
 
 class Late:
-    """A module that is imported when something of it is asked for."""
+    """A module that is imported on first attribute access."""
 
     def __init__(self, module: str) -> None:
         self._module = module
@@ -32,7 +32,7 @@ class Late:
 
 
 class _Finder:
-    """Finds the awaited modules as others would, and patches them once they ran."""
+    """Find the awaited modules with the other finders, and patch them after they run."""
 
     def __init__(self) -> None:
         self.awaited: set[str] = set()
@@ -63,7 +63,7 @@ class _PatchingLoader:
         registry.install(module.__name__)
 
     def __getattr__(self, name: str) -> Any:
-        # get_source, get_data and the rest, for tracebacks and importlib.resources.
+        # Tracebacks and importlib.resources call get_source, get_data and others.
         return getattr(self._loader, name)
 
 

@@ -1,10 +1,10 @@
 """Patches of djanorm and of drivers: hooks that extend the ORM, and repairs of bugs.
 
-A patch is one decorated function that receives the original as its first argument. A **hook** makes djanorm know
-vectors, and cannot be switched off. A **repair** fixes a bug: its docstring is its entry in the docs (symptom, cause,
-versions), and it is not installed where its probe ``is_fixed()`` says that djanorm behaves already.
+A patch is one decorated function that receives the original as its first argument. A **hook** adds vector support to
+djanorm and cannot be switched off. A **repair** fixes a bug. Its docstring is its entry in the docs (symptom, cause,
+versions). A repair is not installed if its probe ``is_fixed()`` returns True.
 
-The setting ``DORM_VECTOR_REPAIRS`` concerns repairs alone: ``False`` turns all off, a collection of names keeps only
+The setting ``DORM_VECTOR_REPAIRS`` affects repairs only: ``False`` turns all off, and a collection of names keeps only
 those. It is read at each call.
 """
 
@@ -35,7 +35,7 @@ class Patch:
     attribute: str
     replacement: Callable[..., Any]
     added: bool = False
-    """Whether the attribute is missing in the original; where it exists after all, it is left alone."""
+    """Whether the original lacks the attribute; if it exists after all, it is left unchanged."""
 
     @property
     def documentation(self) -> str:
@@ -43,12 +43,12 @@ class Patch:
 
     @property
     def module(self) -> str:
-        """The module that holds the patched attribute."""
+        """Return the name of the module that holds the patched attribute."""
         return self.target.partition(":")[0]
 
     @property
     def address(self) -> str:
-        """Where the patch is defined, as the ordered list names it: ``repairs.mysql:like_escape``."""
+        """Return where the patch is defined, in the notation of the ordered list: ``repairs.mysql:like_escape``."""
         return f"{self.replacement.__module__.partition('.')[2]}:{self.name}"
 
     def is_needed(self) -> bool:
@@ -75,13 +75,13 @@ class Patch:
 
 @dataclass(eq=False, repr=False)
 class Repair(Patch):
-    """A fix of a bug, which steps aside where it is switched off or no longer needed."""
+    """A bug fix that is not applied if it is switched off or no longer needed."""
 
     is_fixed: Callable[[], bool] | None = None
     fixed_in: str = ""
 
     def is_needed(self) -> bool:
-        """Ask the probe; where no check works without a server, compare the installed version of djanorm."""
+        """Run the probe; if no check works without a server, compare the installed version of djanorm."""
         if self.is_fixed is not None:
             return not self.is_fixed()
         return not self.fixed_in or _numbers(_djanorm_version()) < _numbers(self.fixed_in)
@@ -112,7 +112,7 @@ class RepairedAttribute(Repair):
 
 
 _patches: list[Patch] = []
-"""Every patch whose module has been imported; ``PATCHES`` and ``REPAIRS`` import the rest first."""
+"""Patches whose modules have been imported; ``PATCHES`` and ``REPAIRS`` import the rest first."""
 
 _order: Mapping[str, tuple[str, ...]] = {}
 _installed: set[str] = set()
@@ -124,8 +124,8 @@ def hook(target: str, attribute: str, *, name: str = "", added: bool = False) ->
 
     Args:
         target: ``package.module`` or ``package.module:Class``.
-        attribute: The function of the target that is replaced.
-        name: Joins several functions into one hook; the function's own name unless given.
+        attribute: The function of the target to replace.
+        name: Groups several functions into one hook; defaults to the function's own name.
         added: Whether the target lacks the attribute.
     """
 
@@ -145,14 +145,14 @@ def repair(
     name: str = "",
     added: bool = False,
 ) -> Callable[[_Function], _Function]:
-    """Register the decorated function as the fix of a bug in ``target``'s ``attribute``.
+    """Register the decorated function as a bug fix of ``target``'s ``attribute``.
 
     Args:
         target: ``package.module`` or ``package.module:Class``.
-        attribute: The function of the target that is replaced.
+        attribute: The function of the target to replace.
         is_fixed: A small check without a server: False with the bug, True with the repair or an upstream fix.
-        fixed_in: The version of djanorm that needs no repair, where no check works without a server.
-        name: Joins several functions into one repair; the function's own name unless given.
+        fixed_in: The first djanorm version that does not need the repair, if no check works without a server.
+        name: Groups several functions into one repair; defaults to the function's own name.
         added: Whether the target lacks the attribute.
     """
 
@@ -179,7 +179,7 @@ def repair_attributes(
 
 
 def arrange(order: Mapping[str, tuple[str, ...]]) -> None:
-    """Say which patches each module gets, by their addresses, the innermost first."""
+    """Set the patches of each module, by their addresses, innermost first."""
     global _order  # noqa: PLW0603  # one process has one order
     _order = order
 
@@ -187,14 +187,15 @@ def arrange(order: Mapping[str, tuple[str, ...]]) -> None:
 def install(module: str) -> None:
     """Import and install the patches of a module of djanorm or of a driver.
 
-    Raises LookupError where they are not the listed ones.
+    Raises:
+        LookupError: The registered patches differ from the listed ones.
     """
     waiting: list[str] | None = getattr(_thread, "waiting", None)
     if module in _installed or module not in _order:
         return
     _installed.add(module)
     if waiting is not None:
-        # The modules that hold patches are being imported, and import what they patch.
+        # A module with patches is being imported, and it imports the module that it patches.
         waiting.append(module)
         return
     _thread.waiting = [module]
@@ -207,7 +208,7 @@ def install(module: str) -> None:
 
 def _install(module: str) -> None:
     patches = patches_of(module)
-    # Every probe runs before the first patch: one part of a repair would answer for the others.
+    # Run every probe before the first patch: one part of a repair would make the probes of the others pass.
     fixed = {patch.name for patch in patches if not patch.is_needed()}
     for patch in patches:
         if patch.name not in fixed:
@@ -215,7 +216,7 @@ def _install(module: str) -> None:
 
 
 def patches_of(module: str) -> list[Patch]:
-    """Return the patches of a module, the innermost first."""
+    """Return the patches of a module, innermost first."""
     places = {address: number for number, address in enumerate(_order[module])}
     for address in places:
         importlib.import_module(f"{__package__.partition('.')[0]}.{address.partition(':')[0]}")
@@ -230,7 +231,7 @@ def patches_of(module: str) -> list[Patch]:
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is imported late otherwise: ``PATCHES`` and ``REPAIRS`` hold every one, in their order."""
+    """Return ``PATCHES`` or ``REPAIRS``, all in installation order, after importing the modules that define them."""
     if name not in ("PATCHES", "REPAIRS"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = [patch for module in _order for patch in patches_of(module)]
@@ -248,14 +249,14 @@ def installed_on(function: Any) -> Iterator[str]:
 def is_on(name: str) -> bool:
     if name in _switched_off.get():
         return False
-    # djanorm's own look-up raises for what nobody set; and a model is made before dorm.configure().
+    # djanorm's own lookup raises for unset names, and models can be created before dorm.configure().
     chosen = vars(settings).get("DORM_VECTOR_REPAIRS", True)
     return bool(chosen) if isinstance(chosen, bool) else name in chosen
 
 
 @contextmanager
 def switched_off(*names: str) -> Iterator[None]:
-    """Leave djanorm as it is for these repairs inside the block."""
+    """Switch these repairs off inside the block."""
     token = _switched_off.set(_switched_off.get() | frozenset(names))
     try:
         yield
@@ -274,7 +275,7 @@ def _absent(owner: Any, attribute: str) -> Callable[..., Any]:
 def _djanorm_version() -> str:
     from importlib.metadata import version  # late: it takes longer to import than all patches
 
-    # dorm.__version__ is 4.3.0 in 4.4 and 4.5, too.
+    # dorm.__version__ is 4.3.0 in 4.4 and 4.5 as well.
     return version("djanorm")
 
 

@@ -1,4 +1,4 @@
-"""What a probe hands to djanorm in the place of a connection: it keeps the statements, and no server hears of them."""
+"""Stand-ins that a probe passes to djanorm instead of a connection: they record statements and contact no server."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dorm.fields import Field
 
 
 class Statements(list[str]):
-    """A connection, or a cursor of one, that keeps the statements it is given."""
+    """A connection or cursor that records the statements it receives."""
 
     def __init__(self, vendor: str = "", rows: Iterable[dict[str, Any]] = ()) -> None:
         super().__init__()
         self.rows, self.description, self.rowcount = list(rows), None, 0
-        vars(self).update(vendor=vendor)  # which djanorm asks for; nothing here does
+        vars(self).update(vendor=vendor)  # djanorm reads it; nothing here does
 
     def execute(self, sql: str, params: Any = None) -> Any:
         self.append(sql)
@@ -43,7 +43,7 @@ class Statements(list[str]):
 
 
 class AsyncStatements(Statements):
-    """The same for async code."""
+    """The async version of ``Statements``."""
 
     async def execute(self, sql: str, params: Any = None) -> Any:
         self.append(sql)
@@ -66,7 +66,11 @@ class AsyncStatements(Statements):
 
 
 def finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Return the result of a coroutine that waits for nothing; raises RuntimeError where it waits."""
+    """Return the result of a coroutine that never suspends.
+
+    Raises:
+        RuntimeError: The coroutine suspends.
+    """
     try:
         coroutine.send(None)
     except StopIteration as end:
@@ -76,20 +80,20 @@ def finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 def model(table: str = "item", **facts: Any) -> Any:
-    """Return what SQL is compiled for: a model's ``_meta``, without a class that djanorm would register."""
+    """Return a stand-in for a model: the ``_meta`` that SQL compilation reads, and no class registered in djanorm."""
     key = SimpleNamespace(column="id", name="id", attname="id")
     meta = SimpleNamespace(**{"db_table": table, "pk": key, "concrete_fields": [], **facts})
     return SimpleNamespace(__name__=table.title(), _meta=meta)
 
 
 def plain_field(name: str, field: Any = None) -> Any:
-    """Return a field that has its name in all three places, and belongs to no model."""
+    """Return a field of no model, with its name, attname and column set to ``name``."""
     field = field if field is not None else Field()
     field.name = field.attname = field.column = name
     return field
 
 
 def state(**options: Any) -> Any:
-    """Return a state of migrations with one model, ``app.item``, and its options; ``fields`` are its fields."""
+    """Return a migration state with one model, ``app.item``, and these options; ``fields`` are its fields."""
     fields = options.pop("fields", {})
     return SimpleNamespace(models={"app.item": {"name": "Item", "fields": fields, "options": options}})

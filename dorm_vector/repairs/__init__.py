@@ -1,1 +1,1 @@
-"""Fixes of bugs in djanorm, one file per subject. Each steps aside where djanorm behaves."""
+"""Fixes of bugs in djanorm, one file per subject. A fix is not installed if djanorm does not need it."""

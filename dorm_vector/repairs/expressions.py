@@ -20,10 +20,10 @@ def _negates_the_whole() -> bool:
 
 @repair("dorm.expressions:Q", "__invert__", is_fixed=_negates_the_whole)
 def not_of_several(original: Any, condition: Any) -> Any:
-    """Let ``~`` of conditions joined by ``&`` or ``|`` be their negation.
+    """Negate conditions joined by ``&`` or ``|`` as a whole with ``~``.
 
-    Symptom: ``~(Q(a=1) & Q(b=2))`` finds what ``Q(a=1) | Q(b=2)`` does, and so does ``exclude()`` of it. Cause: ``~``
-    negates each condition inside, too. djanorm 4.3 to 4.5.
+    Symptom: ``~(Q(a=1) & Q(b=2))`` returns the rows of ``Q(a=1) | Q(b=2)``, and so does ``exclude()`` of it. Cause:
+    ``~`` also negates each inner condition. djanorm 4.3 to 4.5.
     """
     negated = _copied(condition)
     negated.negated = not condition.negated
@@ -31,7 +31,7 @@ def not_of_several(original: Any, condition: Any) -> Any:
 
 
 def _copied(condition: Any) -> Q:
-    """Return the condition with nothing of it shared, as djanorm copies: one that is changed leaves the other alone."""
+    """Return a deep copy of the condition, so that changes to one do not affect the other."""
     copied = Q(*(_copied(child) if isinstance(child, Q) else child for child in condition.children))
     copied.connector, copied.negated = condition.connector, condition.negated
     return copied
@@ -47,7 +47,7 @@ def _aggregates_expressions() -> bool:
 def aggregates_of_expressions(original: Any, aggregate: Any, table_alias: str | None = None, **context: Any) -> SQL:
     """Let an annotation aggregate an expression, such as the length of a text.
 
-    Symptom: ``Author.objects.annotate(longest=Max(Length("name")))`` asks for a column of that name. Cause: an
-    aggregate takes what it is given for a name. djanorm 4.3 to 4.5.
+    Symptom: ``Author.objects.annotate(longest=Max(Length("name")))`` selects a column of that name. Cause: an aggregate
+    treats its argument as a name. djanorm 4.3 to 4.5.
     """
     return _of_an_expression(original, aggregate, table_alias, context)

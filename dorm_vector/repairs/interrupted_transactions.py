@@ -1,6 +1,6 @@
-"""Transactions that are interrupted by what is no Exception: each of djanorm's wrappers has an ``atomic()`` of its own.
+"""Transactions interrupted by an exception that is not an Exception; each djanorm wrapper has its own ``atomic()``.
 
-Those of its async SQLite wrapper are in ``engines.sqlite.transactions``.
+For the async SQLite wrapper, see ``engines.sqlite.transactions``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NAME = "interrupted_transactions"
 
 
 class _Interrupted(Exception):
-    """Takes the place of an interruption that is no Exception, so that djanorm rolls back."""
+    """Replaces an interruption that is not an Exception, so that djanorm rolls back."""
 
     def __init__(self, by: BaseException) -> None:
         super().__init__(by)
@@ -40,7 +40,7 @@ def _as_exceptions() -> Iterator[None]:
     try:
         yield
     except Exception:
-        raise  # djanorm rolls back for these by itself
+        raise  # djanorm rolls back for these on its own
     except BaseException as error:
         raise _Interrupted(error) from error
 
@@ -54,7 +54,7 @@ def _as_they_were() -> Iterator[None]:
 
 
 class _Interruption(BaseException):
-    """Stands for a KeyboardInterrupt, or for the cancellation of a task."""
+    """A stand-in for KeyboardInterrupt, or for the cancellation of a task."""
 
 
 def _interrupted(block: Any) -> None:
@@ -79,7 +79,7 @@ def _is_undone_on_mysql() -> bool:
 
 def _is_undone_on_postgresql() -> bool:
     wrapper, connection = _wrapper("postgresql:PostgreSQLDatabaseWrapper"), Statements()
-    # psycopg's own block undoes the outer one.
+    # psycopg's own block rolls back the outer transaction, so only the inner one is checked.
     wrapper._local.atomic_conn, wrapper._local.atomic_depth = connection, 1
     _interrupted(wrapper.atomic())
     return "ROLLBACK TO SAVEPOINT _sp1" in connection
@@ -95,11 +95,11 @@ def _wrapper(name: str) -> Any:
 @repair(f"{_BACKENDS}.postgresql:PostgreSQLDatabaseWrapper", "atomic", name=_NAME, is_fixed=_is_undone_on_postgresql)
 @contextmanager
 def interrupted_transactions(original: Any, wrapper: Any) -> Iterator[None]:
-    """Roll back what Ctrl-C, ``sys.exit()`` or the cancellation of a task interrupts.
+    """Roll back a transaction that Ctrl-C, ``sys.exit()`` or a task's cancellation interrupts.
 
     Symptom: half of an interrupted ``atomic()`` stays in an open transaction, and the next write commits it; on
-    PostgreSQL half of an inner block is committed with the outer one. Cause: a KeyboardInterrupt or a CancelledError is
-    no ``Exception``. djanorm 4.3 to 4.5.
+    PostgreSQL, half of an inner block is committed with the outer one. Cause: a KeyboardInterrupt or a CancelledError
+    is not an ``Exception``. djanorm 4.3 to 4.5.
     """
     with _as_they_were(), original(wrapper), _as_exceptions():
         yield
@@ -132,12 +132,12 @@ async def _cancelled(block: Any) -> None:
 @repair(_POSTGRESQL, "aatomic", is_fixed=_undoes_a_cancelled_block(_POSTGRESQL))
 @asynccontextmanager
 async def cancelled_transactions(original: Any, wrapper: Any) -> AsyncIterator[None]:
-    """Roll back a block of ``aatomic()`` that is cancelled or times out, at whichever of its statements.
+    """Roll back an ``aatomic()`` block that is cancelled or times out at any of its statements.
 
-    Symptom: the rows of an inner block that ``asyncio.timeout()`` ended are committed with the outer one, another
-    exception takes the place of TimeoutError, and on MariaDB and MySQL the connection of the outer block is closed.
-    Cause: a CancelledError is no ``Exception``, and a cancelled SAVEPOINT, RELEASE or COMMIT may have happened all the
-    same. djanorm 4.3 to 4.5.
+    Symptom: the rows of an inner block that ``asyncio.timeout()`` ended are committed with the outer block, another
+    exception replaces TimeoutError, and on MariaDB and MySQL the connection of the outer block is closed.
+    Cause: a CancelledError is not an ``Exception``, and a cancelled SAVEPOINT, RELEASE or COMMIT may have taken effect
+    anyway. djanorm 4.3 to 4.5.
     """
     from psycopg import Error
 
@@ -161,7 +161,7 @@ async def _postgresql_block(wrapper: Any, held: list[Any]) -> AsyncIterator[None
         return
     async with (await wrapper._get_pool()).connection() as connection:
         held.append(connection)
-        # psycopg begins with the first statement.
+        # psycopg begins the transaction with the first statement.
         async with transaction(wrapper, connection, None, PATIENCE):
             yield
 
@@ -204,7 +204,7 @@ async def _begin(connection: Any) -> None:
 
 
 def _held(wrapper: Any) -> Any:
-    """Return the wrapper, the connection and the depth of its open transaction."""
+    """Return the wrapper, connection and depth of its open transaction."""
     state = ASYNC_ATOMIC_STATE.get()
     return state if state is not None and state[0] is wrapper else None
 
@@ -217,7 +217,7 @@ async def _statement(original: Any, wrapper: Any, *args: Any, **options: Any) ->
     if state is None:
         return await original(wrapper, *args, **options)
     try:
-        # aiomysql closes the connection of a cancelled statement, and with it the outer block.
+        # aiomysql closes the connection of a cancelled statement, which would end the outer block.
         return await finished(original(wrapper, *args, **options), PATIENCE)
     except Exception as error:
         await _note_a_rollback(state[1], error)

@@ -1,4 +1,4 @@
-"""Repairs of djanorm: names that a queryset is given, and would ignore or send later, are looked up at once."""
+"""Repairs of djanorm that check names when a queryset receives them, instead of ignoring or sending them later."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _known_relations(original: Any, queryset: Any, /, *paths: str) -> Any:
 def _require_relations(model: Any, path: str) -> None:
     for name in path.split("__"):
         if isinstance(getattr(model, name, None), ReverseOneToOneDescriptor):
-            # djanorm reads what is behind it when it is asked for.
+            # djanorm loads the related object on access.
             return
         field = field_called(model, name)
         if not hasattr(field, "remote_field_to") or field.many_to_many:

@@ -1,4 +1,4 @@
-"""Repairs of djanorm: names in a model's Meta are those of its fields, and a name of an index can be quoted."""
+"""Repairs of djanorm: names in a model's Meta must be field names, and index names must be quotable."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def _probe() -> Any:
     is_fixed=lambda: refuses(lambda: ModelBase.__init__(_probe(), "Probe", (), {})),
 )
 def known_names_in_declarations(original: Any, cls: Any, /, *arguments: Any, **options: Any) -> None:
-    """Refuse an index or a constraint over what is no field when the model is defined.
+    """Reject an index or a constraint on an unknown field when the model is defined.
 
-    Symptom: on SQLite ``Index(fields=["headline"])`` of a model without that field indexes a constant text,
-    ``CheckConstraint(check=Q(headline__gt=1))`` compares one, and elsewhere ``dorm migrate`` fails. Quotes in the name
-    of an index end it. Cause: the names are written as they are. djanorm 4.3 to 4.5.
+    Symptom: on SQLite, ``Index(fields=["headline"])`` on a model without that field indexes a constant text, and
+    ``CheckConstraint(check=Q(headline__gt=1))`` compares one; elsewhere ``dorm migrate`` fails. Quotes in an index name
+    end it. Cause: the names are written unchecked. djanorm 4.3 to 4.5.
     """
     original(cls, *arguments, **options)
     meta = getattr(cls, "_meta", None)
@@ -57,7 +57,7 @@ def known_names_in_declarations(original: Any, cls: Any, /, *arguments: Any, **o
 
 
 def _declared(meta: Any) -> Iterator[str]:
-    """Yield the names of fields in the indexes and constraints; those in expressions are written without quotes."""
+    """Yield the field names in indexes and constraints, except those in expressions, which are not quoted."""
     for index in meta.indexes:
         names = [*index.fields, *getattr(index, "include", ()), *getattr(index, "filters", ())]
         yield from (name.removeprefix("-") for name in names if "(" not in name)

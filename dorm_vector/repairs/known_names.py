@@ -1,4 +1,4 @@
-"""Repairs of djanorm: a name that becomes an SQL identifier in a write is that of a field."""
+"""Repairs of djanorm: a name that becomes an SQL identifier in a write must be a field name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _in_models = partial(
 
 
 def field_called(model: Any, name: Any) -> Any:
-    """Return the field of that name, attname or column, or the primary key for "pk"; raises FieldDoesNotExist."""
+    """Return the field with that name, attname or column, or the primary key for "pk"; raise FieldDoesNotExist."""
     if name == "pk" and model._meta.pk is not None:
         return model._meta.pk
     try:
@@ -39,7 +39,7 @@ def field_called(model: Any, name: Any) -> Any:
 
 
 def column_called(model: Any, name: Any) -> Any:
-    """Return the field of that name; raises FieldDoesNotExist also where it has no column, as a many-to-many."""
+    """Return the field with that name; raise FieldDoesNotExist if it has no column, such as a many-to-many field."""
     field = field_called(model, name)
     if not field.column:
         raise FieldDoesNotExist(
@@ -60,12 +60,12 @@ def require_columns(model: Any, names: Iterable[Any] | None) -> None:
 
 @_in_querysets("update")
 def known_names_in_updates(original: Any, queryset: Any, /, **values: Any) -> Any:
-    """Refuse to update what is no field.
+    """Reject updates of unknown fields.
 
-    Symptom: the keywords of ``update()`` reach the SQL as they are: ``update(**{'title" = (SELECT …), "year': 5})``
-    reads another table into this one. An update that finds no rows ignores an unknown name, and so do
+    Symptom: the keywords of ``update()`` reach the SQL unchanged: ``update(**{'title" = (SELECT …), "year': 5})``
+    copies another table into this one. An update that matches no rows ignores an unknown name, and so do
     ``save(update_fields=…)``, ``refresh_from_db(fields=…)`` and the ``defaults`` of ``update_or_create()``. Cause:
-    djanorm takes a name that is no field's for a column's. djanorm 4.3 to 4.5.
+    djanorm treats a name that is not a field as a column. djanorm 4.3 to 4.5.
     """
     return original(queryset, **_of_fields(queryset.model, values))
 
@@ -102,7 +102,7 @@ def _known_names_in_cases(original: Any, queryset: Any, /, cases: Any, *, defaul
 )
 def _known_columns(original: Any, query: Any, /, values: dict[str, Any], *arguments: Any) -> Any:
     columns = {field.column for field in query.model._meta.concrete_fields}
-    # djanorm gives the name, not the column, where it could not convert the value.
+    # djanorm passes the field name instead of the column if it could not convert the value.
     named = {name if name in columns else column_called(query.model, name).column: values[name] for name in values}
     return original(query, named, *arguments)
 
@@ -126,7 +126,7 @@ def _known_names_in_refresh(original: Any, instance: Any, /, using: str = "defau
 
 
 def _require_settable(model: Any, values: dict[str, Any] | None) -> None:
-    """Raise FieldDoesNotExist for a name that is neither a field nor a property to set."""
+    """Raise FieldDoesNotExist for a name that is neither a field nor a settable property."""
     for name in values or {}:
         settable = getattr(model, name, None)
         if not (hasattr(type(settable), "__set__") and getattr(settable, "fset", True)):

@@ -1,4 +1,4 @@
-"""Repairs of djanorm: a name that a query reads, sorts or filters by is that of a field or an annotation."""
+"""Repairs of djanorm: a name that a query reads, sorts or filters by must be a field or an annotation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _in_queries = partial(
 
 
 def known_path(query: Any, parts: list[str]) -> list[str]:
-    """Return the path from a query's model to a column, with "pk" as the key's name; raises FieldDoesNotExist."""
+    """Return the path from a query's model to a column, with "pk" resolved; raise FieldDoesNotExist."""
     model, known = query.model, list(parts)
     if len(parts) == 1 and parts[0] in query.annotations:
         return known
@@ -45,12 +45,12 @@ def known_path(query: Any, parts: list[str]) -> list[str]:
 
 
 def _name_of(model: Any, name: str) -> str:
-    # A composite key is no column; djanorm refuses what cannot be compared with one.
+    # A composite key is not a column, and djanorm rejects invalid comparisons with it on its own.
     return str(model._meta.pk.name) if name == "pk" and model._meta.pk and model._meta.pk.column else name
 
 
 def _step(query: Any, model: Any, name: str) -> Any:
-    """Return the model that a name leads to, None at a column; raises FieldDoesNotExist for a name of neither."""
+    """Return the model that a name leads to, or None at a column; raise FieldDoesNotExist for any other name."""
     try:
         field = model._meta.get_field(name)
     except FieldDoesNotExist:
@@ -62,7 +62,7 @@ def _step(query: Any, model: Any, name: str) -> Any:
 
 
 def _related(model: Any, name: str) -> Any:
-    """Return the model at the other end of a relation, or None where the name is not that of one."""
+    """Return the model at the other end of a relation, or None if the name is not a relation."""
     relation: Any = model._meta._field_cache.get(name) or getattr(model, name, None)
     if isinstance(relation, (ReverseFKDescriptor, ReverseOneToOneDescriptor)):
         return relation.source_model
@@ -78,13 +78,13 @@ def require_paths(query: Any, names: Iterable[str]) -> None:
 
 @_in_queries("_resolve_column")
 def known_names_in_queries(original: Any, query: Any, /, field_parts: list[str], connection: Any = None) -> Any:
-    """Refuse to filter, sort or select by what is no field of a model without vectors, too.
+    """Reject filters, orders and selections by unknown fields, also in models without vectors.
 
-    Symptom: on SQLite and Turso ``Author.objects.filter(nickname="nickname").delete()`` deletes every row, and
-    ``order_by("nickname")`` sorts by nothing; elsewhere it is an error of the server. ``values()`` in a subquery,
-    ``through_defaults`` and ``FilteredRelation`` send a name as it is, quotes and all; ``defer()``,
-    ``select_related()`` and ``cursor_paginate(after=…)`` ignore one. Cause: djanorm takes a name that is no field's
-    for a column's, and SQLite an unknown column for a text. djanorm 4.3 to 4.5.
+    Symptom: on SQLite and Turso, ``Author.objects.filter(nickname="nickname").delete()`` deletes every row, and
+    ``order_by("nickname")`` does not sort; elsewhere the server raises an error. ``values()`` in a subquery,
+    ``through_defaults`` and ``FilteredRelation`` send a name unchanged, quotes included; ``defer()``,
+    ``select_related()`` and ``cursor_paginate(after=…)`` ignore an unknown one. Cause: djanorm treats a name that is
+    not a field as a column, and SQLite treats an unknown column as a text. djanorm 4.3 to 4.5.
     """
     return original(query, known_path(query, field_parts), connection)
 
@@ -98,7 +98,7 @@ def _known_columns(original: Any, query: Any, /, table_alias: str | None = None)
 
 
 def _selected(original: Any, query: Any, name: str, table_alias: str | None) -> str:
-    """Return a column as djanorm selects it, or under its field's name where djanorm takes that for the column."""
+    """Return a column as djanorm selects it, or, if djanorm would use the field name as column, the column under it."""
     field = None if "__" in name or name == "pk" else query._resolve_field([name])
     if field is None or field.column == name:
         one = copy.copy(query)
@@ -120,7 +120,7 @@ def _known_subquery(original: Any, query: Any, /, outer_alias: str | None = None
     inner = query.clone()
     require_paths(inner, (entry.removeprefix("-") for entry in inner.order_by_fields))
     inner.order_by_fields = [_column_entry(inner, entry) for entry in inner.order_by_fields]
-    # djanorm compiles a copy; this one, so that what stands inside is compiled for the query that is sent.
+    # djanorm compiles a clone; returning this query compiles its expressions for the query that is sent.
     inner.clone = lambda: inner
     if current_query() is None:
         return original(inner, outer_alias, outer_model)

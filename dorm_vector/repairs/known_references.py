@@ -1,4 +1,4 @@
-"""Repairs of djanorm: a name inside an expression is that of a field or an annotation."""
+"""Repairs of djanorm: a name inside an expression must be a field or an annotation."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ _WINDOW = functions.Window(functions.RowNumber(), order_by=UNKNOWN)
 def known_names_in_expressions(
     original: Any, expression: Any, table_alias: str | None = None, *arguments: Any, **context: Any
 ) -> SQL:
-    """Refuse expressions over what is no field, also in a model without vectors.
+    """Reject expressions on unknown fields, also in models without vectors.
 
     Symptom: ``update(title=Upper(F(name)))``, ``annotate(n=Count(name))``, ``When(**{name: 1})``, the ``filter`` of an
-    aggregate and the names in ``Window()`` and ``SearchVector()`` reach the SQL as they are, quotes and all; of a
-    field with a ``db_column``, they look for a column of its name. Cause: only ``filter()`` looks names up.
+    aggregate and the names in ``Window()`` and ``SearchVector()`` reach the SQL unchanged, quotes included. For a
+    field with a ``db_column``, they look for a column with the field's name. Cause: only ``filter()`` looks names up.
     djanorm 4.3 to 4.5.
     """
     if type(expression) is F:
@@ -73,7 +73,7 @@ def _reference(query: Any, name: str, table_alias: str) -> SQL:
 
 
 def _require_known(query: Any, path: str) -> None:
-    """Raise for a name that is not one of the query's, or without a query for one that is no identifier."""
+    """Raise for a name that is not in the query, or, without a query, for one that is not an identifier."""
     for name in path.split("__") if query is None else ():
         _validate_identifier(name)
     if query is not None:
@@ -94,7 +94,7 @@ def _known_condition(
 ) -> SQL:
     query = current_query()
     if isinstance(condition, Q) and query is not None and table_alias == (query._self_alias or query.get_table()):
-        # djanorm qualifies columns where rows of relations are selected, and another table may be joined yet.
+        # djanorm qualifies columns only if related rows are selected, and another table may still be joined.
         qualifying = copy.copy(query)
         qualifying.select_related_fields = query.select_related_fields or ["pk"]
         sql, params = qualifying._compile_q(condition, current_connection(query))
@@ -117,7 +117,7 @@ def _names_in(condition: Any) -> Iterator[str]:
 
 
 def _query_of(context: dict[str, Any]) -> Any:
-    """Return the query that an expression is compiled for, or one of its model, or None."""
+    """Return the query that an expression is compiled for, else a query of its model, else None."""
     query, found = context.get("query") or current_query(), context.get("model")
     if query is not None and found in (None, query.model):
         return query
@@ -125,7 +125,7 @@ def _query_of(context: dict[str, Any]) -> Any:
 
 
 def _column(query: Any, name: str) -> str:
-    """Return the column of a field, and other names as they are; raises FieldDoesNotExist."""
+    """Return the column of a field, and other valid names unchanged; raise FieldDoesNotExist."""
     if query is None:
         _require_known(None, name)
         return name
@@ -149,7 +149,7 @@ def _known_aggregate(original: Any, aggregate: Any, /, table_alias: str | None =
     named, query = copy.copy(aggregate), _query_of(context)
     if isinstance(named.expression, str) and named.expression != "*":
         column = _column(query, named.expression)
-        # With a query djanorm looks the column up itself; a derived table has columns of the fields' names.
+        # With a query, djanorm looks the column up itself. The columns of a derived table are named after the fields.
         is_own = query is not None and table_alias == (query._self_alias or query.get_table())
         named.expression = column if is_own and context.get("query") is None else named.expression
     if isinstance(getattr(named, "order_by", None), str):

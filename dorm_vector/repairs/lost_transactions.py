@@ -1,6 +1,6 @@
-"""Transactions that have ended before their block: the connection was lost, or the server rolled back.
+"""Transactions that ended before their block, because the connection was lost or the server rolled back.
 
-What is sent afterwards would be a transaction of its own, so nothing is.
+Later statements would run in a separate transaction, so they are not sent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _POSTGRESQL = "dorm.db.backends.postgresql:PostgreSQLDatabaseWrapper"
 
 _MYSQL = "dorm.db.backends.mysql:MySQLDatabaseWrapper"
 
-# A record has changed, a lock was waited for too long, a deadlock: the server may roll back the whole transaction.
+# A record has changed, a lock wait timed out, or a deadlock: the server may roll back the whole transaction.
 _MAY_ROLL_BACK = frozenset({1020, 1205, 1213})
 
 _WHO_KNOWS = "Whether its COMMIT arrived cannot be known from here: look for what it was to store."
@@ -33,7 +33,7 @@ class _WouldConnectError(Exception):
 
 
 class _Refusing:
-    """A lock that is taken before djanorm connects."""
+    """A lock that djanorm acquires before it connects."""
 
     def __enter__(self) -> None:
         raise _WouldConnectError
@@ -60,10 +60,10 @@ def _stays_with_its_connection() -> bool:
 def lost_transactions(original: Any, wrapper: Any) -> Any:
     """End a transaction with its connection: later statements raise, and the block raises at its end.
 
-    Symptom: after the connection died inside of ``atomic()``, what follows is committed row by row and what came before
-    is lost; after a deadlock whose error was caught, likewise; on PostgreSQL the block ends without an error, and has
-    stored nothing. Cause: the next statement opens another connection, or runs outside of any transaction, and nobody
-    looks at the end. djanorm 4.3 to 4.5.
+    Symptom: after the connection dies inside ``atomic()``, later statements are committed row by row, and earlier ones
+    are lost; the same happens after a deadlock whose error was caught; on PostgreSQL, the block ends without an error
+    and has stored nothing. Cause: the next statement opens another connection, or runs outside any transaction, and the
+    end of the block does not check. djanorm 4.3 to 4.5.
     """
     if not wrapper._atomic_depth:
         return original(wrapper)
@@ -101,7 +101,7 @@ def _mysql_atomic(original: Any, wrapper: Any) -> Iterator[None]:
     ends = Ends("MySQL", MySQLError, outermost=not wrapper._atomic_depth)
     with ends.translated(lambda: wrapper._conn is None or not wrapper._conn.open), original(wrapper), ends.block():
         yield
-        # Where the block caught what ended it, COMMIT would find nothing to commit.
+        # If the block caught the error that ended its transaction, COMMIT would find nothing to commit.
         wrapper.get_connection()
 
 
@@ -132,7 +132,7 @@ def _postgresql_atomic(original: Any, wrapper: Any) -> Iterator[None]:
 
 
 def require_open(connection: Any) -> None:
-    """Raise where psycopg's COMMIT would quietly store nothing."""
+    """Raise an error if psycopg's COMMIT would silently store nothing."""
     if connection.closed:
         raise ConnectionLost(f"PostgreSQL: the connection was lost inside of a transaction. {NOTHING_STORED}")
     if connection.info.transaction_status.name == "INERROR":
@@ -143,7 +143,7 @@ def require_open(connection: Any) -> None:
 
 
 class Ends:
-    """Raises djanorm's exceptions for what a driver raises where a block begins and ends."""
+    """Convert the errors that a driver raises at the begin and end of a block to djanorm's."""
 
     def __init__(self, database: str, driver_errors: type[Exception], *, outermost: bool) -> None:
         self._database, self._driver_errors, self._is_outermost = database, driver_errors, outermost

@@ -73,7 +73,7 @@ def _writes_conditions() -> bool:
 
 
 class _InATransaction(Statements):
-    """A connection inside a transaction that has just made the table, so that nobody else can use it."""
+    """A connection inside a transaction that has just created the table, so that no other connection can use it."""
 
     _atomic_conn = True
 
@@ -89,8 +89,9 @@ def _leaves_the_transaction_alone() -> bool:
 def separate_model_state(original: Any, operation: Any, app_label: str, after: Any) -> None:
     """Keep the operation's own options out of the project state.
 
-    Symptom: after applying in one process, an unapplied and reapplied CreateModel builds indexes of later migrations.
-    Cause: the state holds the operation's own ``options``, and AddIndex appends to them. djanorm 4.3 to 4.5.
+    Symptom: after a migration in the same process, an unapplied and reapplied CreateModel also builds the indexes of
+    later migrations. Cause: the state holds the operation's own ``options``, and AddIndex appends to them.
+    djanorm 4.3 to 4.5.
     """
     original(operation, app_label, after)
     model = after.models[f"{app_label}.{operation.name.lower()}"]
@@ -117,15 +118,15 @@ def alter_by_rebuilding(
 ) -> None:
     """Alter a column on Turso.
 
-    Symptom: AlterField changes nothing there, and the migration is recorded as applied. Cause: it rebuilds the table
-    where the vendor is ``sqlite``, and does nothing for others. djanorm 4.3 to 4.5.
+    Symptom: AlterField changes nothing on Turso, and the migration is recorded as applied. Cause: it rebuilds the table
+    only for vendor ``sqlite``. djanorm 4.3 to 4.5.
     """
     original(operation, app_label, _named(connection), from_state, to_state)
 
 
 @repair(_OPERATIONS, "_field_to_column_sql", name="alter_by_rebuilding", is_fixed=_alters)
 def _column(original: Any, name: str, field: Any, connection: Any) -> str:
-    # A column is what CreateModel made of it.
+    # Render the column as CreateModel rendered it, for the real vendor.
     return str(original(name, field, getattr(connection, "real", connection)))
 
 
@@ -133,19 +134,19 @@ def _column(original: Any, name: str, field: Any, connection: Any) -> str:
 def create_junction(original: Any, operation: Any, table: str, name: str, field: Any, connection: Any) -> None:
     """Create the table of a ManyToManyField on Turso.
 
-    Symptom: CreateModel is a syntax error at AUTO_INCREMENT. Cause: what is neither ``sqlite`` nor ``postgresql`` is
-    taken for MySQL. djanorm 4.3 to 4.5.
+    Symptom: CreateModel raises a syntax error at AUTO_INCREMENT. Cause: every vendor other than ``sqlite`` and
+    ``postgresql`` is treated as MySQL. djanorm 4.3 to 4.5.
     """
     original(operation, table, name, field, _named(connection))
 
 
 @repair("dorm.migrations.executor", "_migration_lock", is_fixed=_turns_cascades_off)
 def keep_what_refers(original: Any, connection: Any) -> Any:
-    """Keep the rows of other tables when a migration rebuilds the one that they refer to.
+    """Keep the rows of other tables when a migration rebuilds the table that they refer to.
 
-    Symptom: on SQLite an AlterField of a model deletes every row that refers to it by a cascading foreign key. Cause:
-    DROP TABLE deletes the rows first, and that cascades whether or not constraints are deferred; only
-    ``foreign_keys = OFF``, before the transaction, stops it. djanorm 4.3 to 4.5.
+    Symptom: on SQLite, AlterField on a model deletes every row that refers to it by a cascading foreign key. Cause:
+    DROP TABLE deletes the rows first, and that cascades even if constraints are deferred; only
+    ``foreign_keys = OFF`` before the transaction prevents it. djanorm 4.3 to 4.5.
     """
     return _without_cascades(original, connection)
 
@@ -172,10 +173,11 @@ _OPERATION = "dorm.migrations.operations:RenameField"
 
 @repair(_OPERATION, "state_forwards", is_fixed=_renames_in_indexes)
 def rename_indexed_fields(original: Any, operation: Any, app_label: str, after: Any) -> None:
-    """Let an index know its columns by their new names after one is renamed.
+    """Update the column names in an index after a field is renamed.
 
-    Symptom: the next ``makemigrations`` drops the index and builds it again, and that migration cannot be taken back:
-    it names a field that is no more. Cause: the state keeps the old name in ``Meta.indexes``. djanorm 4.3 to 4.5.
+    Symptom: the next ``makemigrations`` drops the index and builds it again, and that migration cannot be unapplied,
+    because it names a field that no longer exists. Cause: the state keeps the old name in ``Meta.indexes``. djanorm 4.3
+    to 4.5.
     """
     original(operation, app_label, after)
     _rename(operation, app_label, after, lambda index: not _is_ours(index))
@@ -183,9 +185,9 @@ def rename_indexed_fields(original: Any, operation: Any, app_label: str, after: 
 
 @repair("dorm.migrations.autodetector:MigrationAutodetector", "changes", is_fixed=_notices_changed_indexes)
 def changed_indexes(original: Any, detector: Any, app_label: str | None = None) -> dict[str, list[Any]]:
-    """Notice an index whose parameters changed, and drop indexes before the columns they stand on.
+    """Detect changed index parameters, and drop indexes before their columns.
 
-    Symptom: other fields of an index that keeps its name are "No changes detected"; removing a field with its index
+    Symptom: other fields in an index that keeps its name are "No changes detected"; removing a field with its index
     cannot be unapplied. Cause: indexes are compared by name, and fields are removed first. djanorm 4.3 to 4.5.
     """
     return _with_changed(original(detector, app_label), detector, app_label, lambda index: not _is_ours(index))
@@ -195,8 +197,8 @@ def changed_indexes(original: Any, detector: Any, app_label: str | None = None) 
 def index_source(original: Any, operation: Any) -> str:
     """Write indexes with their class, method, opclass, parameters and condition.
 
-    Symptom: a migration with ``Meta.indexes`` raises NameError, and a partial index comes back as an index of every
-    row. Cause: indexes are written with ``repr()``, or with three of their options. djanorm 4.3 to 4.5.
+    Symptom: a migration with ``Meta.indexes`` raises NameError, and a partial index becomes an index of every row.
+    Cause: indexes are written with ``repr()``, or with only three of their options. djanorm 4.3 to 4.5.
     """
     return str(original(operation)) if source._is_ours(operation) else source._with_indexes(original, operation)
 
@@ -211,9 +213,9 @@ _on_its_own = partial(repair, name="concurrent_index", is_fixed=_leaves_the_tran
 def concurrent_index(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
-    """Build an index with ``concurrently=True`` on a connection of its own, and leave no invalid one behind.
+    """Build an index with ``concurrently=True`` on a separate connection, and leave no invalid index behind.
 
-    Symptom: ``CREATE INDEX CONCURRENTLY cannot run inside a transaction block``, always. Cause: ``dorm migrate`` holds
-    its lock, and applies each migration, in a transaction. djanorm 4.3 to 4.5.
+    Symptom: it always fails with ``CREATE INDEX CONCURRENTLY cannot run inside a transaction block``. Cause:
+    ``dorm migrate`` holds its lock, and applies each migration, in a transaction. djanorm 4.3 to 4.5.
     """
     concurrently(original, operation, app_label, connection, from_state, to_state)

@@ -33,12 +33,12 @@ class _Row:
     _meta = model(fields=_COMPUTED, concrete_fields=_COMPUTED)._meta
 
     def _add_pk_where_nodes(self, _query: Any) -> None:
-        """Which row it is, is not what is asked."""
+        """Do nothing, because the probe does not depend on the WHERE clause."""
 
 
 def _saves_without_generated() -> bool:
     row, connection = _Row(), Statements("sqlite")
-    Model._do_update(row, connection, row._meta)  # type: ignore[arg-type]  # as much of one as is asked for
+    Model._do_update(row, connection, row._meta)  # type: ignore[arg-type]  # it has all that _do_update uses
     return "computed" not in "".join(connection)
 
 
@@ -54,7 +54,7 @@ def _inserts_without_generated() -> bool:
 def generated_fields(original: Any, instance: Any, connection: Any, meta: Any, *rest: Any) -> Any:
     """Leave a GeneratedField out of every INSERT and UPDATE.
 
-    Symptom: a model with a GeneratedField cannot be saved: "cannot insert a non-DEFAULT value into column". Cause:
+    Symptom: saving a model with a GeneratedField fails with "cannot insert a non-DEFAULT value into column". Cause:
     ``save()`` and ``bulk_create()`` write NULL to it. djanorm 4.3 to 4.5.
     """
     return original(instance, connection, _written(meta, _is_generated), *rest)
@@ -79,11 +79,11 @@ def _writes_keys() -> bool:
 
 @repair("dorm.fields:RelatedField", "get_db_prep_value", name="keys_of_relations", is_fixed=_writes_keys)
 def keys_of_relations(original: Any, field: Any, value: Any) -> Any:
-    """Write and read a foreign key as the key that it refers to.
+    """Convert a foreign key like the key that it refers to.
 
-    Symptom: a foreign key to a model with a ``UUIDField`` as its key cannot be saved or filtered by on SQLite, Turso
-    and libSQL, and is read as text there and on MySQL and MariaDB, so that prefetches find nothing.
-    Cause: the value goes to the driver as it is, and comes as the driver gives it. djanorm 4.3 to 4.5.
+    Symptom: a foreign key to a model with a ``UUIDField`` primary key cannot be saved or filtered by on SQLite, Turso
+    and libSQL. There and on MySQL and MariaDB it is read as text, so that prefetches find nothing.
+    Cause: the value is passed to and from the driver unconverted. djanorm 4.3 to 4.5.
     """
     key = original(field, value)
     return key if key is None or hasattr(key, "as_sql") else _key_of(field).get_db_prep_value(key)
@@ -100,7 +100,7 @@ def _key_of(field: Any) -> Any:
 
 
 class _Author:
-    """A row whose ``items`` were prefetched: there are none."""
+    """A row whose ``items`` were prefetched and are empty."""
 
     pk = 1
 
@@ -122,11 +122,11 @@ _by_table = partial(repair, "dorm.related_managers:ManyRelatedManager", name=_PR
 @_by_key("get_queryset")
 @_by_table("get_queryset")
 def prefetched_relations(original: Any, manager: Any) -> Any:
-    """Keep a relation what it is after ``prefetch_related()``.
+    """Keep the filter of a relation after ``prefetch_related()``.
 
-    Symptom: ``author.documents.all().nearest(…)``, and every other filter, count, order or index into it, asks the
-    documents of all authors once they were prefetched. Cause: the prefetched rows are put into a queryset of the whole
-    table. djanorm 4.3 to 4.5.
+    Symptom: after a prefetch, ``author.documents.all().nearest(…)`` searches the documents of all authors, and every
+    other filter, count, order or index of it does the same. Cause: the prefetched rows are put into a queryset of the
+    whole table. djanorm 4.3 to 4.5.
     """
     prefetched = original(manager)
     if prefetched._result_cache is None:
@@ -158,7 +158,7 @@ _FIELDS = [plain_field(name) for name in _NAMES]
 
 
 class _Partial(ReadInPart):
-    """A row of which ``pages`` was not read, as one of a model with vectors is."""
+    """A partially read row without ``pages``, like one of a model with vectors."""
 
     _meta = model(fields=_FIELDS, concrete_fields=_FIELDS, get_field=dict(zip(_NAMES, _FIELDS, strict=True)).get)._meta
 
@@ -166,12 +166,12 @@ class _Partial(ReadInPart):
         self.title = "a"
 
     def _add_pk_where_nodes(self, _query: Any) -> None:
-        """Which row it is, is not what is asked."""
+        """Do nothing, because the probe does not depend on the WHERE clause."""
 
 
 def _keeps_what_was_not_read() -> bool:
     row, connection = _Partial(), Statements("sqlite")
-    Model._do_update(row, connection, row._meta)  # type: ignore[arg-type]  # as much of one as is asked for
+    Model._do_update(row, connection, row._meta)  # type: ignore[arg-type]  # it has all that _do_update uses
     return "pages" not in "".join(connection)
 
 
@@ -180,10 +180,10 @@ def _keeps_what_was_not_read() -> bool:
 def deferred_columns(
     original: Any, instance: Any, connection: Any, meta: Any, update_fields: Collection[str] | None = None
 ) -> Any:
-    """Let a row of a model with vectors that was read in part be saved without losing what was not read.
+    """Save a partially read row of a model with vectors without overwriting the columns that were not read.
 
-    Symptom: ``document = Document.objects.only("title").get(); document.save()`` writes NULL over every other column,
-    or fails where one is NOT NULL. Cause: djanorm reads a column that was left out as None, and saves it so.
+    Symptom: ``document = Document.objects.only("title").get(); document.save()`` writes NULL to every other column, or
+    fails if one is NOT NULL. Cause: djanorm reads a deferred column as None, and saves that value.
     djanorm 4.3 to 4.5.
     """
     return original(instance, connection, meta, _loaded(instance, meta, update_fields))

@@ -22,11 +22,11 @@ _WRAPPER = "dorm.db.backends.mysql:MySQLDatabaseWrapper"
 
 
 class _Asked(Exception):
-    """Raised instead of a new connection being opened."""
+    """Raised instead of opening a new connection."""
 
 
 class _Open:
-    """A connection that is open; and a lock that is asked for before another one is opened."""
+    """An open connection, and the lock that is acquired before another one is opened."""
 
     open = True
 
@@ -43,11 +43,11 @@ class _Open:
         raise _Asked
 
     def __exit__(self, *_error: object) -> None:
-        """Never entered."""
+        """Do nothing, because __enter__ raises."""
 
 
 def _connected(connection: _Open, **settings: Any) -> Any:
-    """Return a wrapper that has the connection, and raises where it would open another one."""
+    """Return a wrapper that has the connection, and raises instead of opening another one."""
     from dorm.db.backends.mysql import MySQLDatabaseWrapper
 
     wrapper: Any = MySQLDatabaseWrapper(settings)
@@ -91,10 +91,10 @@ _OF_EACH_THREAD = {name: _of_each_thread(name, empty) for name, empty in (("_con
 @repair_attributes(_WRAPPER, _OF_EACH_THREAD, is_fixed=_keeps_threads_apart)
 @repair(_WRAPPER, "get_connection", is_fixed=_keeps_threads_apart)
 def connection_per_thread(original: Any, wrapper: Any) -> Any:
-    """Give each thread a connection and a transaction of its own.
+    """Give each thread its own connection and transaction.
 
-    Symptom: ``Packet sequence number wrong`` as soon as two threads query at once. Cause: one PyMySQL connection, and
-    one transaction depth, for all threads of the process. djanorm 4.3 to 4.5.
+    Symptom: ``Packet sequence number wrong`` as soon as two threads query at once. Cause: all threads of the process
+    share one PyMySQL connection and one transaction depth. djanorm 4.3 to 4.5.
     """
     attributes = vars(wrapper)
     if "_dorm_vector_own" not in attributes:
@@ -112,7 +112,7 @@ def _close(connection: Any) -> None:
 
 
 def _arguments(**settings: Any) -> dict[str, Any]:
-    """Return what PyMySQL is given."""
+    """Return the arguments that PyMySQL receives."""
     wrapper = _connected(_Open(), **settings)
     wrapper.get_connection()
     arguments: dict[str, Any] = wrapper._kwargs
@@ -127,7 +127,7 @@ def _commits() -> bool:
 def autocommit(original: Any, wrapper: Any) -> Any:
     """Let every read outside a transaction see what is committed by then.
 
-    Symptom: a connection never sees what others wrote after its first read, and its open transaction blocks DDL.
+    Symptom: after its first read, a connection never sees the writes of others, and its open transaction blocks DDL.
     Cause: PyMySQL turns autocommit off, and djanorm ends no transaction after a read. djanorm 4.3 to 4.5.
     """
     wrapper._kwargs.setdefault("autocommit", True)
@@ -140,21 +140,21 @@ def _leaves_out_the_pool() -> bool:
 
 @repair(_WRAPPER, "get_connection", is_fixed=_leaves_out_the_pool)
 def driver_arguments(original: Any, wrapper: Any) -> Any:
-    """Give PyMySQL the arguments that it knows.
+    """Pass PyMySQL only arguments that it knows.
 
-    Symptom: with ``OPTIONS["pool"]``, which is for the async connections, every sync query is a TypeError; without,
-    each connection is a DeprecationWarning. Cause: the options are passed on whole, and the database as ``db``.
+    Symptom: with ``OPTIONS["pool"]``, which is for the async connections, every sync query raises TypeError; without
+    it, each connection emits a DeprecationWarning. Cause: all options are passed on, and the database as ``db``.
     djanorm 4.3 to 4.5, with PyMySQL from 1.2.
     """
     wrapper._kwargs = for_pymysql(wrapper._kwargs)
     return original(wrapper)
 
 
-_FOUND_ROWS = 2  # pymysql.constants.CLIENT's, which only PyMySQL can import
+_FOUND_ROWS = 2  # pymysql.constants.CLIENT.FOUND_ROWS, copied so that PyMySQL need not be imported
 
 
 def counts_matched_rows() -> bool:
-    """Tell whether the driver is told to count the rows that an UPDATE matched."""
+    """Return whether the driver is set to count the rows that an UPDATE matched."""
     arguments = _arguments()
     return "cursorclass" in arguments or bool(arguments.get("client_flag", 0) & _FOUND_ROWS)
 
@@ -163,8 +163,8 @@ def counts_matched_rows() -> bool:
 def matched_rows(original: Any, wrapper: Any) -> Any:
     """Count the rows that an UPDATE matched, as other databases do.
 
-    Symptom: ``update()`` and ``bulk_update()`` leave rows out of their count that had the new value before. Cause: the
-    driver gives the number of those that changed, and the server tells both. djanorm 4.3 to 4.5.
+    Symptom: ``update()`` and ``bulk_update()`` do not count rows that already had the new value. Cause: the driver
+    returns the number of changed rows, although the server reports both. djanorm 4.3 to 4.5.
     """
     if "cursorclass" not in wrapper._kwargs:
         wrapper._kwargs["cursorclass"] = _matching()
@@ -184,7 +184,7 @@ def _matching() -> Any:
 
 
 def matched(result: Any, changed: int) -> int:
-    """Return how many rows the statement matched, as the server words it; the given number of any other statement."""
+    """Return the number of matched rows in the server's message; for other statements, the given number."""
     words = _MATCHED.match(getattr(result, "message", None) or b"")
     return int(words[1]) if words else changed
 
@@ -201,10 +201,10 @@ def _notices_a_closed_socket() -> bool:
 
 @repair(_WRAPPER, "get_connection", is_fixed=_notices_a_closed_socket)
 def lost_connections(original: Any, wrapper: Any) -> Any:
-    """Open a new connection where the server has closed the one at hand.
+    """Open a new connection if the server has closed the current one.
 
-    Symptom: the first query after ``wait_timeout`` or a restart of the server is ``Lost connection to MySQL server``.
-    Cause: a closed socket is known by its news, and nobody looks. djanorm 4.3 to 4.5.
+    Symptom: the first query after ``wait_timeout`` or a server restart fails with ``Lost connection to MySQL server``.
+    Cause: a closed socket becomes readable, and djanorm does not check. djanorm 4.3 to 4.5.
     """
     connection = wrapper._conn
     if connection is not None and connection.open and not wrapper._atomic_depth and has_news(connection._sock.fileno()):
@@ -214,16 +214,16 @@ def lost_connections(original: Any, wrapper: Any) -> Any:
 
 @repair(_WRAPPER, "execute_streaming", fixed_in="5.0")
 def streaming_connection(original: Any, wrapper: Any, *arguments: Any, **options: Any) -> Iterator[Any]:
-    """Let rows be saved while ``iterator(chunk_size=…)`` still reads.
+    """Allow writes while ``iterator(chunk_size=…)`` is still reading.
 
-    Symptom: the loop ends at the first ``save()`` in it, and the rest of the rows is never seen. Cause: PyMySQL drops
-    what is left of an unbuffered result when its connection is used again. Inside a transaction, which has one
-    connection, the rows are read at once. djanorm 4.3 to 4.5.
+    Symptom: the loop ends at the first ``save()`` inside it, and the remaining rows are skipped. Cause: PyMySQL drops
+    the rest of an unbuffered result when its connection is used again. Inside a transaction, which has only one
+    connection, all rows are read at once. djanorm 4.3 to 4.5.
     """
     if wrapper._atomic_depth:
         yield from wrapper.execute(*arguments[:2])
         return
-    # Its own, for as long as the rows take.
+    # A separate connection, for as long as the rows are read.
     twin = type(wrapper)(wrapper.settings, wrapper.alias)
     try:
         yield from original(twin, *arguments, **options)
@@ -232,7 +232,7 @@ def streaming_connection(original: Any, wrapper: Any, *arguments: Any, **options
 
 
 def inserts_many() -> bool:
-    """Tell whether both connections insert many rows with one statement."""
+    """Return whether both the sync and the async wrapper insert many rows with one statement."""
     from dorm.db.backends import mysql
 
     wrappers = (mysql.MySQLDatabaseWrapper, mysql.MySQLAsyncDatabaseWrapper)

@@ -21,7 +21,7 @@ _WRAPPER = "dorm.db.backends.mysql:MySQLAsyncDatabaseWrapper"
 
 _MODE = "SET SESSION sql_mode='ANSI_QUOTES'"
 
-# What djanorm sets on a sync connection.
+# The mode that djanorm sets on a sync connection.
 _STRICT_MODE = "SET SESSION sql_mode='ANSI_QUOTES,STRICT_ALL_TABLES'"
 
 
@@ -35,10 +35,10 @@ class BorrowedConnection:
         return getattr(self._connection, name)
 
     async def commit(self) -> None:
-        """Leave it to the transaction."""
+        """Do nothing, because the transaction commits."""
 
     async def rollback(self) -> None:
-        """Leave it to the transaction."""
+        """Do nothing, because the transaction rolls back."""
 
     def give_back(self) -> None:
         self._lock.release()
@@ -48,16 +48,16 @@ class BorrowedConnection:
 async def statements_in_their_transaction(original: Any, wrapper: Any) -> Any:
     """Run the statements inside ``aatomic()`` on the connection of their transaction.
 
-    Symptom: everything written inside ``aatomic()`` is lost, and so is what ``abulk_create``, ``abulk_update`` and
-    ``aget_or_create`` write. Cause: each statement opens a connection of its own, and closes it without a commit.
-    djanorm 4.4 and 4.5.
+    Symptom: all writes inside ``aatomic()`` are lost, and so are those of ``abulk_create``, ``abulk_update`` and
+    ``aget_or_create``. Cause: each statement opens its own connection, and closes it without a commit. djanorm 4.4 and
+    4.5.
     """
     state = ASYNC_ATOMIC_STATE.get()
     if state is None or state[0] is not wrapper:
         return await original(wrapper)
     require_unended(state[1])
     lock = statement_lock(state[1])
-    # gather() inside the block: one statement at a time.
+    # With gather() inside the block, one statement runs at a time.
     await lock.acquire()
     return BorrowedConnection(state[1], lock)
 
@@ -96,10 +96,10 @@ def _matching(cursor: Any) -> Any:
 
 @repair(_WRAPPER, "_acquire", fixed_in="5.0")
 async def strict_async_writes(original: Any, wrapper: Any) -> Any:
-    """Let the server refuse on an async connection what it refuses on a sync one.
+    """Make the server reject on an async connection what it rejects on a sync one.
 
-    Symptom: a vector that the column cannot hold is stored as zeros, other values are cut, with a warning that nobody
-    sees. Cause: ``STRICT_ALL_TABLES`` is set on sync connections alone. djanorm 4.3 to 4.5.
+    Symptom: a vector that the column cannot hold is stored as zeros, and other values are truncated, with a warning
+    that is not shown. Cause: ``STRICT_ALL_TABLES`` is set only on sync connections. djanorm 4.3 to 4.5.
     """
     connection = await original(wrapper)
     vars(connection)["cursorclass"] = _strict(connection.cursorclass)
@@ -108,7 +108,7 @@ async def strict_async_writes(original: Any, wrapper: Any) -> Any:
 
 @cache
 def _strict(cursor: Any) -> Any:
-    """Return the cursor class with djanorm's statement about the mode made strict, and sent once a connection."""
+    """Return the cursor class with djanorm's sql_mode statement made strict, and sent once per connection."""
     if hasattr(cursor, "dorm_vector_strict"):
         return cursor
 
@@ -129,7 +129,7 @@ def _strict(cursor: Any) -> Any:
 
 
 async def _be_strict(connection: Any) -> None:
-    # Past the cursor, which would make a Python warning of what MySQL says: that stricter modes will be one with it.
+    # Not through the cursor, which would turn MySQL's note about merging the strict modes into a Python warning.
     await connection.query(_STRICT_MODE)
 
 
@@ -138,7 +138,7 @@ def _tells_of_its_statements() -> bool:
         return AsyncStatements()
 
     async def release(_connection: Any) -> None:
-        """Nothing is open."""
+        """Do nothing, because nothing is open."""
 
     heard: list[Any] = []
     listener = _of_the_probe(heard)
@@ -172,9 +172,9 @@ def _wrapper() -> Any:
 @repair(_WRAPPER, "execute_write", name="async_query_log", is_fixed=_tells_of_its_statements)
 @repair(_WRAPPER, "execute_insert", is_fixed=_tells_of_its_statements)
 async def async_query_log(original: Any, wrapper: Any, sql: str, params: Any = None, **options: Any) -> Any:
-    """Show async statements to the log, to the signals and to what measures slow queries.
+    """Report async statements to the query log, the signals and the slow query measurement.
 
-    Symptom: ``pre_query`` and ``post_query`` never fire for an async statement. Cause: only the sync connection calls
+    Symptom: ``pre_query`` and ``post_query`` never fire for async statements. Cause: only the sync connection calls
     ``log_query``. djanorm 4.3 to 4.5.
     """
     with log_query(wrapper.vendor, sql, params):
@@ -202,8 +202,8 @@ async def async_streaming(
 ) -> AsyncIterator[dict[str, Any]]:
     """Stream rows from an async connection.
 
-    Symptom: ``aiterator(chunk_size=…)`` is an AttributeError. Cause: the async connection lacks ``execute_streaming``.
-    Inside a transaction, which has one connection, the rows are read at once. djanorm 4.3 to 4.5.
+    Symptom: ``aiterator(chunk_size=…)`` raises AttributeError. Cause: the async connection lacks ``execute_streaming``.
+    Inside a transaction, which has only one connection, all rows are read at once. djanorm 4.3 to 4.5.
     """
     if wrapper._in_async_atomic():
         for row in await wrapper.execute(sql, params):
@@ -229,7 +229,7 @@ async def _rows(connection: Any, sql: str, params: Any, chunk_size: int) -> Asyn
             for row in rows:
                 yield dict(zip(names, row, strict=True))
     except BaseException:
-        # The reader has left: what the server still sends is for nobody.
+        # The reader stopped early, and closing avoids reading the remaining rows.
         connection.close()
         raise
     await cursor.close()
@@ -239,7 +239,7 @@ async def _rows(connection: Any, sql: str, params: Any, chunk_size: int) -> Asyn
 async def async_script(_absent: Any, wrapper: Any, sql: str) -> None:
     """Run the statements of a script on an async connection.
 
-    Symptom: AttributeError. Cause: the async connection lacks ``execute_script``. djanorm 4.3 to 4.5.
+    Symptom: ``execute_script()`` raises AttributeError. Cause: the async connection lacks it. djanorm 4.3 to 4.5.
     """
     from dorm.db.backends.sqlite import _split_statements
 
@@ -252,10 +252,10 @@ _introspects = partial(_has, "table_exists", "get_table_columns")
 
 @repair(_WRAPPER, "table_exists", added=True, is_fixed=_introspects)
 async def async_introspection(_absent: Any, wrapper: Any, table_name: str) -> bool:
-    """Tell what tables and columns there are on an async connection.
+    """Introspect tables and columns on an async connection.
 
-    Symptom: AttributeError. Cause: the async connection lacks ``table_exists`` and ``get_table_columns``.
-    djanorm 4.3 to 4.5.
+    Symptom: ``table_exists()`` and ``get_table_columns()`` raise AttributeError. Cause: the async connection lacks
+    them. djanorm 4.3 to 4.5.
     """
     query = "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = %s"
     return bool(await wrapper.execute(query, [table_name]))

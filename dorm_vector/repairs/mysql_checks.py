@@ -1,4 +1,4 @@
-"""What MySQL and MariaDB say of a row that a check refuses."""
+"""Errors of MySQL and MariaDB for rows that violate a check."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dorm.exceptions import IntegrityError
 
 from ..patching.registry import repair
 
-# MySQL's and MariaDB's number of a violated CHECK.
+# The error numbers of MySQL and MariaDB for a violated CHECK.
 _VIOLATED = (3819, 4025)
 
 
@@ -21,10 +21,10 @@ def _says_integrity() -> bool:
 
 @repair("dorm.db.backends.mysql", "_normalize_exception", is_fixed=_says_integrity)
 def violated_checks(original: Any, error: Exception) -> Exception:
-    """Raise IntegrityError where a CheckConstraint refuses a row, as on every other database.
+    """Raise IntegrityError if a CheckConstraint rejects a row, as on every other database.
 
-    Symptom: ``OperationalError`` on MySQL and MariaDB, which programs take for a lost connection. Cause: both servers
-    count it among general errors, and the driver follows. djanorm 4.3 to 4.5.
+    Symptom: MySQL and MariaDB raise ``OperationalError``, which programs treat as a lost connection. Cause: both
+    servers classify it as a general error, and the driver does the same. djanorm 4.3 to 4.5.
     """
     if error.args and error.args[0] in _VIOLATED:
         return IntegrityError(str(error))

@@ -35,10 +35,10 @@ def _says_of_which_table() -> bool:
 def drop_index_on_table(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
-    """Drop an index of a table of MySQL or MariaDB.
+    """Drop an index on MySQL or MariaDB.
 
-    Symptom: RemoveIndex, and AddIndex unapplied, are a syntax error. Cause: ``DROP INDEX`` wants ``ON table`` there.
-    djanorm 4.3 to 4.5.
+    Symptom: RemoveIndex, and unapplying AddIndex, raise a syntax error. Cause: ``DROP INDEX`` requires ``ON table``
+    there. djanorm 4.3 to 4.5.
     """
     if isinstance(operation.index, VectorIndex):
         original(operation, app_label, connection, from_state, to_state)
@@ -55,10 +55,10 @@ def _writes_text_defaults() -> bool:
 @repair(_OPERATIONS, "_field_to_column_sql", is_fixed=_writes_text_defaults)
 @only_on("mysql")
 def text_default(original: Any, name: str, field: Any, connection: Any) -> str:
-    """Write the DEFAULT of a text column as MySQL takes it.
+    """Write the DEFAULT of a text column in MySQL's syntax.
 
-    Symptom: a table with a ``TextField(default="")`` cannot be created on MySQL. Cause: it takes the default of a TEXT
-    column in parentheses alone, and djanorm writes none. djanorm 4.3 to 4.5.
+    Symptom: a table with a ``TextField(default="")`` cannot be created on MySQL. Cause: MySQL accepts the default of a
+    TEXT column only in parentheses, and djanorm writes none. djanorm 4.3 to 4.5.
     """
     sql = str(original(name, field, connection))
     return _DEFAULT.sub(r" DEFAULT (\1)", sql, count=1) if field.db_type(connection) == "TEXT" else sql
@@ -76,10 +76,10 @@ def _asks_no_sqlite_master() -> bool:
 @repair("dorm.inspect", "introspect_tables", is_fixed=_asks_no_sqlite_master)
 @only_on("mysql")
 def introspect_mysql_tables(_original: Any, connection: Any) -> list[dict[str, Any]]:
-    """Let ``dorm inspectdb`` and ``dorm diff`` read MySQL and MariaDB.
+    """Support MySQL and MariaDB in ``dorm inspectdb`` and ``dorm diff``.
 
-    Symptom: both end in ``not enough arguments for format string``. Cause: every database but PostgreSQL is asked for
-    ``sqlite_master``. djanorm 4.3 to 4.5.
+    Symptom: both fail with ``not enough arguments for format string``. Cause: djanorm queries ``sqlite_master`` on
+    every database except PostgreSQL. djanorm 4.3 to 4.5.
     """
     tables = [row["name"] for row in connection.execute(_TABLES)]
     return [_described(connection, name) for name in tables if name != "dorm_migrations"]
@@ -100,7 +100,7 @@ _FOREIGN_KEYS = (
     " WHERE table_schema = DATABASE() AND table_name = %s AND referenced_table_name IS NOT NULL"
 )
 
-# Types under the names that djanorm's introspection knows.
+# Types by the names that djanorm's introspection knows.
 _TYPES = {
     "bigint": "integer",
     "double": "real",
@@ -119,6 +119,6 @@ def _described(connection: Any, table: str) -> dict[str, Any]:
 
 
 def _column(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the column in the words of SQLite's table_info, which djanorm reads."""
+    """Return the column in the format of SQLite's table_info, which djanorm reads."""
     kind = _TYPES.get(row["plain"], row["type"])
     return {"name": row["name"], "type": kind, "notnull": row["nullable"] == "NO", "pk": row["keyed"] == "PRI"}

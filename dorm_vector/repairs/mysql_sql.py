@@ -29,9 +29,9 @@ from .mysql import (
 def bulk_insert(
     _absent: Any, wrapper: Any, sql: str, params: Any = None, pk_col: str = "id", count: int = 1
 ) -> list[int]:
-    """Insert many rows with one statement, and tell their keys.
+    """Insert many rows with one statement, and return their keys.
 
-    Symptom: ``bulk_create()`` and ``abulk_create()`` are an AttributeError. Cause: the MySQL connections lack
+    Symptom: ``bulk_create()`` and ``abulk_create()`` raise AttributeError. Cause: the MySQL connections lack
     ``execute_bulk_insert``. djanorm 4.3 to 4.5.
     """
     first = wrapper.execute_insert(sql, params, pk_col=pk_col)
@@ -45,12 +45,12 @@ STEP = "SELECT @@auto_increment_increment AS step"
 
 
 def generates(sql: str, pk_col: str, first: int | None) -> bool:
-    """Tell whether the statement let the server number all its rows."""
+    """Return whether the server generated the keys of all rows of the statement."""
     return bool(first) and f'"{pk_col}"' not in sql.partition(" VALUES ")[0]
 
 
 def keys(first: int, count: int, step: Any) -> list[int]:
-    # The server reports the first key, and numbers the rows of one INSERT … VALUES without a gap.
+    # The server reports the first key, and numbers the rows of one INSERT … VALUES without gaps.
     return list(range(first, first + count * step["step"], step["step"]))
 
 
@@ -59,9 +59,9 @@ def keys(first: int, count: int, step: Any) -> list[int]:
 def on_duplicate_key(
     original: Any, query: Any, fields: list[Any], rows: list[Any], connection: Any, **options: Any
 ) -> Any:
-    """Write what to do on a conflict as MySQL and MariaDB have it.
+    """Write the conflict clause in the syntax of MySQL and MariaDB.
 
-    Symptom: ``bulk_create(ignore_conflicts=True)``, ``update_conflicts=True`` and ``upsert()`` are a syntax error.
+    Symptom: ``bulk_create(ignore_conflicts=True)``, ``update_conflicts=True`` and ``upsert()`` raise a syntax error.
     Cause: djanorm writes ON CONFLICT for every database. djanorm 4.3 to 4.5.
     """
     sql, params = original(query, fields, rows, connection, **options)
@@ -74,7 +74,7 @@ def on_duplicate_key(
 def _on_duplicate_key(fields: list[Any], action: str, connection: Any) -> str:
     values = action.partition(" DO UPDATE SET ")[2]
     if not values:
-        # INSERT IGNORE would let every other error pass, too. A generated key cannot be set, not even to itself.
+        # INSERT IGNORE would also suppress all other errors. A generated key cannot be set, not even to itself.
         column = next((field.column for field in fields if not field.primary_key), fields[0].column)
         return f' ON DUPLICATE KEY UPDATE "{column}" = "{column}"'
     dialect = dialect_for(connection)
@@ -85,10 +85,10 @@ def _on_duplicate_key(fields: list[Any], action: str, connection: Any) -> str:
 @repair("dorm.query:SQLQuery", "as_delete", is_fixed=_copies_what_it_found)
 @only_on("mysql")
 def rows_of_the_same_table(original: Any, query: Any, connection: Any) -> Any:
-    """Let rows be changed or deleted that are found across a relation, or by a subquery of their own table.
+    """Update or delete rows that are found across a relation, or by a subquery on their own table.
 
-    Symptom: ``Document.objects.filter(author__name=…).update(…)`` is ``You can't specify target table``.
-    Cause: MySQL looks into a table that it changes only where it has copied what it found. djanorm 4.3 to 4.5.
+    Symptom: ``Document.objects.filter(author__name=…).update(…)`` fails with ``You can't specify target table``.
+    Cause: MySQL reads from a table that it changes only through a materialized derived table. djanorm 4.3 to 4.5.
     """
     return _with_rows_copied(query, lambda some: original(some, connection))
 
@@ -123,10 +123,10 @@ def _with_rows_copied(query: Any, compiled: Callable[[Any], SQL]) -> SQL:
 @repair("dorm.query", "build_lookup_sql", is_fixed=partial(_escapes_the_escape, dorm.query))
 @only_on("mysql")
 def like_escape(original: Any, col: str, lookup: str, value: Any, vendor: str) -> Any:
-    r"""Write LIKE's escape character as MySQL and MariaDB read it.
+    r"""Write LIKE's escape character in the syntax of MySQL and MariaDB.
 
-    Symptom: ``contains``, ``startswith``, ``endswith`` and their twins are a syntax error. Cause: in ``ESCAPE '\'`` the
-    backslash escapes the quote there. djanorm 4.3 to 4.5.
+    Symptom: ``contains``, ``startswith``, ``endswith`` and their variants raise a syntax error. Cause: in
+    ``ESCAPE '\'``, the backslash escapes the quote there. djanorm 4.3 to 4.5.
     """
     sql, params = original(col, lookup, value, vendor=vendor)
     return sql.replace(r"ESCAPE '\'", r"ESCAPE '\\'"), params
@@ -137,8 +137,8 @@ def like_escape(original: Any, col: str, lookup: str, value: Any, vendor: str) -
 def foreign_key_type(original: Any, field: Any, connection: Any) -> str:
     """Give a foreign key the type of the key that it refers to.
 
-    Symptom: a table with a foreign key to a model without a key of its own cannot be created. Cause: the key is BIGINT
-    and the column that refers to it INTEGER. djanorm 4.3 to 4.5.
+    Symptom: a table with a foreign key to a model without an explicit primary key cannot be created. Cause: the key is
+    BIGINT, and the column that refers to it is INTEGER. djanorm 4.3 to 4.5.
     """
     return "BIGINT"
 

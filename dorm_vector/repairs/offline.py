@@ -1,4 +1,4 @@
-"""A model and a queryset that probes of repairs call without a database."""
+"""A model and a queryset that probes of repairs use without a database."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ UNKNOWN = "no_such_field"
 
 
 class Sent(Exception):
-    """A statement was about to be sent."""
+    """Raised when a statement is about to be sent."""
 
 
 class Offline(QuerySet[Any]):
-    """A queryset that has no connection."""
+    """A queryset without a connection."""
 
     def _get_connection(self) -> Any:
         raise Sent
@@ -34,7 +34,7 @@ class Connection:
 
 @cache
 def model() -> Any:
-    """Return a model with the fields ``id`` and ``title``, which djanorm's registry of models does not list."""
+    """Return a model with the fields ``id`` and ``title`` that is not in djanorm's model registry."""
 
     class Probe:
         _meta = Options(None, "probe")
@@ -52,11 +52,11 @@ def rows() -> Any:
 
 
 def refuses(call: Callable[[], Any]) -> bool:
-    """Tell whether a call raises for the unknown name in it before anything is sent."""
+    """Return whether a call rejects the unknown name in it before it sends anything."""
     try:
         call()
     except (FieldDoesNotExist, ImproperlyConfigured, ValueError):
         return True
-    except (Sent, AttributeError, TypeError):  # an older or newer djanorm that takes other arguments
+    except (Sent, AttributeError, TypeError):  # an older or newer djanorm with other arguments
         return False
     return False

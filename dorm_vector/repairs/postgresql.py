@@ -1,4 +1,4 @@
-"""Repair of djanorm's async PostgreSQL connections: a pool for each event loop."""
+"""Repair of djanorm's async PostgreSQL connections: one pool per event loop."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _WRAPPER = "dorm.db.backends.postgresql:PostgreSQLAsyncDatabaseWrapper"
 @repair(_WRAPPER, "_get_pool", fixed_in="5.0")
 @repair(_WRAPPER, "_get_autocommit_conn", name="pool_per_loop", fixed_in="5.0")
 async def pool_per_loop(original: Any, wrapper: Any) -> Any:
-    """Give each event loop a pool of its own.
+    """Give each event loop its own pool.
 
-    Symptom: ``the pool is already closed``, or half a minute of waiting for a connection, as soon as two threads run an
-    event loop each. Cause: the process has one async pool, and the loop that asks next closes that of the loop before.
-    djanorm 4.3 to 4.5.
+    Symptom: ``the pool is already closed``, or a wait of half a minute for a connection, as soon as two threads each
+    run an event loop. Cause: the process has one async pool, and each loop that uses it closes the pool of the previous
+    loop. djanorm 4.3 to 4.5.
     """
     event_loops.per_event_loop(wrapper, event_loops.POOL)
     event_loops.release(wrapper, event_loops.closed(wrapper), _close)

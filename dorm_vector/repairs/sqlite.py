@@ -1,4 +1,4 @@
-"""Repairs of djanorm's async SQLite connections: one for each event loop, and none left behind."""
+"""Repairs of djanorm's async SQLite connections: one per event loop, and none left open."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WRAPPER = "dorm.db.backends.sqlite:SQLiteAsyncDatabaseWrapper"
 
 
 class _Loop:
-    """An event loop that is asked for its identity alone."""
+    """An event loop of which only the identity matters."""
 
     def is_closed(self) -> bool:
         return False
@@ -45,13 +45,13 @@ def _keeps_loops_apart() -> bool:
 @repair_attributes(_WRAPPER, event_loops.CONNECTION, is_fixed=_keeps_loops_apart)
 @repair(_WRAPPER, "_check_loop", is_fixed=_keeps_loops_apart)
 async def connection_per_loop(original: Any, wrapper: Any) -> None:
-    """Give each event loop a connection of its own.
+    """Give each event loop its own connection.
 
-    Symptom: ``Cannot operate on a closed database`` as soon as two threads run an event loop each. Cause: the process
-    has one async connection, and the loop that asks next closes that of the loop before. djanorm 4.3 to 4.5.
+    Symptom: ``Cannot operate on a closed database`` as soon as two threads each run an event loop. Cause: the process
+    has one async connection, and each loop that uses it closes the connection of the previous loop. djanorm 4.3 to 4.5.
     """
     if f"{type(wrapper).__module__}:{type(wrapper).__name__}" != _WRAPPER:
-        # libSQL's and Turso's wrappers inherit this one.
+        # The wrappers of libSQL and Turso inherit this method, and handle loops themselves.
         await original(wrapper)
         return
     event_loops.per_event_loop(wrapper, event_loops.CONNECTION)
@@ -60,10 +60,10 @@ async def connection_per_loop(original: Any, wrapper: Any) -> None:
 
 @repair(_WRAPPER, "_new_connection", fixed_in="5.0")
 async def cancelled_connections(original: Any, wrapper: Any) -> Any:
-    """Leave no connection behind where a task was cancelled while it opened one.
+    """Close a connection whose opening task was cancelled.
 
-    Symptom: after ``asyncio.timeout()`` ended the first query, a thread and an open file stay. Cause: the driver opens
-    the connection all the same, and nobody has it. djanorm 4.3 to 4.5.
+    Symptom: after ``asyncio.timeout()`` ends the first query, a thread and an open file remain. Cause: the driver opens
+    the connection anyway, and nothing refers to it. djanorm 4.3 to 4.5.
     """
     return await opened(original(wrapper))
 

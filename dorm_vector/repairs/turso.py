@@ -1,4 +1,4 @@
-"""Repairs of djanorm's engine ``libsql``, and of pyturso beneath it."""
+"""Repairs of djanorm's engine ``libsql``, and of pyturso underneath."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _SYNC = f"{_MODULE}:LibSQLDatabaseWrapper"
 def turso_patience(original: Any, wrapper: Any) -> Any:
     """Wait for the lock of another writer, as the sqlite3 module does.
 
-    Symptom: with several threads most writes fail at once: ``database is locked``. Cause: pyturso waits for nothing
-    unless told to. djanorm 4.3 to 4.5, pyturso 0.6 to 0.8.
+    Symptom: with several threads, most writes fail immediately with ``database is locked``. Cause: pyturso has no
+    default timeout. djanorm 4.3 to 4.5, pyturso 0.6 to 0.8.
     """
     connection = original(wrapper)
     connection.execute(PATIENCE)
@@ -30,10 +30,10 @@ def turso_patience(original: Any, wrapper: Any) -> Any:
 def turso_replicas(original: Any) -> Any:
     """Let several threads use a replica of a server, and pull while others write.
 
-    Symptom: with ``SYNC_URL`` most threads fail as they connect: ``database tape error: database is busy``; after a
-    pull beside a writer the file is locked for ever; a database that was no replica is replaced by the server's.
-    Cause: each connection of pyturso makes a replica of its own of the one file, and a pull waits for nobody.
-    djanorm 4.3 to 4.5, pyturso 0.7 to 0.8.
+    Symptom: with ``SYNC_URL``, most threads fail to connect with ``database tape error: database is busy``; a pull
+    during a write leaves the file locked permanently; a database that was not a replica is replaced by the server's.
+    Cause: each pyturso connection creates its own replica of the one file, and a pull does not wait for open
+    transactions. djanorm 4.3 to 4.5, pyturso 0.7 to 0.8.
     """
     original()
     from ..engines.turso import replica as turso_replica
@@ -42,7 +42,7 @@ def turso_replicas(original: Any) -> Any:
 
 
 class _Replica(Statements):
-    """What pyturso has of a connection to a replica."""
+    """A stand-in for a pyturso connection to a replica."""
 
     def pull(self) -> None:
         self.append("pull")
@@ -57,10 +57,10 @@ def _pulls() -> bool:
 
 @repair(_SYNC, "sync_replica", name="turso_push_and_pull", is_fixed=_pulls)
 def turso_push_and_pull(original: Any, wrapper: Any) -> None:
-    """Fetch what others have pushed to the server of a replica, or say why not; and send what was written to it.
+    """Pull the changes of others to a replica, or raise the error; and push local changes to its server.
 
-    Symptom: ``sync_replica()`` fetches nothing, and what is written stays in the file. Cause: it calls a method that
-    pyturso does not have and hides every error, and nothing else of djanorm sends. djanorm 4.3 to 4.5.
+    Symptom: ``sync_replica()`` fetches nothing, and local writes stay in the file. Cause: it calls a method that
+    pyturso does not have and hides every error, and nothing else in djanorm pushes. djanorm 4.3 to 4.5.
     """
     if wrapper.sync_url:
         wrapper.pull()
@@ -82,8 +82,8 @@ def turso_async(original: Any, alias: str, settings: Any) -> Any:
 
     Symptom: ``acount()`` and annotations raise TypeError on tuples; ``aatomic()`` raises AttributeError as the first
     call, deadlocks or rolls nothing back; ``aiterator(chunk_size)`` fails; ``abulk_create()`` returns no keys; each
-    event loop leaves a thread and an open file behind. Cause: the wrapper opens connections another way than the
-    class it inherits from, without a row factory, and commits after every statement. djanorm 4.3 to 4.5.
+    event loop leaves a thread and an open file behind. Cause: the wrapper opens connections differently from its base
+    class, without a row factory, and commits after every statement. djanorm 4.3 to 4.5.
     """
     wrapper = original(alias, settings)
     return _as_turso_wrapper(wrapper) if type(wrapper).__module__ == _MODULE else wrapper

@@ -1,1 +1,1 @@
-"""Vector values and their wire formats. Nothing here knows djanorm or a driver."""
+"""Vector values and their wire formats. Nothing here depends on djanorm or a driver."""

@@ -1,4 +1,4 @@
-"""Bit strings: one bit a dimension."""
+"""Bit strings: one bit per dimension."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _F1BIT = b"\x03"
 
 
 class Bit(bytes):
-    """Hold a string of n bits as ceil(n / 8) bytes, the first bit highest, the rest of the last byte zero.
+    """Hold a string of n bits in ceil(n / 8) bytes, most significant bit first, padded with zeros.
 
-    Takes text of 0 and 1, a sequence or numpy array of booleans or of 0 and 1, pgvector's Bit, or packed bytes, whose
-    length is then eight times theirs.
+    Takes text of 0 and 1, a sequence or numpy array of booleans or of 0 and 1, pgvector's Bit, or packed bytes. Packed
+    bytes give eight bits each.
     """
 
     element: ClassVar[Element] = Element.BIT
@@ -43,7 +43,7 @@ class Bit(bytes):
 
     @classmethod
     def from_binary(cls, data: bytes) -> Self:
-        """Read what PostgreSQL's ``bit_send`` writes: int32 length, then the bits."""
+        """Read the output of PostgreSQL's ``bit_send``: int32 length, then the bits."""
         length = _header_of(data)
         if not length:
             raise InvalidVector(f"{len(data)} bytes are not the binary form of bits: its header says otherwise.")
@@ -51,9 +51,10 @@ class Bit(bytes):
 
     @classmethod
     def from_wire(cls, data: Any, dimensions: int | None = None, source: Source = unknown) -> Self:
-        """Read what a driver gave for a column of that many bits: binary, text or packed bytes.
+        """Read the driver's value of a column of ``dimensions`` bits: binary, text or packed bytes.
 
-        The value has the length that its own header or last bytes name; packed, it has the column's, or all its bits.
+        The length comes from the value's own header or trailing bytes. Packed bytes have the column's length if it
+        fits, and otherwise all their bits.
         """
         if isinstance(data, str):
             return cls(data)
@@ -88,9 +89,9 @@ class Bit(bytes):
         return _HEADER.pack(self._length) + bytes(self)
 
     def to_f1bit_blob(self) -> bytes:
-        """Return what libSQL stores: the first bit lowest, how many bits of all bytes but the last are none, its type.
+        """Return libSQL's format: least significant bit first, then the number of unused bits, then the type byte.
 
-        Without the last byte their number is even.
+        The unused bits are counted over all bytes but the last. Without the last byte, the number of bytes is even.
         """
         padded = bytes(self).translate(_MIRRORED) + b"\0" * (1 - len(self) % 2)
         return padded + bytes([8 * len(padded) + 8 - self._length]) + _F1BIT
@@ -101,7 +102,7 @@ class Bit(bytes):
         return self._length == other.dimensions() and bytes(self) == bytes(other)
 
     def __ne__(self, other: object) -> bool:
-        # bytes has one of its own.
+        # bytes defines its own __ne__.
         return not self == other
 
     __hash__ = bytes.__hash__
@@ -117,13 +118,13 @@ class Bit(bytes):
 
 
 def _header_of(data: Any) -> int:
-    """Return how many bits PostgreSQL's binary form names; 0 where the bytes are none."""
+    """Return the number of bits in the header of PostgreSQL's binary form; 0 if the bytes are in another form."""
     length = int(_HEADER.unpack_from(data)[0]) if len(data) > _HEADER.size else 0
     return length if length > 0 and len(data) == _HEADER.size + (length + 7) // 8 else 0
 
 
 def _typed_length(data: Any) -> int:
-    """Return how many bits the last two bytes of an F1BIT_BLOB name; 0 where the bytes are none."""
+    """Return the number of bits in the last two bytes of an F1BIT_BLOB; 0 if the bytes are in another form."""
     if len(data) < 3 or len(data) % 2 == 0 or data[-1:] != _F1BIT:
         return 0
     length = 8 * len(data) - 8 - int(data[-2])

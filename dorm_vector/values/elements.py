@@ -1,4 +1,4 @@
-"""What a vector is made of."""
+"""Element types of vectors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Element(StrEnum):
-    """The element type of a column, under pgvector's name for it."""
+    """The element type of a column, by pgvector's name."""
 
     FLOAT32 = "vector"
     HALF = "halfvec"

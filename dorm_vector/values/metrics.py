@@ -12,16 +12,16 @@ _BITS = frozenset({Element.BIT})
 
 
 class Metric(StrEnum):
-    """A distance between two vectors of one length; smaller is always nearer."""
+    """A distance between two vectors of equal length; smaller is always nearer."""
 
     L2 = "l2"
     """sqrt(sum((a - b)^2)), 0 and up."""
 
     COSINE = "cosine"
-    """1 - a.b / (|a| |b|), 0 to 2. NULL where either vector is all zeros: it has no direction."""
+    """1 - a.b / (|a| |b|), 0 to 2. NULL if either vector is all zeros, because it has no direction."""
 
     INNER_PRODUCT = "inner_product"
-    """-a.b, unbounded; negated so that smaller is nearer."""
+    """-a.b, unbounded; negated, so that smaller is nearer."""
 
     L1 = "l1"
     """sum(|a - b|), 0 and up."""
@@ -30,9 +30,9 @@ class Metric(StrEnum):
     """The number of bits that differ, 0 to the length."""
 
     JACCARD = "jaccard"
-    """1 - |a and b| / |a or b| over set bits, 0 to 1; 1 where neither has one."""
+    """1 - |a and b| / |a or b| over set bits, 0 to 1; 1 if no bit is set in either."""
 
     @property
     def elements(self) -> frozenset[Element]:
-        """The element types that have this distance."""
+        """Return the element types that have this distance."""
         return _BITS if self in (Metric.HAMMING, Metric.JACCARD) else _NUMBERS

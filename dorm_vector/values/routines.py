@@ -1,4 +1,4 @@
-"""What a database computes from vectors, other than how far apart they are."""
+"""Functions and aggregates of vectors, other than distances."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Routine(StrEnum):
-    """A function or an aggregate of vectors, under the name that errors and tables give it."""
+    """A function or an aggregate of vectors, by its name in errors and tables."""
 
     DIMENSIONS = "dimensions"
     NORM = "norm"

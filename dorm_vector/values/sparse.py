@@ -1,4 +1,4 @@
-"""Sparse vectors: the positions and values that are not zero."""
+"""Sparse vectors: the positions and values of the non-zero elements."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _HEADER = struct.Struct(">iii")
 class SparseVector(bytes):
     """Hold the non-zero values of a vector of up to 10^9 dimensions, at most 16,000 of them.
 
-    ``SparseVector({0: 1.5, 7: -2.0}, 1000)`` takes 0-based positions and the dimensions; one argument takes anything
-    dense that a Vector takes, a scipy sparse array of one row, pgvector's SparseVector, or its text,
-    ``{1:1.5,8:-2}/1000`` (1-based). Of any of these, larger ``dimensions`` add zeros at the end. Up to 16,000
-    dimensions its bytes are those of the dense vector, so that every database can store it.
+    ``SparseVector({0: 1.5, 7: -2.0}, 1000)`` takes 0-based positions and the number of dimensions. A single argument is
+    anything dense that Vector takes, a scipy sparse array of one row, pgvector's SparseVector, or its text,
+    ``{1:1.5,8:-2}/1000`` (1-based). With any of these, larger ``dimensions`` append zeros. Up to 16,000 dimensions, the
+    bytes are those of the dense vector, so that every database can store it.
     """
 
     element: ClassVar[Element] = Element.SPARSE
@@ -51,7 +51,7 @@ class SparseVector(bytes):
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Read pgvector's text form, ``{1:1.5,8:-2}/1000``, whose positions count from 1."""
+        """Read pgvector's text form, ``{1:1.5,8:-2}/1000``, with 1-based positions."""
         try:
             body, _, length = text.strip().rpartition("/")
             pairs = [pair.split(":") for pair in body.strip("{}").split(",") if pair]
@@ -63,7 +63,7 @@ class SparseVector(bytes):
 
     @classmethod
     def from_binary(cls, data: bytes) -> Self:
-        """Read what PostgreSQL's ``sparsevec_send`` writes."""
+        """Read the output of PostgreSQL's ``sparsevec_send``."""
         dimensions, count = _header_of(data)
         if not dimensions:
             raise InvalidVector(f"{len(data)} bytes are not pgvector's binary form: its header says otherwise.")
@@ -73,14 +73,14 @@ class SparseVector(bytes):
 
     @classmethod
     def from_wire(cls, data: Any, dimensions: int | None = None, source: Source = unknown) -> Self:
-        """Read what a driver gave for a column of that many dimensions: binary, text or dense bytes.
+        """Read the driver's value of a column of ``dimensions`` dimensions: binary, text or dense bytes.
 
-        The value has the length that its own header names, or that its bytes have.
+        The length comes from the value's own header, or from the number of its bytes.
         """
         del dimensions
         if isinstance(data, str):
             return cls.from_text(data)
-        # The zeros of 63 dimensions have the binary form that the dense vector [0.5, 0, 0] has.
+        # An all-zero vector of 63 dimensions has the same binary form as the dense vector [0.5, 0, 0].
         if _header_of(data)[0] and (len(data) % 4 or source() in (Wire.HEADED, Wire.UNKNOWN)):
             return cls.from_binary(bytes(data))
         return cls(bytes(data))
@@ -89,7 +89,7 @@ class SparseVector(bytes):
         return self._dimensions
 
     def indices(self) -> list[int]:
-        """Return the 0-based positions of the values, ascending."""
+        """Return the 0-based positions of the values, in ascending order."""
         return list(self._elements)
 
     def values(self) -> list[float]:
@@ -112,7 +112,7 @@ class SparseVector(bytes):
         return Vector(self.to_list())
 
     def to_coo(self) -> Any:
-        """Return a scipy ``coo_array`` of one row, as pgvector does; needs scipy."""
+        """Return a scipy ``coo_array`` of one row, as pgvector does; requires scipy."""
         from scipy.sparse import coo_array
 
         row = [0] * len(self._elements)
@@ -134,7 +134,7 @@ class SparseVector(bytes):
         return self.dimensions() == other.dimensions() and bytes(self) == bytes(other)
 
     def __ne__(self, other: object) -> bool:
-        # bytes has one of its own.
+        # bytes defines its own __ne__.
         return not self == other
 
     __hash__ = bytes.__hash__
@@ -149,7 +149,7 @@ class SparseVector(bytes):
 
 
 def _header_of(data: Any) -> tuple[int, int]:
-    """Return the dimensions and the count of values that a binary form names; zeros where the bytes are none."""
+    """Return the dimensions and value count in the header of a binary form; zeros if the bytes are in another form."""
     if len(data) < _HEADER.size:
         return 0, 0
     dimensions, count, unused = _HEADER.unpack_from(data)
@@ -158,7 +158,7 @@ def _header_of(data: Any) -> tuple[int, int]:
 
 
 def _elements_of(value: Any, dimensions: int | None) -> tuple[dict[int, float], int]:
-    # First: one of scipy's is a mapping, too.
+    # Check this first: scipy's dok_array is also a mapping.
     if hasattr(value, "tocoo"):
         return _scipy(value)
     if isinstance(value, Mapping):
@@ -176,11 +176,11 @@ def _elements_of(value: Any, dimensions: int | None) -> tuple[dict[int, float], 
 
 def _scipy(value: Any) -> tuple[dict[int, float], int]:
     coo = value.tocoo().copy()
-    # Two values at one place are their sum.
+    # scipy defines the value at a position as the sum of its duplicates.
     coo.sum_duplicates()
     if coo.ndim == 2 and coo.shape[0] != 1:
         raise InvalidVector(f"a sparse array of shape {coo.shape} is not a vector. Give one row.")
-    # Older than scipy 1.13, it has no coords.
+    # Before scipy 1.13, there is no coords.
     positions = coo.coords[-1] if hasattr(coo, "coords") else coo.col
     pairs = sorted(zip(positions.tolist(), coo.data.tolist(), strict=True))
     return _nonzero(pairs), int(coo.shape[-1])

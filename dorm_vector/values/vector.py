@@ -1,4 +1,4 @@
-"""Values: a vector, and every byte and text form it travels in."""
+"""Vector values, and their binary and text formats."""
 
 from __future__ import annotations
 
@@ -32,9 +32,11 @@ class Vector(bytes):
     """Hold n finite float32 values as 4n bytes of little-endian float32.
 
     Every driver that takes bytes binds it as it is; psycopg sends it in pgvector's binary form.
-    Takes a list, a tuple, an ``array.array``, any numpy array of one axis, anything with ``__array__``
-    or ``tolist()``, pgvector's values, its text form ``"[1,2,3]"``, or the packed bytes themselves.
-    Raises InvalidVector for NaN, infinity, a value past float32, a non-number or a nested sequence.
+    Takes a list, a tuple, an ``array.array``, any one-dimensional numpy array, anything with ``__array__``
+    or ``tolist()``, pgvector's values, its text form ``"[1,2,3]"``, or packed bytes.
+
+    Raises:
+        InvalidVector: The value has NaN, infinity, a value outside float32's range, a non-number or a nested sequence.
     """
 
     __slots__ = ()
@@ -44,7 +46,7 @@ class Vector(bytes):
         if type(value) is cls:
             return value
         if type(value) is not list and hasattr(value, "__next__"):
-            # It can be read only once, and the error for what is no vector names an item.
+            # An iterator can be read only once, and the error for a non-vector names an item.
             value = list(value)
         packed = bytes(value) if isinstance(value, Vector) else _pack(value)
         _require_finite(packed, value)
@@ -67,14 +69,14 @@ class Vector(bytes):
 
     @classmethod
     def from_binary(cls, data: bytes) -> Self:
-        """Read what PostgreSQL's ``vector_send`` writes: uint16 length, uint16 zero, big-endian float32."""
+        """Read the output of PostgreSQL's ``vector_send``: uint16 length, uint16 zero, big-endian float32."""
         return cls(_swapped(_body(data, 4)))
 
     @classmethod
     def from_wire(cls, data: Any, dimensions: int | None = None, source: Source = unknown) -> Self:
-        """Read what a driver gave for a column of that many dimensions: packed bytes, binary form or text.
+        """Read the driver's value of a column of ``dimensions`` dimensions: packed bytes, binary form or text.
 
-        The value has the length that its own header names, or that its bytes have.
+        The length comes from the value's own header, or from the number of its bytes.
         """
         return bytes.__new__(cls, from_wire(data, dimensions, source))
 
@@ -85,7 +87,7 @@ class Vector(bytes):
         return unpack(self)
 
     def to_numpy(self) -> npt.NDArray[np.float32]:
-        """Return a read-only float32 array over the same memory."""
+        """Return a read-only float32 array that shares the memory."""
         return unpack_numpy(self)
 
     def to_text(self) -> str:
@@ -96,7 +98,7 @@ class Vector(bytes):
         return _PG_HEADER.pack(self.dimensions(), 0) + _swapped(self)
 
     def __repr__(self) -> str:
-        # Short and by value: it ends in query logs and in djanorm's cache keys.
+        # Short and derived from the value, because query logs and djanorm's cache keys contain it.
         digest = hashlib.sha1(self, usedforsecurity=False).hexdigest()
         return f"{type(self).__name__}({self.dimensions()} dimensions, sha1 {digest})"
 
@@ -107,16 +109,19 @@ _ZEROS = b"\x00\x80"
 
 
 def is_zero(vector: bytes) -> bool:
-    """Tell whether every number of a value is zero, of either sign."""
+    """Return whether every number of a value is zero, of either sign."""
     if vector.strip(_ZEROS):
         return False
     return not any(vector.to_list() if isinstance(vector, Vector) else vector)
 
 
 class HalfVector(Vector):
-    """Hold n values that 16-bit floats can hold, -65504 to 65504, as 4n bytes of little-endian float32.
+    """Hold n values in the range of 16-bit floats, -65504 to 65504, as 4n bytes of little-endian float32.
 
-    Takes what Vector takes and rounds each value to the nearest half. Raises InvalidVector past the range.
+    Takes what Vector takes, and rounds each value to the nearest 16-bit float.
+
+    Raises:
+        InvalidVector: A value is outside the range.
     """
 
     __slots__ = ()
@@ -136,12 +141,12 @@ class HalfVector(Vector):
 
     @classmethod
     def from_binary(cls, data: bytes) -> Self:
-        """Read what PostgreSQL's ``halfvec_send`` writes: uint16 length, uint16 zero, big-endian float16."""
+        """Read the output of PostgreSQL's ``halfvec_send``: uint16 length, uint16 zero, big-endian float16."""
         return cls(_from_halves(_body(data, 2), ">"))
 
     @classmethod
     def from_wire(cls, data: Any, dimensions: int | None = None, source: Source = unknown) -> Self:
-        # No half is as small as the header would be as a float32.
+        # Read as a float32, the header is smaller than any 16-bit float.
         if data[2:4] == _NO_FLAGS and data[:2] != _NO_FLAGS:
             return bytes.__new__(cls, _from_halves(_body(data, 2), ">"))
         if len(data) % 2 and data[-1:] == _F16:
@@ -152,12 +157,12 @@ class HalfVector(Vector):
         return _PG_HEADER.pack(self.dimensions(), 0) + struct.pack(f">{self.dimensions()}e", *_floats(self))
 
     def to_f16_blob(self) -> bytes:
-        """Return what libSQL stores: little-endian float16, and a byte that names the type."""
+        """Return libSQL's format: little-endian float16, then a byte that names the type."""
         return struct.pack(f"<{self.dimensions()}e", *_floats(self)) + _F16
 
 
 def _body(data: bytes, size: int) -> bytes:
-    """Return what follows the header of a binary form; raises InvalidVector where the header says otherwise."""
+    """Return a binary form without its header; raise InvalidVector if the header does not match the length."""
     if len(data) < 4 or bytes(data[:4]) != _PG_HEADER.pack((len(data) - 4) // size, 0) or len(data) % size:
         raise InvalidVector(f"{len(data)} bytes are not pgvector's binary form: its header says otherwise.")
     return bytes(data[4:])
@@ -181,9 +186,9 @@ def unpack_numpy(data: bytes) -> npt.NDArray[np.float32]:
 
 
 def from_wire(data: Any, dimensions: int | None, source: Source = unknown) -> bytes:
-    """Return the little-endian float32 bytes of what a driver gave for a column of that many dimensions.
+    """Return the driver's value of a column of ``dimensions`` dimensions as little-endian float32 bytes.
 
-    Knows packed bytes, pgvector's binary form (four bytes longer) and its text form.
+    Reads packed bytes, pgvector's binary form (four bytes longer) and its text form.
     """
     if isinstance(data, str):
         return Vector.from_text(data)
@@ -196,7 +201,7 @@ def from_wire(data: Any, dimensions: int | None, source: Source = unknown) -> by
 
 
 def _doubtful(data: Any, size: int, source: Source) -> bytes:
-    """Return the same of bytes that begin as pgvector's header does, or as a number near zero."""
+    """Return little-endian float32 bytes for data that begins like pgvector's header or like a number near zero."""
     if not size % 4 and data[:4] == _PG_HEADER.pack(size // 4 - 1, 0):
         if source() in (Wire.HEADED, Wire.UNKNOWN):
             return _swapped(data[4:])
@@ -232,7 +237,7 @@ def _pack(value: Any) -> bytes:
         if hasattr(value, convert):
             return _pack_sequence(getattr(value, convert)())
     if isinstance(value, Iterable) and not isinstance(value, (Mapping, AbstractSet)):
-        # A set has no order, and the keys of a mapping are no values.
+        # A set has no order, and the keys of a mapping are not its values.
         return _pack_sequence(list(value))
     raise InvalidVector(f"{_short(value)} is not a vector. Give a sequence of numbers.")
 
@@ -273,7 +278,7 @@ def _pack_array(value: Any) -> bytes:
 
 
 def _require_finite(packed: bytes, value: Any) -> None:
-    # A float64 sum of float32 values cannot overflow, and NaN or infinity in one of them shows in it.
+    # A float64 sum of float32 values cannot overflow, and NaN or infinity propagates to the sum.
     if packed and math.isfinite(sum(_floats(packed))):
         return
     if not packed:
@@ -286,11 +291,15 @@ def _require_finite(packed: bytes, value: Any) -> None:
 
 
 BYTE_FORMATS = frozenset("Bbc")
-"""What a memoryview holds where it is of bytes, and not of numbers."""
+"""Memoryview formats that hold raw bytes rather than numbers."""
 
 
 def view_values(view: memoryview) -> list[Any]:
-    """Return the numbers of a memoryview, of either byte order; raises InvalidVector for more than one axis."""
+    """Return the numbers of a memoryview, in either byte order.
+
+    Raises:
+        InvalidVector: The view has more than one dimension, or a format without numbers.
+    """
     if view.ndim != 1:
         raise InvalidVector(f"a memoryview of shape {view.shape} is not a vector. Give one axis.")
     order, code = view.format[:-1], view.format[-1:]
@@ -301,7 +310,7 @@ def view_values(view: memoryview) -> list[Any]:
 
 
 def _items(value: Any) -> list[Any]:
-    """Return what a value is made of, as it was given."""
+    """Return the items of a value as they were given."""
     if isinstance(value, memoryview):
         return unpack(bytes(value)) if value.format in BYTE_FORMATS else view_values(value)
     names = [name for name in ("to_list", "tolist") if hasattr(value, name)]
@@ -320,6 +329,6 @@ def _short(value: Any) -> str:
     try:
         text = repr(value)
     except ValueError:
-        # Python writes out no integer of more than 4,300 digits.
+        # Python refuses to print integers of more than 4,300 digits.
         return f"an integer of {value.bit_length():,} bits"
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,4 +1,4 @@
-"""How a database hands a value over, which some bytes leave open, and what reads the bytes that do."""
+"""Wire formats of the databases, and the source that resolves bytes that fit two formats."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Wire(Enum):
-    """How a database hands over the vectors of its columns."""
+    """How a database returns the vectors of its columns."""
 
     HEADED = "in pgvector's binary form, whose header names the length"
     PACKED = "as the packed numbers alone"
@@ -16,7 +16,7 @@ class Wire(Enum):
 
 
 Source = Callable[[], Wire]
-"""Tells where the value at hand comes from; called only where its bytes can be read in two ways."""
+"""Returns where the current value comes from; called only if its bytes can be read in two ways."""
 
 
 def unknown() -> Wire:

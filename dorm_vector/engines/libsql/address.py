@@ -1,4 +1,4 @@
-"""Where the database is, from a DATABASES entry: ``URL`` or ``NAME``, ``AUTH_TOKEN`` and ``OPTIONS``."""
+"""Parse a database address from a DATABASES entry: ``URL`` or ``NAME``, ``AUTH_TOKEN`` and ``OPTIONS``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dorm.exceptions import ImproperlyConfigured
 
 from ..timeouts import SECONDS, connect_timeout
 
-# Of Turso's URLs: a WebSocket, encrypted unless they say tls=0.
+# Turso's URL scheme: a WebSocket, encrypted unless the URL has tls=0.
 _TURSO = "libsql://"
 
 _EXAMPLES = '"file:app.db", ":memory:", "libsql://NAME.turso.io", "wss://HOST" or "ws://HOST:PORT"'
 
-# One letter is a drive of Windows.
+# At least two letters, because a single letter is a Windows drive.
 _SCHEME = re.compile(r"([A-Za-z][\w+.-]+):")
 
 HIDDEN = "***"
@@ -25,22 +25,26 @@ HIDDEN = "***"
 
 @dataclass(frozen=True)
 class Address:
-    """A file name of libSQL's, or the WebSocket of a server; the token shows in no repr."""
+    """A libSQL file name or the WebSocket URL of a server; the repr omits the token."""
 
     target: str
     is_remote: bool
     token: str = field(default="", repr=False)
     timeout: float | None = None
-    """Seconds: for a lock on a file, and for an answer of a server."""
+    """Seconds to wait for a lock on a file, or for a response of a server."""
     connect_timeout: float = SECONDS
-    """Seconds in which a server has to accept the connection and greet."""
+    """Seconds in which a server must accept the connection and send its greeting."""
 
     def without_secrets(self, text: str) -> str:
         return text.replace(self.token, HIDDEN) if self.token else text
 
 
 def address_of(settings: Mapping[str, Any]) -> Address:
-    """Read a DATABASES entry; raises ImproperlyConfigured, which never shows what may be a token."""
+    """Parse a DATABASES entry.
+
+    Raises:
+        ImproperlyConfigured: The entry is invalid; the message never includes a possible token.
+    """
     url = str(settings.get("URL") or settings.get("NAME") or "")
     if not url:
         raise ImproperlyConfigured(f"ENGINE 'hrana' needs a URL: {_EXAMPLES}.")

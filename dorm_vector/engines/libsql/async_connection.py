@@ -1,4 +1,4 @@
-"""The connection for djanorm's async wrapper: the sync one, in a thread of its own, as aiosqlite has it."""
+"""The connection of djanorm's async wrapper: the sync connection in its own thread, as in aiosqlite."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Answer = TypeVar("_Answer")
 
 
 class AsyncConnection:
-    """A connection whose every call is made in its thread, in the order in which they are awaited."""
+    """A connection that makes every call in its own thread, in the order of the awaits."""
 
     def __init__(self, connection: Connection, thread: ThreadPoolExecutor) -> None:
         self._connection, self._thread = connection, thread
@@ -54,7 +54,7 @@ class AsyncConnection:
                 for row in some:
                     yield row
         finally:
-            await self._do(rows.close)  # type: ignore[attr-defined]  # it is a generator
+            await self._do(rows.close)  # type: ignore[attr-defined]  # rows is a generator
 
     async def commit(self) -> None:
         await self._do(self._connection.commit)
@@ -67,7 +67,7 @@ class AsyncConnection:
         self._thread.shutdown(wait=False)
 
     def close_without_loop(self) -> None:
-        """Close from any thread, whether or not the event loop is still there."""
+        """Close from any thread, even if the event loop is gone."""
         self._thread.submit(self._connection.close).result()
         self._thread.shutdown()
 
@@ -76,7 +76,7 @@ class AsyncConnection:
 
 
 class AsyncCursor:
-    """A finished statement, with all of its rows."""
+    """A completed statement, with all of its rows."""
 
     arraysize = 1
 

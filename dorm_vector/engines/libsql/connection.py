@@ -1,4 +1,4 @@
-"""What djanorm's SQLite wrapper asks of a connection, over a transport."""
+"""The connection interface that djanorm's SQLite wrapper uses, over a transport."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Values = list[Any]
 
 
 class Transport(ABC):
-    """One session of the database, in which each statement commits itself outside of BEGIN."""
+    """One database session; outside of BEGIN, each statement commits on its own."""
 
     has_file: bool
-    """Whether the database is in this process, and not on a server."""
+    """Whether the database is in this process rather than on a server."""
 
     @property
     @abstractmethod
     def is_lost(self) -> bool:
-        """Whether it can run nothing more: closed, or its server is gone."""
+        """Return whether it can run no more statements: closed, or its server is gone."""
 
     @property
     @abstractmethod
@@ -33,25 +33,25 @@ class Transport(ABC):
 
     @abstractmethod
     def execute_each(self, sql: str, rows: list[Values]) -> int:
-        """Run the statement once a row and return how many rows it changed."""
+        """Run the statement once per row, and return the number of changed rows."""
 
     @abstractmethod
     def stream(self, sql: str, values: Values, size: int) -> tuple[Sequence[str], Iterator[tuple[Any, ...]]]:
-        """Return the columns, and the rows as they are read, ``size`` at a time."""
+        """Return the columns and a row iterator that reads ``size`` rows at a time."""
 
     @abstractmethod
     def close(self) -> None: ...
 
     def close_soon(self) -> None:
-        """Close without waiting for anybody."""
+        """Close without waiting for the server."""
         self.close()
 
 
 class Connection:
-    """A connection as Python's sqlite3 module has them; without BEGIN it is in autocommit mode."""
+    """A connection with the interface of Python's sqlite3; outside of BEGIN, it is in autocommit mode."""
 
     isolation_level: Any = None
-    """djanorm sets it; here it says nothing."""
+    """djanorm sets it; it has no effect here."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -72,7 +72,7 @@ class Connection:
         return Cursor(self._transport.execute(sql, _checked(sql, parameters)))
 
     def executemany(self, sql: str, parameters: Iterable[Iterable[Any]]) -> Cursor:
-        """Run a statement once a row, in one transaction."""
+        """Run a statement once per row, in one transaction."""
         rows = [_checked(sql, values) for values in parameters]
         if self.in_transaction:
             return Cursor(Result(changed=self._transport.execute_each(sql, rows)))
@@ -86,12 +86,12 @@ class Connection:
         return Cursor(Result(changed=changed))
 
     def executescript(self, script: str) -> None:
-        """Run statements one by one; unlike sqlite3's, an open transaction goes on."""
+        """Run statements one by one; unlike in sqlite3, an open transaction stays open."""
         for sql in statements(script):
             self.execute(sql)
 
     def stream(self, sql: str, parameters: Iterable[Any], size: int) -> Iterator[Row]:
-        """Return an iterator of the rows, read ``size`` at a time."""
+        """Return an iterator over the rows, which are read ``size`` at a time."""
         names, rows = self._transport.stream(sql, _checked(sql, parameters), size)
         columns = Columns(names)
         return (Row(columns, values) for values in rows)
@@ -101,7 +101,7 @@ class Connection:
             self.execute("COMMIT")
 
     def rollback(self) -> None:
-        # A transaction ends with its session.
+        # The end of a session also ends its transaction.
         if not self.is_lost and self.in_transaction:
             self.execute("ROLLBACK")
 
@@ -109,12 +109,12 @@ class Connection:
         self._transport.close()
 
     def close_soon(self) -> None:
-        """Close without waiting for anybody."""
+        """Close without waiting for the server."""
         self._transport.close_soon()
 
 
 def statements(script: str) -> Iterator[str]:
-    """Yield the statements of a script; a semicolon in a text or in a trigger ends none."""
+    """Yield the statements of a script; a semicolon inside a string or a trigger ends none."""
     sql = ""
     for part in script.split(";"):
         sql += part

@@ -1,4 +1,4 @@
-"""What libsql-client connects through. It would leave answers at 4 MB, and a silent server unnoticed."""
+"""The connector of libsql-client, without its 4 MB response limit and with a heartbeat that detects silent servers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PROTOCOLS = ("hrana3", "hrana2")
 
 
 class Dialer:
-    """A session of aiohttp, what the server chose to speak, and why it refused the token."""
+    """An aiohttp session, the protocol that the server chose, and its reason for refusing the token."""
 
     protocol: str | None = None
     refusal = ""
@@ -23,7 +23,7 @@ class Dialer:
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=_Resolver()))
 
     async def ws_connect(self, url: str, **options: Any) -> Any:
-        # libsql-client asks for hrana2; hrana3 is the same, and more.
+        # libsql-client requests hrana2; hrana3 is a superset.
         options = {**options, "protocols": _PROTOCOLS, "max_msg_size": 0, "heartbeat": _HEARTBEAT_SECONDS}
         socket = await self._session.ws_connect(url, **options)
         self.protocol, self._raw = socket.protocol, socket.get_extra_info("socket")
@@ -31,7 +31,7 @@ class Dialer:
 
     @property
     def descriptor(self) -> int:
-        """The descriptor of the socket, or -1 where there is none."""
+        """Return the descriptor of the socket, or -1 if there is none."""
         return -1 if self._raw is None else int(self._raw.fileno())
 
     async def close(self) -> None:
@@ -39,7 +39,7 @@ class Dialer:
 
 
 class _Socket:
-    """The WebSocket; it remembers why the server refuses the token, which libsql-client loses as the socket closes."""
+    """A WebSocket that keeps the server's reason for refusing the token, which libsql-client loses on close."""
 
     def __init__(self, socket: Any, dialer: Dialer) -> None:
         self._socket, self._dialer = socket, dialer
@@ -55,7 +55,7 @@ class _Socket:
 
 
 class _Resolver(aiohttp.ThreadedResolver):
-    """The system's; and NAME.localhost, a namespace of a server here, is this machine where the system knows it not."""
+    """The system's resolver, with NAME.localhost (a namespace of a local server) resolved to this machine."""
 
     async def resolve(self, host: str, *rest: Any, **options: Any) -> Any:
         # https://www.rfc-editor.org/rfc/rfc6761#section-6.3

@@ -1,14 +1,13 @@
-"""A file, or memory, through the package ``libsql``.
+"""A database file or memory, through the package ``libsql``.
 
-What it does otherwise than Python's sqlite3 module, and what is made of it here:
-
-- It holds the interpreter's lock while it waits for a lock of the database, so that no thread of this process could
-  let go of that lock: it is told not to wait, and the waiting is done here.
-- A cursor that is asked once more after its last row starts again, and one that is not read to its end keeps the
-  database locked: rows are read at once, or closed.
-- It binds an integer of more than 32 bits as a float, so that it is written into the statement.
-- ``fetchall()`` gives None where there are no rows to expect, its one error class is ValueError, a closed connection
-  panics, and ``executescript()`` ignores a statement that fails: see ``Connection``.
+Differences from Python's sqlite3 module, and how this module handles them:
+- While it waits for a database lock, it holds the GIL, so that no thread of this process could release that lock.
+  Its own timeout is 0, and the waiting is done here.
+- A cursor restarts when it is read past its last row, and keeps the database locked until it is read to the end.
+  Rows are read at once, or the cursor is closed.
+- It binds integers of more than 32 bits as floats. They are written into the statement as literals.
+- ``fetchall()`` returns None for statements without rows, every error is a ValueError, a closed connection panics, and
+  ``executescript()`` ignores failing statements: see ``Connection``.
 """
 
 from __future__ import annotations
@@ -40,12 +39,12 @@ class Embedded(Transport):
     has_file = True
     is_lost = False
     _has_begun = False
-    """Whether a transaction is open that has read or written."""
+    """Whether a transaction is open that has already read or written."""
 
     def __init__(self, address: Address) -> None:
         self._patience = address.timeout or 0.0
         with _translating():
-            # Autocommit; and any thread may use it, one at a time: djanorm closes the connections of all threads.
+            # Autocommit, and usable from any thread, one at a time: djanorm closes the connections of all threads.
             self._driver = _libsql().connect(address.target, timeout=0, isolation_level=None, _check_same_thread=False)
 
     @property
@@ -77,7 +76,7 @@ class Embedded(Transport):
                 rows = cursor.fetchall() or []
                 return Result(_names(cursor), rows, cursor.rowcount, cursor.lastrowid)
             finally:
-                # It forgets all of that.
+                # close() discards these attributes, so they are read first.
                 cursor.close()
 
     def _cursor(self, sql: str, values: Values) -> Any:
@@ -88,8 +87,8 @@ class Embedded(Transport):
             return self._driver.execute(sql, values)
 
     def _patiently(self, sql: str, run: Callable[[], _Answer]) -> _Answer:
-        """Repeat what another connection's lock kept from running; it has done nothing yet."""
-        # Two transactions that have both read wait for each other: as in SQLite, only their COMMIT waits.
+        """Retry a statement that another connection's lock blocked; it has had no effect yet."""
+        # Two transactions that have both read would wait for each other: as in SQLite, only COMMIT waits.
         patience = self._patience if not self._has_begun or _is(sql, "COMMIT") else 0
         deadline, nap = time.monotonic() + patience, 0.001
         while True:
@@ -111,7 +110,7 @@ def _translating() -> Iterator[None]:
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        # Of the driver, at a text that is no UTF-8; it is no Exception.
+        # The driver panics on text that is not UTF-8, and its PanicException is not an Exception.
         raise translated(f"libsql: {error}") from None
 
 

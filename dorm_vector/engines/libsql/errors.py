@@ -1,4 +1,4 @@
-"""djanorm's exceptions for what the drivers raise: they tell by their messages alone."""
+"""Map driver errors to djanorm's exceptions; the drivers distinguish errors only by message."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from ...exceptions import ConnectionLost
 
 __all__ = ["LOCKED", "ConnectionLost", "translated"]
 
-# "database table is locked" is the other kind: a statement of this same connection, which no waiting ends.
+# "database table is locked" is different: a statement of the same connection holds the lock, so waiting never helps.
 LOCKED = "database is locked"
 
 
 def translated(message: str) -> DatabaseError:
-    """Return what djanorm raises on SQLite for the same mistake."""
+    """Return the exception that djanorm raises on SQLite for the same error."""
     message = message.removeprefix("SQLite error: ")
     if message == "Response is too large":
         message += "; what it was to write is written. Ask for fewer rows, or raise sqld's --max-response-size."

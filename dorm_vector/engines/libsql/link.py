@@ -1,4 +1,4 @@
-"""The WebSocket to a server, and what is asked over it; every method runs in the thread of the loop.
+"""The WebSocket to a server, and the requests over it; every method runs in the loop's thread.
 
 https://github.com/tursodatabase/libsql/blob/main/docs/HRANA_3_SPEC.md
 """
@@ -24,7 +24,7 @@ _CHUNK_ROWS = 1_000
 
 
 class Link:
-    """A connection of libsql-client, and its one stream: what that does with PRAGMA and BEGIN stays its own."""
+    """A libsql-client connection with its own stream, separate from libsql-client's handling of PRAGMA and BEGIN."""
 
     def __init__(self, dialer: Dialer, connection: Any) -> None:
         self._dialer, self._connection = dialer, connection
@@ -39,16 +39,16 @@ class Link:
             await connection.wait_connected()
             link = cls(dialer, connection)
             await link.begin()
-        except BaseException as error:  # noqa: BLE001  # whatever it is, nothing stays open
+        except BaseException as error:  # noqa: BLE001  # close everything on any failure
             await connection.close()
             await dialer.close()
             raise (ConnectionRefusedError(dialer.refusal) if dialer.refusal else error) from None
         return link
 
     async def begin(self) -> None:
-        """Open the stream, and have foreign keys heeded on it."""
+        """Open the stream, and enforce foreign keys on it."""
         await self.ask({"type": "open_stream", "stream_id": self._stream})
-        # sqld does, and takes a PRAGMA for writing, which a token or the database may not allow.
+        # sqld enforces them by default, and it treats PRAGMA as a write, which the token or database may not allow.
         if (await self.execute(statement("SELECT foreign_keys FROM pragma_foreign_keys", []))).rows != [(1,)]:
             await self.execute(statement("PRAGMA foreign_keys = ON", []))
 
@@ -58,18 +58,18 @@ class Link:
 
     @property
     def descriptor(self) -> int:
-        """The descriptor of the socket, or -1 where it is closed."""
+        """Return the descriptor of the socket, or -1 if it is closed."""
         return self._dialer.descriptor
 
     @property
     def has_cursors(self) -> bool:
-        """Whether the server sends the rows of a statement in parts: since version 3 of the protocol."""
+        """Return whether the server can send rows in parts: since version 3 of the protocol."""
         return self._dialer.protocol == "hrana3"
 
     async def ask(self, *requests: Any) -> list[Any]:
-        """Send requests at once, and return their answers, which come in order."""
+        """Send requests together, and return their responses in order."""
         answers = [self._connection.send_request(request) for request in requests]
-        # Unlike gather() it leaves them be when it is cancelled, and libsql-client fails at one that was.
+        # Unlike gather(), wait() does not cancel the futures when cancelled; libsql-client fails on a cancelled future.
         await asyncio.wait(answers)
         for failure in [answer.exception() for answer in answers]:
             if failure is not None:
@@ -86,7 +86,7 @@ class Link:
         return _result(answer["result"])
 
     async def execute_each(self, statements: list[Any]) -> int:
-        """Run statements as long as none fails: what followed a lost transaction would commit itself."""
+        """Run statements until one fails: after a lost transaction, the rest would commit individually."""
         changed = 0
         for some in _batches(statements):
             steps = [{"stmt": each, "condition": _if_done(number - 1)} for number, each in enumerate(some)]
@@ -97,7 +97,7 @@ class Link:
         return changed
 
     async def open_cursor(self, asked: Any) -> Cursor:
-        """Return the rows of a statement on a stream of their own, so that others can be asked meanwhile."""
+        """Return the rows of a statement on a separate stream, so that other statements can run meanwhile."""
         stream = next(self._numbers)
         return await self._cursor(asked, stream, opened=[{"type": "open_stream", "stream_id": stream}])
 
@@ -135,7 +135,7 @@ class Link:
 
 
 class Cursor:
-    """The rows of one statement, which the server sends as they are asked for."""
+    """The rows of one statement, which the server sends on request."""
 
     columns: tuple[str, ...] = ()
 
@@ -145,12 +145,12 @@ class Cursor:
         self._rows: list[tuple[Any, ...]] = []
 
     async def begin(self) -> None:
-        """Read up to the first row, so that the columns are known, and what is wrong with the statement."""
+        """Read up to the first row, to get the columns and any error of the statement."""
         while not (self.columns or self._is_done):
             await self._receive(2)
 
     async def fetch(self, size: int) -> list[tuple[Any, ...]]:
-        """Return some rows, at most ``size`` of them; none when there are no more."""
+        """Return at most ``size`` rows; none if there are no more."""
         while not (self._rows or self._is_done):
             await self._receive(size)
         rows, self._rows = self._rows, []

@@ -1,9 +1,8 @@
 """A server through ``libsql-client``: the Hrana protocol over a WebSocket.
 
-The package's own clients open a stream for each statement, or begin a transaction with each, and receive no answer over
-4 MB; so its protocol is used, with one stream held: see ``link``. All links of a process live in one event loop, in a
-thread of its own: sync and async callers hand over what is to be sent, and no loop of theirs has to outlive the
-connection.
+The package's own clients open a stream or a transaction per statement, and limit responses to 4 MB. So this module uses
+the package's protocol layer and keeps one stream open: see ``link``. All links of a process run on one event loop in a
+dedicated thread. Sync and async callers submit requests to it, so a connection does not depend on the caller's loop.
 """
 
 from __future__ import annotations
@@ -33,19 +32,19 @@ _Answer = TypeVar("_Answer")
 
 _GOODBYE_SECONDS = 15.0
 
-# The codes by which a server answers a statement; any other means that it gave up the stream, or the transaction.
+# Error codes of a failed statement; with any other code, the server dropped the stream or the transaction.
 _OF_A_STATEMENT = ("SQLITE", "SQL_", "ARGS_", "RESPONSE_", "UNKNOWN", "BLOCKED")
 
 _FATAL = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOMEM")
 
-# It let another connection write, which had waited long enough.
+# The server rolled back in favor of another connection that had waited too long to write.
 _ROLLED_BACK = "TRANSACTION_TIMEOUT"
 
 _CONNECT, _READ_ON = "connect", "read on"
 
 
 class Remote(Transport):
-    """One stream of a server: what it does with PRAGMA and BEGIN stays its own."""
+    """One stream of a server, separate from the package's own handling of PRAGMA and BEGIN."""
 
     has_file = False
 
@@ -64,7 +63,7 @@ class Remote(Transport):
 
     @property
     def descriptor(self) -> int:
-        """The socket, or -1 where it is closed."""
+        """Return the descriptor of the socket, or -1 if it is closed."""
         return self._link.descriptor
 
     def execute(self, sql: str, values: Values) -> Result:
@@ -81,7 +80,7 @@ class Remote(Transport):
     def stream(self, sql: str, values: Values, size: int) -> tuple[Sequence[str], Iterator[tuple[Any, ...]]]:
         self._require_a_server()
         if self._in_transaction or not self._link.has_cursors:
-            # What is read in parts keeps its stream from all else, and only this one sees what is not committed.
+            # A cursor blocks its stream while it is read, and only this stream sees uncommitted rows.
             result = self.execute(sql, values)
             return result.columns, iter(result.rows)
         cursor = self._ask(self._link.open_cursor(statement(sql, values)), self._address.timeout, sql)
@@ -98,7 +97,7 @@ class Remote(Transport):
     def close(self) -> None:
         if not self._is_closed and self._process == os.getpid():
             self._is_closed = True
-            with suppress(Exception):  # of a server that is gone already
+            with suppress(Exception):  # the server may be gone already
                 _submit(self._link.close()).result(_GOODBYE_SECONDS)
 
     def close_soon(self) -> None:
@@ -110,9 +109,9 @@ class Remote(Transport):
         try:
             answer: _Answer = _submit(asyncio.wait_for(question, seconds)).result()
             return answer
-        except Exception as error:  # noqa: BLE001  # libsql-client lets through those of aiohttp and of asyncio
+        except Exception as error:  # noqa: BLE001  # libsql-client does not wrap the errors of aiohttp and asyncio
             refusal = self._refusal(error, sql)
-        # Out here it has no context, which could show the token.
+        # Raised outside the except block, so that no chained context can show the token.
         raise refusal
 
     def _refusal(self, error: Exception, sql: str) -> Exception:
@@ -124,7 +123,7 @@ class Remote(Transport):
             return ConnectionLost(f"{self._address.target} cannot be used: {message}.")
         if code.startswith(_OF_A_STATEMENT) and not code.startswith(_FATAL):
             return translated(message)
-        # Whatever else was sent on it would no longer be part of its transaction.
+        # Further statements on this stream would no longer be part of its transaction.
         self._is_closed = True
         _submit(self._link.close())
         return self._lost(f"was lost: {message}", "" if code == _ROLLED_BACK else sql)
@@ -147,7 +146,7 @@ class Remote(Transport):
         return ConnectionLost(f"The connection to {self._address.target} {what}. {rest}")
 
     def _follow(self, sql: str) -> None:
-        """Know what the protocol does not tell before its version 3: whether a transaction is open."""
+        """Track whether a transaction is open, which the protocol reports only since version 3."""
         first, *more = sql.upper().replace(";", " ").split(None, 3) or [""]
         if first in ("BEGIN", "SAVEPOINT"):
             self._in_transaction = True
@@ -156,7 +155,7 @@ class Remote(Transport):
 
 
 def _told(error: Exception) -> tuple[str, str]:
-    """Return the server's code, empty where it is not the server that speaks, and the message."""
+    """Return the server's error code, empty if the error is not the server's, and the message."""
     from libsql_client import LibsqlError
 
     if isinstance(error, LibsqlError):
@@ -181,7 +180,7 @@ def _submit(work: Coroutine[Any, Any, _Answer]) -> Any:
 
 @cache
 def _loop_of(process: int) -> asyncio.AbstractEventLoop:
-    """Return the loop of this process; a fork leaves the thread of its parent behind."""
+    """Return the loop of this process; the thread of the parent's loop does not survive a fork."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name=f"dorm_vector hrana {process}", daemon=True).start()
     return loop

@@ -1,4 +1,4 @@
-"""Rows and cursors, in the shape that Python's sqlite3 module gives them."""
+"""Rows and cursors with the interface of Python's sqlite3 module."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Result:
-    """What a statement gave: its columns (none where it returns no rows), its rows, and what it changed."""
+    """The result of a statement: its columns (empty if it returns no rows), its rows, and its row count."""
 
     columns: tuple[str, ...] = ()
     rows: list[tuple[Any, ...]] = field(default_factory=list)
@@ -19,7 +19,7 @@ class Result:
 
 
 class Columns:
-    """The names of a result's columns, and where each stands."""
+    """The names and positions of a result's columns."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
@@ -28,7 +28,7 @@ class Columns:
             self.positions.setdefault(name, position)
 
     def position(self, name: str) -> int:
-        """Return where the column stands; its case does not matter, as in sqlite3."""
+        """Return the position of a column; case-insensitive, as in sqlite3."""
         found = self.positions.get(name)
         if found is None:
             found = {known.lower(): at for known, at in reversed(self.positions.items())}.get(name.lower())
@@ -68,11 +68,11 @@ class Row(Sequence[Any]):
 
 
 class Cursor:
-    """A finished statement, with all of its rows."""
+    """A completed statement, with all of its rows."""
 
     arraysize = 1
     row_factory: type[Row] | None = Row
-    """None for rows that are tuples; as in sqlite3, of those not fetched yet."""
+    """None returns tuples; as in sqlite3, it applies to rows that are not fetched yet."""
 
     def __init__(self, result: Result) -> None:
         self._columns, self._values = Columns(result.columns), iter(result.rows)

@@ -1,4 +1,4 @@
-"""What may be bound: the types of libSQL, and what Python's sqlite3 module makes of others."""
+"""Convert values for binding: libSQL's types, and the conversions of Python's sqlite3 module."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ...values.vector import HalfVector
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 _CONVERSIONS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
-    # libSQL has columns for these two, which end in a byte that says so.
+    # libSQL has column types for these two, marked by a trailing byte.
     (HalfVector, HalfVector.to_f16_blob),
     (Bit, Bit.to_f1bit_blob),
     ((bytes, float), lambda value: value),
@@ -36,7 +36,7 @@ _PLAIN = frozenset({bytes, float, type(None)})
 
 
 def bound(values: Iterable[Any]) -> list[Any]:
-    # Most values need nothing, and there are many of them.
+    # Fast path: most values need no conversion, and there are many of them.
     return [value if _is_plain(type(value), value) else _converted(value) for value in values]
 
 
@@ -47,12 +47,12 @@ def _is_plain(kind: type, value: Any) -> bool:
 def _converted(value: Any) -> Any:
     if isinstance(value, int):
         if not _LEAST <= value < -_LEAST:
-            # Both drivers would do otherwise: one rounds it to a float, the other fails halfway.
+            # The drivers would not report it: one rounds it to a float, the other fails halfway.
             raise OverflowError(f"{value} does not fit into a column: an integer there has 64 bits.")
         return int(value)
     if isinstance(value, str):
         if "\0" in value:
-            # It would be stored whole, and read up to there.
+            # libSQL would store the whole text, but return only the part before the NUL.
             raise ProgrammingError("A text with a NUL character cannot be read back from libSQL. Store it as bytes.")
         return value
     for kinds, convert in _CONVERSIONS:
@@ -67,7 +67,7 @@ _NAMED = re.compile(r"\?\d|[:@$]\w")
 
 
 def require_count(sql: str, values: list[Any]) -> None:
-    """Refuse too many or too few values: the driver drops the ones and takes the others for NULL."""
+    """Raise ProgrammingError for a wrong number of values: the driver drops extra ones and binds NULL for the rest."""
     wanted = _placeholders(sql)
     if wanted is not None and wanted != len(values):
         raise ProgrammingError(f"The statement has {wanted} placeholders; got {len(values)} values: {sql}")
@@ -75,13 +75,13 @@ def require_count(sql: str, values: list[Any]) -> None:
 
 @lru_cache(maxsize=512)
 def _placeholders(sql: str) -> int | None:
-    """Return how many ``?`` there are outside of quotes and comments; None where others are used."""
+    """Return the number of ``?`` outside quotes and comments; None if the statement uses other placeholders."""
     plain = "".join(_PARTS.split(sql)[::2])
     return None if _NAMED.search(plain) else plain.count("?")
 
 
 def with_literals(sql: str, values: list[Any], bindable: range) -> tuple[str, list[Any]]:
-    """Write the integers that cannot be bound into the statement, in place of their placeholders."""
+    """Replace the placeholders of integers that cannot be bound with literals."""
     least, most = bindable[0], bindable[-1]
     if not [None for value in values if type(value) is int and not least <= value <= most]:
         return sql, values
@@ -102,7 +102,7 @@ def with_literals(sql: str, values: list[Any], bindable: range) -> tuple[str, li
 
 
 def encoded(value: Any) -> dict[str, Any]:
-    """Return a bound value as Hrana writes it: integers as text, bytes in base64."""
+    """Return a bound value in Hrana's encoding: integers as text, bytes as base64."""
     if value is None or value != value:  # noqa: PLR0124  # NaN is NULL in SQLite
         return {"type": "null"}
     if isinstance(value, str):
@@ -117,7 +117,11 @@ def encoded(value: Any) -> dict[str, Any]:
 
 
 def statement(sql: str, values: list[Any]) -> dict[str, Any]:
-    """Return a statement as Hrana writes it; one that a server would answer by closing the socket is refused."""
+    """Return a statement in Hrana's encoding.
+
+    Raises:
+        ProgrammingError: It is so large that the server would close the socket.
+    """
     written = {"sql": sql, "args": [encoded(value) for value in values], "want_rows": True}
     if (size := size_of(written)) > _MOST_BYTES:
         raise ProgrammingError(
@@ -128,7 +132,7 @@ def statement(sql: str, values: list[Any]) -> dict[str, Any]:
 
 
 def size_of(statement: Mapping[str, Any]) -> int:
-    """Return about how many bytes a statement has on its way."""
+    """Return the approximate size of a statement on the wire, in bytes."""
     values = (value.get("base64", value.get("value")) for value in statement["args"])
     return len(statement["sql"]) + sum(len(value) if isinstance(value, str) else 20 for value in values)
 
@@ -136,7 +140,7 @@ def size_of(statement: Mapping[str, Any]) -> int:
 def decoded(value: Mapping[str, Any]) -> Any:
     kind = value["type"]
     if kind == "blob":
-        # Unpadded, it is base64 too.
+        # Hrana sends base64 without padding.
         return base64.b64decode(value["base64"] + "==")
     if kind == "float" and value["value"] is None:
         raise ProgrammingError("An infinite number cannot come from a server: its protocol is JSON. CAST it AS TEXT.")

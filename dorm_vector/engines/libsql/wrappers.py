@@ -1,7 +1,7 @@
-"""djanorm's engine ``hrana``: its SQLite wrappers, over connections of real libSQL.
+"""djanorm's engine ``hrana``: its SQLite wrappers, over libSQL connections.
 
-What djanorm generates for vendor ``sqlite`` is what libSQL speaks: tables are rebuilt to alter a column, checks stand
-in CREATE TABLE, and so on. As ``libsql`` it would leave out the rebuild. Only ``dialect`` tells the two apart.
+libSQL accepts the SQL that djanorm generates for vendor ``sqlite``: altering a column rebuilds the table, checks are in
+CREATE TABLE, and so on. For vendor ``libsql``, djanorm would skip the rebuild. Only ``dialect`` distinguishes the two.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ registry.install(SQLiteDatabaseWrapper.__module__)
 
 
 class HranaDatabaseWrapper(SQLiteDatabaseWrapper):
-    """One connection a thread. ``URL`` is a file, ``:memory:`` or a server, whose ``AUTH_TOKEN`` is never shown."""
+    """One connection per thread. ``URL`` is a file, ``:memory:`` or a server, whose ``AUTH_TOKEN`` is never shown."""
 
     dialect = DIALECT
 
@@ -48,7 +48,7 @@ class HranaDatabaseWrapper(SQLiteDatabaseWrapper):
         return connect(self._address, self.settings)
 
     def get_connection(self) -> Any:
-        """Return this thread's connection; another where the server went away outside of a transaction."""
+        """Return this thread's connection; a new one if the server closed it outside a transaction."""
         connection = getattr(self._local, "conn", None)
         if connection is not None and connection.is_lost and not self._atomic_depth:
             connection.close()
@@ -81,7 +81,7 @@ class HranaDatabaseWrapper(SQLiteDatabaseWrapper):
 
 
 class HranaAsyncDatabaseWrapper(SQLiteAsyncDatabaseWrapper):
-    """One connection an event loop, in a thread of its own."""
+    """One connection per event loop, each in its own thread."""
 
     dialect = DIALECT
     _loops: dict[asyncio.AbstractEventLoop, dict[str, Any]]
@@ -109,7 +109,7 @@ class HranaAsyncDatabaseWrapper(SQLiteAsyncDatabaseWrapper):
         return self._conn
 
     def aatomic(self) -> AbstractAsyncContextManager[None]:  # type: ignore[override]  # djanorm's is a decorator's
-        # Not by way of the repair, which a setting can turn off: without BEGIN each statement commits itself here.
+        # Not through the repair, which a setting can turn off: without BEGIN, each statement commits on its own here.
         return aleft_to_the_parent(async_transactions(None, self))
 
     async def execute_streaming(self, sql: str, params: Any = None, chunk_size: int = 1000) -> AsyncIterator[Any]:
@@ -123,7 +123,7 @@ class HranaAsyncDatabaseWrapper(SQLiteAsyncDatabaseWrapper):
                     raise
 
     async def set_autocommit(self, enabled: bool) -> None:
-        # Outside of a transaction each statement commits itself either way.
+        # Outside a transaction, each statement commits on its own either way.
         self._autocommit = enabled
 
     def pool_stats(self) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class HranaAsyncDatabaseWrapper(SQLiteAsyncDatabaseWrapper):
 
 
 def connect(address: Address, settings: dict[str, Any]) -> Connection:
-    """Open a connection: of the file, or of the server."""
+    """Open a connection to the file or the server."""
     if address.is_remote:
         from .remote import Remote
 

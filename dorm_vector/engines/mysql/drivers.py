@@ -1,4 +1,4 @@
-"""Repairs of PyMySQL and aiomysql: vectors are bytes on their wire, both ways."""
+"""Patches of PyMySQL and aiomysql, so that vectors travel as bytes in both directions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...values.bit import Bit
 from ...values.sparse import SparseVector
 from ...values.vector import Vector
 
-# FIELD_TYPE of MySQL's VECTOR; MariaDB calls its own a binary string.
+# FIELD_TYPE of MySQL's VECTOR; MariaDB reports its own as a binary string.
 _VECTOR = 242
 
 
@@ -19,9 +19,9 @@ _VECTOR = 242
 def vector_columns_as_bytes(original: Any, result: Any) -> None:
     """Read MySQL's VECTOR columns as bytes.
 
-    Symptom: reading a vector on MySQL is a UnicodeDecodeError, and the connection is out of step afterwards. Cause:
-    PyMySQL and aiomysql decode every type that they do not know as ASCII. djanorm 4.3 to 4.5, with PyMySQL up to 2.2
-    and aiomysql up to 0.3.
+    Symptom: reading a vector on MySQL raises UnicodeDecodeError, and the connection is out of sync afterwards. Cause:
+    PyMySQL and aiomysql decode every unknown type as ASCII. djanorm 4.3 to 4.5, with PyMySQL up to 2.2 and aiomysql up
+    to 0.3.
     """
     original(result)
     _undecoded(result)
@@ -41,7 +41,7 @@ def _undecoded(result: Any) -> None:
 
 
 def _escapes_bytes() -> bool:
-    # The package is still being imported: it has no attributes yet.
+    # aiomysql is still being imported, so its submodules are not attributes of the package yet.
     connections = sys.modules["aiomysql.connection"]
     try:
         return bool(connections.Connection.escape(None, b"a"))
@@ -51,7 +51,7 @@ def _escapes_bytes() -> bool:
 
 @hook("aiomysql.connection:Connection", "escape")
 def async_vectors(original: Any, connection: Any, value: Any) -> Any:
-    """Send a vector on an async connection, whichever way the driver has with bytes."""
+    """Send a vector on an async connection, however the driver treats bytes."""
     return _literal(value) if isinstance(value, (Vector, SparseVector, Bit)) else original(connection, value)
 
 
@@ -63,8 +63,9 @@ def _literal(value: bytes) -> str:
 def async_bytes(original: Any, connection: Any, value: Any) -> Any:
     """Send bytes on an async connection.
 
-    Symptom: ``'str' object is not callable`` for every value of a ``BinaryField``. Cause: aiomysql 0.3 imports a
-    function that PyMySQL has turned into a string. djanorm 4.3 to 4.5, with PyMySQL from 1.2 and aiomysql 0.3.
+    Symptom: every value of a ``BinaryField`` raises ``'str' object is not callable``. Cause: aiomysql 0.3 imports a
+    name that is a function in older PyMySQL and a string in newer. djanorm 4.3 to 4.5, with PyMySQL from 1.2 and
+    aiomysql 0.3.
     """
     return _literal(value) if isinstance(value, bytes) else original(connection, value)
 
@@ -84,11 +85,11 @@ def _passes_over_notes() -> bool:
 
 @repair("aiomysql.cursors:Cursor", "_show_warnings", is_fixed=_passes_over_notes)
 async def quiet_async_plans(original: Any, cursor: Any, connection: Any) -> None:
-    """Ask for a plan on an async connection without warnings.
+    """Explain a query on an async connection without warnings.
 
-    Symptom: ``aexplain()`` on MySQL warns of each column that a subquery has from around it. Cause: aiomysql makes a
-    warning of every note of the server, and EXPLAIN writes down in notes how it read the statement. djanorm 4.3 to
-    4.5, with aiomysql 0.3.
+    Symptom: ``aexplain()`` on MySQL warns about each column of an outer query that a subquery uses. Cause: aiomysql
+    turns every note of the server into a warning, and EXPLAIN reports in notes how it read the statement. djanorm 4.3
+    to 4.5, with aiomysql 0.3.
     """
     if not str(cursor._last_executed).startswith("EXPLAIN"):
         await original(cursor, connection)

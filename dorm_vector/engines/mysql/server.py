@@ -1,4 +1,4 @@
-"""Which server is it, MariaDB or MySQL, and which version."""
+"""Identify the server: MariaDB or MySQL, and its version."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dorm.exceptions import OperationalError
 
 from ..timeouts import connect_timeout
 
-# [3, 4] and [1, 0], the latter as vectors are bound. A function of the schema may have the name, too: only one that
-# answers as MySQL documents it counts.
+# [3, 4] and [1, 0], the latter in the form in which vectors are bound. A stored function may have the same name, so
+# DISTANCE() counts only if its results are those that MySQL documents.
 _DISTANCES = "SELECT " + ", ".join(
     f"DISTANCE(STRING_TO_VECTOR('[3,4]'), _binary X'0000803F00000000', '{metric}')"
     for metric in ("EUCLIDEAN", "COSINE", "DOT")
@@ -25,7 +25,7 @@ _CLIENT_ERRORS = range(2000, 3000)
 
 @dataclass(frozen=True)
 class Server:
-    """What a server said of itself in its greeting, and whether it has DISTANCE()."""
+    """The server's greeting, and whether it has DISTANCE()."""
 
     greeting: str
     has_distance: bool
@@ -36,10 +36,10 @@ class Server:
 
 
 def server_of(wrapper: Any) -> Server:
-    """Return the server of a djanorm connection; asked once for each wrapper.
+    """Return the server of a djanorm connection; queried once per wrapper.
 
-    SQL is compiled before an async connection is opened, so a wrapper that has none yet asks over a connection of its
-    own, which blocks the event loop for a few milliseconds, once.
+    SQL is compiled before an async connection is open. An async wrapper therefore queries the server over a separate
+    connection, which blocks the event loop once for a few milliseconds.
     """
     known: Server | None = getattr(wrapper, "_dorm_vector_server", None)
     if known is None:
@@ -61,7 +61,7 @@ def _ask(wrapper: Any) -> Server:
 
 
 def _server(connection: Any) -> Server:
-    """Ask an open PyMySQL connection. MariaDB's greeting says all; of a MySQL only trying says what it computes."""
+    """Query an open PyMySQL connection. The greeting identifies MariaDB; MySQL's functions need a test query."""
     greeting = connection.get_server_info()
     known = Server(greeting, has_distance=False)
     return known if known.is_mariadb else Server(greeting, _has_distance(connection))
@@ -76,21 +76,21 @@ def _has_distance(connection: Any) -> bool:
         except pymysql.MySQLError as error:
             if error.args[0] in _CLIENT_ERRORS:
                 raise
-            # No such function, or another one of the name. The transaction is as it was.
+            # The function is missing, or another one has its name. The transaction is unaffected.
             return False
         return _are_distances(cursor.fetchone())
 
 
 def _are_distances(answers: Any) -> bool:
     try:
-        # The sign of the product differs from server to server.
+        # The sign of the dot product differs between servers.
         return all(isclose(abs(found), wanted, rel_tol=1e-5) for found, wanted in zip(answers, _ANSWERS, strict=True))
     except TypeError:
         return False
 
 
 def _arguments(wrapper: Any) -> dict[str, Any]:
-    """Return how to reach an async wrapper's server with PyMySQL: its own settings, or those of the user's pool."""
+    """Return PyMySQL's arguments for an async wrapper's server: its own settings, or those of the user's pool."""
     import pymysql
 
     given = wrapper._kwargs if wrapper._pool is None else wrapper._pool._conn_kwargs

@@ -1,1 +1,1 @@
-"""PostgreSQL: psycopg adapters, the pool, and rows in binary."""
+"""PostgreSQL: psycopg adapters, the pool, and binary rows."""

@@ -1,4 +1,4 @@
-"""How psycopg sends a Vector: in pgvector's binary form, or as text where COPY wants text."""
+"""Send vectors through psycopg: in pgvector's binary form, or as text where COPY requires text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...values.vector import HalfVector, Vector
 
 @cache
 def register() -> None:
-    """Teach psycopg our value classes, for every connection opened from now on."""
+    """Register our value classes with psycopg, for all connections opened from now on."""
     import psycopg
     from psycopg.adapt import Dumper
     from psycopg.pq import Format
@@ -22,7 +22,7 @@ def register() -> None:
             return bytes(obj.to_text(), "ascii")
 
     class VectorBinaryDumper(Dumper):
-        # No type: the statement says ::vector, and the type's OID differs from database to database.
+        # No OID: the statement casts with ::vector, and the OID of the type differs between databases.
         format = Format.BINARY
 
         def dump(self, obj: Any) -> bytes:
@@ -31,5 +31,5 @@ def register() -> None:
     # For all of psycopg, and for our classes alone: djanorm's pools take no adapters of their own.
     for value_type in (Vector, HalfVector, SparseVector, Bit):
         psycopg.adapters.register_dumper(value_type, VectorTextDumper)
-        # The last one registered is the one that %s takes.
+        # psycopg uses the dumper that was registered last for %s.
         psycopg.adapters.register_dumper(value_type, VectorBinaryDumper)

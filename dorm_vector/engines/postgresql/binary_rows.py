@@ -1,6 +1,6 @@
-"""Ranked rows of psycopg in binary, with their vector columns as they are.
+"""Fetch the rows of searches in psycopg's binary format, with their vector columns unchanged.
 
-``vector_send`` is the binary form in any cursor, but PostgreSQL calls it for every row before it sorts them.
+``vector_send`` also returns the binary form in a text cursor, but PostgreSQL evaluates it for every row before sorting.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from ..statement import Statement
 _POSTGRESQL = "dorm.db.backends.postgresql"
 
 
-_IDLE = 0  # psycopg.pq.TransactionStatus, which only psycopg can import
+_IDLE = 0  # psycopg.pq.TransactionStatus, copied so that psycopg need not be imported
 
 
 @hook(f"{_POSTGRESQL}:PostgreSQLDatabaseWrapper", "_exec")
 def binary_rows(original: Any, wrapper: Any, connection: Any, sql: str, params: Any, **options: Any) -> Any:
     """Fetch the rows of a search in binary.
 
-    Symptom: an exact search of PostgreSQL is five times slower than it need be. Cause: djanorm's cursors are text, in
-    which only ``vector_send`` is compact, and that is called for each row that is sorted. djanorm 4.3 to 4.5.
+    Symptom: an exact search on PostgreSQL is five times slower than necessary. Cause: djanorm's cursors use the text
+    format. There, only ``vector_send`` is compact, and it is called for each row that is sorted. djanorm 4.3 to 4.5.
     """
     if not (isinstance(sql, Statement) and sql.binary):
         return original(wrapper, connection, sql, params, **options)
@@ -64,9 +64,9 @@ async def _arows(cursor: Any, sql: str, params: Any) -> Any:
 
 @contextmanager
 def _by_itself(connection: Any) -> Iterator[None]:
-    """Let the statement be a transaction by itself where none is open: BEGIN and COMMIT are two round trips more."""
+    """Run the statement in autocommit if no transaction is open: BEGIN and COMMIT take two more round trips."""
     alone = not connection.autocommit and connection.pgconn.transaction_status == _IDLE
-    # What psycopg's setter does behind its lock, which an idle connection of ours does not need.
+    # psycopg's setter does the same under a lock, which an idle connection of ours does not need.
     connection._autocommit = connection.autocommit or alone
     try:
         yield
@@ -75,7 +75,7 @@ def _by_itself(connection: Any) -> Iterator[None]:
 
 
 def _together(connection: Any) -> Any:
-    """Return the block in which options are set: a pipeline is one transaction, and one open is left as it was."""
+    """Return a block for setting options: a pipeline is one transaction, and an open transaction is left unchanged."""
     if connection.pgconn.transaction_status == _IDLE:
         return connection.pipeline()
     return connection.transaction(force_rollback=True)

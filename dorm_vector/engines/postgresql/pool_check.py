@@ -1,4 +1,4 @@
-"""When a pooled connection of psycopg is asked whether it is alive: where there is doubt, not before each statement."""
+"""Check a pooled psycopg connection only when it may be dead, not before each statement."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ _NAME = "check_where_in_doubt"
 _LAST_GIVEN = "dorm_vector_last_given"
 
 _IDLE = 10.0
-"""Seconds after which a network may have dropped a connection without a word; firewalls wait a minute and longer."""
+"""Seconds after which a network may have silently dropped a connection; firewalls wait a minute or longer."""
 
 
 @repair(f"{_POSTGRESQL}:PostgreSQLDatabaseWrapper", "_get_pool", name=_NAME, fixed_in="5.0")
 def check_where_in_doubt(original: Any, wrapper: Any) -> Any:
-    """Ask a pooled connection whether it is alive where it was idle for ten seconds, or its socket has news.
+    """Check a pooled connection only if it was idle for ten seconds, or its socket has unread data.
 
-    Symptom: a search of PostgreSQL by an index takes two round trips. Cause: ``POOL_CHECK`` asks before each statement,
-    though a server that went away has closed the socket, which can be seen without it. djanorm 4.3 to 4.5.
+    Symptom: an index search on PostgreSQL takes two round trips. Cause: ``POOL_CHECK`` queries the server before each
+    statement, although a server that went away has closed the socket, which is visible without a query. djanorm 4.3 to
+    4.5.
     """
     pool = original(wrapper)
     # djanorm gives the pool its check when it makes and opens it, and no setting reaches that.

@@ -1,9 +1,9 @@
-"""sqlite-vec on every SQLite connection, by the best way this Python has.
+"""Load sqlite-vec into every SQLite connection, in the best way that this Python supports.
 
-1. ``loadable extension``: ``enable_load_extension``, the ordinary way.
-2. ``auto extension``: where Python was built without it, the SQLite library that ``_sqlite3`` links is asked to load
-   sqlite-vec into every connection it opens from then on. Native speed.
-3. ``numpy functions``: numpy under sqlite-vec's names, several times slower. Warns once.
+1. ``loadable extension``: ``enable_load_extension``, the usual way.
+2. ``auto extension``: if Python was built without it, the SQLite library that ``_sqlite3`` links loads sqlite-vec into
+   every connection that it opens from then on. Native speed.
+3. ``numpy functions``: numpy implementations under sqlite-vec's names, several times slower. Warns once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from . import functions
 
 
 class SqliteVecTier(StrEnum):
-    """How sqlite-vec's functions reach SQLite in this process."""
+    """How this process provides sqlite-vec's functions to SQLite."""
 
     LOADABLE_EXTENSION = "loadable extension"
     AUTO_EXTENSION = "auto extension"
@@ -28,7 +28,7 @@ class SqliteVecTier(StrEnum):
 
 @cache
 def sqlite_vec_tier() -> SqliteVecTier:
-    """Return the way sqlite-vec is loaded in this process: the best of the three that works."""
+    """Return how sqlite-vec is loaded in this process: the best of the three ways that works."""
     if _can_load_extensions():
         return SqliteVecTier.LOADABLE_EXTENSION
     if _register_auto_extension():
@@ -37,9 +37,10 @@ def sqlite_vec_tier() -> SqliteVecTier:
 
 
 def load_sqlite_vec_extension(raw_connection: Any) -> None:
-    """Make sqlite-vec's functions, and those it lacks, available on a raw ``sqlite3.Connection``; safe to call again.
+    """Provide sqlite-vec's functions, and those that it lacks, on a raw ``sqlite3.Connection``; idempotent.
 
-    Raises VectorsUnavailable where sqlite-vec is not installed.
+    Raises:
+        VectorsUnavailable: sqlite-vec is not installed.
     """
     if not _is_loaded(raw_connection):
         _load_best(raw_connection)
@@ -51,7 +52,7 @@ def _load_best(raw_connection: Any) -> None:
     if tier is SqliteVecTier.LOADABLE_EXTENSION:
         _load(raw_connection)
     elif tier is SqliteVecTier.NUMPY_FUNCTIONS or not _is_loaded(raw_connection):
-        # A connection opened before the auto extension was registered does not have it either.
+        # A connection that was opened before the auto extension was registered does not have it either.
         _warn_once()
         _create_numpy_functions(raw_connection)
 
@@ -100,12 +101,12 @@ def _sqlite_vec() -> Any:
 
 
 def _register_auto_extension() -> bool:
-    """Ask the SQLite library behind ``_sqlite3`` to load sqlite-vec into each new connection."""
+    """Make the SQLite library behind ``_sqlite3`` load sqlite-vec into each new connection."""
     import _sqlite3
     import ctypes
 
     try:
-        # dlsym on the module finds the symbols of the library it links, and of no other copy of SQLite.
+        # dlsym on the module finds the symbols of the SQLite library that it links, not those of another copy.
         register = ctypes.CDLL(_sqlite3.__file__).sqlite3_auto_extension
         extension = _shared_library()
     except (OSError, AttributeError):
@@ -159,5 +160,5 @@ NO_EXTENSION = (
 
 
 def is_served(companion: Companion) -> bool:
-    """Tell whether this process can read the companion."""
+    """Return whether this process can read the companion."""
     return not companion.is_virtual or sqlite_vec_tier() is not SqliteVecTier.NUMPY_FUNCTIONS

@@ -1,4 +1,4 @@
-"""What sqlite-vec lacks, as functions and aggregates that are registered on each connection."""
+"""Functions and aggregates that sqlite-vec lacks, registered on each connection."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def create(raw_connection: Any) -> None:
-    """Register the functions on a raw ``sqlite3.Connection``; safe to call again."""
+    """Register the functions on a raw ``sqlite3.Connection``; idempotent."""
     for name, function, arguments in _FUNCTIONS:
         raw_connection.create_function(name, arguments, function, deterministic=True)
     raw_connection.create_aggregate("dorm_vector_sum", 1, _Sum)
@@ -38,7 +38,7 @@ _FUNCTIONS = (
 
 
 class _Sum:
-    """Sum vectors in float64; NULL of no rows."""
+    """Sum vectors in float64; NULL for no rows."""
 
     def __init__(self) -> None:
         self.total: Any = None
@@ -72,7 +72,7 @@ def _floats(data: bytes) -> Any:
 
 
 def _packed(values: Any) -> bytes:
-    """Round to float32; raises ValueError past it, as the columns do."""
+    """Round to float32; like the columns, raise ValueError for values outside its range."""
     import numpy as np
 
     with np.errstate(over="ignore"):

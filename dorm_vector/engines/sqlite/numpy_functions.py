@@ -1,4 +1,4 @@
-"""sqlite-vec's distance functions in numpy, for a SQLite that cannot load it."""
+"""sqlite-vec's distance functions in numpy, for SQLite builds that cannot load it."""
 
 from __future__ import annotations
 

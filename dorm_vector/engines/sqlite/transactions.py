@@ -1,4 +1,4 @@
-"""Transactions of djanorm's SQLite wrappers, which Turso's inherit, begin and end where they should."""
+"""Begin and end the transactions of djanorm's SQLite wrappers, and of Turso's, at the right time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _begins() -> bool:
 
     connection = AsyncStatements()
     wrapper: Any = SQLiteAsyncDatabaseWrapper({})
-    # Which loop runs is not what is asked, and none may run.
+    # The event loop does not matter for this check, and none may be running.
     wrapper._check_loop, wrapper._get_conn = _nothing, _returning(connection)
     block = wrapper.aatomic()
     finished(block.__aenter__())
@@ -33,7 +33,7 @@ def _begins() -> bool:
 
 
 async def _nothing() -> None:
-    """Look for no loop: a probe runs without one."""
+    """Skip the check of the event loop, because a probe runs without one."""
 
 
 def _returning(value: Any) -> Any:
@@ -45,11 +45,11 @@ def _returning(value: Any) -> Any:
 
 @repair(f"{_SQLITE}:SQLiteAsyncDatabaseWrapper", "aatomic", is_fixed=_begins)
 def async_transactions(original: Any, wrapper: Any) -> AbstractAsyncContextManager[None]:
-    """Begin and end the transactions of ``aatomic()`` where they begin and end.
+    """Begin and end transactions with the ``aatomic()`` block.
 
-    Symptom: what an inner block wrote stays when the outer one fails before its own first write, and what a cancelled
-    task wrote is committed by the next writer. Cause: without BEGIN the inner savepoint is the transaction, and a
-    cancellation is no ``Exception``. djanorm 4.3 to 4.5.
+    Symptom: the writes of an inner block remain if the outer block fails before its own first write, and the writes of
+    a cancelled task are committed by the next writer. Cause: without BEGIN, the inner savepoint is the transaction, and
+    a cancellation is not an ``Exception``. djanorm 4.3 to 4.5.
     """
     state = ASYNC_ATOMIC_STATE.get()
     inside = state is not None and state[0] is wrapper
@@ -74,7 +74,7 @@ async def _undone_where_it_fails(connection: Any) -> AsyncIterator[None]:
     try:
         yield
     except BaseException:
-        # Behind what the connection is at, and to its end, also where the task is cancelled again.
+        # Wait for the connection's current statement, and finish even if the task is cancelled again.
         await undone(connection.rollback())
         raise
 
@@ -109,11 +109,11 @@ def _undoes_what_failed() -> bool:
     is_fixed=_undoes_what_failed,
 )
 def failed_statements(original: Any, wrapper: Any, *args: Any, **options: Any) -> Any:
-    """Undo a statement that failed, or was cancelled, outside of a transaction.
+    """Roll back a statement that failed or was cancelled outside a transaction.
 
-    Symptom: after a ``create()`` that broke a constraint, and after ``asyncio.timeout()`` ended an ``acreate()``, every
-    other connection waits for the lock of the database, and the next writer commits what was given up.
-    Cause: the driver has begun a transaction, which nobody ends. djanorm 4.3 to 4.5.
+    Symptom: after a ``create()`` that violated a constraint, or an ``acreate()`` ended by ``asyncio.timeout()``, every
+    other connection waits for the database lock, and the next writer commits the abandoned change.
+    Cause: the driver has begun a transaction, and nothing ends it. djanorm 4.3 to 4.5.
     """
     try:
         return original(wrapper, *args, **options)
@@ -138,7 +138,7 @@ async def _failed_async_statements(original: Any, wrapper: Any) -> AsyncIterator
 
 
 async def opened(opening: Coroutine[Any, Any, Any]) -> Any:
-    """Await a new connection; where the task is cancelled meanwhile, close it."""
+    """Await a new connection; if the task is cancelled meanwhile, close the connection."""
     task = asyncio.ensure_future(opening)
     try:
         return await asyncio.shield(task)

@@ -1,4 +1,4 @@
-"""The async wrapper of Turso: djanorm's SQLite wrapper over ``turso.aio``, a connection an event loop."""
+"""The async wrapper of Turso: djanorm's SQLite wrapper over ``turso.aio``, one connection per event loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .driver import FEATURES, PATIENCE, one_process_at_a_time, replica_of
 
 
 class TursoAsyncWrapper(LibSQLAsyncDatabaseWrapper):
-    """djanorm's async libsql wrapper, with all that its SQLite one has."""
+    """djanorm's async libsql wrapper, with the features of its SQLite wrapper."""
 
     execute = SQLiteAsyncDatabaseWrapper.execute
     execute_write = SQLiteAsyncDatabaseWrapper.execute_write
@@ -94,13 +94,13 @@ class TursoAsyncWrapper(LibSQLAsyncDatabaseWrapper):
 
 
 def _close(wrapper: TursoAsyncWrapper) -> None:
-    """Close a connection whose event loop may be gone, on the thread that owns it."""
+    """Close a connection on the thread that owns it, because its event loop may be gone."""
     connection = wrapper._conn
     if connection is None or connection._closed:
         return
 
     def close() -> object:
-        # What this returns ends the thread before it reports to its loop.
+        # The returned sentinel ends the thread before it reports to its loop.
         connection._conn.close()
         return STOP_RUNNING_SENTINEL
 
@@ -111,5 +111,5 @@ def _close(wrapper: TursoAsyncWrapper) -> None:
 
 
 def _release(connection: Any) -> None:
-    # The driver keeps the file, and its lock, as long as the object lives, which is part of a cycle.
+    # The driver holds the file and its lock until the object is freed, and the object is part of a reference cycle.
     connection._conn = None

@@ -18,12 +18,12 @@ _MODULE = "dorm.db.backends.libsql"
 _SYNC = f"{_MODULE}:LibSQLDatabaseWrapper"
 _LOCKED_BY_ANOTHER_PROCESS = "Failed locking file"
 
-# What djanorm raises on SQLite for the same mistake; for every other one, OperationalError.
+# djanorm's exceptions on SQLite for the same errors; all others become OperationalError.
 _TRANSLATIONS: dict[str, type[Exception]] = {"IntegrityError": IntegrityError, "ProgrammingError": ProgrammingError}
 
 
 class _UniqueError(Exception):
-    """An error as pyturso raises it, and djanorm knows it: by its name and its module."""
+    """An error as pyturso raises it; djanorm recognizes it by its class name and module."""
 
     __module__ = "turso"
 
@@ -32,7 +32,7 @@ _UniqueError.__name__ = "IntegrityError"
 
 
 class _Failing(Statements):
-    """A connection to Turso: it computes a row, and fails, when the row is fetched."""
+    """A Turso connection that computes a row when it is fetched, and fails then."""
 
     def execute(self, sql: str, params: Any = None) -> Any:
         return self
@@ -63,10 +63,10 @@ def _raises_ours(work: Callable[[], Any]) -> bool:
 
 @repair("dorm.db.backends.sqlite", "normalize_db_exception", is_fixed=_translates)
 def turso_errors(original: Any, error: Exception) -> None:
-    """Raise djanorm's exceptions where pyturso raised its own.
+    """Raise djanorm's exceptions in place of pyturso's.
 
     Symptom: ``except dorm.IntegrityError`` misses a duplicate key, and ``get_or_create()`` does not retry. Cause:
-    djanorm translates the exceptions of sqlite3 and psycopg alone. djanorm 4.3 to 4.5.
+    djanorm translates only the exceptions of sqlite3 and psycopg. djanorm 4.3 to 4.5.
     """
     raise_turso_error(error)
     original(error)
@@ -74,7 +74,7 @@ def turso_errors(original: Any, error: Exception) -> None:
 
 @repair(_SYNC, "execute", name="turso_errors", is_fixed=_translates_what_is_fetched)
 def _execute(original: Any, wrapper: Any, sql: str, params: Any = None) -> Any:
-    # pyturso computes a row when it is fetched, and djanorm fetches outside of its own try.
+    # pyturso computes a row when it is fetched, and djanorm fetches outside its own try block.
     with _translating():
         return original(wrapper, sql, params)
 
@@ -95,27 +95,27 @@ def _translating() -> Iterator[None]:
 
 
 def normalize(error: Exception) -> None:
-    """Raise djanorm's exception for one of a driver, where there is one."""
+    """Raise djanorm's exception for a driver's, if there is one."""
     raise_turso_error(error)
     utils.normalize_db_exception(error)
 
 
 def raise_turso_error(error: Exception) -> None:
-    # BusySnapshot is of the module itself, and no kind of turso.Error.
+    # BusySnapshot is defined in the module itself, and is not a subclass of turso.Error.
     if type(error).__module__.partition(".")[0] == "turso":
         utils.raise_migration_hint(error)
         raise _TRANSLATIONS.get(type(error).__name__, OperationalError)(str(error)) from error
 
 
-# Those who wait are not served in turn: for sixteen writers the 5 seconds of Python's sqlite3 were not always enough.
+# Waiting connections are not served in order: with sixteen writers, the 5 seconds of Python's sqlite3 were too short.
 PATIENCE = "PRAGMA busy_timeout = 30000"
 
-# Vectors need none; an index of texts does. A connection without keeps such an index, and cannot make one.
+# Vectors need no feature, but a text index does. A connection without it maintains such indexes, but cannot create one.
 FEATURES = "vector,index_method"
 
 
 def replica_of(wrapper: Any) -> Any:
-    """Return the wrapper where it has a server."""
+    """Return the wrapper if it has a server; otherwise raise ImproperlyConfigured."""
     if not wrapper.sync_url:
         raise ImproperlyConfigured(
             f"Turso: {wrapper.database} has no server to push to or to pull from. Name one as SYNC_URL in DATABASES."
@@ -126,16 +126,16 @@ def replica_of(wrapper: Any) -> Any:
 @hook(_MODULE, "_import_turso")
 @hook(_MODULE, "_import_turso_sync", name="turso_text_indexes")
 def turso_text_indexes(original: Any) -> Any:
-    """Open Turso with its full-text index.
+    """Enable full-text indexes on Turso.
 
-    Symptom: ``CREATE INDEX … USING fts`` is refused. Cause: pyturso wants the feature by name, and djanorm names
-    another one. djanorm 4.3 to 4.5, pyturso 0.7 to 0.8.
+    Symptom: ``CREATE INDEX … USING fts`` is rejected. Cause: pyturso requires the name of the feature, and djanorm
+    passes another one. djanorm 4.3 to 4.5, pyturso 0.7 to 0.8.
     """
     return _WithFeatures(original())
 
 
 class _WithFeatures:
-    """pyturso, where whoever asks for a feature gets all that we need: a call's own, for threads connect at once."""
+    """pyturso with all features we need, set per call, because threads connect concurrently."""
 
     def __init__(self, driver: Any) -> None:
         self._driver = driver
@@ -150,7 +150,7 @@ class _WithFeatures:
 
 @hook(_MODULE, "_import_turso_aio")
 def turso_async_rows(original: Any) -> Any:
-    """Open Turso for async code with its full-text index, and with rows that know their columns: a distance is one."""
+    """Enable full-text indexes on async Turso connections, and rows with column names, such as that of a distance."""
     return _AsyncWithFeatures(original())
 
 
@@ -165,14 +165,14 @@ class _AsyncWithFeatures(_WithFeatures):
 
 @hook(_SYNC, "_new_connection")
 def one_process(original: Any, wrapper: Any) -> Any:
-    """Say why a file cannot be opened that another process has open."""
+    """Explain the error of opening a file that another process has open."""
     with one_process_at_a_time(wrapper):
         return forked_files.share(original(wrapper))
 
 
 @contextmanager
 def one_process_at_a_time(wrapper: Any) -> Iterator[None]:
-    """Explain the error that opening a file ends with while another process has it open."""
+    """Explain the error that opening a file raises while another process has it open."""
     try:
         yield
     except Exception as error:

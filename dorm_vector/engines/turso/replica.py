@@ -1,4 +1,4 @@
-"""Replicas of a Turso server: pyturso's connections to one, made fit for threads, and what sends and fetches."""
+"""Replicas of a Turso server: thread-safe pyturso connections, push and pull."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from turso.lib import Cursor, Error
 from turso.lib_sync import ConnectionSync, _run_op, connect_sync
 
 SECONDS = 30.0
-"""How long a connection is waited for, or a pull, while others have transactions open."""
+"""How long a new connection or a pull waits for open transactions of other connections."""
 
 
 class Replica:
-    """One replica of this process: what its connections have in common, and which of them may run now."""
+    """One replica in this process: the state its connections share, and which of them may run."""
 
     def __init__(self, url: str, database: Any, http: Any) -> None:
         self.url, self.database, self.http = url, database, http
         self.connections: WeakSet[ReplicaConnection] = WeakSet()
-        # pyturso has one queue for all that is asked of the server. Whoever wants quiet as well takes this first.
+        # pyturso has one queue of server operations. Code that also calls quiet() takes this lock first.
         self.asking = threading.RLock()
         self._quiet = threading.Condition()
         self._running = self._waiting = 0
         self._in_transaction: WeakSet[ReplicaConnection] = WeakSet()
 
     def ask(self, operation: Any) -> Any:
-        """Run an operation of the replica itself, which may ask the server."""
+        """Run an operation of the replica itself, which may contact the server."""
         return _run_op(self.database, operation, self.http)
 
     @contextmanager
     def statement(self, connection: ReplicaConnection) -> Iterator[None]:
-        """Run a statement beside others, after who waits for quiet; inside of a transaction before them."""
+        """Run a statement concurrently with others, but after waiting quiet() blocks, unless it is in a transaction."""
         with self._quiet:
             if connection not in self._in_transaction:
                 self._quiet.wait_for(lambda: not self._waiting)
@@ -57,7 +57,7 @@ class Replica:
 
     @contextmanager
     def quiet(self, what: str) -> Iterator[None]:
-        """Run while no other statement does, and no transaction is open."""
+        """Run while no other statement runs and no transaction is open."""
         with self._quiet:
             self._waiting += 1
             try:
@@ -73,7 +73,7 @@ class Replica:
 
 
 class ReplicaCursor(Cursor):
-    """A cursor whose every call is one of the replica's statements."""
+    """A cursor whose calls all count as statements of the replica."""
 
     def execute(self, *args: Any) -> Any:
         with self._statement():
@@ -104,12 +104,12 @@ class ReplicaCursor(Cursor):
             super().close()
 
     def _statement(self) -> AbstractContextManager[None]:
-        connection: ReplicaConnection = self.connection  # type: ignore[assignment]  # who made this cursor
+        connection: ReplicaConnection = self.connection  # type: ignore[assignment]  # cursor() is its only caller
         return connection.replica.statement(connection)
 
 
 class ReplicaConnection(ConnectionSync):
-    """pyturso's connection to a replica, one of several in this process."""
+    """A pyturso connection to a replica, one of several in this process."""
 
     def __init__(self, replica: Replica, isolation_level: str | None) -> None:
         with replica.asking, replica.quiet("a new connection to a replica"):
@@ -139,14 +139,14 @@ class ReplicaConnection(ConnectionSync):
             super().close()
 
     def push(self) -> None:
-        """Send what was committed here to the server."""
+        """Send local commits to the server."""
         self._refuse_in_a_transaction("push()")
         replica = self.replica
         with _naming("push to", replica.url, "What was written stays here, to be pushed later."), replica.asking:
             replica.ask(replica.database.push_changes())
 
     def pull(self) -> bool:
-        """Fetch what others have pushed, and return whether there was anything."""
+        """Fetch the changes that others pushed, and return whether there were any."""
         self._refuse_in_a_transaction("pull()")
         replica = self.replica
         with _naming("pull from", replica.url, "What is here can be used as it is."), replica.asking:
@@ -162,14 +162,14 @@ class ReplicaConnection(ConnectionSync):
             raise ProgrammingError(f"Turso: {what} stands in a transaction, which it would not see. Call it after.")
 
 
-# With its last connection a replica goes, and with it the lock of its file.
+# A replica is freed with its last connection, which releases the lock on its file.
 _replicas: WeakValueDictionary[tuple[str, str], Replica] = WeakValueDictionary()
 
 _opening = threading.Lock()
 
 
 def forget() -> list[Replica]:
-    """Begin without a replica, in a forked child, and return those of the parent."""
+    """Start without replicas in a forked child, and return the parent's."""
     global _opening  # noqa: PLW0603  # another thread may have held it
     _opening = threading.Lock()
     parents = list(_replicas.values())
@@ -178,9 +178,10 @@ def forget() -> list[Replica]:
 
 
 def connect(path: str, *, remote_url: str, isolation_level: str | None = "DEFERRED", **options: Any) -> Any:
-    """Open one more connection to a replica, which the first one makes.
+    """Open another connection to a replica; the first one creates the replica.
 
-    Raises ``OperationalError`` where there is none yet and the server does not answer.
+    Raises:
+        OperationalError: There is no replica yet, and the server does not respond.
     """
     key = (path if path == ":memory:" else str(Path(path).absolute()), remote_url)
     with _opening:
@@ -210,7 +211,7 @@ def _refuse_another_database(path: str) -> None:
 
 @contextmanager
 def _naming(what: str, url: str, then: str) -> Iterator[None]:
-    """Say which server it was; what may stand before its host stays out."""
+    """Name the server in errors, without credentials before its host."""
     try:
         yield
     except Error as error:

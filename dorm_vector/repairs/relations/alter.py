@@ -1,4 +1,4 @@
-"""AlterField on every database: type, NULL, default, uniqueness, reference and the name of the column."""
+"""AlterField on every database: type, NULL, default, uniqueness, foreign key and column name."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def _alters_on_mysql() -> bool:
 
 @repair(_ALTER, "database_forwards", is_fixed=_alters_on_mysql)
 def alter_every_field(original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
-    """Change what differs of a column, on every database, and touch nothing where nothing does.
+    """Alter exactly the changed parts of a column, on every database, and skip fields that have not changed.
 
-    Symptom: AlterField of a model with a foreign key fails on SQLite; on MySQL and MariaDB it changes nothing; on
-    PostgreSQL a default, ``unique``, the model that is referred to and ``db_column`` stay what they were; and a field
-    whose column is the same is rebuilt on SQLite, without the indexes that were made by hand. Cause: only the type and
-    NULL are written for PostgreSQL, and columns go by the names of fields. djanorm 4.3 to 4.5.
+    Symptom: AlterField on a model with a foreign key fails on SQLite; on MySQL and MariaDB it changes nothing; on
+    PostgreSQL, a default, ``unique``, the referenced model and ``db_column`` keep their old values; and SQLite rebuilds
+    the table for an unchanged column, and drops indexes that were created by hand. Cause: for PostgreSQL, only the type
+    and NULL are written, and columns are named after the fields. djanorm 4.3 to 4.5.
     """
     old_model, new_model = (model_of(operation.model_name, app_label, state) for state in (before, after))
     old, new = old_model["fields"].get(operation.name), operation.field
@@ -97,9 +97,9 @@ def _goes_back() -> bool:
 def alter_every_field_back(
     _original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any
 ) -> None:
-    """Take back an AlterField.
+    """Unapply an AlterField.
 
-    Symptom: after going back the column keeps its new type, and the migration is recorded as unapplied. Cause:
+    Symptom: after unapplying, the column keeps its new type, and the migration is recorded as unapplied. Cause:
     ``AlterField.database_backwards`` is empty. djanorm 4.3 to 4.5.
     """
     field = model_of(operation.model_name, app_label, after)["fields"].get(operation.name)
@@ -109,7 +109,7 @@ def alter_every_field_back(
 
 
 class _Change:
-    """The statements that make one column what it is to be."""
+    """The statements that change one column to its new definition."""
 
     def __init__(self, table: str, name: str, old: Any, new: Any, connection: Any) -> None:
         self.table, self.name, self.connection = table, name, connection
@@ -164,7 +164,7 @@ class _Change:
             yield f'UPDATE "{self.table}" SET "{column}" = {default} WHERE "{column}" IS NULL'
 
     def _plain(self, field: Any) -> str:
-        """Return the definition without what is a constraint of its own."""
+        """Return the definition without UNIQUE and REFERENCES, which are separate constraints."""
         bare = copy.copy(field)
         bare.unique = False
         return self._parts(bare)[0]
@@ -181,7 +181,7 @@ class _Change:
 
     def _type(self, field: Any) -> str:
         kind = str(field.db_type(self.connection))
-        # What a column of counted numbers is once it is there.
+        # A serial column has an integer type once it exists.
         is_serial = isinstance(field, _COUNTED) and self.connection.vendor == "postgresql"
         return kind.upper().replace("SERIAL", "INT") if is_serial else kind
 

@@ -1,4 +1,4 @@
-"""Relations between apps: which app's migrations wait for another's, and which come in a file of their own."""
+"""Relations between apps: migrations that depend on another app's, and relations written to a second file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ LATE = "dorm_vector_late"
 
 
 def deferred_to_other_apps(label: str, created: list[Any]) -> list[tuple[str, str]]:
-    """Return the relations (model, field) to an app that refers back to this one.
+    """Return the relations, as (model, field), to apps that refer back to this one.
 
-    Of two apps that refer to each other, the one whose label comes first gets its relations in a second file.
+    If two apps refer to each other, the one whose label sorts first gets its relations in a second file.
     """
     graph = _references()
     return [
@@ -32,7 +32,7 @@ def _is_deferred(field: Any, label: str, model: str, graph: dict[str, set[str]])
 
 
 def app_of(field: Any, label: str, model: str) -> str:
-    """Return the app of the model that a relation refers to; a name alone may be that of another app's model."""
+    """Return the app of the model that a relation refers to; an unqualified name may refer to another app's model."""
     from dorm.models import _model_registry
 
     target = field.remote_field_to
@@ -65,7 +65,7 @@ def _reached(label: str, graph: dict[str, set[str]]) -> set[str]:
 
 
 def mark_late(found: list[Any], label: str) -> list[Any]:
-    """Mark what belongs in a second file: relations to apps that wait for the first one, and all that needs them."""
+    """Mark operations for a second file: relations to apps that depend on the first file, and all that need them."""
     graph = _references()
     late: set[tuple[str, str]] = set()
     for operation in found:
@@ -81,7 +81,7 @@ def mark_late(found: list[Any], label: str) -> list[Any]:
 
 
 def needed_of_other_apps(connection: Any, app_label: str, module: Any) -> Iterator[tuple[str, int, Any]]:
-    """Yield the migrations of other apps that a migration needs and that are not applied: app, number, loader."""
+    """Yield the unapplied migrations of other apps that a migration depends on: app, number, loader."""
     wanted = [(label, name) for label, name in getattr(module, "dependencies", None) or () if label != app_label]
     models = [
         (app_of(field, app_label, model), field)
@@ -105,7 +105,7 @@ def needed_of_other_apps(connection: Any, app_label: str, module: Any) -> Iterat
 
 
 def apply_to(executor: Any, needed: tuple[str, int, Any]) -> None:
-    """Apply the migrations of another app up to one."""
+    """Apply the migrations of another app up to the given number."""
     label, number, loader = needed
     other = type(executor)(executor.connection, verbosity=executor.verbosity)
     other.loader = loader
@@ -114,7 +114,7 @@ def apply_to(executor: Any, needed: tuple[str, int, Any]) -> None:
 
 
 def _relations(operation: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the relations that an operation brings into the database, and the model that has them."""
+    """Yield the relations that an operation adds to the database, each with its model."""
     model = str(getattr(operation, "model_name", None) or getattr(operation, "name", ""))
     fields = [field for _name, field in getattr(operation, "fields", None) or ()]
     fields += [operation.field] if getattr(operation, "field", None) is not None else []
@@ -137,7 +137,7 @@ def _created(module: Any) -> Iterator[str]:
 
 
 def _loader(connection: Any, label: str) -> Any:
-    """Return what an app's migrations are and which are applied; None where it is not installed or has none."""
+    """Return a loader with an app's migrations and which are applied; None if it has none or is not installed."""
     from dorm.cli import _find_migrations_dir, _resolve_app_label
     from dorm.conf import settings
     from dorm.migrations.loader import MigrationLoader

@@ -1,4 +1,4 @@
-"""Indexes and constraints by the columns of their fields: ``customer`` is ``customer_id`` in the database."""
+"""Indexes and constraints on columns instead of fields: the column of ``customer`` is ``customer_id``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 class _Column(int):
-    """A column in the place of a value: djanorm writes numbers into DDL without quotes."""
+    """A column in place of a value: djanorm writes numbers into DDL without quotes."""
 
     name: str
 
@@ -40,12 +40,12 @@ class _Column(int):
 
 
 def is_plain(index: Any) -> bool:
-    """Tell whether djanorm itself builds the index; vectors and texts have builders of their own."""
+    """Return whether djanorm itself builds the index; vector and text indexes are built elsewhere."""
     return isinstance(index, Index) and not isinstance(index, (VectorIndex, TextIndex))
 
 
 def index_in_columns(index: Index, model: dict[str, Any]) -> Any:
-    """Return the index over columns, under the name by which it is dropped."""
+    """Return the index with columns instead of fields, under the name by which it is dropped."""
     fields, found = model["fields"], copy.copy(index)
     found._name = index.get_name(model["name"])
     found.fields = [_indexed(name, fields) for name in index.fields]
@@ -55,7 +55,7 @@ def index_in_columns(index: Index, model: dict[str, Any]) -> Any:
 
 
 def constraint_in_columns(constraint: Any, model: dict[str, Any]) -> Any:
-    """Return the constraint over columns."""
+    """Return the constraint with columns instead of fields."""
     fields, found = model["fields"], copy.copy(constraint)
     if isinstance(constraint, UniqueConstraint):
         found.fields = [_column(name, fields) for name in constraint.fields]
@@ -99,7 +99,7 @@ def _comparison(path: str, value: Any, fields: _Fields) -> Any:
         rest = rest[1:]
     key = "__".join([_column(name, fields), *rest])
     if rest == ["in"]:
-        # PostgreSQL takes its own form of IN as a parameter only, and DDL has none.
+        # djanorm's IN on PostgreSQL requires a parameter, which DDL does not support.
         either = Q(*((_column(name, fields), _value(one, fields)) for one in value))
         either.connector = Q.OR
         return either
@@ -123,7 +123,7 @@ def _names_columns() -> bool:
 
 
 class NotedStatements(list[str]):
-    """A connection that notes what it is asked to run, for probes."""
+    """A connection that records the statements it receives, for probes."""
 
     def __init__(self, vendor: str) -> None:
         super().__init__()
@@ -137,11 +137,12 @@ class NotedStatements(list[str]):
 
 
 def _over_columns(original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
-    """Name the columns of foreign keys, and of fields with a ``db_column``, in indexes and their conditions.
+    """Use columns in indexes and conditions on foreign keys and on fields with a ``db_column``.
 
     Symptom: ``Index(fields=["customer"])`` fails on PostgreSQL, MySQL and MariaDB, and on SQLite indexes the text
-    "customer"; so do constraints and conditions. An index of a model with a ``db_table`` is never dropped.
-    Cause: field names are taken for those of columns, and the name is made of the table's. djanorm 4.3 to 4.5.
+    "customer"; the same applies to constraints and conditions. An index of a model with a ``db_table`` is never
+    dropped. Cause: field names are used as columns, and the index name is derived from the table name.
+    djanorm 4.3 to 4.5.
     """
     if is_plain(operation.index):
         model = model_of(operation.model_name, app_label, after, before)
@@ -157,13 +158,17 @@ def _drop_over_columns(original: Any, operation: Any, app_label: str, connection
         operation = copy.copy(operation)
         operation.index = index_in_columns(operation.index, model)
         if connection.vendor != "mysql" and f'"{operation.index.name}"' not in made_before:
-            # Under the name that djanorm gave it, before this repair.
+            # Before this repair, djanorm created the index under this name.
             connection.execute_script(made_before)
     original(operation, app_label, connection, before, after)
 
 
 def _buildable(index: Any, model: dict[str, Any], connection: Any) -> Any:
-    """Return the index as the database can build it; UnsupportedByDatabase where rows would be let in or refused."""
+    """Return the index as the database can build it.
+
+    Raises:
+        UnsupportedByDatabase: Without its condition, the index would enforce another rule.
+    """
     if connection.vendor != "mysql":
         return index
     if index.condition is not None:
@@ -182,7 +187,7 @@ def _prefix(field: Any, connection: Any) -> str:
 
 
 class _PrefixIndex(Index):
-    """An index of MySQL and MariaDB, which index the beginning of a text alone."""
+    """An index on MySQL or MariaDB, which index only a prefix of a text."""
 
     def __init__(self, index: Index, lengths: Mapping[str, str]) -> None:
         vars(self).update(vars(index))

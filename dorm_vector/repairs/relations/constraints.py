@@ -1,4 +1,4 @@
-"""Constraints by their columns, in the words of each database, there and back."""
+"""Add and remove constraints on columns instead of fields, in each database's syntax."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ _OPERATIONS = "dorm.migrations.operations"
 
 
 def buildable_constraint(constraint: Any, model: dict[str, Any], connection: Any) -> Any:
-    """Return the constraint over columns; UnsupportedByDatabase where the database cannot enforce it."""
+    """Return the constraint with columns instead of fields.
+
+    Raises:
+        UnsupportedByDatabase: The database cannot enforce it.
+    """
     if isinstance(constraint, ExclusionConstraint) and connection.vendor != "postgresql":
         title = dialect_for(connection).title
         raise UnsupportedByDatabase(
@@ -35,7 +39,7 @@ def buildable_constraint(constraint: Any, model: dict[str, Any], connection: Any
 
 
 def constraint_fields(constraint: Any) -> set[str]:
-    """Return the names of the fields that a constraint is about."""
+    """Return the names of the fields that a constraint uses."""
     names = {*getattr(constraint, "fields", ()), *getattr(constraint, "include", ())}
     names |= {name for name, _operator in getattr(constraint, "expressions", ())}
     for condition in (getattr(constraint, "check", None), getattr(constraint, "condition", None)):
@@ -65,11 +69,11 @@ def _constrains_columns() -> bool:
 
 
 def _add_constraint(original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
-    """Name the columns of foreign keys in constraints, and add and remove them on every database.
+    """Use columns in constraints on foreign keys, and add and remove constraints on every database.
 
-    Symptom: a UniqueConstraint over a foreign key fails on PostgreSQL, MySQL and MariaDB and is useless on SQLite; a
-    CheckConstraint cannot be added or removed on SQLite, Turso and libSQL, or removed on MySQL; a value compared with
-    ``F()`` is compared with a text. Cause: field names are taken for columns, and every database for PostgreSQL.
+    Symptom: a UniqueConstraint on a foreign key fails on PostgreSQL, MySQL and MariaDB and has no effect on SQLite; a
+    CheckConstraint cannot be added or removed on SQLite, Turso and libSQL, or removed on MySQL; a comparison with
+    ``F()`` compares with a text. Cause: field names are used as columns, and every database is treated as PostgreSQL.
     djanorm 4.3 to 4.5.
     """
     model = model_of(operation.model_name, app_label, after, before)

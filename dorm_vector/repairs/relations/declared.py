@@ -1,4 +1,4 @@
-"""Declared and not built by djanorm: ``db_index``, ``unique_together``, and the indexes of an abstract base."""
+"""Options that djanorm declares but does not build: ``db_index``, ``unique_together`` and inherited indexes."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def _builds_declared() -> bool:
 def declared_indexes(original: Any, *args: Any, **options: Any) -> Any:
     """Build an index for ``db_index=True`` and ``index_together``, and a constraint for ``unique_together``.
 
-    Symptom: no such index is in the database, and rows that ``unique_together`` forbids are stored. Cause: migrations
-    take no notice of the three options. djanorm 4.3 to 4.5.
+    Symptom: the database has no such index, and stores rows that ``unique_together`` forbids. Cause: migrations ignore
+    the three options. djanorm 4.3 to 4.5.
     """
     state = original(*args, **options)
     together = {
@@ -59,7 +59,7 @@ def _inherits() -> bool:
 
 @repair("dorm.models:Options", "contribute_to_class", is_fixed=_inherits)
 def inherited_indexes(original: Any, options: Any, cls: Any, name: str) -> None:
-    """Give a model the indexes and constraints of its abstract base, and of the class that its Meta inherits from.
+    """Let a model inherit the indexes and constraints of its abstract base and of its Meta's base class.
 
     Symptom: a child of an abstract model has none of the base's ``Meta.indexes``, ``constraints`` and
     ``unique_together``. Cause: only ``ordering`` is inherited. djanorm 4.3 to 4.5.
@@ -82,7 +82,7 @@ def _inherited(option: str, options: Any, cls: Any) -> Any:
 
 
 def _for_child(item: Any, options: Any, cls: Any) -> Any:
-    """Return the index under a name of the child's: two children of one base are two tables."""
+    """Return the index under a name for the child, because two children of one base are two tables."""
     given = getattr(item, "name", "")
     if not given:
         return copy.copy(item)

@@ -1,4 +1,4 @@
-"""Running migrations: the state of each operation, squashed migrations in place of others, other apps first."""
+"""Run migrations: the state of each operation, squashed migrations in place of others, other apps first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Migration = tuple[int, str, Any]
 
 
 class _Noted:
-    """An operation that notes the states that it is taken back between, for probes."""
+    """An operation that records the states it is unapplied between, for probes."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -48,10 +48,10 @@ def _takes_back_one_by_one() -> bool:
 def states_one_by_one(
     original: Any, executor: Any, app_label: str, migrations: Any, applied: Any, *rest: Any, **options: Any
 ) -> Any:
-    """Take back each operation between the states that it was applied between.
+    """Unapply each operation between the states that it was applied between.
 
-    Symptom: what follows another operation in the same migration is taken back wrongly: a table that is rebuilt loses a
-    column, or keeps an index. Cause: all operations of a migration get its first and its last state. djanorm 4.3 to
+    Symptom: an operation that follows another in the same migration is unapplied incorrectly: a rebuilt table loses a
+    column, or keeps an index. Cause: all operations of a migration receive its first and its last state. djanorm 4.3 to
     4.5.
     """
     executor.recorder.dorm_vector_together = _together(migrations)
@@ -73,7 +73,7 @@ def _with_states(migrations: list[_Migration], app_label: str) -> Iterator[_Migr
 
 
 class _Placed:
-    """An operation that knows the states before and after it."""
+    """An operation with the states before and after it."""
 
     def __init__(self, operation: Any, before: Any, after: Any) -> None:
         self._operation, self._before, self._after = operation, before, after
@@ -86,9 +86,9 @@ class _Placed:
 
 
 def planned_migrations(migrations: Any, applied: Any) -> Iterator[_Migration]:
-    """Yield the migrations that count, in their order: a squashed one, or those that it replaces, never both.
+    """Yield the effective migrations in order: a squashed migration or those that it replaces, never both.
 
-    A squashed migration stands where the last that it replaces stood.
+    A squashed migration takes the position of the last one that it replaces.
     """
     names = {name for _number, name, _module in migrations}
     squashed = {name: _replaced(module) for _number, name, module in migrations if _replaced(module)}
@@ -127,10 +127,10 @@ def _runs_one_of_them() -> bool:
 
 @repair(_LOADER, "get_migration_state", is_fixed=_runs_one_of_them)
 def squashed_or_replaced(original: Any, loader: Any, app_label: str, all_migrations: bool = False) -> Any:
-    """Run a squashed migration in place of those that it replaces, or those, never both.
+    """Run either a squashed migration or those that it replaces, never both.
 
-    Symptom: a squashed migration beside its originals fails on a new database, and undoes what came after them in the
-    state. Cause: it is run after them, as one more migration. djanorm 4.3 to 4.5.
+    Symptom: a squashed migration next to its originals fails on a new database, and reverts later changes in the state.
+    Cause: it runs after them, as an additional migration. djanorm 4.3 to 4.5.
     """
     found = loader.migrations.get(app_label, [])
     applied = {name for app, name in loader.applied if app == app_label}
@@ -161,10 +161,10 @@ def _records_once() -> bool:
 
 @repair("dorm.migrations.recorder:MigrationRecorder", "record_applied", is_fixed=_records_once)
 def recorded_once(original: Any, recorder: Any, app_label: str, name: str) -> None:
-    """Record a migration once, and forget a squashed one with those that it replaces.
+    """Record a migration once, and remove the records of a squashed migration and its originals together.
 
-    Symptom: ``UniqueViolation`` where a squashed migration is applied after some of its originals, and after going
-    back, the one of both that was not run counts as applied. Cause: each is recorded for itself. djanorm 4.3 to 4.5.
+    Symptom: ``UniqueViolation`` if a squashed migration is applied after some of its originals; after unapplying, the
+    one of the two that did not run still counts as applied. Cause: each is recorded separately. djanorm 4.3 to 4.5.
     """
     if (app_label, name) not in recorder.applied_migrations():
         original(recorder, app_label, name)
@@ -177,7 +177,7 @@ def _forget_together(original: Any, recorder: Any, app_label: str, name: str) ->
 
 
 def _together(migrations: Any) -> dict[str, list[str]]:
-    """Return what counts as unapplied together with each migration."""
+    """Return the migrations that are recorded as unapplied together with each migration."""
     found: dict[str, list[str]] = {}
     for _number, name, module in migrations:
         for replaced in _replaced(module):
@@ -205,11 +205,11 @@ def _applies_one_of_them() -> bool:
 def other_apps_first(
     original: Any, executor: Any, app_label: str, migrations: Any, applied: Any, target_num: Any = None, **options: Any
 ) -> Any:
-    """Apply first what a migration needs of other apps, and a squashed migration in its place.
+    """Apply a migration's dependencies in other apps first, and a squashed migration in its place.
 
     Symptom: a foreign key to an app that is listed later in INSTALLED_APPS fails on PostgreSQL, MySQL and MariaDB; a
-    squashed migration is run after those that it replaces. Cause: apps are migrated one after the other, and files by
-    their numbers. djanorm 4.3 to 4.5.
+    squashed migration runs after those that it replaces. Cause: apps are migrated one after the other, and files in the
+    order of their numbers. djanorm 4.3 to 4.5.
     """
     planned = list(planned_migrations(migrations, applied))
     for number, name, module in [] if options.get("dry_run") else planned:

@@ -1,4 +1,4 @@
-"""Creating models, adding, removing and renaming fields: relations by their columns, on every database."""
+"""Create models, and add, remove and rename fields: relations by their columns, on every database."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ def _add_field_again(original: Any, operation: Any, app_label: str, connection: 
 
 @repair(f"{_OPERATIONS}:RemoveField", "database_forwards", is_fixed=_removes_by_column)
 def fields_by_column(original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
-    """Create, add and remove relations by their columns and tables, there and back.
+    """Create, add and remove relations by their columns and tables, in both directions.
 
     Symptom: a ManyToManyField cannot be added or removed, a foreign key cannot be removed, a OneToOneField cannot be
-    added on SQLite, and constraints are a syntax error on Turso. Cause: a field is taken for a column of its own name,
-    and SQLite's ALTER TABLE for that of PostgreSQL. djanorm 4.3 to 4.5.
+    added on SQLite, and constraints raise a syntax error on Turso. Cause: a field is treated as a column of the same
+    name, and SQLite's ALTER TABLE as PostgreSQL's. djanorm 4.3 to 4.5.
     """
     _remove(operation.model_name, operation.name, app_label, connection, before, after)
 
@@ -94,7 +94,7 @@ def _add(name: str, field_name: str, field: Any, app_label: str, connection: Any
 
 
 def _needs_a_new_table(definition: str) -> bool:
-    """Tell whether SQLite refuses the column in ALTER TABLE."""
+    """Return whether SQLite rejects the column in ALTER TABLE."""
     is_a_key = re.search(r" UNIQUE| PRIMARY KEY", definition) is not None
     has_default, refers = " DEFAULT " in definition, " REFERENCES " in definition
     return is_a_key or (has_default == refers and " NOT NULL" in definition)
@@ -104,7 +104,7 @@ def _remove(name: str, field_name: str, app_label: str, connection: Any, before:
     model = model_of(name, app_label, before)
     field = model["fields"].get(field_name)
     if field is None:
-        # By its column: what an operation of another kind left to do.
+        # The state has no such field: the name is that of a column, left by another kind of operation.
         connection.execute_script(f'ALTER TABLE "{table_of(model, app_label)}" DROP COLUMN "{field_name}"')
         return
     if is_many_to_many(field):
@@ -138,8 +138,8 @@ def _renames_by_column() -> bool:
 def rename_columns(original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
     """Rename the column of a relation, and the table of a many-to-many field.
 
-    Symptom: RenameField of a foreign key fails, and of a field with a ``db_column`` as well. Cause: the names of fields
-    are taken for those of columns. djanorm 4.3 to 4.5.
+    Symptom: RenameField on a foreign key, or on a field with a ``db_column``, fails. Cause: field names are used as
+    columns. djanorm 4.3 to 4.5.
     """
     _rename(operation.model_name, operation.old_name, operation.new_name, app_label, connection, before, after)
 

@@ -1,4 +1,4 @@
-"""The tables of many-to-many fields: created, renamed and dropped with their field and their model."""
+"""Junction tables of many-to-many fields: created, renamed and dropped with their field and model."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ operations: Any = Late(_OPERATIONS)
 
 
 def junction_columns(source: str, target: str) -> tuple[str, str]:
-    """Return the columns of a junction by the names of its models; two that would be one are told apart."""
+    """Return the columns of a junction, named after its models; equal names get different prefixes."""
     names = (f"{source.lower()}_id", f"{target.lower()}_id")
     return names if names[0] != names[1] else (f"from_{names[0]}", f"to_{names[1]}")
 
 
 def junctions_of(model: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the many-to-many fields that have a table of their own."""
+    """Yield the many-to-many fields that have an automatic junction table."""
     for name, field in model["fields"].items():
         if is_many_to_many(field) and not field.through:
             yield name, field
 
 
 def junction(model: dict[str, Any], app_label: str, name: str, field: Any) -> Any:
-    """Return the CreateModel of a junction's table."""
+    """Return the CreateModel of a junction table."""
     table = f"{table_of(model, app_label)}_{name}"
     target = field._resolve_related_model().__name__
     columns = junction_columns(model["name"], target)
@@ -47,7 +47,7 @@ def junction(model: dict[str, Any], app_label: str, name: str, field: Any) -> An
 def _end(field: Any, key: str, column: str) -> ForeignKey:
     end = ForeignKey(key, db_column=column)
     if field.model is not None:
-        # Of a class, which migrations need not know.
+        # Set the class, so that the migration state need not contain the model.
         is_source = key.endswith(f".{field.model.__name__}")
         end.remote_field_to = field.model if is_source else field._resolve_related_model()
     return end
@@ -91,9 +91,9 @@ def _tells_its_ends_apart() -> bool:
 
 @repair("dorm.fields:ManyToManyField", "_get_through_columns", is_fixed=_tells_its_ends_apart)
 def relations_to_itself(original: Any, field: Any) -> tuple[str, str]:
-    """Tell the two columns apart of a many-to-many relation of a model to itself.
+    """Give the two columns of a many-to-many relation to the same model different names.
 
-    Symptom: ``ManyToManyField("self")`` fails with a duplicate column. Cause: both columns are named after the one
+    Symptom: ``ManyToManyField("self")`` fails with a duplicate column. Cause: both columns are named after the same
     model. djanorm 4.3 to 4.5.
     """
     source, target = original(field)
@@ -103,7 +103,7 @@ def relations_to_itself(original: Any, field: Any) -> tuple[str, str]:
 
 
 def _through_columns(field: Any, source: str, target: str) -> tuple[str, str]:
-    """Return the columns of a through model; of one that refers twice to the same model, in its order."""
+    """Return the columns of a through model; two foreign keys to the same model are used in declaration order."""
     through = _class_of(field.through)
     to_source = [one.column for one in through._meta.fields if _refers_to(one, field.model)]
     if field._resolve_related_model() is field.model and len(to_source) > 1:
@@ -135,9 +135,9 @@ def _drops_junctions() -> bool:
 
 @repair(f"{_OPERATIONS}:DeleteModel", "database_forwards", is_fixed=_drops_junctions)
 def drop_junctions_too(original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
-    """Drop the tables of a model's many-to-many fields with the model.
+    """Drop the junction tables of a model's many-to-many fields with the model.
 
-    Symptom: DeleteModel fails on PostgreSQL, MySQL and MariaDB, and leaves the tables on SQLite. Cause: only the
+    Symptom: DeleteModel fails on PostgreSQL, MySQL and MariaDB, and leaves the tables behind on SQLite. Cause: only the
     model's own table is dropped. djanorm 4.3 to 4.5.
     """
     model = model_of(operation.name, app_label, before)

@@ -1,4 +1,4 @@
-"""Dropping indexes and foreign keys on MySQL and MariaDB, which keep an index for every foreign key."""
+"""Drop indexes and foreign keys on MySQL and MariaDB, which require an index for every foreign key."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _LEADING = (
 
 
 def foreign_keys_dropped(table: str, column: str, connection: Any) -> None:
-    """Drop the foreign keys of a column, which cannot be dropped before; PostgreSQL drops them with it."""
+    """Drop the foreign keys of a column, because MySQL cannot drop it before; PostgreSQL drops them with the column."""
     if connection.vendor == "mysql":
         for row in connection.execute(FOREIGN_KEYS.format(table=table, column=column)):
             connection.execute_script(f'ALTER TABLE "{table}" DROP FOREIGN KEY "{row["name"]}"')
 
 
 def index_dropped(name: str, table: str, connection: Any) -> None:
-    """Drop an index; a foreign key that has no other gets one of its own, without which the server refuses."""
+    """Drop an index; if a foreign key has no other index, create one first, because the server requires it."""
     first = {row["name"]: row["first"] for row in connection.execute(_LEADING.format(table=table))}
     column = first.get(name)
     is_only = list(first.values()).count(column) == 1

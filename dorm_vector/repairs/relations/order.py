@@ -1,4 +1,4 @@
-"""The operations that makemigrations writes: each after what it needs, in the same order in every run."""
+"""Order the operations that makemigrations writes: each after its dependencies, and the same in every run."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def _keeps_order() -> bool:
 
 @repair("dorm.migrations.autodetector:MigrationAutodetector", "changes", is_fixed=_keeps_order)
 def operations_in_order(original: Any, detector: Any, app_label: str | None = None) -> dict[str, list[Any]]:
-    """Write each operation after those that it needs.
+    """Write each operation after its dependencies.
 
-    Symptom: ``relation does not exist`` on PostgreSQL, MySQL and MariaDB, in one run and not in the next. Cause: models
-    and fields come in the order of a Python set. djanorm 4.3 to 4.5.
+    Symptom: ``relation does not exist`` on PostgreSQL, MySQL and MariaDB, in some runs but not in others. Cause: models
+    and fields are written in the order of a Python set. djanorm 4.3 to 4.5.
     """
     changes: dict[str, list[Any]] = original(detector, app_label)
     labels = {key.rpartition(".")[0] for key in detector.from_state.models.keys() & detector.to_state.models.keys()}
@@ -58,7 +58,7 @@ def operations_in_order(original: Any, detector: Any, app_label: str | None = No
 
 
 class _Changes:
-    """What changes in one app."""
+    """The changes in one app."""
 
     def __init__(self, detector: Any, label: str, found: list[Any]) -> None:
         self.label, self.before, self.after = label, detector.from_state.models, detector.to_state.models
@@ -79,7 +79,7 @@ class _Changes:
     def _rank(self, operation: Any) -> Any:
         kind = type(operation).__name__
         rank = _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
-        # Python's sort keeps the order of equals, and these are in theirs.
+        # Models are already in order, and Python's sort is stable.
         return (rank, ()) if kind in ("CreateModel", "DeleteModel") else (rank, self._place(operation))
 
     def _place(self, operation: Any) -> tuple[Any, ...]:
@@ -98,7 +98,7 @@ class _Changes:
         return self._fields(self.before, operation.model_name.lower()).get(operation.name)
 
     def _is_nothing(self, operation: Any) -> bool:
-        """Tell whether an AlterField changes neither the column nor what the field accepts."""
+        """Return whether an AlterField changes neither the column nor the values that the field accepts."""
         if not isinstance(operation, operations.AlterField):
             return False
         old = self._before(operation)
@@ -113,7 +113,7 @@ class _Changes:
         return type(field).__module__.partition(".")[0], writer._serialize_field(bare)
 
     def _other_kinds(self) -> Iterator[Any]:
-        """Yield the operations; a column that becomes a table of its own, or the other way round, is another field."""
+        """Yield the operations; a column that becomes a junction table, or the reverse, is removed and added."""
         for operation in self.found:
             old = self._before(operation) if _alters(operation) else None
             if old is None or not (is_many_to_many(old) or is_many_to_many(operation.field)):
@@ -123,7 +123,7 @@ class _Changes:
             yield operations.AddField(operation.model_name, operation.name, operation.field)
 
     def _changed_constraints(self) -> Iterator[Any]:
-        """Yield what replaces constraints that keep their name and say something else."""
+        """Yield the operations that replace changed constraints with an unchanged name."""
         for key in self.before.keys() & self.after.keys():
             if key.rpartition(".")[0] != self.label:
                 continue
@@ -135,14 +135,14 @@ class _Changes:
                     yield operations.AddConstraint(self.after[key]["name"], constraint)
 
     def _dropped(self, dropped: list[Any]) -> list[Any]:
-        """Return the models in reverse: what refers goes before what it refers to."""
+        """Return the models in reverse: a model is dropped before the models that it refers to."""
         created = self._creation_of(dropped)
         names = [operation.name for operation in created if isinstance(operation, operations.CreateModel)]
         by_name = {operation.name: operation for operation in dropped}
         return [by_name[name] for name in reversed(names)]
 
     def _references_of_dropped(self, dropped: list[Any]) -> Iterator[Any]:
-        """Yield what takes apart models that refer to each other, before either is dropped."""
+        """Yield the operations that separate models that refer to each other, before either is dropped."""
         for operation in self._creation_of(dropped):
             if isinstance(operation, operations.AddField):
                 yield operations.RemoveField(operation.model_name, operation.name)
@@ -152,7 +152,7 @@ class _Changes:
                 yield operations.RemoveConstraint(operation.model_name, operation.constraint)
 
     def _creation_of(self, dropped: list[Any]) -> list[Any]:
-        """Return what would create these models: dropping them is the same backwards."""
+        """Return the operations that would create these models; dropping them is the reverse."""
         models = [self.before[f"{self.label}.{one.name.lower()}"] for one in sorted(dropped, key=self._place)]
         made = [
             operations.CreateModel(model["name"], list(model["fields"].items()), model["options"]) for model in models
@@ -160,7 +160,7 @@ class _Changes:
         return _Creation(self.label, made).operations()
 
     def _tables_free(self, found: list[Any]) -> list[Any]:
-        """Return the operations with a model dropped first whose table another one takes."""
+        """Return the operations; a model whose table another model takes over is dropped before that one is created."""
         taken = {_table(self.label, operation.name, operation.options) for operation in found if _creates(operation)}
         early = [operation for operation in found if _drops(operation) and self._table_of(operation.name) in taken]
         rest = [operation for operation in found if operation not in early]
@@ -188,7 +188,7 @@ def _drops(operation: Any) -> bool:
 
 
 class _Creation:
-    """New models, each after those that it refers to; in a circle, one gets its relation afterwards."""
+    """New models, each after its dependencies; a model in a circle gets its relation afterwards."""
 
     def __init__(self, label: str, created: list[Any]) -> None:
         self.label = label
@@ -211,7 +211,7 @@ class _Creation:
         return min(circles, key=self._cost)
 
     def _cost(self, key: str) -> int:
-        """Return what it costs to create the model without what is missing: nothing where that may be NULL."""
+        """Return the cost of creating the model without its missing relations: nothing if they may be NULL."""
         fields = dict(self.waiting[key].fields)
         return sum(100 * fields[name].primary_key + (not fields[name].null) for name in self._missing(key))
 
@@ -234,7 +234,7 @@ class _Creation:
         return reached
 
     def _make(self, operation: Any) -> None:
-        # What was popped is not waiting any more, and may refer to itself.
+        # The popped operation no longer counts as waiting, because it may refer to itself.
         names = [
             name
             for name, field in operation.fields
@@ -250,7 +250,7 @@ class _Creation:
         self.made.append(operations.CreateModel(operation.name, kept, options))
 
     def _put_off(self, model: str, options: dict[str, Any], names: set[str]) -> None:
-        """Take the indexes and constraints of fields that come later out of the options, and add them later."""
+        """Move the indexes and constraints of deferred fields from the options to later operations."""
         parts: tuple[tuple[str, Callable[[Any], set[str]], Any], ...] = (
             ("indexes", _index_fields, operations.AddIndex),
             ("constraints", constraint_fields, operations.AddConstraint),

@@ -1,4 +1,4 @@
-"""Tables of SQLite, libSQL and Turso, built again with other columns: with their rows, indexes and triggers."""
+"""Rebuild tables on SQLite, libSQL and Turso with other columns: rows, indexes and triggers are kept."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _COUNTED = (AutoField, BigAutoField, SmallAutoField)
 
 
 def definition_of(name: str, field: Any, connection: Any) -> str:
-    """Return the definition of a field's column; nothing for one without a column."""
+    """Return the definition of a field's column; empty for a field without a column."""
     if is_many_to_many(field) or isinstance(field, CompositePrimaryKey):
         return ""
     return str(operations._field_to_column_sql(name, with_column(name, field), connection) or "")
 
 
 def with_column(name: str, field: Any) -> Any:
-    """Return the field with its column, which djanorm looks for on it."""
+    """Return the field with its column set, because djanorm reads it from the field."""
     if is_many_to_many(field) or isinstance(field, CompositePrimaryKey):
         return field
     found = copy.copy(field)
@@ -35,7 +35,7 @@ def with_column(name: str, field: Any) -> Any:
 
 
 def rebuild(connection: Any, app_label: str, before: dict[str, Any], after: dict[str, Any]) -> None:
-    """Make the table of ``before`` that of ``after``: same table, other columns and checks."""
+    """Rebuild the table of ``before`` with the columns and checks of ``after``."""
     table = table_of(before, app_label)
     temporary = f"_dorm_alter_{table}"
     columns = dict(_columns_kept(before, after, connection))
@@ -52,7 +52,7 @@ def rebuild(connection: Any, app_label: str, before: dict[str, Any], after: dict
         connection.execute_write(f"DELETE FROM sqlite_sequence WHERE name = '{table}'")
         connection.execute_write(f"INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {counted})")
     for statement in kept:
-        # A script of more than one semicolon, as a trigger has, ends SQLite's transaction.
+        # execute_script() would end SQLite's transaction for a trigger, which contains several semicolons.
         connection.execute_write(statement)
     _require_references(table, connection)
 
@@ -76,7 +76,7 @@ def _table_constraints(model: dict[str, Any], connection: Any) -> Iterator[str]:
 
 
 def _columns_kept(before: dict[str, Any], after: dict[str, Any], connection: Any) -> Iterator[tuple[str, str]]:
-    """Yield each column that the table had and keeps, and its new name."""
+    """Yield each column that remains, with its new name."""
     for name, field in after["fields"].items():
         old = before["fields"].get(name)
         if old is not None and definition_of(name, old, connection) and definition_of(name, field, connection):
@@ -94,14 +94,14 @@ def _copy(
             values[column_of(name, old)] = f'COALESCE("{column_of(name, old)}", {default[1]})'
     targets, sources = [f'"{new}"' for new in columns.values()], [values[old] for old in columns]
     if not any(isinstance(field, _COUNTED) for field in after["fields"].values()):
-        # What belongs to the table, such as its Vec0Index, knows the rows by their numbers.
+        # Companions of the table, such as that of a Vec0Index, refer to rows by rowid.
         targets, sources = ["rowid", *targets], ["rowid", *sources]
     script = f'INSERT INTO "{temporary}" ({", ".join(targets)}) SELECT {", ".join(sources)} FROM "{table}"'
     connection.execute_script(script)
 
 
 def _kept(table: str, columns: dict[str, str], before: dict[str, Any], connection: Any) -> Iterator[str]:
-    """Yield what builds the indexes and triggers again, those that nobody declared included."""
+    """Yield the statements that recreate the indexes and triggers, including those that no model declares."""
     had = {column_of(name, field) for name, field in before["fields"].items() if not is_many_to_many(field)}
     rows = connection.execute(
         "SELECT type, sql FROM sqlite_master WHERE sql IS NOT NULL AND type IN ('index', 'trigger')"
@@ -118,7 +118,7 @@ def _kept(table: str, columns: dict[str, str], before: dict[str, Any], connectio
 
 
 def _highest_key(table: str, connection: Any) -> int:
-    """Return the highest key that the table has given out, also one of a row that is gone."""
+    """Return the highest key that the table has generated, even if its row is deleted."""
     made = connection.execute(f"SELECT sql FROM sqlite_master WHERE type = 'table' AND name = '{table}'")
     if not made or "AUTOINCREMENT" not in str(made[0]["sql"]).upper():
         return 0

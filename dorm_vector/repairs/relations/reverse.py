@@ -1,4 +1,4 @@
-"""The other side of a many-to-many field: its accessor on the model that it refers to."""
+"""The reverse side of a many-to-many field: its accessor on the model that it refers to."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dorm.related_managers import ManyToManyDescriptor
 
 from ...patching.registry import repair
 
-# Fields whose model refers to one that is not defined yet, by the name of that one.
+# Fields whose target model, given by name, is not defined yet.
 _AWAITED: list[Any] = []
 
 
 class _OtherSide(ManyToManyField):
-    """A many-to-many field seen from the model that it refers to; no field of that model's."""
+    """A many-to-many field seen from the model that it refers to; not a field of that model."""
 
     def __init__(self, field: Any, name: str) -> None:
         super().__init__(field.model, related_name=field.name)
@@ -29,7 +29,7 @@ class _OtherSide(ManyToManyField):
 
     @model.setter
     def model(self, _model: Any) -> None:
-        """Take no notice of the None that djanorm's constructor sets."""
+        """Ignore the None that djanorm's constructor sets."""
 
     def _get_through_table(self) -> str:
         return str(self.field._get_through_table())
@@ -49,7 +49,7 @@ def _is_reversed() -> bool:
 
             @staticmethod
             def add_field(field: Any) -> None:
-                """Keep none."""
+                """Ignore the field."""
 
     ManyToManyField(Target, related_name="sources").contribute_to_class(Source, "targets")
     return hasattr(Target, "sources")
@@ -57,10 +57,10 @@ def _is_reversed() -> bool:
 
 @repair("dorm.fields:ManyToManyField", "contribute_to_class", is_fixed=_is_reversed)
 def reverse_many_to_many(original: Any, field: Any, cls: Any, name: str) -> None:
-    """Give the model that a many-to-many field refers to its ``related_name``, or ``model_set``.
+    """Give the target of a many-to-many field the accessor ``related_name``, or ``model_set``.
 
-    Symptom: ``tag.tickets`` is an AttributeError, and ``filter(tickets__title=…)`` an unknown field. Cause: only
-    foreign keys get an accessor on the other side. djanorm 4.3 to 4.5.
+    Symptom: ``tag.tickets`` raises AttributeError, and ``filter(tickets__title=…)`` reports an unknown field. Cause:
+    only foreign keys get an accessor on the other side. djanorm 4.3 to 4.5.
     """
     original(field, cls, name)
     if cls._meta.abstract:
@@ -94,10 +94,10 @@ def _connects_awaited() -> bool:
 
 @repair("dorm.models:Options", "contribute_to_class", is_fixed=_connects_awaited)
 def reverse_of_later_models(original: Any, options: Any, cls: Any, name: str) -> None:
-    """Give a model the other side of the many-to-many fields that were declared before it.
+    """Give a model the reverse accessors of the many-to-many fields that were declared before it.
 
-    Symptom: no accessor where the field names a model that is defined later. Cause: only foreign keys wait for such a
-    model. djanorm 4.3 to 4.5.
+    Symptom: the accessor is missing if the field names a model that is defined later. Cause: only foreign keys wait for
+    such a model. djanorm 4.3 to 4.5.
     """
     original(options, cls, name)
     names = {cls.__name__, f"{options.app_label}.{cls.__name__}"}

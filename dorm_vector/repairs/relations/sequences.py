@@ -1,4 +1,4 @@
-"""Rows with explicit keys on PostgreSQL: the sequence that counts the keys is moved past them."""
+"""Move PostgreSQL's sequences past explicit keys."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def _counts_on() -> bool:
 
 @repair("dorm.models:Model", "_do_insert", is_fixed=_counts_on)
 def sequences_of_keys(original: Any, instance: Any, connection: Any, meta: Any, *rest: Any) -> None:
-    """Move PostgreSQL's sequence past a key that was given.
+    """Move PostgreSQL's sequence past an explicit key.
 
-    Symptom: after rows with keys of their own, ``create()`` fails with a duplicate key. Cause: a sequence counts only
-    the keys that it gave out. djanorm 4.3 to 4.5.
+    Symptom: after inserts with explicit keys, ``create()`` fails with a duplicate key. Cause: a sequence advances only
+    for the keys that it generates. djanorm 4.3 to 4.5.
     """
     is_given = _has_key(instance, meta)
     original(instance, connection, meta, *rest)
@@ -73,12 +73,12 @@ def _has_key(instance: Any, meta: Any) -> bool:
 
 
 def counted_past(meta: Any, connection: Any) -> str:
-    """Return the statement that moves the table's sequence past its keys; nothing where there is none to move."""
+    """Return the statement that moves the table's sequence past its keys; empty if there is none to move."""
     return keys_counted(meta, dialect_for(connection))
 
 
 class _Unwritten(list[Any]):
-    """Instances that djanorm takes for none, and writes nowhere."""
+    """Instances in a list that djanorm considers empty, so that it writes nothing."""
 
     def __bool__(self) -> bool:
         return False
@@ -97,10 +97,10 @@ def _counts_on_in_bulk() -> bool:
 
 @repair("dorm.queryset:QuerySet", "bulk_create", is_fixed=_counts_on_in_bulk)
 def sequences_of_bulk_keys(original: Any, queryset: Any, objects: Any, *rest: Any, **options: Any) -> Any:
-    """Move PostgreSQL's sequence past the keys of a ``bulk_create()``.
+    """Move PostgreSQL's sequence past the explicit keys of a ``bulk_create()``.
 
-    Symptom: after rows with keys of their own, ``create()`` fails with a duplicate key. Cause: a sequence counts only
-    the keys that it gave out. djanorm 4.3 to 4.5.
+    Symptom: after inserts with explicit keys, ``create()`` fails with a duplicate key. Cause: a sequence advances only
+    for the keys that it generates. djanorm 4.3 to 4.5.
     """
     is_given = any(_has_key(item, queryset.model._meta) for item in objects)
     created = original(queryset, objects, *rest, **options)
@@ -137,8 +137,8 @@ def _counts_on_in_fixtures() -> bool:
 def sequences_of_fixtures(original: Any, text: str, *, using: str = "default") -> int:
     """Move PostgreSQL's sequences past the keys of a fixture.
 
-    Symptom: after ``dorm loaddata``, ``create()`` fails with a duplicate key. Cause: a sequence counts only the keys
-    that it gave out. djanorm 4.3 to 4.5.
+    Symptom: after ``dorm loaddata``, ``create()`` fails with a duplicate key. Cause: a sequence advances only for the
+    keys that it generates. djanorm 4.3 to 4.5.
     """
     from dorm.db.connection import get_connection
     from dorm.transaction import atomic

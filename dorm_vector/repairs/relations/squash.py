@@ -1,4 +1,4 @@
-"""Squashing: operations are merged only where none between them stands in the way."""
+"""Squash migrations: merge operations only if none between them prevents it."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def _keeps_order() -> bool:
 
 @repair("dorm.migrations.squasher", "squash_operations", is_fixed=_keeps_order)
 def squash_in_order(_original: Any, found: list[Any]) -> list[Any]:
-    """Merge operations of a squashed migration only where the result is the same.
+    """Merge the operations of a squashed migration only if the result is the same.
 
     Symptom: a squashed migration refers to a table that it creates later, or lacks a field that was removed and added
-    again. Cause: a field moves to its CreateModel past whatever stands between. djanorm 4.3 to 4.5.
+    again. Cause: a field moves to its CreateModel past all operations in between. djanorm 4.3 to 4.5.
     """
     result: list[Any] = []
     for operation in found:
@@ -52,7 +52,7 @@ def squash_in_order(_original: Any, found: list[Any]) -> list[Any]:
 
 
 def _merge(operation: Any, result: list[Any]) -> None:
-    """Append the operation, or put what it says into an earlier one."""
+    """Append the operation, or merge it into an earlier one."""
     kind = type(operation).__name__
     if kind not in ("AddField", "AlterField", "RemoveField"):
         result.append(operation)
@@ -71,7 +71,7 @@ def _merge(operation: Any, result: list[Any]) -> None:
 
 
 def _is_start(earlier: Any, operation: Any) -> bool:
-    """Tell whether the earlier operation brings in the field, or its model."""
+    """Return whether the earlier operation adds the field, or creates its model."""
     model = operation.model_name.lower()
     if isinstance(earlier, operations.CreateModel):
         return bool(earlier.name.lower() == model)
@@ -80,7 +80,7 @@ def _is_start(earlier: Any, operation: Any) -> bool:
 
 
 def _merged(earlier: Any, operation: Any) -> list[Any] | None:
-    """Return what replaces the earlier operation; None where both stay."""
+    """Return the operations that replace the earlier one; None if both remain."""
     if isinstance(earlier, operations.AddField):
         if isinstance(operation, operations.RemoveField):
             return []
@@ -93,14 +93,14 @@ def _merged(earlier: Any, operation: Any) -> list[Any] | None:
 
 
 def _has_parts(created: Any, operation: Any) -> bool:
-    """Tell whether an index or constraint of the new model may be about the field that changes."""
+    """Return whether an index or constraint of the new model may use the changed field."""
     options = created.options or {}
     is_alter = isinstance(operation, operations.AlterField)
     return is_alter and bool(options.get("indexes") or options.get("constraints"))
 
 
 def _targets_exist(operation: Any, since: list[Any]) -> bool:
-    """Tell whether the model that a relation refers to was there before these operations."""
+    """Return whether the model that a relation refers to existed before these operations."""
     field: Any = getattr(operation, "field", None)
     if not is_relation(field):
         return True
@@ -111,7 +111,7 @@ def _targets_exist(operation: Any, since: list[Any]) -> bool:
 
 
 def _touches(earlier: Any, operation: Any) -> bool:
-    """Tell whether an earlier operation is about the same field, or may be."""
+    """Return whether an earlier operation affects the same field, or may affect it."""
     model = str(getattr(earlier, "model_name", None) or getattr(earlier, "name", "")).lower()
     if model != operation.model_name.lower():
         return False

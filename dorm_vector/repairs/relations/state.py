@@ -1,4 +1,4 @@
-"""Models as migrations know them: tables, columns and keys from the project state, not from today's classes."""
+"""Models in migrations: tables, columns and keys from the project state instead of the current classes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...patching.registry import repair
 from ...patching.stand_ins import Statements
 
 _OPERATIONS = "dorm.migrations.operations"
-# The operations that look up what relations refer to.
+# Operations that look up the models that relations refer to.
 _OF_TABLES = (
     "CreateModel",
     "DeleteModel",
@@ -33,7 +33,7 @@ _STANDING: ContextVar[tuple[str, str, tuple[Any, ...]] | None] = ContextVar("dor
 
 
 def target_key(field: Any, app_label: str, model_name: str) -> str:
-    """Return the key in a project state of the model that a relation refers to: ``app.model``."""
+    """Return the project state's key of the model that a relation refers to: ``app.model``."""
     target = field.remote_field_to
     if not isinstance(target, str):
         return f"{target._meta.app_label}.{target.__name__.lower()}"
@@ -51,7 +51,7 @@ def is_relation(field: Any) -> bool:
 
 @contextmanager
 def standing(app_label: str, model_name: str, *states: Any) -> Iterator[None]:
-    """Resolve the relations of fields without a class in these states; the first that knows the model decides."""
+    """Resolve relations of fields without a class in these states; the first state with the model wins."""
     token = _STANDING.set((app_label, model_name, states))
     try:
         yield
@@ -71,10 +71,10 @@ def _knows_itself() -> bool:
 @repair("dorm.fields:RelatedField", "_resolve_related_model", is_fixed=_knows_itself)
 @repair("dorm.fields:ManyToManyField", "_resolve_related_model", name="relations_in_migrations", is_fixed=_knows_itself)
 def relations_in_migrations(original: Any, field: Any) -> Any:
-    """Resolve ``"self"``, and in a migration the model as it was at that point.
+    """Resolve ``"self"``, and in migrations the model as it was at that point.
 
-    Symptom: ``ForeignKey("self")`` raises ``KeyError: 'self'``; migrations that mention a model which was deleted or
-    renamed since cannot run on a new database. Cause: relations are looked up by name among today's classes.
+    Symptom: ``ForeignKey("self")`` raises ``KeyError: 'self'``; migrations with a model that was later deleted or
+    renamed cannot run on a new database. Cause: relations are looked up by name among the current classes.
     djanorm 4.3 to 4.5.
     """
     if field.model is not None:
@@ -95,7 +95,7 @@ def _as_it_was(field: Any) -> Any:
 
 
 def _model(model: dict[str, Any], app_label: str) -> Any:
-    """Return what djanorm asks of a model class: its table and its key."""
+    """Return a stand-in for a model class with what djanorm reads: its table and its key."""
     keys = [(name, field) for name, field in model["fields"].items() if getattr(field, "primary_key", False)]
     name, field = keys[0] if keys else ("id", None)
     key = copy.copy(field)
@@ -107,10 +107,10 @@ def _model(model: dict[str, Any], app_label: str) -> Any:
 
 
 def _in_their_state(original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any) -> None:
-    """Run each operation of a migration with the models of its own time.
+    """Run each operation of a migration with the models of its own state.
 
-    Symptom: ``KeyError`` where a migration refers to a model that was deleted or renamed since. Cause: relations are
-    looked up among today's classes. djanorm 4.3 to 4.5.
+    Symptom: ``KeyError`` if a migration refers to a model that was later deleted or renamed. Cause: relations are
+    looked up among the current classes. djanorm 4.3 to 4.5.
     """
     name = getattr(operation, "model_name", None) or operation.name
     with standing(app_label, name, after, before):
@@ -118,7 +118,7 @@ def _in_their_state(original: Any, operation: Any, app_label: str, connection: A
 
 
 class _Asking(IntegerField):
-    """A column that notes whether its migration's state is known, for the probe."""
+    """A column that records whether the state of its migration is known, for the probe."""
 
     knows = False
 

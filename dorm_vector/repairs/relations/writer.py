@@ -1,4 +1,4 @@
-"""Migration files that can be loaded and say all that the model says: options of fields, keys, operations, values."""
+"""Write complete, loadable migration files: field options, keys, operations and values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .state import is_many_to_many, is_relation
 
 _WRITER = "dorm.migrations.writer"
 _OPERATIONS = "dorm.migrations.operations"
-# What the repr() of a value needs.
+# Imports that the repr() of a value needs.
 _VALUES = {
     r"\bdatetime\.": "import datetime",
     r"\bDecimal\(": "from decimal import Decimal",
@@ -36,10 +36,10 @@ def _writes_columns() -> bool:
 
 @repair(_WRITER, "_serialize_field", is_fixed=_writes_columns)
 def every_option_of_a_field(original: Any, field: Any) -> str:
-    """Write ``db_column``, ``db_default``, ``through``, ``related_name``, and a key of several fields.
+    """Write ``db_column``, ``db_default``, ``through``, ``related_name`` and composite keys.
 
-    Symptom: a field with a ``db_column`` is created under its name, and then not found; ``through=`` is forgotten; a
-    CompositePrimaryKey cannot be loaded. Cause: the writer knows some options of some classes. djanorm 4.3 to 4.5.
+    Symptom: a field with a ``db_column`` is created under the field's name, and then not found; ``through=`` is lost; a
+    CompositePrimaryKey cannot be loaded. Cause: the writer knows only some options of some classes. djanorm 4.3 to 4.5.
     """
     if isinstance(field, CompositePrimaryKey):
         return f"CompositePrimaryKey({', '.join(map(repr, field.field_names))})"
@@ -70,7 +70,7 @@ def _bare_name(field: Any) -> str:
 
 
 def _target(field: Any) -> str:
-    """Return the name of the model that a relation refers to, with the app where that is another one."""
+    """Return the name of the model that a relation refers to, qualified by its app if that is another one."""
     target = field.remote_field_to
     if isinstance(target, str) or field.model is None:
         return _bare_name(field)
@@ -91,7 +91,7 @@ def _operation(original: Any, operation: Any) -> str:
 
 
 def _function(code: Any) -> str:
-    """Return where the function of a migration is: a module whose name begins with a number."""
+    """Return an expression for a migration's function; import_module(), because module names begin with a number."""
     path = str(code.__qualname__)
     if "<" in path:
         raise ValueError(f"{code!r} cannot be written to a migration. Define it at the top of a module.")
@@ -116,13 +116,13 @@ class _InMemory:
     text = ""
 
     def __init__(self, _path: Any = None) -> None:
-        """Take the place of any path."""
+        """Accept any path."""
 
     def __truediv__(self, _name: str) -> _InMemory:
         return self
 
     def mkdir(self, **_options: Any) -> None:
-        """Make nothing."""
+        """Create nothing."""
 
     def exists(self) -> bool:
         return True
@@ -157,7 +157,7 @@ def _imports_from_elsewhere() -> bool:
 def _write_in_two(
     original: Any, app_label: str, directory: Any, number: int, operations: list[Any], *rest: Any, **options: Any
 ) -> Path:
-    # What waits for another app's migration comes in a second file.
+    # Operations that depend on another app's migration are written to a second file.
     early = [operation for operation in operations if not hasattr(operation, LATE)]
     late = [operation for operation in operations if hasattr(operation, LATE)]
     path = _loadable(original(app_label, directory, number, early or late, *rest, **options), early or late)
@@ -171,11 +171,11 @@ def _write_in_two(
 def loadable_migrations(
     original: Any, app_label: str, directory: Any, number: int, operations: list[Any], *rest: Any, **options: Any
 ) -> Path:
-    """Import what a migration names: other packages' operations, dates, decimals; and split what waits for two apps.
+    """Import all names that a migration uses, and split migrations of apps that refer to each other.
 
-    Symptom: ``ImportError`` after squashing a range with contrib's VectorExtension, ``NameError`` for a default that is
+    Symptom: ``ImportError`` after squashing a range with contrib's VectorExtension; ``NameError`` for a default that is
     a date or a Decimal; two apps that refer to each other cannot be migrated. Cause: every operation is imported from
-    ``dorm.migrations.operations``, values from nowhere. djanorm 4.3 to 4.5.
+    ``dorm.migrations.operations``, and values are not imported at all. djanorm 4.3 to 4.5.
     """
     return _loadable(original(app_label, directory, number, operations, *rest, **options), operations)
 
@@ -199,5 +199,5 @@ def _is_foreign(operation: Any) -> bool:
 
 
 def _code(text: str) -> str:
-    """Return the operations of a migration without its texts."""
+    """Return the operations of a migration without its string literals."""
     return re.sub(r"'[^']*'|\"[^\"]*\"", "''", text.partition("\noperations = ")[2])
