@@ -34,7 +34,7 @@ def shell(name: str) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m backends", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("list", help="say which databases there are, and where each would come from")
+    verbs.add_parser("list", help="list the databases, and where each comes from")
     run_parser = verbs.add_parser("run", help="start one for a command: run mariadb -- pytest -q")
     run_parser.add_argument("name", choices=names())
     run_parser.add_argument("command", nargs="+")

@@ -46,7 +46,7 @@ class Bit(bytes):
         """Read the output of PostgreSQL's ``bit_send``: int32 length, then the bits."""
         length = _header_of(data)
         if not length:
-            raise InvalidVector(f"{len(data)} bytes are not the binary form of bits: its header says otherwise.")
+            raise InvalidVector(f"{len(data)} bytes are not the binary form of bits: its header does not match.")
         return cls(bytes(data[4:]), length)
 
     @classmethod

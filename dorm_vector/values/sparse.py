@@ -66,7 +66,7 @@ class SparseVector(bytes):
         """Read the output of PostgreSQL's ``sparsevec_send``."""
         dimensions, count = _header_of(data)
         if not dimensions:
-            raise InvalidVector(f"{len(data)} bytes are not pgvector's binary form: its header says otherwise.")
+            raise InvalidVector(f"{len(data)} bytes are not pgvector's binary form: its header does not match.")
         indices = struct.unpack_from(f">{count}i", data, _HEADER.size)
         values = struct.unpack_from(f">{count}f", data, _HEADER.size + 4 * count)
         return cls(dict(zip(indices, values, strict=True)), dimensions)

@@ -164,7 +164,7 @@ class HalfVector(Vector):
 def _body(data: bytes, size: int) -> bytes:
     """Return a binary form without its header; raise InvalidVector if the header does not match the length."""
     if len(data) < 4 or bytes(data[:4]) != _PG_HEADER.pack((len(data) - 4) // size, 0) or len(data) % size:
-        raise InvalidVector(f"{len(data)} bytes are not pgvector's binary form: its header says otherwise.")
+        raise InvalidVector(f"{len(data)} bytes are not pgvector's binary form: its header does not match.")
     return bytes(data[4:])
 
 

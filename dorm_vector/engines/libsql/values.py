@@ -86,7 +86,7 @@ def with_literals(sql: str, values: list[Any], bindable: range) -> tuple[str, li
     if not [None for value in values if type(value) is int and not least <= value <= most]:
         return sql, values
     if _placeholders(sql) is None:
-        raise ProgrammingError(f"An integer of more than 32 bits can stand only for a plain '?': {sql}")
+        raise ProgrammingError(f"An integer of more than 32 bits can replace only a plain '?': {sql}")
     rest, remaining = iter(values), []
     parts = _PARTS.split(sql)
     for at in range(0, len(parts), 2):

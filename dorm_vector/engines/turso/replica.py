@@ -159,7 +159,9 @@ class ReplicaConnection(ConnectionSync):
 
     def _refuse_in_a_transaction(self, what: str) -> None:
         if self.in_transaction:
-            raise ProgrammingError(f"Turso: {what} stands in a transaction, which it would not see. Call it after.")
+            raise ProgrammingError(
+                f"Turso: {what} was called in a transaction, which it would not see. Call it afterwards."
+            )
 
 
 # A replica is freed with its last connection, which releases the lock on its file.

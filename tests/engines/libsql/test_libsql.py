@@ -273,7 +273,7 @@ def test_integers_of_64_bits(raw: Any, wrapper: Any) -> None:
     for value in (2**31 - 1, 2**31, -(2**31) - 1, 2**53 + 1, 2**63 - 1, -(2**63)):
         row = wrapper.execute("SELECT '?' AS q, %s AS v, typeof(%s) AS t, %s AS w -- ?", [value, value, "x"])[0]
         assert tuple(row) == ("?", value, "integer", "x")
-    with pytest.raises(ProgrammingError, match="can stand only for a plain '\\?'"):
+    with pytest.raises(ProgrammingError, match="can replace only a plain '\\?'"):
         wrapper.execute("SELECT ?1", [2**40])
 
 

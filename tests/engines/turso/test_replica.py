@@ -109,7 +109,7 @@ async def write_and_pull(connection: Any) -> None:
 async def work_of_a_loop(title: str) -> list[float]:
     connection = get_async_connection()
     document = await Document.objects.acreate(title=title, embedding=[1, 2, 3])
-    with pytest.raises(ProgrammingError, match=r"pull\(\) stands in a transaction"):
+    with pytest.raises(ProgrammingError, match=r"pull\(\) was called in a transaction"):
         await write_and_pull(connection)
     streamed = [each.title async for each in Document.objects.filter(pk=document.pk).aiterator(chunk_size=1)]
     assert streamed == [title]
@@ -217,7 +217,7 @@ def test_a_pull_waits_for_a_transaction_and_says_when_it_was_too_long(
 
 def test_a_transaction_neither_pushes_nor_pulls(here: Any) -> None:
     for name in ("push", "pull"):
-        with atomic(), pytest.raises(ProgrammingError, match=rf"{name}\(\) stands in a transaction"):
+        with atomic(), pytest.raises(ProgrammingError, match=rf"{name}\(\) was called in a transaction"):
             getattr(here, name)()
 
 
