@@ -159,9 +159,7 @@ class ReplicaConnection(ConnectionSync):
 
     def _refuse_in_a_transaction(self, what: str) -> None:
         if self.in_transaction:
-            raise ProgrammingError(
-                f"Turso: {what} was called in a transaction, which it would not see. Call it afterwards."
-            )
+            raise ProgrammingError(f"Turso: {what} was called in a transaction, which it would not see. Call it after.")
 
 
 # A replica is freed with its last connection, which releases the lock on its file.
