@@ -17,7 +17,7 @@ SIZE = "SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_pa
 
 
 def groups(bench: Bench) -> Iterator[Group]:
-    if not bench.dialect.probe:
+    if not bench.dialect.index_use.probe:
         return
     bench = bench.first(bench.sizes.indexed)
     model = bench.filled(indexed=True)

@@ -50,7 +50,7 @@ class WithoutIndexes(Step):
 
 def _commits(load: BulkLoad, wrapper: Any) -> bool:
     """Tell whether DROP and CREATE end the transaction here; UnsupportedByDatabase where that would be the caller's."""
-    if not load.dialect.ddl_commits:
+    if not load.dialect.loading.ddl_commits:
         return False
     state = ASYNC_ATOMIC_STATE.get()
     if getattr(wrapper, "_atomic_depth", 0) or (state is not None and state[0] is wrapper):
@@ -90,7 +90,7 @@ def _is_companion(load: BulkLoad, index: VectorIndex) -> bool:
 
 def _rebuild(load: BulkLoad, connection: Any) -> Steps[None]:
     # Elsewhere the rollback brings them back.
-    if load.dialect.ddl_commits:
+    if load.dialect.loading.ddl_commits:
         yield from _create(load, connection)
 
 

@@ -45,9 +45,9 @@ class MatrixQuery:
             # An index may answer it: it has options of its own, and may have to be repeated.
             return Execute
         # Those of Turso with SYNC_URL are djanorm's own.
-        if dialect.plain_rows and not getattr(self.connection, "sync_url", None):
+        if dialect.loading.plain_rows and not getattr(self.connection, "sync_url", None):
             return PlainRows
-        return BinaryRows if dialect.binary_rows else Execute
+        return BinaryRows if dialect.loading.binary_rows else Execute
 
 
 def _sorted_by(query: Any) -> list[str]:

@@ -67,11 +67,11 @@ class BulkLoad:
         if self.on_conflict is None:
             return ""
         if self.on_conflict == "ignore" or not others:
-            return " " + self.dialect.keep_existing.format(key=_quoted(self.keys), first=f'"{self.keys[0]}"')
-        new = self.dialect.inserted_value
+            return " " + self.dialect.loading.keep_existing.format(key=_quoted(self.keys), first=f'"{self.keys[0]}"')
+        new = self.dialect.loading.inserted_value
         assignments = ", ".join(f'"{name}" = {new.format(column=_quoted([name]))}' for name in others)
-        overwrite = self.dialect.overwrite_existing.format(key=_quoted(self.keys), assignments=assignments)
-        return f" {self.dialect.inserted_row}{overwrite}"
+        overwrite = self.dialect.loading.overwrite_existing.format(key=_quoted(self.keys), assignments=assignments)
+        return f" {self.dialect.loading.inserted_row}{overwrite}"
 
     @cached_property
     def one_row(self) -> str:
@@ -113,9 +113,9 @@ class ValuesWriter(ExecutemanyWriter):
 
     def _portions(self, batch: Batch) -> Iterable[list[tuple[Any, ...]]]:
         dialect, rows = self.load.dialect, list(batch.rows())
-        most = min(dialect.load_rows, _MAX_PARAMETERS // len(batch.columns))
-        if dialect.load_bytes:
-            return _weighed(rows, most, dialect.load_bytes)
+        most = min(dialect.loading.rows, _MAX_PARAMETERS // len(batch.columns))
+        if dialect.loading.bytes:
+            return _weighed(rows, most, dialect.loading.bytes)
         return (rows[at : at + most] for at in range(0, len(rows), most))
 
 
@@ -183,7 +183,7 @@ WRITERS = {"copy": CopyWriter, "executemany": ExecutemanyWriter, "values": Value
 
 
 def writer(load: BulkLoad) -> ExecutemanyWriter:
-    return WRITERS[load.dialect.load](load)
+    return WRITERS[load.dialect.loading.method](load)
 
 
 def find_row(load: BulkLoad, batch: Batch) -> Steps[int | None]:

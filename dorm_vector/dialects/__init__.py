@@ -6,8 +6,9 @@ import importlib
 from functools import cache
 
 from .._addresses import resolver
-from .base import Dialect, Distance, Unsupported
+from .base import Dialect, Distance
 from .shared.operands import Operand
+from .shared.unsupported import Unsupported
 
 __all__ = ["DIALECTS", "Dialect", "Distance", "Operand", "Unsupported", "dialect_for", "dialect_named"]
 

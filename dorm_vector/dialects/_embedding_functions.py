@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base import Unsupported
+from .shared.unsupported import Unsupported
 
 _INSTEAD = "Use EmbeddingField(dimensions, source=…, embedder=…), which embeds in Python."
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from ..values.elements import Element
 from ..values.routines import Routine
-from .base import RoutineKey, Unsupported
+from .base import RoutineKey
+from .shared.unsupported import Unsupported
 
 
 def _none(what: str, probe: str) -> Unsupported:

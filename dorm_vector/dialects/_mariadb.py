@@ -9,7 +9,8 @@ from __future__ import annotations
 from ..values.elements import Element
 from ..values.routines import Routine
 from . import _float32
-from .base import RoutineKey, Unsupported
+from .base import RoutineKey
+from .shared.unsupported import Unsupported
 
 _SEE = "https://mariadb.com/docs/server/reference/sql-structure/vectors/vector-functions"
 

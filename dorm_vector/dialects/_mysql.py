@@ -9,7 +9,8 @@ from __future__ import annotations
 from ..values.elements import Element
 from ..values.routines import Routine
 from . import _float32
-from .base import RoutineKey, Unsupported
+from .base import RoutineKey
+from .shared.unsupported import Unsupported
 
 _SEE = "https://dev.mysql.com/doc/refman/9.7/en/vector-functions.html"
 

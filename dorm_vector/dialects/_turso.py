@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from ..values.elements import Element
 from ..values.routines import Routine
-from .base import RoutineKey, Unsupported
+from .base import RoutineKey
 from .shared.text_search import TextSearch
+from .shared.unsupported import Unsupported
 
 _SEE = "https://docs.turso.tech/sql-reference/functions/vector"
 

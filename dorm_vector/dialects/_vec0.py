@@ -6,8 +6,8 @@ Source: https://alexgarcia.xyz/sqlite-vec/features/vec0.html
 from __future__ import annotations
 
 from ..values.metrics import Metric
-from .base import Unsupported
 from .shared.companions import Companion
+from .shared.unsupported import Unsupported
 
 _VEC0 = (
     'CREATE VIRTUAL TABLE "{name}" USING vec0(id {kind} primary key, {columns}'

@@ -15,26 +15,14 @@ from ..values.vector import is_zero
 from ..values.wire import Wire
 from .shared.companions import DROP, Companion
 from .shared.facts import NOTHING, Facts
+from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, SearchTuning
 from .shared.index_rules import IndexRules
 from .shared.json import SQLITE, JsonRules
 from .shared.operands import SQL, Operand, compose, parsed
-from .shared.search_options import SearchOption
 from .shared.text_search import TextSearch
+from .shared.unsupported import Unsupported
 
 RoutineKey = Routine | tuple[Routine, Element]
-
-
-class Unsupported(Facts):
-    """Something the database lacks.
-
-    ``reason`` is the sentence that users read, ``instead`` what to use, ``probe`` a statement that fails on the server
-    as long as this is true, ``see`` where it is documented.
-    """
-
-    reason: str
-    instead: str
-    probe: str
-    see: str
 
 
 class Distance(Facts):
@@ -104,23 +92,13 @@ class Dialect(Facts):
     text_search: TextSearch
     json: JsonRules = SQLITE
     """How the values in a JSON column are compared."""
-    text_key: str = "VARCHAR({length})"
-    """A column of text in which no two texts are equal."""
     forms: Mapping[Element, Form | Unsupported] = NOTHING
     """Element types that are not stored as float32 vectors are."""
-    unique: Unsupported | None = None
-    """Why a float32 vector column cannot be unique."""
     routines: Mapping[RoutineKey, str | Unsupported] = NOTHING
     """The SQL of each function, with ``{left} {right} {dimensions}``, and of a part ``{start}`` from 1, ``{offset}``
     from 0, ``{count}`` and ``{end}``; that of an aggregate is its name. A pair with an element holds for that one."""
     computed: str = "{operand}"
     """What a function of the database returned, as a vector."""
-    generated: str | Unsupported = "{type} GENERATED ALWAYS AS ({expression}) {kind}"
-    """A column that the database computes."""
-    generated_subquery: Unsupported | None = None
-    """Why such a column takes no subquery."""
-    generated_call: Unsupported | None = None
-    """Why it calls no function that a user has made."""
     embedding_functions: Mapping[str, Unsupported] = NOTHING
     """Why a function whose name begins so embeds no text here."""
     max_dimensions: int = 16_000
@@ -134,109 +112,24 @@ class Dialect(Facts):
     zeros: str = ""
     """A vector of ``{dimensions}`` zeros; ``{nothing:0>{digits}}`` are the hexadecimal digits of its bytes."""
     null_distance: str = "CAST(NULL AS DOUBLE PRECISION)"
-    ascending: str = "{rank} ASC NULLS LAST"
-    nearest_first: str = ""
-    """The same for a distance; empty where it is no different."""
-    orders_by_outer: bool = True
-    """Whether ORDER BY in a subquery may name columns of the query around it."""
-    descending: str = "{value} DESC NULLS LAST"
-    enable: tuple[str, ...] = ()
-    disable: tuple[str, ...] = ()
-    version_query: str = ""
-    """Returns the version that ``minimum`` is about, or no row where the extension is missing."""
-    install_hint: str = ""
-    index_in_plan: str = "{name}"
-    """What the database's plan says where the index ``{name}`` is used."""
-    literal_form: str = "X'{hex}'"
-    """A vector inside DDL, where nothing can be bound, with ``{hex}`` and ``{text}``."""
-    declarations: str = ""
-    """Returns, as ``declaration``, how the columns of the bound table are declared; empty where no length is in it."""
-    concurrently: str = ""  # what stands behind INDEX in a build that does not block writers
     count_past_keys: str = ""  # moves a table's sequence past its keys; none where the database does so itself
+    ordering: Ordering = Ordering()
+    loading: Loading = Loading()
+    tuning: SearchTuning = SearchTuning()
+    ddl: Ddl = Ddl()
+    planning: Planning = Planning()
+    extension: Extension = Extension()
+    index_use: IndexUse = IndexUse()
     index_rules: IndexRules = IndexRules()
     companions: Mapping[str, Companion] = NOTHING
     """The kinds of index that are a table beside the model's."""
     companions_found: str = ""
     """Returns the name of each companion that there is, and its table."""
-    drop: str = 'DROP INDEX IF EXISTS "{name}"'
-    """Drops an index, with ``{name}`` and ``{table}``."""
-    sort_found: str = ""
-    """Sorts what an index found, with ``{select}``, ``{value}`` and ``{limits}``; empty where nothing needs it."""
-    candidates: int = 0
-    """How many rows an index search finds at least, for that to sort."""
-    alter_column: str = ""
-    """Changes a column, with ``{table}`` and its new ``{definition}``; empty where djanorm does."""
     stored: str = "{column}"
     """A vector column beside bound vectors in a CASE."""
     longest: float = math.inf
     """The length, as a distance from zero, that the database stores no vector of."""
-    load: str = "executemany"
-    """How ``bulk_load`` writes: a binary ``copy``, ``executemany``, or ``values``, many rows in one INSERT."""
-    load_rows: int = 2_000
-    """The most rows of such an INSERT."""
-    load_bytes: int = 0
-    """The most bytes of its values; 0 where they are no part of the statement."""
-    plain_rows: bool = False
-    """Whether ``to_matrix`` asks the driver for tuples, which it makes quicker than djanorm's rows."""
     wire: Wire = Wire.PACKED
-    binary_rows: bool = False
-    """Whether ``to_matrix`` asks the driver for rows in the server's binary form."""
-    keep_existing: str = "ON CONFLICT DO NOTHING"
-    """What an INSERT does to keep the row that is there, with the primary ``{key}`` and its ``{first}`` column."""
-    overwrite_existing: str = "ON CONFLICT ({key}) DO UPDATE SET {assignments}"
-    """What it does to overwrite it."""
-    ddl_commits: bool = False
-    """Whether creating or dropping an index ends the transaction."""
-    inserted_row: str = ""
-    """Names the new row of an INSERT for what follows it."""
-    inserted_value: str = "EXCLUDED.{column}"
-    """A value of the new row, in what an INSERT does on a conflict."""
-    explain: str = ""
-    """What shows a plan, with ``{format}``; empty where djanorm knows."""
-    explain_analyze: str = ""
-    """What runs the statement, too."""
-    explain_format: str = ""
-    """The format where none is asked for."""
-
-    probe: str = ""
-    """Whether ``{row}`` is among the ``{count}`` that ``{index}`` finds for ``{vector}``, where it has to be asked."""
-    probe_width: int = 0
-    """The most rows that an index finds then."""
-    exact_rank: str = "{rank}"
-    """Sorts as ``{rank}`` does, and is what no index can serve."""
-    search_options: Mapping[str, SearchOption] = NOTHING
-    width_option: str = ""
-    """The search option that bounds how many rows an index can find."""
-    filtered_options: Mapping[str, int | str] = NOTHING
-    """Search options that let a filtered search go on until it has its rows."""
-    filtered_settings: Mapping[str, str] = NOTHING
-    """Other variables of the server that a filtered search wants, and their values."""
-    set_option: str = ""
-    """One assignment, with ``{variable}`` and ``{value}``."""
-    option_value: str = "{value}"
-    """How a value stands in an assignment."""
-    option_at_least: str = "{value}"
-    """The same where the assignment is only to raise ``{variable}``."""
-    options_of_transaction: str = ""
-    """Runs before a statement, with ``{assignments}``; ends with the transaction."""
-    options_of_statement: str = ""
-    """Wraps the one statement that the options are for, with ``{assignments}`` and ``{statement}``."""
-    tuned_by: Mapping[str, str] = NOTHING
-    """Index kind to the search option that trades its speed for recall."""
-    option_setting: str = ""
-    """Shows what ``{variable}`` is in this session."""
-    analyze: str = ""
-    """Counts the rows of ``{table}`` for the planner."""
-    planner_switch: str = ""
-    """A variable of the planner; where it is off, an index that can serve a query does."""
-    built_indexes: str = ""
-    """Returns name, validity and operator class, if there is such a thing, of a bound table's and column's indexes."""
-    second_sort_key: bool = True
-    """Whether an index still serves a search with a second sort key."""
-    option_now: str = ""
-    """Reads the value of ``{variable}`` inside a transaction; NULL where it is the default."""
-    option_back: str = ""
-    """Gives ``{variable}`` the bound value again; NULL is the default."""
 
     def __repr__(self) -> str:
         return f"<Dialect {self.name}>"
@@ -245,7 +138,7 @@ class Dialect(Facts):
     def is_approximate(self) -> bool:
         """Whether some index of this database answers searches, unasked, with some of the nearest rows."""
         own = [template for kind, template in self.indexes.items() if kind not in self.companions]
-        return not self.probe and not all(isinstance(template, Unsupported) for template in own)
+        return not self.index_use.probe and not all(isinstance(template, Unsupported) for template in own)
 
     def form(self, element: Element) -> Form:
         """Return how columns of the element type are treated; UnsupportedByDatabase where there are none."""
@@ -253,14 +146,14 @@ class Dialect(Facts):
         if isinstance(found, Unsupported):
             raise self._refusal(found)
         return found or Form(
-            self.column, self.placeholder, self.read, self.literal_form, max_dimensions=self.max_dimensions
+            self.column, self.placeholder, self.read, self.ddl.literal, max_dimensions=self.max_dimensions
         )
 
     def column_type(self, element: Element, dimensions: int | None, *, unique: bool = False) -> str:
         """Return the column type, of any length for None; UnsupportedByDatabase past what the database has."""
         form = self.form(element)
-        if unique and self.unique is not None and element not in self.forms:
-            raise self._refusal(self.unique)
+        if unique and self.ddl.unique is not None and element not in self.forms:
+            raise self._refusal(self.ddl.unique)
         if dimensions is None and isinstance(self.any_length, Unsupported):
             raise self._refusal(self.any_length)
         if dimensions is None:
@@ -323,12 +216,12 @@ class Dialect(Facts):
         return Operand(sql, tuple(params), bool(sides), all(operand.constant for operand in operands.values()))
 
     def generated_column(self, column_type: str, expression: str, *, stored: bool) -> str:
-        subquery = self.generated_subquery if "(SELECT" in expression else None
-        lacking = self.generated if isinstance(self.generated, Unsupported) else subquery
+        subquery = self.ddl.generated_subquery if "(SELECT" in expression else None
+        lacking = self.ddl.generated if isinstance(self.ddl.generated, Unsupported) else subquery
         if lacking is not None:
             raise self._refusal(lacking)
         kind = "STORED" if stored else "VIRTUAL"
-        return str(self.generated).format(type=column_type, expression=expression, kind=kind)
+        return str(self.ddl.generated).format(type=column_type, expression=expression, kind=kind)
 
     def literal(self, vector: Any) -> str:
         form = self.form(vector.element)
@@ -343,11 +236,12 @@ class Dialect(Facts):
         if isinstance(self.indexes[kind], Unsupported):
             return []
         return [
-            template.format(name=name, table=table) for template in (DROP if kind in self.companions else (self.drop,))
+            template.format(name=name, table=table)
+            for template in (DROP if kind in self.companions else (self.ddl.drop_index,))
         ]
 
     def uses_index(self, plan: str, name: str) -> bool:
-        return self.index_in_plan.format(name=name) in f" {' '.join(plan.split())} "
+        return self.planning.index_in_plan.format(name=name) in f" {' '.join(plan.split())} "
 
     def _supported(self, metric: Metric) -> Distance:
         spelled = self.distances[metric]
@@ -361,7 +255,7 @@ class Dialect(Facts):
     def require_embedding(self, function: str, *, in_column: bool) -> None:
         """Raise UnsupportedByDatabase where a function of this name embeds no text, there or anywhere."""
         refused = [claim for start, claim in self.embedding_functions.items() if function.startswith(start)]
-        refused += [self.generated_call] if in_column and self.generated_call else []
+        refused += [self.ddl.generated_call] if in_column and self.ddl.generated_call else []
         if refused:
             raise self._refusal(refused[0])
 

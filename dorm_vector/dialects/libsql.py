@@ -13,9 +13,11 @@ from ..values.wire import Wire
 from ._embedding_functions import NONE_CAN_BE_ADDED
 from ._libsql import ROUTINES
 from ._vec0 import NO_VEC0_INDEXES
-from .base import Dialect, Distance, Form, Unsupported
+from .base import Dialect, Distance, Form
+from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning
 from .shared.index_rules import IndexRules
 from .shared.text_search import FTS5
+from .shared.unsupported import Unsupported
 
 _NO_IVFFLAT = Unsupported(
     reason="its one vector index is a graph, so with an IvfflatIndex every search is exact.",
@@ -71,11 +73,8 @@ DIALECT = Dialect(
         Metric.HAMMING: Distance(_HAMMING),
         Metric.JACCARD: Distance(f"coalesce(2.0 * {_HAMMING} / nullif({_EITHER_TWICE}, 0), 1.0)"),
     },
-    load="values",
-    load_rows=100,
     # Its functions raise on NULL.
     null_guard="CASE WHEN {condition} THEN {distance} END",
-    orders_by_outer=False,
     null_distance="CAST(NULL AS REAL)",
     indexes={
         "hnsw": (
@@ -98,15 +97,30 @@ DIALECT = Dialect(
         wide_metrics={Metric.COSINE: "'metric=cosine', 'compress_neighbors=float1bit'"},
         wide=256,
     ),
-    declarations="SELECT sql AS declaration FROM sqlite_master WHERE name = %s",
-    plain_rows=True,
     wire=Wire.TYPED,
-    # Fails where the vector functions are missing.
-    version_query="SELECT sqlite_version() AS version, vector_distance_l2(zeroblob(4), zeroblob(4)) AS works",
-    install_hint='Install libsql 0.1.11 or newer: pip install "dorm-vector[libsql-native]"; or use a current server.',
-    # Only its table function uses the index. It finds no more than the index's search_l, however many it is asked for;
-    # asked for none, or for billions, it aborts the process.
-    probe="{row}.rowid IN (SELECT id FROM vector_top_k('{index}', {vector}, {count}))",
-    probe_width=200,
-    index_in_plan="SCAN vector_top_k VIRTUAL TABLE INDEX",
+    ordering=Ordering(
+        by_outer=False,
+    ),
+    loading=Loading(
+        method="values",
+        rows=100,
+        plain_rows=True,
+    ),
+    ddl=Ddl(
+        declarations="SELECT sql AS declaration FROM sqlite_master WHERE name = %s",
+    ),
+    planning=Planning(
+        index_in_plan="SCAN vector_top_k VIRTUAL TABLE INDEX",
+    ),
+    extension=Extension(
+        # Fails where the vector functions are missing.
+        version_query="SELECT sqlite_version() AS version, vector_distance_l2(zeroblob(4), zeroblob(4)) AS works",
+        install_hint='Install libsql 0.1.11 or newer (pip install "dorm-vector[libsql-native]") or use a newer server.',
+    ),
+    index_use=IndexUse(
+        # Only its table function uses the index. It finds at most search_l rows, whatever the count; a count of none or
+        # of billions aborts the process.
+        probe="{row}.rowid IN (SELECT id FROM vector_top_k('{index}', {vector}, {count}))",
+        probe_width=200,
+    ),
 )

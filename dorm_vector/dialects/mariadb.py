@@ -11,11 +11,13 @@ from . import _float32
 from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
 from ._mariadb import GENERATED_SUBQUERY, ROUTINES
 from ._vec0 import NO_VEC0_INDEXES
-from .base import Dialect, Distance, Form, Unsupported
+from .base import Dialect, Distance, Form
+from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, SearchTuning
 from .shared.index_rules import IndexRules
 from .shared.json import MYSQL
 from .shared.search_options import SearchOption
 from .shared.text_search import fulltext
+from .shared.unsupported import Unsupported
 
 _L2 = "VEC_DISTANCE_EUCLIDEAN({left}, {right})"
 
@@ -54,12 +56,8 @@ DIALECT = Dialect(
     # REPEAT() would be called for each row, and cost twenty times what the distance does.
     zeros="X'{nothing:0>{digits}}'",
     json=MYSQL,
-    # No case, accent or final space is left out of the comparison.
-    text_key="VARCHAR({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
     routines=ROUTINES,
-    generated_call=NOT_IN_A_COLUMN,
     embedding_functions=POSTGRESML,
-    generated_subquery=GENERATED_SUBQUERY,
     distances={
         Metric.L2: Distance(_L2, indexed=_L2),
         # It says 0, a perfect match, for a zero vector. Its index ranks one as if its distance was 0.5.
@@ -77,10 +75,6 @@ DIALECT = Dialect(
     },
     # A distance of vectors of two lengths is NULL, so the field checks each; of NULL too.
     null_distance="CAST(NULL AS DOUBLE)",
-    ascending="{rank} IS NULL, {rank} ASC",
-    # The same order, and the distance is measured once.
-    nearest_first="-{rank} DESC",
-    descending="{value} DESC",
     indexes={
         # https://mariadb.com/docs/server/reference/sql-structure/vectors/create-table-with-vectors
         "hnsw": 'CREATE VECTOR INDEX IF NOT EXISTS "{name}" ON "{table}" ("{column}") M={m} DISTANCE={metric}',
@@ -100,42 +94,64 @@ DIALECT = Dialect(
         whole_table=True,
         one_per_table=True,
     ),
-    drop='DROP INDEX IF EXISTS "{name}" ON "{table}"',
-    # With a filter or a large LIMIT the index gives its rows unsorted; the outer ORDER BY leaves it in use. Its graph
-    # is of rounded numbers, and LIMIT widens the search: as many candidates as pgvector takes by default.
-    sort_found='SELECT * FROM ({select}) AS "found" ORDER BY {value} IS NULL, {value}{limits}',
-    candidates=40,
-    alter_column='ALTER TABLE "{table}" MODIFY COLUMN {definition}',
-    literal_form="(X'{hex}')",
     longest=2.0**64,
-    load="values",
-    # The values are part of the statement, of which it takes 16 MB, and an escaped byte is two.
-    load_bytes=4 * 2**20,
-    # INSERT IGNORE would forgive more than a duplicate.
-    keep_existing="ON DUPLICATE KEY UPDATE {first} = {first}",
-    overwrite_existing="ON DUPLICATE KEY UPDATE {assignments}",
-    ddl_commits=True,
-    inserted_value="VALUES({column})",
-    explain="EXPLAIN{format}",
-    explain_analyze="ANALYZE{format}",
-    # Behind the access type and the keys that were possible: the key that is used.
-    index_in_plan=" index None {name} ",
-    declarations=(
-        "SELECT CONCAT(column_name, ' ', column_type) AS declaration FROM information_schema.columns"
-        " WHERE table_schema = DATABASE() AND table_name = %s"
+    ordering=Ordering(
+        ascending="{rank} IS NULL, {rank} ASC",
+        # The same order, and the distance is measured once.
+        nearest_first="-{rank} DESC",
+        descending="{value} DESC",
+        second_key=False,
     ),
-    # https://mariadb.com/docs/server/reference/sql-structure/vectors/vector-system-variables
-    search_options={"ef_search": SearchOption({"mhnsw_ef_search": {}}, range(1, 10_001), default=20)},
-    width_option="ef_search",
-    set_option="{variable} = {value}",
-    option_at_least="GREATEST(@@{variable}, {value})",
-    option_setting="SELECT @@{variable}",
-    tuned_by={"hnsw": "ef_search"},
-    second_sort_key=False,
-    built_indexes="SELECT index_name AS name, 1 AS valid, '' AS opclass FROM information_schema.statistics"
-    " WHERE table_schema = DATABASE() AND table_name = %s AND column_name = %s AND index_type = 'VECTOR'",
-    analyze='ANALYZE TABLE "{table}"',
-    options_of_statement="SET STATEMENT {assignments} FOR {statement}",
-    version_query="SELECT VERSION() AS version",
-    install_hint="Upgrade the server to MariaDB 11.7 or newer, 11.8 for long-term support.",
+    loading=Loading(
+        method="values",
+        # The values are part of the statement, of which it takes 16 MB, and an escaped byte is two.
+        bytes=4 * 2**20,
+        # INSERT IGNORE would forgive more than a duplicate.
+        keep_existing="ON DUPLICATE KEY UPDATE {first} = {first}",
+        overwrite_existing="ON DUPLICATE KEY UPDATE {assignments}",
+        ddl_commits=True,
+        inserted_value="VALUES({column})",
+    ),
+    tuning=SearchTuning(
+        # https://mariadb.com/docs/server/reference/sql-structure/vectors/vector-system-variables
+        options={"ef_search": SearchOption({"mhnsw_ef_search": {}}, range(1, 10_001), default=20)},
+        width="ef_search",
+        assignment="{variable} = {value}",
+        at_least="GREATEST(@@{variable}, {value})",
+        setting="SELECT @@{variable}",
+        by_kind={"hnsw": "ef_search"},
+        for_statement="SET STATEMENT {assignments} FOR {statement}",
+    ),
+    ddl=Ddl(
+        # No case, accent or final space is left out of the comparison.
+        text_key="VARCHAR({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
+        generated_call=NOT_IN_A_COLUMN,
+        generated_subquery=GENERATED_SUBQUERY,
+        drop_index='DROP INDEX IF EXISTS "{name}" ON "{table}"',
+        alter_column='ALTER TABLE "{table}" MODIFY COLUMN {definition}',
+        literal="(X'{hex}')",
+        declarations=(
+            "SELECT CONCAT(column_name, ' ', column_type) AS declaration FROM information_schema.columns"
+            " WHERE table_schema = DATABASE() AND table_name = %s"
+        ),
+    ),
+    planning=Planning(
+        explain="EXPLAIN{format}",
+        explain_analyze="ANALYZE{format}",
+        # Behind the access type and the keys that were possible: the key that is used.
+        index_in_plan=" index None {name} ",
+        built_indexes="SELECT index_name AS name, 1 AS valid, '' AS opclass FROM information_schema.statistics"
+        " WHERE table_schema = DATABASE() AND table_name = %s AND column_name = %s AND index_type = 'VECTOR'",
+        analyze='ANALYZE TABLE "{table}"',
+    ),
+    extension=Extension(
+        version_query="SELECT VERSION() AS version",
+        install_hint="Upgrade the server to MariaDB 11.7 or newer, 11.8 for long-term support.",
+    ),
+    index_use=IndexUse(
+        # With a filter or a large LIMIT the index returns its rows unsorted; an outer ORDER BY keeps it in use. The
+        # graph holds rounded numbers, and LIMIT widens the search: take as many candidates as pgvector does.
+        sort_found='SELECT * FROM ({select}) AS "found" ORDER BY {value} IS NULL, {value}{limits}',
+        candidates=40,
+    ),
 )

@@ -10,9 +10,11 @@ from ..values.metrics import Metric
 from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
 from ._mysql import GENERATED, ROUTINES, UNIQUE, of_pairs, of_read_pairs
 from ._vec0 import NO_VEC0_INDEXES
-from .base import Dialect, Distance, Form, Unsupported
+from .base import Dialect, Distance, Form
+from .shared.groups import Ddl, Extension, Loading, Ordering, Planning
 from .shared.json import MYSQL
 from .shared.text_search import fulltext
+from .shared.unsupported import Unsupported
 
 _NO_INDEX = Unsupported(
     reason="it has no nearest-neighbour index, so every search is exact.",
@@ -51,19 +53,14 @@ DIALECT = Dialect(
         see="https://dev.mysql.com/doc/refman/9.7/en/vector.html",
     ),
     forms={Element.BIT: Form("VARBINARY({bytes})", literal="(X'{hex}')", max_dimensions=8 * 65_524)},
-    unique=UNIQUE,
     max_dimensions=16_383,
     zeros="REPEAT(X'00', 4 * {dimensions})",
     # A VECTOR is equal to another one, and to nothing else.
     equality="CAST({left} AS BINARY) = CAST({right} AS BINARY)",
     stored="CAST({column} AS BINARY)",
     json=MYSQL,
-    # No case, accent or final space is left out of the comparison.
-    text_key="VARCHAR({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin",
     routines=ROUTINES,
-    generated_call=NOT_IN_A_COLUMN,
     embedding_functions=POSTGRESML,
-    generated=GENERATED,
     distances={
         Metric.L2: _of(of_pairs("SQRT(SUM(POW({x} - {y}, 2)))")),
         Metric.COSINE: _of(of_read_pairs(f"1 - GREATEST(-1, LEAST(1, {_COSINE}))")),
@@ -73,34 +70,49 @@ DIALECT = Dialect(
         Metric.JACCARD: Distance(f"IF({_EITHER} = 0, 1E0, 1 - {_BOTH} / (1E0 * {_EITHER}))"),
     },
     null_distance="CAST(NULL AS DOUBLE)",
-    ascending="{rank} IS NULL, {rank} ASC",
-    # A distance is computed as often as it is written.
-    nearest_first="-{rank} DESC",
-    descending="{value} DESC",
     indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, **NO_VEC0_INDEXES},
     text_search=fulltext("using {name} ("),
-    drop='DROP INDEX "{name}" ON "{table}"',
-    alter_column='ALTER TABLE "{table}" MODIFY COLUMN {definition}',
-    literal_form="(X'{hex}')",
-    load="values",
-    # The values are part of the statement, of which it takes 64 MB, and an escaped byte is two.
-    load_bytes=4 * 2**20,
-    # INSERT IGNORE would forgive more than a duplicate.
-    keep_existing="ON DUPLICATE KEY UPDATE {first} = {first}",
-    overwrite_existing="ON DUPLICATE KEY UPDATE {assignments}",
-    ddl_commits=True,
-    inserted_row='AS "inserted" ',
-    inserted_value='"inserted".{column}',
-    explain="EXPLAIN{format}",
-    explain_analyze="EXPLAIN ANALYZE{format}",
-    explain_format="tree",
-    declarations=(
-        "SELECT CONCAT(column_name, ' ', column_type) AS declaration FROM information_schema.columns"
-        " WHERE table_schema = DATABASE() AND table_name = %s"
+    ordering=Ordering(
+        ascending="{rank} IS NULL, {rank} ASC",
+        # A distance is computed as often as it is written.
+        nearest_first="-{rank} DESC",
+        descending="{value} DESC",
     ),
-    analyze='ANALYZE TABLE "{table}"',
-    version_query="SELECT VERSION() AS version",
-    install_hint="Upgrade the server to MySQL 9.0 or newer.",
+    loading=Loading(
+        method="values",
+        # The values are part of the statement, of which it takes 64 MB, and an escaped byte is two.
+        bytes=4 * 2**20,
+        # INSERT IGNORE would forgive more than a duplicate.
+        keep_existing="ON DUPLICATE KEY UPDATE {first} = {first}",
+        overwrite_existing="ON DUPLICATE KEY UPDATE {assignments}",
+        ddl_commits=True,
+        inserted_row='AS "inserted" ',
+        inserted_value='"inserted".{column}',
+    ),
+    ddl=Ddl(
+        unique=UNIQUE,
+        # No case, accent or final space is left out of the comparison.
+        text_key="VARCHAR({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin",
+        generated_call=NOT_IN_A_COLUMN,
+        generated=GENERATED,
+        drop_index='DROP INDEX "{name}" ON "{table}"',
+        alter_column='ALTER TABLE "{table}" MODIFY COLUMN {definition}',
+        literal="(X'{hex}')",
+        declarations=(
+            "SELECT CONCAT(column_name, ' ', column_type) AS declaration FROM information_schema.columns"
+            " WHERE table_schema = DATABASE() AND table_name = %s"
+        ),
+    ),
+    planning=Planning(
+        explain="EXPLAIN{format}",
+        explain_analyze="EXPLAIN ANALYZE{format}",
+        explain_format="tree",
+        analyze='ANALYZE TABLE "{table}"',
+    ),
+    extension=Extension(
+        version_query="SELECT VERSION() AS version",
+        install_hint="Upgrade the server to MySQL 9.0 or newer.",
+    ),
 )
 
 _LENGTHS = " AND ".join(f"DISTANCE({{{side}}}, {{zeros}}, 'EUCLIDEAN') > 0" for side in ("left", "right"))

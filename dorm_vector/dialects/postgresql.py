@@ -12,6 +12,7 @@ from ..values.wire import Wire
 from ._postgresql import ROUTINES, TEXT_SEARCH
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
+from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, SearchTuning
 from .shared.index_rules import ConcurrentBuild, IndexRules
 from .shared.json import POSTGRESQL
 from .shared.search_options import SearchOption
@@ -111,47 +112,59 @@ DIALECT = Dialect(
         # Doubled for psycopg.
         Metric.JACCARD: Distance("{left} <%%> {right}"),
     },
-    # NULLS LAST is the default here, and spelling NULLS FIRST would lose the index.
-    ascending="{rank} ASC",
     text_search=TEXT_SEARCH,
     indexes={**{kind: _INDEX.replace("{method}", kind) for kind in ("hnsw", "ivfflat")}, **NO_VEC0_INDEXES},
-    enable=("CREATE EXTENSION IF NOT EXISTS vector",),
-    disable=("DROP EXTENSION IF EXISTS vector",),
-    version_query="SELECT extversion AS version FROM pg_extension WHERE extname = 'vector'",
-    install_hint="Install pgvector 0.7 or newer on the server, and let a superuser run CREATE EXTENSION vector.",
-    literal_form="'{text}'",
-    concurrently=" CONCURRENTLY",
     count_past_keys=_COUNT_PAST_KEYS,
-    declarations="SELECT attname || ' ' || format_type(atttypid, atttypmod) AS declaration FROM pg_attribute"
-    " WHERE attrelid = to_regclass(quote_ident(%s)) AND attnum > 0 AND NOT attisdropped",
-    load="copy",
-    binary_rows=True,
     wire=Wire.HEADED,
     index_rules=_INDEX_RULES,
-    index_in_plan="Index Scan using {name} ",
-    exact_rank="{rank} + 0",
-    search_options=_SEARCH_OPTIONS,
-    width_option="ef_search",
-    # Rows in relaxed order are more and found sooner; they are sorted on arrival.
-    filtered_options={"iterative_scan": "relaxed_order"},
-    # A generic plan takes every filter for one that a third of the rows pass, and goes through the index for a few.
-    filtered_settings={"plan_cache_mode": "force_custom_plan"},
-    # Before pgvector is loaded into a session its settings read as NULL, and as '' once a transaction had set them.
-    set_option="set_config('{variable}', {value}, true)",
-    option_value="'{value}'",
-    option_at_least="greatest(nullif(current_setting('{variable}', true), '')::int, {value})::text",
-    options_of_transaction="SELECT {assignments}",
-    tuned_by={"hnsw": "ef_search", "ivfflat": "probes"},
-    analyze='ANALYZE "{table}"',
-    planner_switch="enable_seqscan",
-    # An index on an expression has no column: it counts for each.
-    built_indexes="SELECT i.relname AS name, x.indisvalid AS valid, o.opcname AS opclass"
-    " FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am m ON m.oid = i.relam"
-    " JOIN pg_opclass o ON o.oid = x.indclass[0]"
-    " LEFT JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]"
-    " WHERE x.indrelid = to_regclass(quote_ident(%s)) AND (a.attname = %s OR x.indkey[0] = 0)"
-    " AND m.amname IN ('hnsw', 'ivfflat')",
-    option_setting="SHOW {variable}",
-    option_now="nullif(current_setting('{variable}', true), '')",
-    option_back="set_config('{variable}', %s, true)",
+    ordering=Ordering(
+        # NULLS LAST is the default here, and spelling NULLS FIRST would lose the index.
+        ascending="{rank} ASC",
+        exact_rank="{rank} + 0",
+    ),
+    loading=Loading(
+        method="copy",
+        binary_rows=True,
+    ),
+    tuning=SearchTuning(
+        options=_SEARCH_OPTIONS,
+        width="ef_search",
+        # Rows in relaxed order are more and found sooner; they are sorted on arrival.
+        filtered={"iterative_scan": "relaxed_order"},
+        # A generic plan takes every filter for one that a third of the rows pass, and goes through the index for a few.
+        filtered_settings={"plan_cache_mode": "force_custom_plan"},
+        # Before pgvector is loaded into a session its settings read as NULL, and as '' once a transaction had set them.
+        assignment="set_config('{variable}', {value}, true)",
+        value="'{value}'",
+        at_least="greatest(nullif(current_setting('{variable}', true), '')::int, {value})::text",
+        for_transaction="SELECT {assignments}",
+        by_kind={"hnsw": "ef_search", "ivfflat": "probes"},
+        setting="SHOW {variable}",
+        now="nullif(current_setting('{variable}', true), '')",
+        back="set_config('{variable}', %s, true)",
+    ),
+    ddl=Ddl(
+        literal="'{text}'",
+        concurrently=" CONCURRENTLY",
+        declarations="SELECT attname || ' ' || format_type(atttypid, atttypmod) AS declaration FROM pg_attribute"
+        " WHERE attrelid = to_regclass(quote_ident(%s)) AND attnum > 0 AND NOT attisdropped",
+    ),
+    planning=Planning(
+        index_in_plan="Index Scan using {name} ",
+        analyze='ANALYZE "{table}"',
+        switch="enable_seqscan",
+        # An index on an expression has no column: it counts for each.
+        built_indexes="SELECT i.relname AS name, x.indisvalid AS valid, o.opcname AS opclass"
+        " FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am m ON m.oid = i.relam"
+        " JOIN pg_opclass o ON o.oid = x.indclass[0]"
+        " LEFT JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]"
+        " WHERE x.indrelid = to_regclass(quote_ident(%s)) AND (a.attname = %s OR x.indkey[0] = 0)"
+        " AND m.amname IN ('hnsw', 'ivfflat')",
+    ),
+    extension=Extension(
+        enable=("CREATE EXTENSION IF NOT EXISTS vector",),
+        disable=("DROP EXTENSION IF EXISTS vector",),
+        version_query="SELECT extversion AS version FROM pg_extension WHERE extname = 'vector'",
+        install_hint="Install pgvector 0.7 or newer on the server, and let a superuser run CREATE EXTENSION vector.",
+    ),
 )

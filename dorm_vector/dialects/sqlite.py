@@ -10,10 +10,12 @@ from ..values.metrics import Metric
 from ._embedding_functions import POSTGRESML
 from ._sqlite import ROUTINES
 from ._vec0 import SIGNS, VEC0
-from .base import Dialect, Distance, Form, Unsupported
+from .base import Dialect, Distance, Form
 from .shared.companions import FOUND
+from .shared.groups import Extension, Loading, Ordering, Planning, SearchTuning
 from .shared.search_options import SearchOption
 from .shared.text_search import FTS5
+from .shared.unsupported import Unsupported
 
 _NO_INDEX = Unsupported(
     reason="a plain table has no vector index, so every search is exact.",
@@ -53,23 +55,33 @@ DIALECT = Dialect(
             f"coalesce(2.0 * {_HAMMING} / nullif({_HAMMING} + {_ONES_LEFT} + {_ONES_RIGHT}, 0), 1.0)"
         ),
     },
-    load="values",
-    plain_rows=True,
-    load_rows=100,
     # sqlite-vec raises on NULL; CASE is evaluated first, and costs nothing measurable.
     null_guard="CASE WHEN {condition} THEN {distance} END",
-    orders_by_outer=False,
     null_distance="CAST(NULL AS REAL)",
     text_search=FTS5,
     indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, "vec0": VEC0.create, "vec0_bit": SIGNS.create},
     companions={"vec0": VEC0, "vec0_bit": SIGNS},
     companions_found=FOUND,
-    index_in_plan=" {name} ",
-    # How many signs are compared exactly for each row that is asked for: 0.996 of the ten nearest, and of the hundred
-    # nearest 0.999, of 40,000 sentences in 384 dimensions.
-    search_options={"oversample": SearchOption({}, range(1, 1001), 40)},
-    tuned_by={"vec0_bit": "oversample"},
-    built_indexes=f"SELECT name, valid, '' AS opclass FROM ({FOUND}) WHERE \"table\" = %s AND %s IS NOT NULL",
-    version_query="SELECT ltrim(vec_version(), 'v') AS version",
-    install_hint='Install sqlite-vec: pip install "dorm-vector[sqlite]".',
+    ordering=Ordering(
+        by_outer=False,
+    ),
+    loading=Loading(
+        method="values",
+        plain_rows=True,
+        rows=100,
+    ),
+    tuning=SearchTuning(
+        # Rows measured exactly per row requested. With 40 the recall is 0.996 at k=10 and 0.999 at k=100, on 40,000
+        # sentences in 384 dimensions.
+        options={"oversample": SearchOption({}, range(1, 1001), 40)},
+        by_kind={"vec0_bit": "oversample"},
+    ),
+    planning=Planning(
+        index_in_plan=" {name} ",
+        built_indexes=f"SELECT name, valid, '' AS opclass FROM ({FOUND}) WHERE \"table\" = %s AND %s IS NOT NULL",
+    ),
+    extension=Extension(
+        version_query="SELECT ltrim(vec_version(), 'v') AS version",
+        install_hint='Install sqlite-vec: pip install "dorm-vector[sqlite]".',
+    ),
 )

@@ -11,8 +11,10 @@ from ..values.metrics import Metric
 from ._embedding_functions import NONE_CAN_BE_ADDED
 from ._turso import GENERATED, ROUTINES, TEXT_SEARCH
 from ._vec0 import NO_VEC0_INDEXES
-from .base import Dialect, Distance, Form, Unsupported
+from .base import Dialect, Distance, Form
+from .shared.groups import Ddl, Extension, Loading
 from .shared.json import TURSO
+from .shared.unsupported import Unsupported
 
 _NO_INDEX = Unsupported(
     reason="it has no nearest-neighbour index, so every search is exact.",
@@ -56,7 +58,6 @@ DIALECT = Dialect(
     json=TURSO,
     routines=ROUTINES,
     embedding_functions=NONE_CAN_BE_ADDED,
-    generated=GENERATED,
     distances={
         Metric.L2: Distance("vector_distance_l2({left}, {right})"),
         # To or from a zero vector it says 1, and 0 between two of them; x / 0 is NULL.
@@ -75,7 +76,14 @@ DIALECT = Dialect(
     null_distance="CAST(NULL AS REAL)",
     text_search=TEXT_SEARCH,
     indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, **NO_VEC0_INDEXES},
-    declarations="SELECT sql AS declaration FROM sqlite_master WHERE type = 'table' AND name = %s",
-    plain_rows=True,
-    install_hint='Install pyturso 0.7 or newer: pip install "dorm-vector[turso]".',
+    loading=Loading(
+        plain_rows=True,
+    ),
+    ddl=Ddl(
+        generated=GENERATED,
+        declarations="SELECT sql AS declaration FROM sqlite_master WHERE type = 'table' AND name = %s",
+    ),
+    extension=Extension(
+        install_hint='Install pyturso 0.7 or newer: pip install "dorm-vector[turso]".',
+    ),
 )

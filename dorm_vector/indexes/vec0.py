@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from ..dialects.base import Dialect, Unsupported
+from ..dialects.base import Dialect
 from ..dialects.shared.companions import FILL, HELD, KINDS, TRIGGERS, Companion
+from ..dialects.shared.unsupported import Unsupported
 from ..values.elements import Element
 from ..values.metrics import Metric
 from .contents import Column

@@ -11,7 +11,8 @@ from dorm.fields import _inline_literal
 from dorm.functions import _compile_condition
 from dorm.indexes import Index
 
-from ..dialects.base import Dialect, Unsupported
+from ..dialects.base import Dialect
+from ..dialects.shared.unsupported import Unsupported
 from ..engines import dialect_of_index_sql
 from ..values.elements import Element
 from ..values.metrics import Metric

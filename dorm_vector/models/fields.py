@@ -234,7 +234,7 @@ class TextKeyField(CharField):
     """Store a key of text as it is: ``a`` and ``A`` are two keys on every database."""
 
     def db_type(self, connection: Any) -> str:
-        return dialect_for(connection).text_key.format(length=self.max_length)
+        return dialect_for(connection).ddl.text_key.format(length=self.max_length)
 
     def deconstruct(self) -> tuple[str | None, str, list[Any], dict[str, Any]]:
         name, _path, args, options = super().deconstruct()

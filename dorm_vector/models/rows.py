@@ -55,10 +55,10 @@ class Explained(QuerySet[Any]):
     # djanorm's is static, and is called through self.
     def _build_explain_prefix(self, connection: Any, analyze: bool, format: str | None, verbose: bool) -> str:  # type: ignore[override]  # djanorm's
         dialect = dialect_for(connection)
-        template = dialect.explain_analyze if analyze else dialect.explain
+        template = dialect.planning.explain_analyze if analyze else dialect.planning.explain
         if not template:
             return str(QuerySet._build_explain_prefix(connection, analyze, format, verbose))
-        chosen = format or dialect.explain_format
+        chosen = format or dialect.planning.explain_format
         if chosen:
             _validate_identifier(chosen, "explain format")
         return template.format(format=f" FORMAT={chosen.upper()}" if chosen else "")

@@ -138,7 +138,7 @@ class VectorSQLQuery(OrderingQuery):
         if plan is not None:
             return self._subselect_of_ranks(connection, plan)
         order, order_params = self._ordering(connection)
-        if f'"{self._outer_alias}".' in order and not dialect_for(connection).orders_by_outer:
+        if f'"{self._outer_alias}".' in order and not dialect_for(connection).ordering.by_outer:
             return self._subselect_of_ranks(connection)
         columns, params = self._projection()
         where, where_params = self._compile_nodes(self.where_nodes, connection)
@@ -218,7 +218,7 @@ class SelectHead(VectorSQLQuery):
         head = cls(query.model, query.using, state=query.clone())
         # The same list: what djanorm joins, the query has joined.
         head.joins, head.reader, head.marks_filter = query.joins, reader, marks_filter
-        head.is_binary = reader.binary_rows and purpose is not Purpose.PART and reads_binary(query)
+        head.is_binary = reader.loading.binary_rows and purpose is not Purpose.PART and reads_binary(query)
         head.annotations = as_read(query, query.annotations, reader)
         head.order_by_fields, head.limit_val, head.offset_val, head.for_update_flag = [], None, None, False
         return head

@@ -43,16 +43,18 @@ class OrderingQuery(FilteringQuery):
         if (self._is_projected(name) and not self._is_searched_exactly(name)) and (
             descending or self.distinct_flag or self._annotation(name) == self._annotation(name, ranking=True)
         ):
-            template = dialect.descending if descending else _ascending(dialect, expression)
+            template = dialect.ordering.descending if descending else _ascending(dialect, expression)
             return template.format(value=f'"{name}"', rank=f'"{name}"'), []
         return self._order_expression(dialect, expression, descending, exact=self._is_searched_exactly(name))
 
     def _order_expression(self, dialect: Dialect, expression: Any, descending: bool, exact: bool = False) -> SQL:
         if descending:
             value, params = self._compiled(expression)
-            return dialect.descending.format(value=value), params * dialect.descending.count("{value}")
+            return dialect.ordering.descending.format(value=value), params * dialect.ordering.descending.count(
+                "{value}"
+            )
         rank, params = self._compiled(expression, ranking=True)
-        rank = dialect.exact_rank.format(rank=rank) if exact else rank
+        rank = dialect.ordering.exact_rank.format(rank=rank) if exact else rank
         template = _ascending(dialect, expression)
         return template.format(rank=rank), params * template.count("{rank}")
 
@@ -70,7 +72,7 @@ class OrderingQuery(FilteringQuery):
 
 
 def _ascending(dialect: Dialect, expression: Any) -> str:
-    return (hasattr(expression, "as_ranking_sql") and dialect.nearest_first) or dialect.ascending
+    return (hasattr(expression, "as_ranking_sql") and dialect.ordering.nearest_first) or dialect.ordering.ascending
 
 
 def by_output(query: SQLQuery, connection: Any) -> str:
@@ -79,6 +81,6 @@ def by_output(query: SQLQuery, connection: Any) -> str:
     for entry in query.order_by_fields:
         name = entry.removeprefix("-")
         _validate_identifier(name)
-        template = dialect.descending if entry.startswith("-") else dialect.ascending
+        template = dialect.ordering.descending if entry.startswith("-") else dialect.ordering.ascending
         parts.append(template.format(value=f'"{name}"', rank=f'"{name}"'))
     return " ORDER BY " + ", ".join(parts) if parts else ""

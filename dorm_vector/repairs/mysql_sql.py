@@ -78,8 +78,8 @@ def _on_duplicate_key(fields: list[Any], action: str, connection: Any) -> str:
         column = next((field.column for field in fields if not field.primary_key), fields[0].column)
         return f' ON DUPLICATE KEY UPDATE "{column}" = "{column}"'
     dialect = dialect_for(connection)
-    new = re.sub(r'EXCLUDED\.("\w+")', lambda found: dialect.inserted_value.format(column=found[1]), values)
-    return f"{dialect.inserted_row} ON DUPLICATE KEY UPDATE {new}"
+    new = re.sub(r'EXCLUDED\.("\w+")', lambda found: dialect.loading.inserted_value.format(column=found[1]), values)
+    return f"{dialect.loading.inserted_row} ON DUPLICATE KEY UPDATE {new}"
 
 
 @repair("dorm.query:SQLQuery", "as_delete", is_fixed=_copies_what_it_found)

@@ -193,7 +193,7 @@ def _require_index(words: Words, model: Any, dialect: Dialect) -> None:
 def _ranked_by_vector(rows: Any, near: Near, dialect: Dialect) -> Any:
     vector = near.text.vector() if near.text is not None else near.vector
     ranked = rows.nearest(near.field, vector, distance=near.metric, exact=near.exact, as_=_VALUE)
-    if dialect.second_sort_key:
+    if dialect.ordering.second_key:
         ranked._query.order_by_fields = [_VALUE, rows.model._meta.pk.name]
     return ranked
 

@@ -179,13 +179,13 @@ def _ladder(measured: _Measured) -> Iterator[dict[str, int | str]]:
     target, dialect = vector_field(measured.rows.model, measured.field), dialect_of(measured.rows)
     metric = chosen_metric(target, measured.distance)
     kinds = [index.kind for index in indexes_of(target) if index.metric is metric]
-    name = next((dialect.tuned_by[kind] for kind in kinds if kind in dialect.tuned_by), None)
+    name = next((dialect.tuning.by_kind[kind] for kind in kinds if kind in dialect.tuning.by_kind), None)
     if name is None:
         yield {}
         return
-    option = dialect.search_options[name]
+    option = dialect.tuning.options[name]
     least, greatest = int(option.allowed[0]), int(option.allowed[-1])
-    value = max(least, int(option.default) // 4, measured.k if name == dialect.width_option else 0)
+    value = max(least, int(option.default) // 4, measured.k if name == dialect.tuning.width else 0)
     while value < greatest:
         yield {name: value}
         value *= 2

@@ -40,9 +40,9 @@ def alter_vector_field(
         definition = _column_sql(operation.name, new, connection)
         if _column_sql(operation.name, old, connection) == definition:
             return
-        if dialect_for(connection).alter_column:
+        if template := dialect_for(connection).ddl.alter_column:
             table = table_of(model_of(operation.model_name, app_label, to_state), app_label)
-            connection.execute_script(dialect_for(connection).alter_column.format(table=table, definition=definition))
+            connection.execute_script(template.format(table=table, definition=definition))
             return
         with _indexes_fitted(operation, app_label, connection, from_state, to_state, old, new):
             original(operation, app_label, connection, from_state, to_state)

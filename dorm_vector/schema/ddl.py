@@ -72,7 +72,7 @@ def statements_of(index: VectorIndex, place: Place, connection: Any) -> list[str
 
 
 def said_concurrently(statement: str, dialect: Dialect) -> str:
-    return statement.replace(" INDEX ", f" INDEX{dialect.concurrently} ", 1)
+    return statement.replace(" INDEX ", f" INDEX{dialect.ddl.concurrently} ", 1)
 
 
 def condition_of(index: VectorIndex, connection: Any) -> str:

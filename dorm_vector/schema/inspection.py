@@ -68,9 +68,9 @@ def _vector_fields(table: str, connection: Any) -> dict[str, str]:
     """Return the field class, its length option and its length, by column."""
     dialect = dialect_for(connection)
     found: dict[str, str] = {}
-    if not dialect.declarations:
+    if not dialect.ddl.declarations:
         return {}
-    for row in connection.execute(dialect.declarations, [table]):
+    for row in connection.execute(dialect.ddl.declarations, [table]):
         for element, pattern in _patterns(dialect).items():
             for column, length in pattern.findall(row["declaration"]):
                 field = FIELDS[element]

@@ -24,11 +24,11 @@ class VectorExtension(Operation):
 
     def database_forwards(self, app_label: str, connection: Any, from_state: Any, to_state: Any) -> None:
         dialect = dialect_for(connection)
-        _run(dialect, connection, dialect.enable)
+        _run(dialect, connection, dialect.extension.enable)
         _require_version(dialect, connection)
 
     def database_backwards(self, app_label: str, connection: Any, from_state: Any, to_state: Any) -> None:
-        for statement in dialect_for(connection).disable:
+        for statement in dialect_for(connection).extension.disable:
             connection.execute_script(statement)
 
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
@@ -46,19 +46,21 @@ def _run(dialect: Dialect, connection: Any, statements: tuple[str, ...]) -> None
         for statement in statements:
             connection.execute_script(statement)
     except Exception as error:
-        raise VectorsUnavailable(f"{dialect.title} could not enable vectors: {error} {dialect.install_hint}") from error
+        raise VectorsUnavailable(
+            f"{dialect.title} could not enable vectors: {error} {dialect.extension.install_hint}"
+        ) from error
 
 
 def _require_version(dialect: Dialect, connection: Any) -> None:
-    if not dialect.version_query or getattr(connection, "captured", None) is not None:
+    if not dialect.extension.version_query or getattr(connection, "captured", None) is not None:
         return
     try:
-        rows = connection.execute(dialect.version_query)
+        rows = connection.execute(dialect.extension.version_query)
     except DatabaseError as error:
-        raise VectorsUnavailable(f"{dialect.title} here has no vectors. {dialect.install_hint}") from error
+        raise VectorsUnavailable(f"{dialect.title} here has no vectors. {dialect.extension.install_hint}") from error
     version = str(rows[0]["version"]) if rows else ""
     if version_numbers(version) < version_numbers(dialect.minimum):
         found = f"this one has {version}" if version else "this one has none"
         raise VectorsUnavailable(
-            f"{dialect.title} needs vectors {dialect.minimum} or newer; {found}. {dialect.install_hint}"
+            f"{dialect.title} needs vectors {dialect.minimum} or newer; {found}. {dialect.extension.install_hint}"
         )

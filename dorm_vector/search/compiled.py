@@ -33,7 +33,7 @@ def compiled_search(
     """Return what a slice that is ranked by the database needs of its runner."""
     if plan is not None and plan.is_companion:
         return CompiledSearch(query, companion=plan, is_whole=is_whole)
-    is_unasked = dialect.probe and query.search is not None and not query.search.approximate
+    is_unasked = dialect.index_use.probe and query.search is not None and not query.search.approximate
     if not query.ranks() or dialect.companions or is_unasked:
         return CompiledSearch(query)
     warn_of_a_miss(query)

@@ -29,7 +29,7 @@ Kind = type[Execute] | type[Write]
 def searching(connection: Any, options: Options, model: Any) -> Any:
     """Return the connection for one statement of a queryset that may hold searches."""
     dialect = dialect_for(connection)
-    has_index = dialect.is_approximate or dialect.probe or has_companions(model, dialect.companions)
+    has_index = dialect.is_approximate or dialect.index_use.probe or has_companions(model, dialect.companions)
     if not (options or block_options() or has_index):
         return connection
     is_async = hasattr(connection, "aatomic")
@@ -65,7 +65,7 @@ class SearchConnection:
             return run(self._sent(kind, sql, params, {}, nested=True), self._connection)
         run(tuning.learn_version(), self._connection)
         assignments, nested = tuning.assignments(), in_transaction(self._connection)
-        alone = nested or not (assignments and self.known_dialect.options_of_transaction) or is_binary(sql)
+        alone = nested or not (assignments and self.known_dialect.tuning.for_transaction) or is_binary(sql)
 
         def send() -> Any:
             with nullcontext() if alone else self._connection.atomic():
@@ -90,22 +90,22 @@ class SearchConnection:
         sql, params, search = yield from self._possible(sql, params)
         dialect, sent, before = self.known_dialect, sql if is_binary(sql) else str(sql), None
         written = ", ".join(
-            dialect.set_option.format(variable=name, value=value) for name, value in assignments.items()
+            dialect.tuning.assignment.format(variable=name, value=value) for name, value in assignments.items()
         )
-        if assignments and dialect.options_of_statement:
-            sent = dialect.options_of_statement.format(assignments=written, statement=sql)
+        if assignments and dialect.tuning.for_statement:
+            sent = dialect.tuning.for_statement.format(assignments=written, statement=sql)
         elif assignments and is_binary(sql) and not nested:
-            sent = Statement(sql, binary=True, options=dialect.options_of_transaction.format(assignments=written))
+            sent = Statement(sql, binary=True, options=dialect.tuning.for_transaction.format(assignments=written))
         elif assignments:
             if nested:
-                before = (yield Execute(select_each(dialect, dialect.option_now, assignments)))[0]
-            yield Execute(dialect.options_of_transaction.format(assignments=written))
+                before = (yield Execute(select_each(dialect, dialect.tuning.now, assignments)))[0]
+            yield Execute(dialect.tuning.for_transaction.format(assignments=written))
         answer = yield kind(sent, params or ())
         if search is not None and kind is Execute:
             answer = yield from self._arrived(answer, search)
         if before is not None:
             values = [before[name] for name in assignments]
-            yield Execute(select_each(dialect, dialect.option_back, assignments), values)
+            yield Execute(select_each(dialect, dialect.tuning.back, assignments), values)
         return answer
 
     def _possible(self, sql: str, params: Any) -> Steps[tuple[str, Any, CompiledSearch | None]]:
@@ -147,7 +147,7 @@ class AsyncSearchConnection(SearchConnection):
             return await arun(self._sent(kind, sql, params, {}, nested=True), self._connection)
         await arun(tuning.learn_version(), self._connection)
         assignments, nested = tuning.assignments(), in_transaction(self._connection)
-        alone = nested or not (assignments and self.known_dialect.options_of_transaction) or is_binary(sql)
+        alone = nested or not (assignments and self.known_dialect.tuning.for_transaction) or is_binary(sql)
 
         async def send() -> Any:
             async with nullcontext() if alone else self._connection.aatomic():

@@ -94,7 +94,7 @@ def _inside(expression: Any) -> Iterator[VectorDistance]:
 
 def _reasons(observed: Observed) -> Iterator[Reason]:
     distance = _distance(observed.query)
-    if observed.dialect.probe and not _asks_an_index(observed.query):
+    if observed.dialect.index_use.probe and not _asks_an_index(observed.query):
         yield Reason(
             "no-such-index",
             f"{observed.dialect.title} uses no index by itself.",
@@ -102,7 +102,7 @@ def _reasons(observed: Observed) -> Iterator[Reason]:
         )
     elif observed.companions:
         yield from _beside(observed)
-    elif not (observed.dialect.probe or observed.dialect.is_approximate):
+    elif not (observed.dialect.index_use.probe or observed.dialect.is_approximate):
         yield Reason(
             "no-such-index",
             f"{observed.dialect.title} has no index for vectors.",
@@ -156,7 +156,7 @@ def _order(observed: Observed) -> Iterator[Reason]:
         yield Reason("descending", "It wants the farthest.", "Sort by the distance, ascending.")
     elif not isinstance(expression, (VectorDistance, VectorSimilarity)):
         yield Reason("arithmetic", "It sorts by arithmetic on the distance.", "Sort by the distance itself.")
-    if len(names) > 1 and (observed.companions or not observed.dialect.second_sort_key):
+    if len(names) > 1 and (observed.companions or not observed.dialect.ordering.second_key):
         yield Reason("second-key", "It has a second sort key.", "Sort by the distance alone.")
 
 
@@ -181,7 +181,7 @@ def _indexes(observed: Observed, distance: VectorDistance) -> Iterator[Reason]:
                 f"The index {name} is for {metric.value}, and this search measures {wanted.value}.",
                 f"Search by {metric.value}, or add {suggestion}.",
             )
-        elif observed.dialect.built_indexes and name not in built:
+        elif observed.dialect.planning.built_indexes and name not in built:
             yield Reason("not-built", f"The index {name} is not in the database.", "Run: dorm migrate.")
     yield from _small(observed, [index for index in declared if index.metric is wanted and index.name in built])
     for index in observed.built:
@@ -232,14 +232,14 @@ def _partial(observed: Observed, declared: list[Any]) -> Iterator[Reason]:
 
 def _choice(observed: Observed) -> Iterator[Reason]:
     """Yield what the planner thought, where nothing stands in the way of an index."""
-    width = observed.dialect.probe_width
+    width = observed.dialect.index_use.probe_width
     if width and observed.query.candidates() > width:
         yield Reason(
             "too-many-rows",
             f"It wants {observed.query.candidates()} rows, and an index finds {width} at most.",
             "Slice it shorter, or leave out exact=False.",
         )
-    elif width or (observed.dialect.planner_switch and not _used(observed, observed.forced_plan)):
+    elif width or (observed.dialect.planning.switch and not _used(observed, observed.forced_plan)):
         yield Reason("unknown", "Its plan says no more.", "Read it: queryset.explain().")
     elif observed.query.is_filtered():
         yield Reason(

@@ -57,7 +57,7 @@ def dialect_of(queryset: Any) -> Dialect:
 def observe(queryset: Any, field_path: str) -> Observed:
     """Ask for the plan of a search, and for the indexes on its column."""
     plan, connection = queryset.explain(), queryset._get_connection()
-    alone = in_transaction(connection) or not dialect_for(connection).planner_switch
+    alone = in_transaction(connection) or not dialect_for(connection).planning.switch
     with nullcontext() if alone else connection.atomic():
         built, forced = run(_look(queryset, connection, field_path), connection)
     return _observed(queryset, connection, plan, built, forced)
@@ -65,7 +65,7 @@ def observe(queryset: Any, field_path: str) -> Observed:
 
 async def aobserve(queryset: Any, field_path: str) -> Observed:
     plan, connection = await queryset.aexplain(), queryset._get_async_connection()
-    alone = in_transaction(connection) or not dialect_for(connection).planner_switch
+    alone = in_transaction(connection) or not dialect_for(connection).planning.switch
     async with nullcontext() if alone else connection.aatomic():
         built, forced = await arun(_look(queryset, connection, field_path), connection)
     return _observed(queryset, connection, plan, built, forced)
@@ -84,19 +84,19 @@ def _observed(queryset: Any, connection: Any, plan: str, built: Any, forced: str
 def _look(queryset: Any, connection: Any, field_path: str) -> Steps[tuple[list[BuiltIndex], str]]:
     dialect = dialect_for(connection)
     built: list[BuiltIndex] = []
-    if field_path and dialect.built_indexes:
+    if field_path and dialect.planning.built_indexes:
         field = vector_field(queryset.model, field_path)
-        rows = yield Execute(dialect.built_indexes, [field.model._meta.db_table, field.column])
+        rows = yield Execute(dialect.planning.built_indexes, [field.model._meta.db_table, field.column])
         built = [BuiltIndex(str(row["name"]), bool(row["valid"]), str(row["opclass"])) for row in rows]
-    if not dialect.planner_switch:
+    if not dialect.planning.switch:
         return built, ""
-    variable = {"variable": dialect.planner_switch}
-    select, off = dialect.options_of_transaction, dialect.set_option.format(**variable, value="'off'")
-    (before,) = yield Execute(select.format(assignments=dialect.option_now.format(**variable) + " AS now"))
+    variable = {"variable": dialect.planning.switch}
+    select, off = dialect.tuning.for_transaction, dialect.tuning.assignment.format(**variable, value="'off'")
+    (before,) = yield Execute(select.format(assignments=dialect.tuning.now.format(**variable) + " AS now"))
     yield Execute(select.format(assignments=off))
     sql, params = query_of(queryset).as_select(connection)
     rows = yield Execute(explained(sql, "EXPLAIN"), params)
-    yield Execute(select.format(assignments=dialect.option_back.format(**variable)), [before["now"]])
+    yield Execute(select.format(assignments=dialect.tuning.back.format(**variable)), [before["now"]])
     return built, "\n".join(_explain_row_to_str(row) for row in rows)
 
 

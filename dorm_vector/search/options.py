@@ -45,7 +45,7 @@ def leave_block() -> None:
 
 def checked(dialect: Dialect, name: str, value: Any) -> Any:
     """Return a search option's value; raises UnsupportedByDatabase for its name and ValueError for its range."""
-    options = dialect.search_options
+    options = dialect.tuning.options
     if name not in options:
         has = f"It has {', '.join(options)}." if options else "It has none: every search is exact."
         raise UnsupportedByDatabase(f"{dialect.title} has no search option {name!r}. {has}")

@@ -31,10 +31,10 @@ class Tuning:
 
     def learn_version(self) -> Steps[None]:
         """Ask the server for its version where an option depends on it, once for each connection."""
-        names = {*self._asked, *(self._dialect.filtered_options if self._goes_on else ())}
-        options = [self._dialect.search_options[name] for name in names if name in self._dialect.search_options]
+        names = {*self._asked, *(self._dialect.tuning.filtered if self._goes_on else ())}
+        options = [self._dialect.tuning.options[name] for name in names if name in self._dialect.tuning.options]
         if self._connection not in _versions and any(option.since for option in options):
-            rows = yield Execute(self._dialect.version_query)
+            rows = yield Execute(self._dialect.extension.version_query)
             if rows:
                 remember_version(self._connection, str(rows[0]["version"]))
 
@@ -45,39 +45,39 @@ class Tuning:
         for name in wanted:
             self._require_version(name)
         if self._goes_on:
-            spare = {name: value for name, value in dialect.filtered_options.items() if self._has(name)}
+            spare = {name: value for name, value in dialect.tuning.filtered.items() if self._has(name)}
             wanted = {**spare, **wanted}
-            for name, setting in dialect.filtered_settings.items():
-                assignments[name] = dialect.option_value.format(value=setting)
+            for name, setting in dialect.tuning.filtered_settings.items():
+                assignments[name] = dialect.tuning.value.format(value=setting)
         for name, value in wanted.items():
-            for variable, spelled in dialect.search_options[name].spelled(value).items():
-                assignments[variable] = dialect.option_value.format(value=spelled)
+            for variable, spelled in dialect.tuning.options[name].spelled(value).items():
+                assignments[variable] = dialect.tuning.value.format(value=spelled)
         return assignments | self._wide_enough(wanted)
 
     def _wide_enough(self, wanted: Mapping[str, Any]) -> dict[str, str]:
         """Return the assignment that lets the index find as many rows as are asked for."""
-        dialect, name = self._dialect, self._dialect.width_option
+        dialect, name = self._dialect, self._dialect.tuning.width
         if not name:
             return {}
-        option = dialect.search_options[name]
+        option = dialect.tuning.options[name]
         width = min(self._width, greatest(option))
         if width <= int(wanted.get(name, option.default)):
             return {}
-        template = dialect.option_value if name in wanted else dialect.option_at_least
+        template = dialect.tuning.value if name in wanted else dialect.tuning.at_least
         return {variable: template.format(variable=variable, value=width) for variable in option.variables}
 
     def _default_width(self) -> float:
         """Return how many rows the index finds where nobody says so."""
-        option = self._dialect.search_options.get(self._dialect.width_option)
+        option = self._dialect.tuning.options.get(self._dialect.tuning.width)
         return int(option.default) if option is not None else float("inf")
 
     def _has(self, name: str) -> bool:
-        since = self._dialect.search_options[name].since
+        since = self._dialect.tuning.options[name].since
         return not since or version_numbers(_versions.get(self._connection, "")) >= version_numbers(since)
 
     def _require_version(self, name: str) -> None:
         if not self._has(name):
-            since = self._dialect.search_options[name].since
+            since = self._dialect.tuning.options[name].since
             raise UnsupportedByDatabase(
                 f"{self._dialect.title}: the search option {name} needs {since};"
                 f" this server has {_versions.get(self._connection, 'none')}. Leave it out, or upgrade the server."
@@ -87,7 +87,7 @@ class Tuning:
 def select_each(dialect: Dialect, template: str, assignments: Mapping[str, str]) -> str:
     """Return a SELECT that applies the template to each of the server's variables."""
     parts = [f'{template.format(variable=name)} AS "{name}"' for name in assignments]
-    return dialect.options_of_transaction.format(assignments=", ".join(parts))
+    return dialect.tuning.for_transaction.format(assignments=", ".join(parts))
 
 
 def remember_version(connection: Any, version: str) -> None:

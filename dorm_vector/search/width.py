@@ -12,7 +12,7 @@ _TO_SPARE = 4
 
 def fits_one_scan(dialect: Dialect, query: Any) -> bool:
     """Tell whether the index can have as many candidates at once as the query asks for."""
-    option = dialect.search_options.get(dialect.width_option)
+    option = dialect.tuning.options.get(dialect.tuning.width)
     return option is None or query.candidates() <= greatest(option)
 
 
@@ -22,7 +22,7 @@ def rows_asked(dialect: Dialect, query: Any) -> int:
     The last of those are far from all that there are at that distance; where the filter leaves few, they would be among
     the answer.
     """
-    return int(query.limit_val) * (_TO_SPARE if dialect.probe and query.is_filtered() else 1)
+    return int(query.limit_val) * (_TO_SPARE if dialect.index_use.probe and query.is_filtered() else 1)
 
 
 def greatest(option: SearchOption) -> int:

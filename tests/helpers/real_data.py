@@ -89,8 +89,8 @@ def described_table(database: Database) -> Iterator[None]:
     names, summaries = ([row[column] for row in packages().rows] for column in (0, 3))
     columns = {"name": names, "summary": summaries, "embedding": packages().embeddings}
     bulk_load(Described, columns, defer_indexes=True)
-    if database.dialect.analyze:
-        database.connection.execute_script(database.dialect.analyze.format(table="tests_described"))
+    if database.dialect.planning.analyze:
+        database.connection.execute_script(database.dialect.planning.analyze.format(table="tests_described"))
     try:
         yield
     finally:
@@ -142,8 +142,8 @@ def sectioned_table(database: Database) -> Iterator[None]:
     rows, embeddings = sectioned_packages(database)
     columns = {"name": [row[0] for row in rows], "section": [row[1] for row in rows], "embedding": embeddings}
     bulk_load(Sectioned, columns, defer_indexes=True)
-    if database.dialect.analyze:
-        database.connection.execute_script(database.dialect.analyze.format(table="tests_sectioned"))
+    if database.dialect.planning.analyze:
+        database.connection.execute_script(database.dialect.planning.analyze.format(table="tests_sectioned"))
     try:
         yield
     finally:

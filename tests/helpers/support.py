@@ -28,9 +28,10 @@ from dorm_vector import (
     VectorField,
 )
 from dorm_vector.dialects import DIALECTS, dialect_named
-from dorm_vector.dialects.base import Dialect, Unsupported
+from dorm_vector.dialects.base import Dialect
 from dorm_vector.dialects.shared.operands import Operand
 from dorm_vector.dialects.shared.search_options import SearchOption
+from dorm_vector.dialects.shared.unsupported import Unsupported
 from dorm_vector.indexes.vector import VectorIndex
 from dorm_vector.patching.registry import REPAIRS, Repair
 from dorm_vector.values.routines import Routine
@@ -180,7 +181,7 @@ def lacking(dialect: Dialect) -> dict[Unsupported, list[str]]:
         ((label_of(metric), dialect.distances[metric]) for metric in metrics()),
         ((f"{label} index", dialect.indexes[kind]) for kind, label in KINDS.items()),
         ((f"the function {routine.value}", dialect.routines.get(routine)) for routine in Routine),
-        (("a unique column", dialect.unique), ("a computed column", dialect.generated)),
+        (("a unique column", dialect.ddl.unique), ("a computed column", dialect.ddl.generated)),
         (("a column of several lengths", dialect.any_length),),
     )
     for name, claim in named:
@@ -257,7 +258,9 @@ def statements_of(dialect: Dialect, index: VectorIndex) -> str:
 
 
 def extension(_argument: str, _page: Path) -> str:
-    return fenced((d.title, joined([*d.enable, d.version_query]) or "-- nothing") for d in dialects())
+    return fenced(
+        (d.title, joined([*d.extension.enable, d.extension.version_query]) or "-- nothing") for d in dialects()
+    )
 
 
 def routines(_argument: str, _page: Path) -> str:
@@ -286,7 +289,7 @@ def options(_argument: str, _page: Path) -> str:
             option.since,
         ]
         for dialect in dialects()
-        for name, option in dialect.search_options.items()
+        for name, option in dialect.tuning.options.items()
     ]
     return table(["", "option", "sets", "values", "default", "since"], rows)
 

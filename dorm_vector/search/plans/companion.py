@@ -161,8 +161,8 @@ def _count(index: Any, query: Any, dialect: Dialect) -> int:
         return wanted
     if search.shortlist is not None:
         return max(wanted, int(search.shortlist.size))
-    option = dialect.tuned_by[index.kind]
-    asked = {**block_options(), **query.options}.get(option, dialect.search_options[option].default)
+    option = dialect.tuning.by_kind[index.kind]
+    asked = {**block_options(), **query.options}.get(option, dialect.tuning.options[option].default)
     return wanted * int(checked(dialect, option, asked))
 
 

@@ -44,7 +44,7 @@ class IndexOrderPlan(Plan):
         head.annotations = {**head.annotations, name: CompiledSQL(*self.rank)}
         sql, params = SQLQuery.as_select(self.narrowed(head), connection)
         found = f'{sql} ORDER BY "{name}" ASC LIMIT {self.candidates}'
-        template = dialect_for(connection).sort_found
+        template = dialect_for(connection).index_use.sort_found
         return template.format(select=found, value=f'"{name}"', limits=query._limits()), params
 
 
@@ -53,7 +53,7 @@ def index_order_plan(query: Any, connection: Any, dialect: Dialect) -> IndexOrde
 
     It is a slice, by one distance alone, nearest first, from a vector that is not all zeros.
     """
-    if not dialect.sort_found or query.limit_val is None or is_grouped(query):
+    if not dialect.index_use.sort_found or query.limit_val is None or is_grouped(query):
         return None
     expression = query.sole_distance()
     if expression is None or query._is_searched_exactly(query.order_by_fields[0]):
@@ -62,7 +62,7 @@ def index_order_plan(query: Any, connection: Any, dialect: Dialect) -> IndexOrde
     if found is None:
         return None
     rank, (condition, params) = found
-    candidates = max(query.candidates(), dialect.candidates)
+    candidates = max(query.candidates(), dialect.index_use.candidates)
     return IndexOrderPlan(expression, rank, CompiledSQL(condition, params) if condition else None, candidates)
 
 

@@ -48,7 +48,11 @@ def index_scan_plan(query: Any, connection: Any, dialect: Dialect) -> IndexScanP
 def asked_index(query: Any, dialect: Dialect) -> Any:
     """Return the index that a slice of ``nearest(exact=False)`` asks; None where the database decides, or none can."""
     search = query.search
-    if not dialect.probe or not search.approximate or not 1 <= query.candidates() <= dialect.probe_width:
+    if (
+        not dialect.index_use.probe
+        or not search.approximate
+        or not 1 <= query.candidates() <= dialect.index_use.probe_width
+    ):
         return None
     field, distance = query._resolve_field(search.field_path.split("__")), query.annotations[search.name]
     if not isinstance(distance.vector, VALUES):
@@ -62,7 +66,9 @@ def probed(query: Any, connection: Any, index: Any) -> Any:
     path = search.field_path.split("__")
     column, field = query._resolve_column(path, connection), query._resolve_field(path)
     row = column.rpartition(".")[0] or f'"{query._alias()}"'
-    sql = dialect.probe.format(row=row, index=index.name, vector=dialect.placeholder, count=dialect.probe_width)
+    sql = dialect.index_use.probe.format(
+        row=row, index=index.name, vector=dialect.placeholder, count=dialect.index_use.probe_width
+    )
     query.limit_val = rows_asked(dialect, query)
     query.where_nodes = [*query.where_nodes, CompiledSQL(sql, [field.to_vector(query.annotations[search.name].vector)])]
     return query

@@ -31,7 +31,7 @@ class LatePlan(Plan):
         head.annotations = {**head.annotations, SORTED_BY: CompiledSQL(*self.rank)}
         head.alias_only_names = head.alias_only_names | {self.name}
         found, params = SQLQuery.as_select(head, connection)
-        order = dialect_for(connection).ascending.format(rank=f'"{SORTED_BY}"', value=f'"{SORTED_BY}"')
+        order = dialect_for(connection).ordering.ascending.format(rank=f'"{SORTED_BY}"', value=f'"{SORTED_BY}"')
         shown = self.shown.format(rank=f'"{SORTED_BY}"')
         sql = (
             f'SELECT *, {shown} AS "{self.name}" FROM ({found} ORDER BY {order}{query._limits()}) AS "found"'
@@ -50,5 +50,5 @@ def late_plan(query: Any, connection: Any, dialect: Dialect) -> LatePlan | None:
     if measured is None:
         return None
     (rank, params), shown = measured
-    sorted_by = dialect.exact_rank.format(rank=rank) if query._is_searched_exactly(name) else rank
+    sorted_by = dialect.ordering.exact_rank.format(rank=rank) if query._is_searched_exactly(name) else rank
     return None if (sorted_by, shown) == (rank, "{rank}") else LatePlan(name, (sorted_by, params), shown)

@@ -291,7 +291,7 @@ def test_deferred_indexes_are_there_again(db: Database) -> None:
     load: dict[str, Any] = {"section": ["s"] * len(matrix), "embedding": matrix}
     assert bulk_load(Package, load, defer_indexes=True, batch_size=1200) == 3000
     nearest = Package.objects.nearest("embedding", matrix[3], distance="cosine", exact=False)[:5]
-    has_indexes = db.dialect.is_approximate or bool(db.dialect.probe)
+    has_indexes = db.dialect.is_approximate or bool(db.dialect.index_use.probe)
     assert db.dialect.uses_index(nearest.explain(), INDEX) is has_indexes
     with pytest.raises(InvalidVector):
         bulk_load(Package, [{"section": "s", "embedding": [float("nan")] * 16}], defer_indexes=True)
@@ -305,7 +305,7 @@ async def test_so_they_are_on_async(db: Database) -> None:
     matrix = np.array(vectors(3000, 16), np.float32)
     assert await abulk_load(Package, {"section": ["s"] * 3000, "embedding": matrix}, defer_indexes=True) == 3000
     nearest = Package.objects.nearest("embedding", matrix[3], distance="cosine", exact=False)[:5]
-    has_indexes = db.dialect.is_approximate or bool(db.dialect.probe)
+    has_indexes = db.dialect.is_approximate or bool(db.dialect.index_use.probe)
     assert db.dialect.uses_index(nearest.explain(), INDEX) is has_indexes
     with pytest.raises(InvalidVector):
         await abulk_load(Package, [{"section": "s", "embedding": [float("nan")] * 16}], defer_indexes=True)

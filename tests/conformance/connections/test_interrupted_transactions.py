@@ -118,8 +118,8 @@ async def test_a_load_whose_progress_fails_leaves_nothing(db: Database, defer: b
 
 def assert_indexed(db: Database) -> None:
     # A search that names its index has no planner that weighs the rows.
-    rows = SOME[:100] if db.dialect.probe else SOME
+    rows = SOME[:100] if db.dialect.index_use.probe else SOME
     bulk_load(Package, {"section": ["s"] * len(rows), "embedding": np.array(rows)})
     nearest = Package.objects.nearest("embedding", SOME[3], distance="cosine", exact=False)[:5]
-    has_indexes = db.dialect.is_approximate or bool(db.dialect.probe)
+    has_indexes = db.dialect.is_approximate or bool(db.dialect.index_use.probe)
     assert db.dialect.uses_index(nearest.explain(), "package_embedding_hnsw") is has_indexes

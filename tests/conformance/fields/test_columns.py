@@ -29,7 +29,7 @@ from dorm_vector import (
     VectorField,
     VectorMul,
 )
-from dorm_vector.dialects.base import Unsupported
+from dorm_vector.dialects.shared.unsupported import Unsupported
 from dorm_vector.values.routines import Routine
 from tests.conformance.queries.test_functions import claim_of, possible
 from tests.databases import Database, create_tables
@@ -84,8 +84,10 @@ def scratch(running: backends.Running) -> Iterator[Database]:
 
 
 def generated(db: Database, *claims: Any) -> Any:
-    subqueries = [db.dialect.generated_subquery for claim in claims if isinstance(claim, str) and "(SELECT" in claim]
-    return possible(db, db.dialect.generated, *claims, *subqueries)
+    subqueries = [
+        db.dialect.ddl.generated_subquery for claim in claims if isinstance(claim, str) and "(SELECT" in claim
+    ]
+    return possible(db, db.dialect.ddl.generated, *claims, *subqueries)
 
 
 def test_the_database_computes_a_column(scratch: Database) -> None:
@@ -155,7 +157,7 @@ print([row.head for row in Item.objects.all()])
 
 
 def test_a_computed_column_through_migrations(scratch: Database, tmp_path: Path) -> None:
-    claims = [scratch.dialect.generated, claim_of(scratch, Routine.SUBVECTOR)]
+    claims = [scratch.dialect.ddl.generated, claim_of(scratch, Routine.SUBVECTOR)]
     project = Project(tmp_path, scratch.settings)
     project.models(MODEL.format(more=COMPUTED))
     project.dorm("makemigrations", "--enable-pgvector", "shop")
@@ -240,7 +242,7 @@ def test_the_database_embeds_a_column(scratch: Database) -> None:
     function = EMBEDDERS.get(scratch.name, ("demo_embed",))[0]
     refused = scratch.dialect.embedding_functions.items()
     lacking = [claim for start, claim in refused if function.startswith(start)]
-    lacking += [scratch.dialect.generated_call] if scratch.dialect.generated_call else []
+    lacking += [scratch.dialect.ddl.generated_call] if scratch.dialect.ddl.generated_call else []
     create_tables(scratch.connection, ())
     if lacking:
         with pytest.raises(UnsupportedByDatabase, match=re.escape(lacking[0].reason)):
@@ -415,7 +417,7 @@ def test_unique_columns_under_other_names(scratch: Database, tmp_path: Path) -> 
     project.models(UNIQUE)
     project.dorm("makemigrations", "--enable-pgvector", "shop")
     project.dorm("makemigrations", "shop")
-    claim = scratch.dialect.unique
+    claim = scratch.dialect.ddl.unique
     if claim is not None:
         refused = project.try_dorm("migrate")
         assert refused.returncode != 0

@@ -29,7 +29,7 @@ from dorm_vector import (
     UnsupportedByDatabase,
     Vector,
 )
-from dorm_vector.dialects.base import Unsupported
+from dorm_vector.dialects.shared.unsupported import Unsupported
 from tests.databases import Database
 from tests.helpers.oracle import distance, float32
 from tests.models import Sample

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dorm_vector import CosineDistance, HnswIndex, IvfflatIndex, L2Distance
-from dorm_vector.dialects.base import Unsupported
+from dorm_vector.dialects.shared.unsupported import Unsupported
 from tests.databases import Database
 from tests.helpers.oracle import vectors
 from tests.models import Package

@@ -32,7 +32,7 @@ from dorm_vector import (
     UnsupportedByDatabase,
     VectorField,
 )
-from dorm_vector.dialects.base import Unsupported
+from dorm_vector.dialects.shared.unsupported import Unsupported
 from tests.databases import Database, create_tables
 from tests.helpers.oracle import vectors
 from tests.helpers.real_data import asked, packages
@@ -86,8 +86,8 @@ class Wide(dorm.Model):
 
 
 def analyze(database: Database, table: str) -> None:
-    if database.dialect.analyze:
-        database.connection.execute_script(database.dialect.analyze.format(table=table))
+    if database.dialect.planning.analyze:
+        database.connection.execute_script(database.dialect.planning.analyze.format(table=table))
 
 
 @pytest.fixture(scope="module")

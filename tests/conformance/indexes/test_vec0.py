@@ -25,7 +25,7 @@ from dorm_vector import (
     recommend_search_options,
     to_matrix,
 )
-from dorm_vector.dialects.base import Unsupported
+from dorm_vector.dialects.shared.unsupported import Unsupported
 from tests.databases import Database, create_tables
 from tests.helpers.oracle import distance, vectors
 from tests.helpers.real_data import asked, packages

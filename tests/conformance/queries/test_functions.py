@@ -41,7 +41,7 @@ from dorm_vector import (
     VectorNorm,
     VectorSub,
 )
-from dorm_vector.dialects.base import Unsupported
+from dorm_vector.dialects.shared.unsupported import Unsupported
 from dorm_vector.values.routines import Routine
 from tests.databases import Database
 from tests.models import Chunk, Document, Sample

@@ -11,7 +11,7 @@ from dorm.migrations.state import ProjectState
 
 import dorm_vector
 from dorm_vector import Element, HnswIndex, IvfflatIndex, Metric, UnsupportedByDatabase
-from dorm_vector.dialects.base import Unsupported
+from dorm_vector.dialects.shared.unsupported import Unsupported
 from tests.databases import Database
 from tests.helpers import support
 from tests.helpers.oracle import distance

@@ -109,15 +109,15 @@ def test_both_indexes_serve_it(real: Database) -> None:
     plan = plan_of(real, sql[sql.index("WITH ") :], params)
     assert real.dialect.text_search.in_plan.format(name="described_words") in plan, plan
     if real.dialect.is_approximate:
-        assert real.dialect.index_in_plan.format(name="described_embedding_hnsw") in plan, plan
+        assert real.dialect.planning.index_in_plan.format(name="described_embedding_hnsw") in plan, plan
 
 
 def plan_of(database: Database, sql: str, params: Any) -> str:
     connection, dialect = database.connection, database.dialect
     explain = Described.objects.all()._build_explain_prefix(connection, False, None, False)
     with connection.atomic():
-        if dialect.planner_switch:
+        if dialect.planning.switch:
             # Of 2,000 rows it would read all, and nothing is proved.
-            connection.execute_script(f"SET LOCAL {dialect.planner_switch} = off")
+            connection.execute_script(f"SET LOCAL {dialect.planning.switch} = off")
         rows = connection.execute(f"{explain} {sql}", params)
     return "\n".join(" ".join(str(row[key]) for key in row.keys()) for row in rows)  # noqa: SIM118  # sqlite3.Row is no mapping

@@ -22,7 +22,7 @@ from tests.models import Document
 
 def questions(real: Database, most: int = 10) -> list[Any]:
     # Two tell as much as ten where every search is exact, and may read every row in SQL.
-    return list(asked().embeddings[: most if real.dialect.is_approximate or real.dialect.probe else 2])
+    return list(asked().embeddings[: most if real.dialect.is_approximate or real.dialect.index_use.probe else 2])
 
 
 def by_hand(k: int, vectors: list[Any], **options: int | str) -> float:
@@ -56,7 +56,7 @@ def test_by_stored_rows_of_a_filtered_queryset(real: Database) -> None:
 
 
 def test_options_change_it(real: Database) -> None:
-    option = real.dialect.width_option
+    option = real.dialect.tuning.width
     if not option:
         return
     queries = list(asked().embeddings)
@@ -76,7 +76,7 @@ def test_the_recommended_options_reach_the_target(real: Database) -> None:
     assert found.recall == found.measured[-1].recall
     assert all(isinstance(each, Recall) for each in found.measured)
     assert all(each.recall < 0.95 for each in found.measured[:-1])
-    assert set(found.options) <= set(real.dialect.search_options)
+    assert set(found.options) <= set(real.dialect.tuning.options)
     again = measure_recall(Real, "embedding", k=10, queries=queries, **found.options)
     assert again.recall == pytest.approx(found.recall, abs=0.02)
 

@@ -24,8 +24,8 @@ def loaded(database: Database) -> Database:
     database.use()
     database.clear()
     Package.objects.bulk_create([Package(section=f"s{n % 500}", embedding=vector) for n, vector in enumerate(STORED)])
-    if database.dialect.analyze:
-        database.connection.execute_script(database.dialect.analyze.format(table="tests_package"))
+    if database.dialect.planning.analyze:
+        database.connection.execute_script(database.dialect.planning.analyze.format(table="tests_package"))
     return database
 
 
@@ -109,7 +109,7 @@ def test_each_reason_why_none_does(packages: Database, code: str) -> None:
     if not packages.dialect.is_approximate:
         return
     plan = MISSES[code]().explain_search()
-    if code == "selective-filter" and not packages.dialect.planner_switch:
+    if code == "selective-filter" and not packages.dialect.planning.switch:
         assert plan.index == INDEX  # this planner does not weigh a filter without an index of its own
         return
     assert plan.index is None, plan.plan
@@ -127,7 +127,7 @@ def test_a_second_sort_key(packages: Database) -> None:
     if not packages.dialect.is_approximate:
         return
     plan = nearest().order_by("distance", "id")[:10].explain_search()
-    if packages.dialect.second_sort_key:
+    if packages.dialect.ordering.second_key:
         assert plan.index == INDEX
     else:
         assert codes(plan) == {"second-key"}

@@ -58,8 +58,8 @@ def few(database: Database) -> Iterator[Database]:
     database.use()
     create_tables(database.connection, (Few,))
     Few.objects.bulk_create([Few(part=n % 3, embedding=vector) for n, vector in enumerate(STORED)])
-    if database.dialect.analyze:
-        database.connection.execute_script(database.dialect.analyze.format(table="tests_few"))
+    if database.dialect.planning.analyze:
+        database.connection.execute_script(database.dialect.planning.analyze.format(table="tests_few"))
     yield database
     database.use()
     database.connection.execute_script('DROP TABLE "tests_few"')
@@ -75,7 +75,7 @@ def nearest(model: Any = Few, **options: Any) -> Any:
 
 def has_indexes(database: Database) -> bool:
     """Tell whether an index serves a search here, asked for or not."""
-    return database.dialect.is_approximate or bool(database.dialect.probe)
+    return database.dialect.is_approximate or bool(database.dialect.index_use.probe)
 
 
 async def test_a_small_table(few: Database) -> None:
@@ -96,7 +96,7 @@ def test_an_index_that_is_not_there(few: Database) -> None:
     state = ProjectState.from_apps()
     RemoveIndex("Few", Few._meta.indexes[0]).database_forwards("tests", few.connection, state, state)
     plan = nearest()[:3].explain_search()
-    if few.dialect.built_indexes:
+    if few.dialect.planning.built_indexes:
         assert codes(plan) == {"not-built"}
         assert "Run: dorm migrate." in str(plan)
     else:
@@ -105,7 +105,7 @@ def test_an_index_that_is_not_there(few: Database) -> None:
 
 def test_an_index_that_is_not_what_was_declared(few: Database) -> None:
     """Built by hand for another distance, or left behind by a build that failed; PostgreSQL alone tells."""
-    if not few.dialect.planner_switch:
+    if not few.dialect.planning.switch:
         return
     few.connection.execute_script(f'DROP INDEX "{INDEX}"')
     few.connection.execute_script(f'CREATE INDEX "{INDEX}" ON "tests_few" USING hnsw ("embedding" vector_l2_ops)')
@@ -139,7 +139,7 @@ async def test_an_index_that_finds_a_shortlist(few: Database) -> None:
     create_tables(few.connection, (SignsOnly,))
     try:
         SignsOnly.objects.bulk_create([SignsOnly(embedding=vector) for vector in vectors(600, 8)])
-        is_built = SignsOnly._meta.indexes[0].is_built_by(few.dialect) and few.dialect.built_indexes
+        is_built = SignsOnly._meta.indexes[0].is_built_by(few.dialect) and few.dialect.planning.built_indexes
         for plan in (nearest(SignsOnly)[:3].explain_search(), await nearest(SignsOnly)[:3].aexplain_search()):
             assert plan.index is None
             assert ("shortlist" in codes(plan)) == bool(is_built)
@@ -151,13 +151,13 @@ async def test_an_index_that_finds_a_shortlist(few: Database) -> None:
 
 @pytest.mark.filterwarnings("ignore::dorm_vector.IndexMissed")
 def test_where_an_index_has_to_be_asked(few: Database) -> None:
-    if not few.dialect.probe:
+    if not few.dialect.index_use.probe:
         return
     assert nearest(exact=False)[:3].explain_search().index == INDEX
     unasked = nearest()[:3].explain_search()
     assert (unasked.index, codes(unasked)) == (None, {"no-such-index"})
     assert "unless it says nearest(..., exact=False)" in str(unasked)
-    wide = few.dialect.probe_width + 1
+    wide = few.dialect.index_use.probe_width + 1
     misses = {
         "no-limit": nearest(exact=False),
         "descending": nearest(exact=False).reverse()[:3],

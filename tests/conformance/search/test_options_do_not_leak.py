@@ -42,15 +42,15 @@ def nearest(**filters: Any) -> Any:
 
 
 def an_option(database: Database) -> dict[str, Any]:
-    name = database.dialect.width_option
-    return {name: database.dialect.search_options[name].allowed[-1]} if name else {}
+    name = database.dialect.tuning.width
+    return {name: database.dialect.tuning.options[name].allowed[-1]} if name else {}
 
 
 def questions(database: Database) -> list[str]:
     """Return what asks a connection who it is, and what its settings are."""
     dialect = database.dialect
-    variables = [name for option in dialect.search_options.values() for name in option.variables]
-    return [WHO[database.name], *(dialect.option_setting.format(variable=name) for name in variables)]
+    variables = [name for option in dialect.tuning.options.values() for name in option.variables]
+    return [WHO[database.name], *(dialect.tuning.setting.format(variable=name) for name in variables)]
 
 
 def read(database: Database) -> list[Any]:
@@ -82,8 +82,8 @@ WAYS: dict[str, Callable[[dict[str, Any]], Any]] = {
 @pytest.mark.parametrize("way", WAYS)
 def test_after_a_search(one: Database, way: str) -> None:
     list(nearest()[:1])
-    if not one.dialect.option_setting:  # its options, if any, are in the statement itself
-        assert not any((one.dialect.options_of_statement, one.dialect.options_of_transaction))
+    if not one.dialect.tuning.setting:  # its options, if any, are in the statement itself
+        assert not any((one.dialect.tuning.for_statement, one.dialect.tuning.for_transaction))
         return
     before = read(one)
     WAYS[way](an_option(one))
@@ -98,7 +98,7 @@ def test_after_a_search(one: Database, way: str) -> None:
 
 
 def test_after_a_failure(one: Database) -> None:
-    if not one.dialect.option_setting:
+    if not one.dialect.tuning.setting:
         with pytest.raises(UnsupportedByDatabase, match="It has "):
             list(nearest().search_options(effort=10)[:3])
         return
@@ -127,7 +127,7 @@ def search_and_fail(option: dict[str, Any]) -> None:
 
 
 async def test_async(one: Database) -> None:
-    if not one.dialect.option_setting:
+    if not one.dialect.tuning.setting:
         with pytest.raises(UnsupportedByDatabase, match="It has "):
             await nearest().search_options(effort=10)[:3]
         return
@@ -207,7 +207,7 @@ async def test_one_block_is_entered_by_many(one: Database) -> None:
 def test_the_ranges_are_those_of_the_server(one: Database) -> None:
     """And an unknown option is an error that names what there is."""
     list(nearest()[:1])
-    options = one.dialect.search_options
+    options = one.dialect.tuning.options
     there = f"It has {', '.join(options)}" if options else "It has none"
     with pytest.raises(UnsupportedByDatabase, match=there):
         list(nearest().search_options(effort=3)[:3])

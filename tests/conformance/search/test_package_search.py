@@ -26,4 +26,4 @@ def test_the_example_of_the_readme(running: backends.Running, tmp_path: Path) ->
     )
     running.drop_database(settings)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.split() == ["cat", "dog"]
+    assert result.stdout == "My login is locked\n"

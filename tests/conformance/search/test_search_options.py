@@ -42,21 +42,21 @@ def sent() -> Iterator[list[str]]:
 
 def an_option(database: Database) -> dict[str, Any]:
     """Return a search option of this database with its greatest value."""
-    name = database.dialect.width_option
-    return {name: database.dialect.search_options[name].allowed[-1]}
+    name = database.dialect.tuning.width
+    return {name: database.dialect.tuning.options[name].allowed[-1]}
 
 
 def in_force(database: Database) -> list[Any]:
     """Return what the server says of its options, on the connection that the next search gets."""
     dialect = database.dialect
-    if not dialect.option_setting:
+    if not dialect.tuning.setting:
         return []
-    variables = [name for option in dialect.search_options.values() for name in option.variables]
+    variables = [name for option in dialect.tuning.options.values() for name in option.variables]
     shown = []
     with get_connection().atomic():
         list(nearest()[:1])  # the settings of an extension are there once it is loaded
         for variable in variables:
-            (row,) = get_connection().execute(dialect.option_setting.format(variable=variable))
+            (row,) = get_connection().execute(dialect.tuning.setting.format(variable=variable))
             shown.append(list(row.values())[-1])
     return shown
 
@@ -74,7 +74,7 @@ def test_a_filter_that_k_rows_pass_gives_k_rows(real: Database, share: float, qu
         assert len(found) == len(expected)
         assert [row.distance for row in found] == sorted(row.distance for row in found)
         # MariaDB's index does not go on until it has the nearest that pass: its rows are enough, and some are farther.
-        least = 0.9 if real.dialect.filtered_options or not real.dialect.is_approximate else 0.5
+        least = 0.9 if real.dialect.tuning.filtered or not real.dialect.is_approximate else 0.5
         assert len(set(names(found)) & set(expected)) >= least * len(expected)
 
 
@@ -117,7 +117,7 @@ def test_a_greatest_distance_costs_no_rows(real: Database) -> None:
 
 def test_a_database_has_the_options_that_it_names(real: Database) -> None:
     dialect = real.dialect
-    for name, option in dialect.search_options.items():
+    for name, option in dialect.tuning.options.items():
         for value in (option.allowed[0], option.allowed[-1]):
             assert len(names(nearest().search_options(**{name: value})[:3])) == 3
     with pytest.raises(UnsupportedByDatabase, match=f"{dialect.title} has no search option 'effort'"):
@@ -127,14 +127,14 @@ def test_a_database_has_the_options_that_it_names(real: Database) -> None:
 
 
 def test_a_database_without_options_says_that_searches_are_exact(db: Database) -> None:
-    if db.dialect.search_options:
+    if db.dialect.tuning.options:
         return
     with pytest.raises(UnsupportedByDatabase, match=r"It has none: every search is exact\."):
         list(Document.objects.nearest("embedding", [1, 0, 0]).search_options(ef_search=100)[:3])
 
 
 def test_a_value_out_of_range_is_refused(real: Database) -> None:
-    for name, option in real.dialect.search_options.items():
+    for name, option in real.dialect.tuning.options.items():
         for value in (0, option.allowed[-1] * 2, "sideways", True, None):
             with pytest.raises(ValueError, match=f"search option {name}={value!r}: {real.dialect.title} wants "):
                 list(nearest().search_options(**{name: value})[:3])
@@ -142,7 +142,7 @@ def test_a_value_out_of_range_is_refused(real: Database) -> None:
 
 def test_an_option_is_in_force_and_then_it_is_not(real: Database, sent: list[str]) -> None:
     before = in_force(real)
-    if not real.dialect.width_option:
+    if not real.dialect.tuning.width:
         return
     option = an_option(real)
     value = str(*option.values())
@@ -182,7 +182,7 @@ def search_and_fail(database: Database) -> None:
 
 def test_nothing_leaks_out_of_a_transaction_or_a_failure(real: Database) -> None:
     before = in_force(real)
-    if not real.dialect.width_option:
+    if not real.dialect.tuning.width:
         return
     with atomic():
         list(nearest().search_options(**an_option(real))[:3])
@@ -197,7 +197,7 @@ def test_nothing_leaks_out_of_a_transaction_or_a_failure(real: Database) -> None
 
 
 async def test_options_async(real: Database, sent: list[str]) -> None:
-    if not real.dialect.width_option:
+    if not real.dialect.tuning.width:
         return
     option = an_option(real)
     value = str(*option.values())
@@ -214,12 +214,12 @@ async def test_options_async(real: Database, sent: list[str]) -> None:
 
 
 def test_an_option_newer_than_the_server_is_refused(real: Database) -> None:
-    newer = [name for name, option in real.dialect.search_options.items() if option.since]
+    newer = [name for name, option in real.dialect.tuning.options.items() if option.since]
     connection = get_connection()
     for name in newer:
         tuning.remember_version(connection, "0.7.4")
         with pytest.raises(UnsupportedByDatabase, match=rf"the search option {name} needs .*; this server has 0\.7\.4"):
-            list(nearest().search_options(**{name: real.dialect.search_options[name].default})[:3])
+            list(nearest().search_options(**{name: real.dialect.tuning.options[name].default})[:3])
         # Without iterative scans the exact search is what finds the rest.
         assert len(names(nearest(share__lt=0.005)[:9])) == 9
     tuning.forget_versions()
