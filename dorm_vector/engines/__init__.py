@@ -59,9 +59,10 @@ def _speaks_of_rebuilding(vendor: str) -> bool:
 
 
 def dialect_of_index_sql(vendor: str) -> Dialect | None:
-    """Return whose SQL ``Index.create_sql(vendor=…)`` is to return, by djanorm's name of a vendor or by ours.
+    """Return the dialect for ``Index.create_sql(vendor=…)``; ``vendor`` is djanorm's name of a database or ours.
 
-    None where a table is altered by a rebuild: djanorm runs what the index returns then, and migrations build it.
+    None for databases that alter a table by rebuilding it. There, djanorm runs the SQL of the index during the rebuild,
+    and migrations build the index.
     """
     name = _BY_VENDOR.get(vendor, vendor)
     return dialect_named(name) if name in DIALECTS and not _speaks_of_rebuilding(vendor) else None

@@ -50,7 +50,7 @@ def prepare_open_connections() -> None:
 
 
 def alias_of(wrapper: Any) -> str:
-    """Return the alias that a connection was made for."""
+    """Return the alias that a connection was created for."""
     known = [*dorm_connections._sync_connections.items(), *dorm_connections._async_connections.items()]
     for alias, open_wrapper in known:
         if open_wrapper is wrapper:

@@ -21,9 +21,9 @@ def _in_place_of(loop: Any) -> Iterator[None]:
 
 
 def of_each_loop(name: str, make: Callable[[], Any]) -> property:
-    """Return an attribute of which each event loop has its own, which ``make`` makes.
+    """Return a property with a separate value per event loop, created by ``make``.
 
-    It is an ordinary attribute of a wrapper that ``per_event_loop()`` was not called for.
+    On a wrapper without a call of ``per_event_loop()``, it is an ordinary attribute.
     """
 
     def get(wrapper: Any) -> Any:
@@ -48,7 +48,7 @@ def _each(**names: Callable[[], Any]) -> dict[str, property]:
 
 
 CONNECTION = _each(_conn=lambda: None, _lock=asyncio.Lock)
-"""What djanorm's async SQLite wrapper has."""
+"""The attributes of djanorm's async SQLite wrapper."""
 
 POOL = _each(
     _pool=lambda: None,
@@ -57,14 +57,14 @@ POOL = _each(
     _autocommit_conn=lambda: None,
     _autocommit_lock=asyncio.Lock,
 )
-"""What djanorm's async PostgreSQL wrapper has."""
+"""The attributes of djanorm's async PostgreSQL wrapper."""
 
 
 def per_event_loop(wrapper: Any, names: Iterable[str]) -> None:
-    """Give each event loop attributes of its own, which the class of the wrapper has as ``of_each_loop()``."""
+    """Give each event loop its own values of the attributes that the wrapper's class defines by ``of_each_loop()``."""
     attributes = vars(wrapper)
     if "_loops" not in attributes:
-        # Atomic, for two loops that come first.
+        # setdefault is atomic, in case two loops arrive first.
         attributes.setdefault("_loops", {})
         for name in names:
             attributes.pop(name, None)
@@ -75,7 +75,7 @@ def _here(loops: dict[Any, dict[str, Any]]) -> dict[str, Any]:
 
 
 def is_of_all_loops(wrapper: Any) -> bool:
-    """Tell whether the wrapper is asked from outside of its loops, for what all of them hold."""
+    """Return whether the wrapper is called for all of its loops together, from outside them."""
     return "_loops" in vars(wrapper) and _chosen.get() is None
 
 

@@ -1,4 +1,4 @@
-"""An async connection, as synchronous code in a thread of its own sees it."""
+"""Use an async connection from synchronous code in another thread."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 
 class FromThread:
-    """Let djanorm's migration operations, which are synchronous, run on an async connection.
+    """Run djanorm's migration operations, which are synchronous, on an async connection.
 
-    Each statement is sent by the event loop of the connection while the thread waits for it.
+    The event loop of the connection sends each statement while the thread waits for it.
     """
 
     def __init__(self, connection: Any) -> None:
@@ -23,7 +23,7 @@ class FromThread:
         return self._waiting(value) if callable(value) else value
 
     def atomic(self) -> AbstractContextManager[None]:
-        """Open nothing: whoever runs the thread has a transaction open around it."""
+        """Open nothing, because the caller of the thread has already opened a transaction."""
         return nullcontext()
 
     def _waiting(self, method: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""SQL with what the runner of it has to know: djanorm hands a str from the compiler to the connection."""
+"""SQL with instructions for its runner, as a str, because djanorm passes a str from the compiler to the connection."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ class Statement(str):
     """SQL, and how to run it.
 
     Args:
-        binary: Fetch the rows in binary, on PostgreSQL.
-        options: A SELECT that sets options of the server for this statement, sent in the same round trip.
-        searches: The searches in the statement, as their compilation describes them.
-        prefix: The beginning of the SQL that is not the SELECT's own, such as ``EXPLAIN``.
+        binary: Whether PostgreSQL's rows are fetched in binary.
+        options: A SELECT that sets server options for this statement, sent in the same round trip.
+        searches: The searches in the statement, as described by its compilation.
+        prefix: The part before the SELECT itself, such as ``EXPLAIN``.
     """
 
     __slots__ = ("binary", "options", "prefix", "searches")
@@ -32,20 +32,20 @@ class Statement(str):
 
 
 def is_binary(sql: str) -> bool:
-    """Tell whether the rows are fetched in binary, so that options can travel with the statement."""
+    """Return whether the rows are fetched in binary, so that options can be sent along with the statement."""
     return isinstance(sql, Statement) and sql.binary
 
 
 def searches_in(sql: str) -> Sequence[Any]:
-    """Return the searches that the compilation found in the statement."""
+    """Return the searches that the compiler found in the statement."""
     return sql.searches if isinstance(sql, Statement) else ()
 
 
 def with_searches(sql: str, searches: Sequence[Any]) -> str:
-    """Return the SQL with the searches in it, for its runner."""
+    """Return the SQL with its searches attached, for its runner."""
     return Statement(sql, binary=isinstance(sql, Statement) and sql.binary, searches=searches) if searches else sql
 
 
 def explained(sql: str, prefix: str) -> str:
-    """Return the statement that explains another one; its rows are text."""
+    """Return a statement that explains the given one; its rows are text."""
     return Statement(f"{prefix} {sql}", searches=searches_in(sql), prefix=f"{prefix} ")

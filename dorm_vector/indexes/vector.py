@@ -206,10 +206,10 @@ class VectorIndex(Index):
         return not isinstance(dialect.indexes[self.kind], Unsupported) and (takes_expressions or not is_small)
 
     def create_sql(self, table: str, *, vendor: str = "") -> tuple[str, str]:
-        """Return the SQL that builds the index and drops it; ``SELECT 1`` where the database has none.
+        """Return the SQL that builds and drops the index; ``SELECT 1`` if the database has no such index.
 
-        Of a field of the type that the opclass is for, in the column of its name. On SQLite and Turso only migrations
-        build a Vec0Index: it takes several statements. ``vendor`` may also be ``"mariadb"``.
+        The SQL is for a field of the opclass's type, in a column of the field's name. On SQLite and Turso, only
+        migrations build a Vec0Index, because it takes several statements. ``vendor`` may also be ``"mariadb"``.
         """
         dialect = dialect_of_index_sql(vendor)
         if dialect and self.precision and not self.dimensions and self.is_built_by(dialect):

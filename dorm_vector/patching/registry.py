@@ -100,14 +100,14 @@ class Repair(Patch):
 
 @dataclass(eq=False, repr=False)
 class RepairedAttribute(Repair):
-    """A property in the place of an attribute of instances, for a repair that switches itself on."""
+    """A property that replaces an instance attribute, as part of a repair."""
 
     stand_in: property = field(default_factory=property)
 
     def install(self) -> None:
         owner, getter = _resolve(self.target), cast(Any, self.stand_in.fget)
         if self.attribute not in vars(owner):
-            getter.dorm_vector_patch = self.name  # for whoever lists what is installed
+            getter.dorm_vector_patch = self.name  # for code that lists the installed patches
             setattr(owner, self.attribute, self.stand_in)
 
 
@@ -167,7 +167,7 @@ def repair(
 def repair_attributes(
     target: str, stand_ins: Mapping[str, property], *, is_fixed: Callable[[], bool] | None = None, fixed_in: str = ""
 ) -> Callable[[_Function], _Function]:
-    """Register properties for attributes of the instances of ``target`` as a part of the decorated repair."""
+    """Register properties that replace instance attributes of ``target``, as part of the decorated repair."""
 
     def register(replacement: _Function) -> _Function:
         for attribute, stand_in in stand_ins.items():

@@ -63,7 +63,7 @@ def known_names_in_updates(original: Any, queryset: Any, /, **values: Any) -> An
     """Reject updates of unknown fields.
 
     Symptom: the keywords of ``update()`` reach the SQL unchanged: ``update(**{'title" = (SELECT …), "year': 5})``
-    copies another table into this one. An update that matches no rows ignores an unknown name, and so do
+    copies data of another table into this one. An update that matches no rows ignores an unknown name, and so do
     ``save(update_fields=…)``, ``refresh_from_db(fields=…)`` and the ``defaults`` of ``update_or_create()``. Cause:
     djanorm treats a name that is not a field as a column. djanorm 4.3 to 4.5.
     """

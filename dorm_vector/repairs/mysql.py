@@ -72,7 +72,7 @@ def _keeps_threads_apart() -> bool:
 
 
 def _of_each_thread(name: str, empty: Any) -> property:
-    """Return an attribute of which each thread has its own, once the wrapper has a ``_dorm_vector_own``."""
+    """Return a property with a separate value per thread, once the wrapper has a ``_dorm_vector_own``."""
 
     def read(wrapper: Any) -> Any:
         own = vars(wrapper).get("_dorm_vector_own")
@@ -98,9 +98,9 @@ def connection_per_thread(original: Any, wrapper: Any) -> Any:
     """
     attributes = vars(wrapper)
     if "_dorm_vector_own" not in attributes:
-        # setdefault is atomic: two threads that come first agree on one.
+        # setdefault is atomic: if two threads arrive first, both get the same object.
         attributes.setdefault("_dorm_vector_own", threading.local())
-        # What the wrapper held for all threads is closed, not shared further.
+        # Close the connection that all threads shared.
         _close(attributes.pop("_conn", None))
         attributes.pop("_atomic_depth", None)
     return original(wrapper)

@@ -82,7 +82,7 @@ def _matching(cursor: Any) -> Any:
     if hasattr(cursor, "dorm_vector_matching"):
         return cursor
 
-    class MatchingCursor(cursor):  # type: ignore[misc]  # the caller's class
+    class MatchingCursor(cursor):  # type: ignore[misc]  # the base class is a parameter
         dorm_vector_matching = True
         _rowcount: int
 
@@ -112,7 +112,7 @@ def _strict(cursor: Any) -> Any:
     if hasattr(cursor, "dorm_vector_strict"):
         return cursor
 
-    class StrictCursor(cursor):  # type: ignore[misc]  # the caller's class
+    class StrictCursor(cursor):  # type: ignore[misc]  # the base class is a parameter
         dorm_vector_strict = True
         connection: Any
 

@@ -27,7 +27,7 @@ async def pool_per_loop(original: Any, wrapper: Any) -> Any:
 
 @hook(_WRAPPER, "pool_stats", name="pools_of_all_loops")
 def pools_of_all_loops(original: Any, wrapper: Any) -> dict[str, Any]:
-    """Tell of the pools of every event loop together, and close them all."""
+    """Report the statistics of all event loops' pools together, and close all of them."""
     if not event_loops.is_of_all_loops(wrapper):
         alone: dict[str, Any] = original(wrapper)
         return alone
@@ -53,5 +53,5 @@ def _close_all(original: Any, wrapper: Any) -> None:
 
 
 def _close(wrapper: Any) -> None:
-    # Of one loop: release() has chosen it.
+    # The pool of one loop, which release() has selected.
     wrapper.force_close_sync()

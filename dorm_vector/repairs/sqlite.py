@@ -70,7 +70,7 @@ async def cancelled_connections(original: Any, wrapper: Any) -> Any:
 
 @hook(_WRAPPER, "pool_stats", name="connections_of_all_loops")
 def connections_of_all_loops(original: Any, wrapper: Any) -> dict[str, Any]:
-    """Tell of the connections of every event loop, and close them all."""
+    """Report the connections of all event loops, and close all of them."""
     if not event_loops.is_of_all_loops(wrapper):
         stats: dict[str, Any] = original(wrapper)
         return stats

@@ -18,8 +18,8 @@ _SYNC = f"{_MODULE}:LibSQLDatabaseWrapper"
 def turso_patience(original: Any, wrapper: Any) -> Any:
     """Wait for the lock of another writer, as the sqlite3 module does.
 
-    Symptom: with several threads, most writes fail immediately with ``database is locked``. Cause: pyturso has no
-    default timeout. djanorm 4.3 to 4.5, pyturso 0.6 to 0.8.
+    Symptom: with several threads, most writes fail immediately with ``database is locked``. Cause: pyturso does not
+    wait for locks by default. djanorm 4.3 to 4.5, pyturso 0.6 to 0.8.
     """
     connection = original(wrapper)
     connection.execute(PATIENCE)
@@ -90,7 +90,7 @@ def turso_async(original: Any, alias: str, settings: Any) -> Any:
 
 
 def _as_turso_wrapper(wrapper: Any) -> Any:
-    """Return our wrapper in the place of djanorm's, which has opened nothing yet."""
+    """Return our wrapper instead of djanorm's, which has not opened anything yet."""
     from ..engines.turso.async_wrapper import TursoAsyncWrapper
 
     return TursoAsyncWrapper(wrapper.settings)

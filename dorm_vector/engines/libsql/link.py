@@ -24,7 +24,7 @@ _CHUNK_ROWS = 1_000
 
 
 class Link:
-    """A libsql-client connection with its own stream, separate from libsql-client's handling of PRAGMA and BEGIN."""
+    """A libsql-client connection and its one stream, which has its own PRAGMA settings and transaction."""
 
     def __init__(self, dialer: Dialer, connection: Any) -> None:
         self._dialer, self._connection = dialer, connection

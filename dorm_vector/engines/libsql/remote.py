@@ -44,7 +44,7 @@ _CONNECT, _READ_ON = "connect", "read on"
 
 
 class Remote(Transport):
-    """One stream of a server, separate from the package's own handling of PRAGMA and BEGIN."""
+    """One stream of a server, with its own PRAGMA settings and transaction."""
 
     has_file = False
 

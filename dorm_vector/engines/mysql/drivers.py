@@ -64,8 +64,8 @@ def async_bytes(original: Any, connection: Any, value: Any) -> Any:
     """Send bytes on an async connection.
 
     Symptom: every value of a ``BinaryField`` raises ``'str' object is not callable``. Cause: aiomysql 0.3 imports a
-    name that is a function in older PyMySQL and a string in newer. djanorm 4.3 to 4.5, with PyMySQL from 1.2 and
-    aiomysql 0.3.
+    name that is a function in older versions of PyMySQL and a string in newer ones. djanorm 4.3 to 4.5, with PyMySQL
+    from 1.2 and aiomysql 0.3.
     """
     return _literal(value) if isinstance(value, bytes) else original(connection, value)
 

@@ -28,7 +28,7 @@ def register() -> None:
         def dump(self, obj: Any) -> bytes:
             return bytes(obj.to_binary())
 
-    # For all of psycopg, and for our classes alone: djanorm's pools take no adapters of their own.
+    # Registered globally, but only for our classes, because djanorm's pools accept no adapters of their own.
     for value_type in (Vector, HalfVector, SparseVector, Bit):
         psycopg.adapters.register_dumper(value_type, VectorTextDumper)
         # psycopg uses the dumper that was registered last for %s.

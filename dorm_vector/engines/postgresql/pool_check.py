@@ -20,14 +20,14 @@ _IDLE = 10.0
 
 @repair(f"{_POSTGRESQL}:PostgreSQLDatabaseWrapper", "_get_pool", name=_NAME, fixed_in="5.0")
 def check_where_in_doubt(original: Any, wrapper: Any) -> Any:
-    """Check a pooled connection only if it was idle for ten seconds, or its socket has unread data.
+    """Check a pooled connection only if it was idle for ten seconds, or its socket is readable.
 
     Symptom: an index search on PostgreSQL takes two round trips. Cause: ``POOL_CHECK`` queries the server before each
     statement, although a server that went away has closed the socket, which is visible without a query. djanorm 4.3 to
     4.5.
     """
     pool = original(wrapper)
-    # djanorm gives the pool its check when it makes and opens it, and no setting reaches that.
+    # djanorm sets the check when it creates and opens the pool, and no setting changes that.
     if getattr(pool, "_check", None) is type(pool).check_connection:
         pool._check = _check
     return pool

@@ -1,1 +1,1 @@
-"""Repairs of what djanorm brings beside its ORM: routers, locks, trails, exports."""
+"""Repairs of djanorm's features outside the ORM: routers, locks, trails, exports."""

@@ -14,11 +14,11 @@ _NOWHERE = ""
 
 @repair("dorm.db.connection", "router_db_for_read", fixed_in="5.0")
 def reads_after_a_write(original: Any, model: Any, *, default: str = "default", **hints: Any) -> str:
-    """Let what follows a `bulk_load` go to the database that the load went to.
+    """Route reads after a `bulk_load` to the database that it wrote to.
 
     Symptom: with `HashShardRouter` or another router, the rows that `create()` writes up to three seconds after
-    `bulk_load` or `bulk_copy` land in `default`, and a search after it finds nothing. Cause: djanorm answers `default`
-    for a model that was written lately, where it means the database that the routers write to. djanorm 4.3 to 4.5.
+    `bulk_load` or `bulk_copy` end up in `default`, and a later search finds nothing. Cause: for a recently written
+    model, djanorm returns `default` instead of the database that the routers write to. djanorm 4.3 to 4.5.
     """
     alias = original(model, default=_NOWHERE, **hints)
     if alias == _NOWHERE and original(model, default=_NOWHERE, **hints | {"sticky": False}) != _NOWHERE:
@@ -27,7 +27,7 @@ def reads_after_a_write(original: Any, model: Any, *, default: str = "default", 
 
 
 def _written_to(model: Any, hints: dict[str, Any]) -> Iterator[str]:
-    # Not djanorm's router_db_for_write: it counts as another write.
+    # Do not call djanorm's router_db_for_write, which counts as another write.
     for router in settings.DATABASE_ROUTERS or ():
         if hasattr(router, "db_for_write") and (alias := router.db_for_write(model, **hints)):
             yield alias
