@@ -59,7 +59,7 @@ class TextIndex(Index):
         return [statement.format(name=name, table=table) for statement in dialect.text_search.drop]
 
     def create_sql(self, table: str, *, vendor: str = "") -> tuple[str, str]:
-        """Return the SQL that builds and drops the index; ``SELECT 1`` on SQLite and Turso: migrations build it there."""
+        """Return the SQL that builds and drops the index; ``SELECT 1`` on SQLite and Turso (migrations build it)."""
         dialect = dialect_of_index_sql(vendor)
         name = self.get_name(table.partition("_")[2] or table)
         made = self.create(dialect, name, table, self.fields, "id") if dialect else []
