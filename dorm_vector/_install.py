@@ -44,6 +44,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "dorm.fields": (
         "models.hooks:vector_arrays",
+        "engines.mysql.moments:moments_in_utc",
         "repairs.models:keys_of_relations",
         "repairs.mysql_sql:foreign_key_type",
         "repairs.relations.state:relations_in_migrations",
@@ -67,7 +68,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.models:prefetched_relations",
     ),
     "dorm.indexes": ("repairs.known_declarations:known_names_in_declarations",),
-    "dorm.manager": ("models.managers:vector_managers",),
+    "dorm.manager": ("models.managers:searches_of_managers", "models.managers:vector_managers"),
     "dorm.expressions": (
         "repairs.expressions:not_of_several",
         "repairs.known_references:known_names_in_expressions",
@@ -143,11 +144,12 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.turso:turso_push_and_pull",
         "engines.turso.driver:turso_errors",
     ),
-    "pymysql.connections": ("engines.mysql.drivers:vector_columns_as_bytes",),
+    "pymysql.connections": ("engines.mysql.drivers:vector_columns_as_bytes", "engines.mysql.moments:moments_in_utc"),
     "aiomysql.connection": (
         "engines.mysql.drivers:vector_columns_as_bytes",
         "engines.mysql.drivers:async_vectors",
         "engines.mysql.drivers:async_bytes",
+        "engines.mysql.moments:moments_in_utc",
     ),
     "aiomysql.cursors": ("engines.mysql.drivers:quiet_async_plans",),
     # Migrations and inspection

@@ -11,7 +11,10 @@ def rows_of(source: Any) -> Any:
     Raises:
         TypeError: The source is none of these.
     """
-    found = getattr(source, "_default_manager", source) if isinstance(source, type) else source
+    found: Any = getattr(source, "_default_manager", source) if isinstance(source, type) else source
+    if hasattr(found, "get_queryset"):
+        # A manager may refuse every method but this one: that of an AsyncModel does.
+        return found.get_queryset()
     if not hasattr(found, "all") or not hasattr(found, "filter"):
         raise TypeError(f"{source!r} has no rows. Give a model, or a queryset of it: Report.objects.filter(year=2024).")
     return found.all()
@@ -44,6 +47,24 @@ def fields_of(model: Any) -> dict[str, Any]:
 
 def primary_key(model: Any) -> str:
     return str(model._meta.pk.name)
+
+
+def key_of_row(row: Any) -> dict[str, Any]:
+    """Return the parts of a row's key by their names; one, unless it is a composite key."""
+    key = row._meta.pk
+    names = getattr(key, "field_names", None)
+    return {name: getattr(row, row._meta.get_field(name).attname) for name in names} if names else {key.name: row.pk}
+
+
+def require_one_key(model: Any, what: str) -> None:
+    """Raise TypeError for a model with a composite key, which ``what`` does not take."""
+    names = getattr(model._meta.pk, "field_names", None)
+    if names:
+        raise TypeError(
+            f"{what} refers to each row by one key column; the key of {model.__name__} is {', '.join(names)}."
+            " Give the model a key of one column, such as id = BigAutoField(primary_key=True), and declare"
+            f" unique_together = [({', '.join(map(repr, names))})]."
+        )
 
 
 def indexes_of(field: Any) -> list[Any]:

@@ -11,6 +11,7 @@ from dorm.fields import NOT_PROVIDED, AutoField, Field, IntegerField
 
 from ..exceptions import DimensionMismatch, at_row
 from ..models.fields import VectorField
+from ..values.missing import is_left_out
 from ..values.vector import Vector
 from .columns import is_relation, key_held, key_of, named_fields, written_fields
 
@@ -156,8 +157,10 @@ def _of_dicts(model: Any, first: Mapping[str, Any]) -> tuple[list[Any], list[Rea
 
 def _from_instances(field: Any) -> Reader:
     prepare, name = field.get_db_prep_value, field.attname
-    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+    if getattr(field, "auto_now", False):
         return lambda items: [prepare(field.pre_save(item, add=True)) for item in items]
+    if getattr(field, "auto_now_add", False):
+        return lambda items: [prepare(item.__dict__.get(name) or field.pre_save(item, add=True)) for item in items]
     if is_relation(field):
         return lambda items: [prepare(key_held(field, item)) for item in items]
 
@@ -195,7 +198,12 @@ def _fill(make: Callable[[], Any], count: int) -> Values:
 
 
 def _converter(field: Any) -> Callable[[Any], Any]:
-    """Return what ``Model(field=value)`` and then a save do to a value."""
+    """Return what ``Model(field=value)`` and then a save do to a value; None for what pandas calls missing."""
+    convert = _whole_converter(field)
+    return lambda value: None if is_left_out(field, value) else convert(value)
+
+
+def _whole_converter(field: Any) -> Callable[[Any], Any]:
     prepare, convert = field.get_db_prep_value, field.to_python
     if isinstance(field, VectorField):
         return prepare  # type: ignore[no-any-return]  # djanorm has no types here

@@ -19,6 +19,7 @@ from . import writers
 from .batches import Batch, ColumnSource, RowSource, achunks, chunks
 from .deferred_indexes import WithoutIndexes
 from .steps import InTransaction, Next
+from .tenants import columns_of_active_tenant, of_active_tenant
 
 Progress = Callable[[int, int | None], object]
 
@@ -137,7 +138,7 @@ class _Rows:
         if chunk is None:
             return None
         start, items = chunk
-        whole = yield from filled_rows(self._model, items)
+        whole = yield from filled_rows(self._model, of_active_tenant(self._model, items))
         if self._source is None:
             self._source = RowSource(self._model, whole[0])
             self.fields = tuple(self._source.fields)
@@ -157,7 +158,8 @@ class _Columns:
     def next(self) -> Steps[Batch | None]:
         """Read one batch; None where there is no other."""
         if self._batches is None:
-            source = ColumnSource(self._model, (yield from filled_columns(self._model, self._columns)))
+            columns = columns_of_active_tenant(self._model, self._columns)
+            source = ColumnSource(self._model, (yield from filled_columns(self._model, columns)))
             self.fields, self.total = tuple(source.fields), source.total
             self._batches = source.batches(self._size)
         return next(self._batches, None)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..engines import dialect_for, wire_of
 from ..engines.row_source import reading_from
 from ..exceptions import DimensionMismatch
+from ..introspection import require_one_key
 from ..models.fields import VectorField
 from ..models.querysets import upgraded
 from ..steps import Execute, Steps, arun, run
@@ -26,6 +27,7 @@ class MatrixQuery:
         self.field = queryset._query._resolve_field(path.split("__"))
         if not isinstance(self.field, VectorField):
             raise TypeError(f"to_matrix() reads a vector field; {queryset.model.__name__} has none at {path!r}.")
+        require_one_key(queryset.model, "to_matrix()")
         self.key, self.path = queryset.model._meta.pk, path
         self.connection = queryset._get_async_connection() if is_async else queryset._get_connection()
         self._query = queryset.values_list("pk", path, *_sorted_by(queryset._query))._query

@@ -13,6 +13,7 @@ from typing import Any
 
 from dorm.db.connection import router_db_for_write
 from dorm.query import _validate_identifier
+from dorm.queryset import QuerySet
 
 from ..dialects.base import Dialect
 from ..engines.open_transactions import TransactionIsOpen
@@ -208,11 +209,11 @@ def write_alias(model: Any, using: str | None) -> str:
 
 def forget_cached(model: Any, alias: str) -> None:
     """Let djanorm's query cache forget the model."""
-    model.objects.using(alias)._invalidate_cache_after_bulk_write()
+    QuerySet(model, alias)._invalidate_cache_after_bulk_write()
 
 
 async def aforget_cached(model: Any, alias: str) -> None:
-    await model.objects.using(alias)._ainvalidate_cache_after_bulk_write()
+    await QuerySet(model, alias)._ainvalidate_cache_after_bulk_write()
 
 
 def _quoted(columns: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from ..steps import Steps
+from ..values.missing import is_missing
 from .on_save import embedding_fields, filled, hash_name
 
 _AT_A_TIME = 1_000
@@ -17,7 +18,7 @@ def filled_rows(model: Any, rows: list[Any]) -> Steps[list[Any]]:
     fields = embedding_fields(model)
     if not fields or not all(isinstance(row, (model, Mapping)) for row in rows):
         return rows  # what is no row is refused further on
-    instances = [row if isinstance(row, model) else model(**row) for row in rows]
+    instances = [row if isinstance(row, model) else model(**_whole(row)) for row in rows]
     yield from filled(instances)
     return [
         row if isinstance(row, model) else {**row, **_made(fields, instance)}
@@ -37,6 +38,10 @@ def filled_columns(model: Any, columns: Mapping[str, Any]) -> Steps[Mapping[str,
             for name, values in made.items():
                 values.append(row[name])
     return {**columns, **{name: values for name, values in made.items() if name not in columns}}
+
+
+def _whole(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: None if is_missing(value) else value for name, value in row.items()}
 
 
 def _made(fields: list[Any], instance: Any) -> dict[str, Any]:

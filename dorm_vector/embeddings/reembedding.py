@@ -8,7 +8,7 @@ from typing import Any
 from dorm.queryset import QuerySet
 
 from ..exceptions import EmbeddingError
-from ..introspection import rows_of
+from ..introspection import require_one_key, rows_of
 from ..steps import Count, Fetch, Steps, Update, arun, run
 from .on_save import cleared, embedded, embedding_fields, hash_name
 
@@ -75,6 +75,7 @@ async def areembed(
 
 def _reembedding(source: Any, name: str | None, batch_size: int | None, progress: Progress | None) -> Steps[int]:
     queryset = rows_of(source)
+    require_one_key(queryset.model, "reembed()")
     fields = {field.name: field for field in embedding_fields(queryset.model)}
     if name not in fields and (name is not None or len(fields) != 1):
         there = f"It has {', '.join(fields)}." if fields else "It has none."

@@ -10,7 +10,7 @@ from dorm.exceptions import FieldDoesNotExist
 from dorm.fields import JSONField, TextField
 
 from ..expressions.scope import vector_field
-from ..introspection import primary_key
+from ..introspection import primary_key, require_one_key
 from ..models.embedding_field import EmbeddingHashField
 from ..models.fields import TextKeyField, VectorField
 from .storage import concrete_fields
@@ -56,6 +56,7 @@ def columns_of(
     Found are: the one TextKeyField or else the primary key, the one vector field, the text that an EmbeddingField
     embeds or else the one TextField, the JSONField called ``metadata``, and every other column as metadata of its own.
     """
+    require_one_key(model, "A store")
     fields = concrete_fields(model)
     key = _named(fields, id_field or _the_key(fields, primary_key(model)), model)
     if not (key.primary_key or key.unique):

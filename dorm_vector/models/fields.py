@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from dorm.expressions import F
+from dorm.expressions import F, Value
 from dorm.fields import CharField, Field
 
 from ..engines import dialect_for
@@ -92,8 +92,12 @@ class VectorField(Field[Any]):
         return self._as_read(self._vector(value))
 
     def get_db_prep_value(self, value: Any) -> Any:
-        if value is None or _is_expression(value):
-            return value
+        if value is None:
+            return None
+        if _is_expression(value):
+            from .assigned import bound  # late: expressions know fields
+
+            return bound(self, value)
         return self.to_vector(value)
 
     def from_db_value(self, value: Any) -> Any:
@@ -216,7 +220,7 @@ FIELDS.update({field.element: field for field in (VectorField, HalfVectorField, 
 
 
 def _is_expression(value: Any) -> bool:
-    return isinstance(value, F) or hasattr(value, "as_sql")
+    return isinstance(value, (F, Value)) or hasattr(value, "as_sql")
 
 
 def _plain_default(options: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,9 @@ from typing import Any
 
 from dorm.manager import Manager
 
+from ..introspection import vector_fields
 from ..patching.registry import hook
+from ..search.nearest import SearchMethods
 from .querysets import VectorQuerySet, VectorValuesListQuerySet, upgraded
 
 __all__ = ["VectorManager", "VectorQuerySet", "VectorValuesListQuerySet", "as_vector"]
@@ -21,6 +23,19 @@ class VectorManager(_Manager):  # type: ignore[misc]  # made by a call
 def as_vector(queryset: Any) -> VectorQuerySet:
     """Return any queryset as a VectorQuerySet: same rows, with distances that filter and order."""
     return upgraded(queryset)
+
+
+_SEARCHES = {name for name in vars(SearchMethods) if not name.startswith("_")}
+
+
+@hook("dorm.manager:BaseManager", "__getattr__", added=True)
+def searches_of_managers(original: Any, manager: Any, name: str) -> Any:
+    """Let every manager of a model with vectors search, such as those of soft deletion and of tenants."""
+    model = manager.__dict__.get("model")
+    if name not in _SEARCHES or model is None or not vector_fields(model):
+        raise AttributeError(f"{type(manager).__name__!r} object has no attribute {name!r}")
+    queryset = manager.get_queryset()
+    return getattr(queryset if hasattr(queryset, name) else upgraded(queryset), name)
 
 
 @hook("dorm.manager:BaseManager", "contribute_to_class")

@@ -10,6 +10,7 @@ from dorm.queryset import CombinedQuerySet, QuerySet, ValuesListQuerySet
 
 from ..embeddings.querysets import EmbeddingQueries
 from ..search.nearest import SearchMethods
+from .assigned import bound_values
 from .rows import VectorRows, as_vector_query
 
 
@@ -41,6 +42,14 @@ class Slices:
 
 class VectorQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRows, QuerySet[Any]):
     """QuerySet of a model with vector fields: distances annotate, filter, order, count and project."""
+
+    def update(self, **values: Any) -> int:
+        """Set the values in every row; vectors in expressions are bound as their field binds them."""
+        return super().update(**bound_values(self.model, values))
+
+    async def aupdate(self, **values: Any) -> int:
+        """Do what ``update()`` does."""
+        return await super().aupdate(**bound_values(self.model, values))
 
     def order_by(self, *fields: Any) -> Any:
         """Sort by field names, annotation names (``"-distance"`` descends) or expressions themselves."""

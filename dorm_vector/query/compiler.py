@@ -78,7 +78,11 @@ class VectorSQLQuery(OrderingQuery):
     def _selected_names(self) -> list[str]:
         if self.selected_fields is None:
             return [field.column for field in self.model._meta.concrete_fields]
-        return [name for name in self.selected_fields if not self._is_annotation(name)]
+        names = [name for name in self.selected_fields if name is not None and not self._is_annotation(name)]
+        # djanorm asks for the column of a composite key, which has several.
+        key = self.model._meta.pk.field_names if None in self.selected_fields else ()
+        columns = [self.model._meta.get_field(name).column for name in key]
+        return [column for column in columns if column not in names] + names
 
     def _column(self, name: str, table_alias: str | None) -> str:
         parts = name.split("__")

@@ -14,7 +14,7 @@ from ..exceptions import UnsupportedByDatabase
 from ..expressions.compiled import CompiledSQL
 from ..expressions.query_text import QueryText
 from ..expressions.scope import current_connection
-from ..introspection import rows_of
+from ..introspection import require_one_key, rows_of
 from ..models.querysets import VectorQuerySet, upgraded
 from ..values.metrics import Metric
 
@@ -201,6 +201,7 @@ def _ranked_by_vector(rows: Any, near: Near, dialect: Dialect) -> Any:
 def searchable(queryset: Any) -> Any:
     """Return the queryset as one of ours; ValueError where it is no queryset of instances."""
     rows = rows_of(queryset)
+    require_one_key(rows.model, "hybrid_search() and text_search()")
     rows = rows if isinstance(rows, VectorQuerySet) else upgraded(rows)
     query = rows._query
     if query.is_values() or query.group_by_fields or query.having_nodes or query._annotations_have_aggregate():

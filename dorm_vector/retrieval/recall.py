@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..expressions.scope import vector_field
-from ..introspection import indexes_of, primary_key, rows_of
+from ..introspection import indexes_of, primary_key, require_one_key, rows_of
 from ..search.nearest import chosen_metric
 from ..search.observed_plans import dialect_of
 from ..steps import Fetch, Steps, arun, run
@@ -210,6 +210,7 @@ def _truth(measured: _Measured) -> Steps[list[_Truth]]:
 
 def _stored(measured: _Measured) -> Steps[list[Any]]:
     """Return a sample of the stored rows."""
+    require_one_key(measured.rows.model, "measure_recall() without queries=[…]")
     key = primary_key(measured.rows.model)
     whole = measured.rows.filter(**{f"{measured.field}__isnull": False})
     keys = yield Fetch(whole.order_by(key).values_list(key, flat=True))

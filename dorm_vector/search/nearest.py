@@ -14,7 +14,7 @@ from ..exceptions import InvalidVector
 from ..expressions.distances import DISTANCES, SIMILARITIES, VectorDistance
 from ..expressions.query_text import QueryText
 from ..expressions.scope import FieldResolver, vector_field
-from ..introspection import field_names, indexes_of, primary_key, vector_fields
+from ..introspection import field_names, indexes_of, key_of_row, vector_fields
 from ..values.metrics import Metric
 from .plans.shortlist import with_shortlist
 from .spec import Search, SearchCondition, Within, as_search, with_options
@@ -226,6 +226,6 @@ def left_out(model: Any, to: Any) -> list[SearchCondition]:
     """Return the condition that leaves out the instance that the search is by."""
     if not isinstance(to, model) or to.pk is None:
         return []
-    condition = SearchCondition(**{primary_key(model): to.pk})
+    condition = SearchCondition(**key_of_row(to))
     condition.negated = True
     return [condition]

@@ -1,0 +1,93 @@
+"""Expressions that are assigned to a vector column: their constants are bound, and their length is known."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from dorm.expressions import F, Value
+from dorm.functions import Case
+
+from ..dialects.shared.operands import SQL
+from ..engines import dialect_for
+from ..exceptions import UnsuitableFunction
+from ..expressions.functions import L2Normalize
+from ..expressions.scope import current_connection, current_query
+from ..introspection import vector_fields
+
+
+class BoundVector:
+    """A vector inside a CASE, where PostgreSQL takes a parameter without a type for text."""
+
+    def __init__(self, vector: Any) -> None:
+        self.vector = vector
+
+    def as_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
+        dialect = dialect_for(context.get("connection") or current_connection(current_query()))
+        operand = dialect.bound(self.vector)
+        return operand.sql, list(operand.params)
+
+
+class StoredVector:
+    """A vector column inside a CASE, where MySQL takes a bound vector for text."""
+
+    def __init__(self, column: str) -> None:
+        self.column = column
+
+    def as_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
+        dialect = dialect_for(context.get("connection") or current_connection(current_query()))
+        column = f'"{table_alias}"."{self.column}"' if table_alias else f'"{self.column}"'
+        return dialect.stored.format(column=column), []
+
+
+def bound_values(model: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of an ``update()`` with the expressions for vector columns bound."""
+    fields = {name: field for field in vector_fields(model) for name in (field.name, field.attname)}
+    return {name: bound(fields[name], value) if name in fields else value for name, value in values.items()}
+
+
+def bound(field: Any, value: Any) -> Any:
+    """Return the expression with its vectors as the field binds them; raise UnsuitableFunction for one of any length.
+
+    What is no expression is returned as it is.
+    """
+    if isinstance(value, (BoundVector, StoredVector)):
+        return value
+    if isinstance(value, Value):
+        return Value(None if value.value is None else field.to_vector(value.value))
+    if isinstance(value, Case):
+        chosen = copy.copy(value)
+        chosen.whens = [_with_bound_result(field, when) for when in value.whens]  # type: ignore[assignment]  # read in turn
+        chosen.default = _result(field, value.default)
+        return chosen
+    if (isinstance(value, F) or hasattr(value, "as_sql")) and field.normalize and not _has_length_one(field, value):
+        raise UnsuitableFunction(
+            f"{field.label} is declared with normalize=True, and {value!r} may have any length."
+            f" Scale it in the database: L2Normalize({value!r})."
+        )
+    return value
+
+
+def _with_bound_result(field: Any, when: Any) -> Any:
+    found = copy.copy(when)
+    found.then = _result(field, when.then)
+    return found
+
+
+def _result(field: Any, result: Any) -> Any:
+    is_constant = result is not None and not isinstance(result, (F, Value)) and not hasattr(result, "as_sql")
+    found = bound(field, Value(result) if is_constant else result)
+    if isinstance(found, F):
+        columns = [each.column for each in vector_fields(field.model) if found.name in (each.name, each.column)]
+        return StoredVector(columns[0]) if columns else found
+    return BoundVector(found.value) if isinstance(found, Value) and found.value is not None else found
+
+
+def _has_length_one(field: Any, expression: Any) -> bool:
+    if isinstance(expression, L2Normalize):
+        return True
+    if not isinstance(expression, F) or field.model is None:
+        return False
+    named = [each for each in vector_fields(field.model) if expression.name in (each.name, each.column)]
+    return bool(named) and all(each.normalize for each in named)
