@@ -113,6 +113,23 @@ def test_only_engines_and_repairs_ask_which_database_it_is() -> None:
         assert [line for line in found([path], database_asked_for) if not line.endswith(f" {stem}")] == []
 
 
+def defined(path: Path) -> set[str]:
+    """Return the names that a module defines, with those of its classes behind a dot."""
+    tree = ast.parse(path.read_text())
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    owned = {f"{owner.name}.{node.name}" for owner in classes for node in owner.body if hasattr(node, "name")}
+    assigned = {ast.unparse(node.target) for node in tree.body if isinstance(node, ast.AnnAssign)}
+    assigned |= {ast.unparse(target) for node in tree.body if isinstance(node, ast.Assign) for target in node.targets}
+    return owned | assigned | {node.name for node in tree.body if hasattr(node, "name")}
+
+
+def test_the_flows_of_the_architecture_name_what_exists() -> None:
+    page = (ROOT / "docs/contributing/architecture.md").read_text()
+    named = re.findall(r"`([\w.]+)` \(`([\w/]+\.py)`\)", page)
+    assert len(named) > 15
+    assert [(name, path) for name, path in named if name not in defined(ROOT / "dorm_vector" / path)] == []
+
+
 def test_folders_stay_small() -> None:
     folders = [ROOT / "dorm_vector", ROOT / "backends", ROOT / "tests"]
     modules = Counter(path.parent.relative_to(ROOT).as_posix() for folder in folders for path in folder.rglob("*.py"))
