@@ -93,6 +93,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.sqlite:connections_of_all_loops",
         "repairs.sqlite:cancelled_connections",
         "engines.sqlite.transactions:async_transactions",
+        "engines.sqlite.locking:waiting_writers",
+        "engines.sqlite.scripts:scripts_in_transactions",
         "engines.sqlite.transactions:failed_statements",
         "repairs.interrupted_transactions:interrupted_transactions",
         "engines.turso.driver:turso_errors",
@@ -184,9 +186,11 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "dorm.migrations.executor": (
         "repairs.migrations:keep_what_refers",
+        "repairs.migrating.lock:one_migration_at_a_time",
         "schema.checks:indexes_checked_first",
         "repairs.relations.executor:states_one_by_one",
         "repairs.relations.executor:other_apps_first",
+        "repairs.migrating.unfinished:unfinished_migrations",
     ),
     "dorm.inspect": (
         "schema.companions:hide_companions",

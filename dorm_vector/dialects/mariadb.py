@@ -14,7 +14,7 @@ from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
 from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, SearchTuning
 from .shared.index_rules import IndexRules
-from .shared.json import MYSQL
+from .shared.json import MARIADB
 from .shared.search_options import SearchOption
 from .shared.text_search import fulltext
 from .shared.unsupported import Unsupported
@@ -55,7 +55,7 @@ DIALECT = Dialect(
     max_dimensions=16_380,
     # REPEAT() would be called for each row, and cost twenty times what the distance does.
     zeros="X'{nothing:0>{digits}}'",
-    json=MYSQL,
+    json=MARIADB,
     routines=ROUTINES,
     embedding_functions=POSTGRESML,
     distances={

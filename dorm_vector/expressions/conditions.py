@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from ..dialects.base import Dialect
 from ..dialects.shared.json import Kind, Pattern, Scalar
 from ..dialects.shared.operands import SQL, Operand, compose
+from ..exceptions import UnsupportedByDatabase
 
 COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
 
@@ -47,7 +49,7 @@ class JsonCompare(Condition):
     def written(self, parts: Parts, dialect: Dialect) -> SQL:
         if self.operator not in COMPARISONS:
             raise ValueError(f"JsonCompare(operator={self.operator!r}): want one of {' '.join(COMPARISONS)}.")
-        parts = parts | _key(self.key) | {"operator": Operand(self.operator), "value": bound(self.value)}
+        parts = parts | _key(self.key, dialect) | {"operator": Operand(self.operator), "value": bound(self.value)}
         return _compared(dialect.json.scalars[kind_of(self.value)], parts)
 
 
@@ -59,7 +61,7 @@ class JsonIn(Condition):
     values: tuple[Any, ...]
 
     def written(self, parts: Parts, dialect: Dialect) -> SQL:
-        parts = parts | _key(self.key) | {"operator": Operand("=")}
+        parts = parts | _key(self.key, dialect) | {"operator": Operand("=")}
         found = [
             _one_of(dialect.json.scalars[kind], values, parts) for kind, values in _by_kind(self.values).items()
         ] or [("FALSE", [])]
@@ -73,7 +75,7 @@ class JsonExists(Condition):
     key: str
 
     def written(self, parts: Parts, dialect: Dialect) -> SQL:
-        return compose(dialect.json.exists, parts | _key(self.key))
+        return compose(dialect.json.exists, parts | _key(self.key, dialect))
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class Like(Condition):
         form: Pattern = rules.ilike if self.ignore_case else rules.like
         text = parts["column"]
         if self.key is not None:
-            text = _composed(rules.scalars[Kind.TEXT].sql, parts | _key(self.key))
+            text = _composed(rules.scalars[Kind.TEXT].sql, parts | _key(self.key, dialect))
         pattern = Operand("%s", (form.spelled(self.pattern),))
         return compose(form.condition, {"text": text, "pattern": pattern})
 
@@ -124,11 +126,18 @@ def kind_of(value: Any) -> Kind:
     """Return the kind of a value to compare with; ValueError for what JSON cannot compare."""
     if isinstance(value, bool):
         return Kind.BOOLEAN
-    if isinstance(value, (int, float)) and math.isfinite(value):
+    if isinstance(value, (int, float)) and _is_finite(value):
         return Kind.NUMBER
     if isinstance(value, str):
         return Kind.TEXT
     raise ValueError(f"{value!r} cannot be compared with a value in JSON: want text, a finite number or a bool.")
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def bound(value: Any) -> Operand:
@@ -143,13 +152,25 @@ def joined(word: str, conditions: list[SQL]) -> SQL:
     return "(" + word.join(sql for sql, _ in conditions) + ")", [part for _, params in conditions for part in params]
 
 
-def _key(key: str) -> Parts:
+def _key(key: str, dialect: Dialect) -> Parts:
     spelled = json.dumps(key)
     return {
         "key": Operand("%s", (key,)),
         "spelled": Operand("%s", (spelled[1:-1],)),
-        "path": Operand("%s", (f"$.{spelled}",)),
+        "path": Operand("%s", (f"$.{_in_path(key, spelled, dialect)}",)),
     }
+
+
+def _in_path(key: str, spelled: str, dialect: Dialect) -> str:
+    rules = dialect.json
+    if rules.unquoted and re.fullmatch(rules.unquoted, key):
+        return key
+    if rules.unreachable and re.match(rules.unreachable, key):
+        raise UnsupportedByDatabase(
+            f"{dialect.title} cannot read the key {key!r} of JSON: it begins with a hyphen, and has a character that a"
+            " path needs quotation marks for. Give the key another name."
+        )
+    return spelled
 
 
 def _composed(template: str, parts: Mapping[str, Operand]) -> Operand:
@@ -179,4 +200,4 @@ def _by_kind(values: tuple[Any, ...]) -> dict[Kind, list[Any]]:
 def _array(key: str | None, parts: Parts, dialect: Dialect) -> Operand:
     if key is None:
         return _composed(dialect.json.whole, parts)
-    return _composed(dialect.json.array, parts | _key(key))
+    return _composed(dialect.json.array, parts | _key(key, dialect))

@@ -18,6 +18,7 @@ from dorm.fields import CharField, JSONField, TextField
 
 from ..expressions.conditions import Condition, JsonCompare, JsonContains, JsonEmpty, JsonExists, JsonIn, Like, kind_of
 from .columns import Columns
+from .stored import is_storable
 
 _LOOKUPS = {"=": "exact", "<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 
@@ -120,9 +121,12 @@ class Column:
         if isinstance(value, (Mapping, list, tuple, set)) or (isinstance(value, float) and not math.isfinite(value)):
             raise _refused(f"{self._label} cannot be compared with {value!r}: want one finite value.")
         try:
-            return self.field.to_python(value)
+            found = self.field.to_python(value)
         except (ValidationError, TypeError, ValueError, ArithmeticError) as error:
             raise _refused(f"{self._label} is a {type(self.field).__name__}, and {value!r} is none: {error}") from error
+        if isinstance(found, int) and not is_storable(found):
+            raise _refused(f"{self._label} cannot be compared with {value!r}: want a whole number of 64 bits.")
+        return found
 
     def _require(self, kinds: tuple[type[Any], ...], what: str) -> None:
         if not isinstance(self.field, kinds):
@@ -168,6 +172,7 @@ def target(columns: Columns, key: str) -> Target:
     """Return what a filter means by a key; ValueError where the model has neither a column nor metadata for it."""
     if not isinstance(key, str):
         raise _refused(f"A filter names metadata by text; got {key!r}.")
+    _require_storable(key)
     field = columns.named(key)
     if field is None:
         columns.require_place([key])
@@ -294,7 +299,21 @@ def _entry(columns: Columns, key: str, value: Any) -> Q:
     if isinstance(key, str) and key.startswith("$"):
         raise _unknown(key, [*_LOGIC, *(f"${name}" for name in LANGCHAIN)])
     about = target(columns, key)
-    return _asked(about, value) if isinstance(value, Mapping) else _equal(about, value)
+    return _asked(about, value) if isinstance(value, Mapping) else _applied("eq", about, value)
+
+
+def _require_storable(*values: Any) -> None:
+    """Raise for text that no document has, and that some drivers cannot send."""
+    for value in values:
+        if isinstance(value, str) and not is_storable(value):
+            raise _refused(
+                f"A filter cannot ask for {value!a}: NUL characters and halves of surrogate pairs are never stored."
+            )
+
+
+def _applied(name: str, about: Target, value: Any) -> Q:
+    _require_storable(*(value if isinstance(value, (list, tuple, set, frozenset)) else [value]))
+    return _OPERATORS[name](about, value)
 
 
 def _asked(about: Target, operators: Mapping[str, Any]) -> Q:
@@ -307,7 +326,7 @@ def _operation(about: Target, name: str, value: Any) -> Q:
     known = [f"${operator}" for operator in LANGCHAIN]
     if name not in known:
         raise _unknown(name, [*known, *_LOGIC])
-    return _OPERATORS[name[1:]](about, value)
+    return _applied(name[1:], about, value)
 
 
 def _logic(name: str, value: Any, condition: Callable[[Any], Q | None]) -> Q:
@@ -349,7 +368,7 @@ def _of_filter(columns: Columns, each: Any) -> Q:
     operator = _word(each.operator)
     if operator not in LLAMA_INDEX:
         raise _unknown(operator, LLAMA_INDEX)
-    return _OPERATORS[_SIGNS.get(operator, operator)](target(columns, each.key), each.value)
+    return _applied(_SIGNS.get(operator, operator), target(columns, each.key), each.value)
 
 
 def _word(member: Any) -> str:

@@ -34,11 +34,13 @@ class DormVectorStore(VectorStore):
     the primary key, ``text_field`` what an EmbeddingField embeds or else the one TextField, ``embedding_field`` the one
     vector field, ``metadata_field`` the JSONField ``metadata``. Every other column is metadata by its name
     (``metadata_columns`` names fewer), and keys that are no column are in the JSONField. ``distance`` is that of the
-    field's index, or cosine. ``using`` names a database.
+    field's index, or cosine. ``using`` names a database. ``clean_text`` removes NUL characters from what is stored, and
+    puts U+FFFD in the place of lone surrogates; without it they are refused.
 
     Searches take ``filter``, LangChain's dict ``{"pages": {"$gt": 3}}`` or a ``Q``; ``max_distance``; and ``exact`` and
     ``search_options`` as ``nearest()`` has them. Errors: FieldDoesNotExist for a field that is not there, ValueError
-    for a filter, an id or metadata that the model cannot hold, EmbeddingError where nothing embeds.
+    for a filter, an id, a text or metadata that the model or a database cannot hold, EmbeddingError where nothing
+    embeds.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class DormVectorStore(VectorStore):
         metadata_columns: Sequence[str] | None = None,
         distance: str | None = None,
         using: str | None = None,
+        clean_text: bool = False,
     ) -> None:
         self._embedding = embedding
         self._rows = Rows(
@@ -60,6 +63,7 @@ class DormVectorStore(VectorStore):
             embedding=embedding,
             distance=distance,
             using=using,
+            clean_text=clean_text,
             id_field=id_field,
             text_field=text_field,
             embedding_field=embedding_field,

@@ -41,11 +41,12 @@ class DormVectorStore(BasePydanticVectorStore):
     the one TextField, ``embedding_field`` the one vector field, ``metadata_field`` the JSONField ``metadata``. Every
     other column is metadata by its name (``metadata_columns`` names fewer), and keys that are no column are in the
     JSONField, with what makes the node again. A row that the application wrote is a TextNode. ``distance`` is that of
-    the field's index, or cosine. ``using`` names a database. The index embeds; ``embedding``, or an EmbeddingField,
-    does where a node or a question comes without a vector.
+    the field's index, or cosine. ``using`` names a database. ``clean_text`` removes NUL characters from what is stored,
+    and puts U+FFFD in the place of lone surrogates; without it they are refused. The index embeds; ``embedding``, or an
+    EmbeddingField, does where a node or a question comes without a vector.
 
-    Errors: FieldDoesNotExist for a field that is not there, ValueError for a filter, an id or metadata that the model
-    cannot hold and for a mode that there is not.
+    Errors: FieldDoesNotExist for a field that is not there, ValueError for a filter, an id, a text or metadata that the
+    model or a database cannot hold and for a mode that there is not.
     """
 
     stores_text: bool = True
@@ -64,6 +65,7 @@ class DormVectorStore(BasePydanticVectorStore):
         metadata_columns: Sequence[str] | None = None,
         distance: str | None = None,
         using: str | None = None,
+        clean_text: bool = False,
     ) -> None:
         super().__init__(stores_text=True)
         self._rows = Rows(
@@ -71,6 +73,7 @@ class DormVectorStore(BasePydanticVectorStore):
             embedding=embedding,
             distance=distance,
             using=using,
+            clean_text=clean_text,
             id_field=id_field,
             text_field=text_field,
             embedding_field=embedding_field,

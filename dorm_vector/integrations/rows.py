@@ -26,6 +26,7 @@ from .filters import all_of
 from .records import Asked, Found, Record
 from .steps import EmbedQuery, SearchBoth, SearchText
 from .storage import Delete, Upsert, UpsertGroup, rows_in
+from .stored import storable
 
 _DISTANCE = "document_distance"
 
@@ -44,8 +45,10 @@ class Rows:
         embedding: Any = None,
         distance: str | None = None,
         using: str | None = None,
+        clean_text: bool = False,
         **fields: Any,
     ) -> None:
+        self._cleans_text = clean_text
         self.queryset: Any = rows_in(source, using)
         self.columns = columns_of(self.queryset.model, **fields)
         chosen = distance or (None if indexes_of(self.columns.vector) else Metric.COSINE)
@@ -69,6 +72,7 @@ class Rows:
 
     def add(self, records: Sequence[Record]) -> Steps[list[str]]:
         """Write the documents, all or none, over those with the same ids, and return the ids."""
+        records = storable(records, clean=self._cleans_text)
         vectors = yield from self._vectors(records)
         instances = [self._instance(record, vector) for record, vector in zip(records, vectors, strict=True)]
         if instances:

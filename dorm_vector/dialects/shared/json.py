@@ -63,6 +63,10 @@ class JsonRules(Facts):
     empty: str = "json_array_length({array}) = 0"
     like: Pattern = Pattern("{text} LIKE {pattern} ESCAPE '!'")
     ilike: Pattern = Pattern("LOWER({text}) LIKE LOWER({pattern}) ESCAPE '!'")
+    unquoted: str = ""
+    """The keys that ``{path}`` has without quotation marks, as a regular expression."""
+    unreachable: str = ""
+    """The other keys that no path leads to."""
 
 
 def _each(is_key: str) -> JsonRules:
@@ -92,6 +96,8 @@ SQLITE = _each("key = {key}")
 # Turso gives the keys as they are spelled, escapes and all, but for that of a quotation mark.
 TURSO = _each("key IN ({key}, replace({spelled}, '\\\"', '\"'))")
 
+_GREATEST = "1.7976931348623157e308"
+
 _JSONB = "{column} -> {key}::text"
 
 _ARRAY = "CASE WHEN jsonb_typeof({json}) = 'array' THEN {json} END"
@@ -102,7 +108,11 @@ POSTGRESQL = JsonRules(
         Kind.TEXT: Scalar(
             f"CASE WHEN jsonb_typeof({_JSONB}) = 'string' THEN {{column}} ->> {{key}}::text END COLLATE \"C\""
         ),
-        Kind.NUMBER: Scalar(f"CASE WHEN jsonb_typeof({_JSONB}) = 'number' THEN ({_JSONB})::numeric END"),
+        # A number beyond float64, which others may have stored, cannot be compared with one.
+        Kind.NUMBER: Scalar(
+            f"CASE WHEN jsonb_typeof({_JSONB}) = 'number'"
+            f" THEN LEAST(GREATEST(({_JSONB})::numeric, -{_GREATEST}), {_GREATEST}) END"
+        ),
         Kind.BOOLEAN: Scalar(f"CASE WHEN jsonb_typeof({_JSONB}) = 'boolean' THEN ({_JSONB})::boolean END"),
     },
     exists=f"jsonb_typeof({_JSONB}) <> 'null'",
@@ -162,3 +172,6 @@ MYSQL = JsonRules(
     like=Pattern(f"{_TEXT} COLLATE utf8mb4_bin LIKE {{pattern}} ESCAPE '!'"),
     ilike=Pattern(f"LOWER({_TEXT}) COLLATE utf8mb4_bin LIKE LOWER({{pattern}}) ESCAPE '!'"),
 )
+
+# Its paths do not find a key in quotation marks that begins with a hyphen.
+MARIADB = JsonRules(**{**vars(MYSQL), "unquoted": r"-[ -!#-)+-\-/-Z\]-~]*", "unreachable": "-"})

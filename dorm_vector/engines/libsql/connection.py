@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from ..statements import statements
 from .rows import Columns, Cursor, Result, Row
 from .values import bound, require_count
 
@@ -111,21 +111,6 @@ class Connection:
     def close_soon(self) -> None:
         """Close without waiting for the server."""
         self._transport.close_soon()
-
-
-def statements(script: str) -> Iterator[str]:
-    """Yield the statements of a script; a semicolon inside a string or a trigger ends none."""
-    sql = ""
-    for part in script.split(";"):
-        sql += part
-        if sqlite3.complete_statement(f"{sql};"):
-            if sql.strip():
-                yield sql.strip()
-            sql = ""
-        else:
-            sql += ";"
-    if rest := sql.strip().rstrip(";"):
-        yield rest
 
 
 def _checked(sql: str, parameters: Iterable[Any]) -> Values:

@@ -42,7 +42,7 @@ class HranaDatabaseWrapper(SQLiteDatabaseWrapper):
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__(settings)
         self._address = address_of(settings)
-        self.database = self._address.target
+        self.database, self.default_transaction_mode = self._address.target, _mode(self._address)
 
     def _new_connection(self) -> Any:
         return connect(self._address, self.settings)
@@ -91,6 +91,7 @@ class HranaAsyncDatabaseWrapper(SQLiteAsyncDatabaseWrapper):
     def __init__(self, settings: dict[str, Any]) -> None:
         self._address = address_of(settings)
         self.settings, self.database = settings, self._address.target
+        self.default_transaction_mode = _mode(self._address)
         self._autocommit = False
         event_loops.per_event_loop(self, event_loops.CONNECTION)
 
@@ -137,6 +138,11 @@ class HranaAsyncDatabaseWrapper(SQLiteAsyncDatabaseWrapper):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._address.target}>"
+
+
+def _mode(address: Address) -> str:
+    # A server takes the lock away from a transaction that keeps others waiting, and a token may only read.
+    return "DEFERRED" if address.is_remote else "IMMEDIATE"
 
 
 def connect(address: Address, settings: dict[str, Any]) -> Connection:

@@ -15,6 +15,7 @@ from ...patching.stand_ins import AsyncStatements, Statements, finished
 from ..async_blocks import savepoint, transaction
 from ..open_transactions import noted_where_it_ends
 from ..uncancelled import undone
+from .locking import abegin
 
 _SQLITE = "dorm.db.backends.sqlite"
 
@@ -29,7 +30,7 @@ def _begins() -> bool:
     block = wrapper.aatomic()
     finished(block.__aenter__())
     finished(block.__aexit__(None, None, None))
-    return "BEGIN" in connection
+    return any(statement.startswith("BEGIN") for statement in connection)
 
 
 async def _nothing() -> None:
@@ -61,12 +62,8 @@ async def _transaction(wrapper: Any) -> AsyncIterator[None]:
     await wrapper._check_loop()
     async with wrapper._lock:
         connection = await wrapper._get_conn()
-        async with transaction(wrapper, connection, _begin):
+        async with transaction(wrapper, connection, lambda connection: abegin(connection, wrapper)):
             yield
-
-
-async def _begin(connection: Any) -> None:
-    await connection.execute("BEGIN")
 
 
 @asynccontextmanager

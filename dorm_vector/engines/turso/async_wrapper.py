@@ -15,6 +15,7 @@ from turso.worker import STOP_RUNNING_SENTINEL
 
 from .. import event_loops, forked_files
 from ..sqlite.transactions import opened
+from ..statements import statements
 from . import replica
 from .driver import FEATURES, PATIENCE, one_process_at_a_time, replica_of
 
@@ -84,7 +85,11 @@ class TursoAsyncWrapper(LibSQLAsyncDatabaseWrapper):
 
     async def execute_script(self, sql: str) -> None:
         async with self._operation_conn() as connection:
-            await connection.executescript(sql)
+            # pyturso's executescript() commits first.
+            for statement in statements(sql) if self._in_atomic() else ():
+                await connection.execute(statement)
+            if not self._in_atomic():
+                await connection.executescript(sql)
 
     def pool_stats(self) -> dict[str, Any]:
         return {"open": any(here.get("_conn") for here in self._loops.values()), "vendor": self.vendor}

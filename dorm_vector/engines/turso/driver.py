@@ -170,13 +170,18 @@ def one_process(original: Any, wrapper: Any) -> Any:
         return forked_files.share(original(wrapper))
 
 
+def is_open_elsewhere(error: BaseException) -> bool:
+    """Tell whether a file could not be opened because another process has it open."""
+    return any(_LOCKED_BY_ANOTHER_PROCESS in str(found) for found in (error, error.__cause__))
+
+
 @contextmanager
 def one_process_at_a_time(wrapper: Any) -> Iterator[None]:
     """Explain the error that opening a file raises while another process has it open."""
     try:
         yield
     except Exception as error:
-        if _LOCKED_BY_ANOTHER_PROCESS not in str(error):
+        if not is_open_elsewhere(error):
             raise
         raise OperationalError(
             f"Turso: {wrapper.database} is open in another process, and Turso opens a file in one process at a time."

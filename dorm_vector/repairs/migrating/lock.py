@@ -1,0 +1,89 @@
+"""One ``dorm migrate`` at a time: the next one waits, and then finds what the first one has applied."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from ...engines.sqlite.locking import begin
+from ...engines.turso.driver import is_open_elsewhere
+from ...patching.registry import repair
+from ...patching.stand_ins import Statements
+
+_log = logging.getLogger("dorm.migrations")
+
+# Each of them on a database of its own; a name of a lock has 64 characters at most.
+_NAME = "CONCAT('dorm_migrate_', LEFT(SHA2(DATABASE(), 256), 40))"
+
+_GET = f"SELECT GET_LOCK({_NAME}, 10) AS got"
+_RELEASE = f"SELECT RELEASE_LOCK({_NAME}) AS released"
+
+# pyturso lets one process in, and a migration ends.
+_SECONDS_FOR_TURSO = 60.0
+
+
+def _waits_on_mysql() -> bool:
+    connection = Statements("mysql", [{"got": 1}])
+    with sys.modules["dorm.migrations.executor"]._migration_lock(connection):
+        return "GET_LOCK" in "".join(connection)
+
+
+@repair("dorm.migrations.executor", "_migration_lock", is_fixed=_waits_on_mysql)
+@contextmanager
+def one_migration_at_a_time(original: Any, connection: Any) -> Iterator[None]:
+    """Let a ``dorm migrate`` wait for another one on the same database.
+
+    Symptom: of two at once, on MariaDB and MySQL, a RunPython runs twice, and tables are created twice; on SQLite and
+    libSQL one fails with ``table already exists``. Cause: only PostgreSQL has a lock here; elsewhere both have read
+    which migrations are applied before the first begins. djanorm 4.3 to 4.5.
+    """
+    _wait_for_turso(connection)
+    # Around it: on SQLite what it sets has to be set before the transaction begins.
+    with original(connection), _held(connection):
+        yield
+
+
+def _held(connection: Any) -> AbstractContextManager[Any]:
+    if connection.vendor == "mysql":
+        return _named_lock(connection)
+    return nullcontext() if connection.vendor == "postgresql" else _write_lock(connection)
+
+
+@contextmanager
+def _named_lock(connection: Any) -> Iterator[None]:
+    while connection.execute(_GET)[0]["got"] != 1:
+        _log.info("Waiting for another dorm migrate on this database.")
+    try:
+        yield
+    finally:
+        # The server releases it where the connection is lost.
+        connection.execute(_RELEASE)
+
+
+@contextmanager
+def _write_lock(connection: Any) -> Iterator[None]:
+    """Run all migrations in one transaction, as djanorm does on PostgreSQL; nobody else writes meanwhile."""
+    raw = connection.get_connection()
+    if not raw.in_transaction:
+        begin(raw, connection, "IMMEDIATE")
+    with connection.atomic():
+        yield
+
+
+def _wait_for_turso(connection: Any) -> None:
+    if connection.vendor != "libsql":
+        return
+    deadline = time.monotonic() + _SECONDS_FOR_TURSO
+    while True:
+        try:
+            connection.get_connection()
+        except Exception as error:
+            if not is_open_elsewhere(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
