@@ -67,7 +67,7 @@ def at_row(error: Exception, row: int | None) -> Exception:
 
 
 class EmbeddingError(VectorError, ValueError):
-    """Text that cannot be embedded: the embedder is missing, unusable, or returned something else than a vector."""
+    """Text that cannot be embedded: the embedder is missing, unusable, or returned something other than a vector."""
 
 
 class IndexMissed(UserWarning):
@@ -79,7 +79,7 @@ class StaleEmbedding(UserWarning):
 
 
 def frames_inside() -> int:
-    """Return how far up the code stands that is neither ours nor djanorm's."""
+    """Return how many frames up the first caller outside dorm_vector and djanorm is, as a ``stacklevel``."""
     frame, level = inspect.currentframe(), 0
     while frame is not None and frame.f_back is not None and _is_inside(frame):
         frame, level = frame.f_back, level + 1

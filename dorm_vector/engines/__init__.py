@@ -13,7 +13,7 @@ _BY_VENDOR = {"postgresql": "postgresql", "sqlite": "sqlite", "libsql": "turso",
 
 
 def dialect_for(connection: Any) -> Dialect:
-    """Return the dialect of a djanorm connection; UnsupportedByDatabase where there is none."""
+    """Return the dialect of a djanorm connection; raise UnsupportedByDatabase if there is none."""
     known: Dialect | None = getattr(connection, "known_dialect", None)
     if known is not None:
         return known

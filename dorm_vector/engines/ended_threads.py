@@ -10,7 +10,7 @@ from ..patching.registry import hook
 
 
 class _Owner:
-    """Live in the thread's own storage, and close the connection when the thread ends."""
+    """An object in the thread's own storage that closes the connection when the thread ends."""
 
     def __init__(self, wrapper: Any, connection: Any) -> None:
         self.connection = connection

@@ -62,7 +62,7 @@ class Vec0Index(VectorIndex):
         rows: int = 0,
         columns: Mapping[str, Column] | None = None,
     ) -> list[str]:
-        """Return the SQL that builds and fills the companion and its triggers; none if the database has none."""
+        """Return the SQL that builds and fills the companion and its triggers; empty if companions are unsupported."""
         if not self.is_built_by(dialect):
             return []
         if field is not None:

@@ -1,1 +1,1 @@
-"""Replacing functions of djanorm and of drivers: the registry of patches, and their installation."""
+"""Replace functions of djanorm and of drivers: the registry of patches, and their installation."""

@@ -39,7 +39,7 @@ class Statements(list[str]):
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Nothing is open."""
+        """Do nothing, because nothing is open."""
 
 
 class AsyncStatements(Statements):
@@ -62,7 +62,7 @@ class AsyncStatements(Statements):
         return self
 
     async def __aexit__(self, *_error: object) -> None:
-        """Nothing is open."""
+        """Do nothing, because nothing is open."""
 
 
 def finished(coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -101,7 +101,7 @@ def separate_model_state(original: Any, operation: Any, app_label: str, after: A
 
 
 class AsSQLite:
-    """A connection under the vendor name by which djanorm writes the SQL that it understands."""
+    """A connection under the vendor name for which djanorm generates the SQL that it accepts."""
 
     def __init__(self, connection: Any) -> None:
         self.real = connection

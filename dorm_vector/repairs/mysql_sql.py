@@ -114,7 +114,7 @@ def _with_rows_copied(query: Any, compiled: Callable[[Any], SQL]) -> SQL:
         if found.startswith(f'{across}SELECT "{table}"')
         else f'SELECT "{table}"."{key}" FROM "{table}"{found}'
     )
-    # DISTINCT keeps the server from putting the inner query into the outer one.
+    # DISTINCT keeps the server from merging the inner query into the outer one.
     rows = rows.replace("SELECT", "SELECT DISTINCT", 1)
     return with_searches(f'{statement}{across}SELECT * FROM ({rows}) AS "chosen")', searches_in(sql)), params
 

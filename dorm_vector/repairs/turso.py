@@ -78,7 +78,7 @@ def _pull(original: Any, wrapper: Any) -> bool:
 
 @repair("dorm.db.connection", "_create_async_connection", fixed_in="5.0")
 def turso_async(original: Any, alias: str, settings: Any) -> Any:
-    """Give the async wrapper of Turso the rows, the transactions and the streaming of the SQLite one.
+    """Give the async Turso wrapper the rows, transactions and streaming of the SQLite wrapper.
 
     Symptom: ``acount()`` and annotations raise TypeError on tuples; ``aatomic()`` raises AttributeError as the first
     call, deadlocks or rolls nothing back; ``aiterator(chunk_size)`` fails; ``abulk_create()`` returns no keys; each

@@ -104,7 +104,7 @@ class ReplicaCursor(Cursor):
             super().close()
 
     def _statement(self) -> AbstractContextManager[None]:
-        connection: ReplicaConnection = self.connection  # type: ignore[assignment]  # cursor() is its only caller
+        connection: ReplicaConnection = self.connection  # type: ignore[assignment]  # the connection that created it
         return connection.replica.statement(connection)
 
 
