@@ -1,4 +1,4 @@
-"""Which SELECTs PostgreSQL may answer in binary."""
+"""Decide which SELECTs PostgreSQL may answer in binary."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dorm import fields
 
 from ..values.elements import Element
 
-# psycopg reads these alike in text and in binary; an enum or a citext it would hand over as bytes.
+# psycopg reads these the same way in text and in binary; it would return an enum or a citext as bytes.
 _ALIKE = frozenset(
     vars(fields)[f"{name}Field"]
     for name in (
@@ -19,7 +19,7 @@ _ALIKE = frozenset(
 
 
 def reads_binary(query: Any) -> bool:
-    """Tell whether the query is a ranked slice of columns that psycopg reads alike in text and in binary."""
+    """Return whether the query is a sorted slice of columns that psycopg reads the same way in text and in binary."""
     from ..expressions.distances import VectorDistance
 
     if query.limit_val is None or not query.order_by_fields:
@@ -31,7 +31,7 @@ def reads_binary(query: Any) -> bool:
 
 
 def is_plain(field: Any) -> bool:
-    """Tell whether a binary cursor hands the column over as ``vector_send`` would."""
+    """Return whether a binary cursor returns the column in the format of ``vector_send``."""
     return getattr(field, "element", None) is Element.FLOAT32
 
 

@@ -1,4 +1,4 @@
-"""Rows of several querysets as those of one: ``union()``, ``intersection()`` and ``difference()``."""
+"""Combine the rows of several querysets: ``union()``, ``intersection()`` and ``difference()``."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .order import by_output
 
 
 class CombinedQuery(VectorSQLQuery):
-    """The query of what is combined; it may be sorted, sliced, counted and read from, and not filtered again."""
+    """The query of a combined queryset; it can be sorted, sliced, counted and read, but not filtered again."""
 
     parts: Sequence[Any] = ()
-    """The querysets: each is compiled when the whole is, for the connection that the whole is sent by."""
+    """The querysets to combine; each is compiled together with the whole, for its connection."""
     operator: str = "UNION"
 
     def clone(self) -> CombinedQuery:
@@ -48,7 +48,7 @@ class CombinedQuery(VectorSQLQuery):
     def _combined(self, connection: Any) -> SQL:
         self._require_whole()
         selects = [_as_part(queryset, connection) for queryset in self.parts]
-        # Not every database takes ORDER BY or LIMIT inside a combined SELECT.
+        # Some databases reject ORDER BY or LIMIT inside a combined SELECT.
         sql = f" {self.operator} ".join(f'SELECT * FROM ({sql}) AS "part"' for sql, _params in selects)
         columns = ", ".join(map(self._projected, self.selected_fields or ())) if self.is_values() else "*"
         tail = f"{by_output(self._sorted(), connection)}{self._limits()}"
@@ -68,7 +68,7 @@ class CombinedQuery(VectorSQLQuery):
         return f'"{self._column_of(name)}" AS "{name}"'
 
     def _column_of(self, name: str) -> str:
-        """Return what the parts call a field or an annotation."""
+        """Return the column name that the parts use for a field or an annotation."""
         chosen = self.parts[0]._query.selected_fields or () if self.parts[0]._query.is_values() else ()
         if name in chosen or self._is_annotation(name):
             return name
@@ -98,7 +98,7 @@ class CombinedQuery(VectorSQLQuery):
 
 
 def combined(base: Any, others: Sequence[Any], operator: str) -> Any:
-    """Return the queryset of what is combined, whose rows are like those of ``base``."""
+    """Return the combined queryset; its rows have the type and columns of ``base``."""
     queryset, query = base._clone(), CombinedQuery(base.model)
     query.parts, query.operator, query.using = (
         [base._clone(), *(other._clone() for other in others)],

@@ -1,4 +1,4 @@
-"""SELECT, and subqueries. Only what djanorm gets wrong is overridden; the rest of each statement is its own."""
+"""Compile SELECT and subqueries; this overrides only what djanorm gets wrong, and leaves the rest to djanorm."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from .names import refuse
 from .order import OrderingQuery, by_output
 from .statement_cache import InFilter, written
 
-# SQL wants a column where values() asks for annotations alone; a constant keeps DISTINCT what it is.
+# SQL requires a column even if values() selects only annotations; a constant does not change DISTINCT.
 _NO_COLUMN = '1 AS "_"'
 
 
 class VectorSQLQuery(OrderingQuery):
-    """SQLQuery for models with vector fields: it filters, orders, counts and projects by annotations."""
+    """A SQLQuery for models with vector fields: it filters, orders, counts and projects by annotations."""
 
     using: str | None = None
 
     def __init__(self, model: Any, using: str | None = None, *, state: SQLQuery | None = None) -> None:
-        """Take over the state of another query, which is not used further, or begin an empty one."""
+        """Take over the state of another query, which must not be used afterwards, or start an empty one."""
         if state is None:
             super().__init__(model)
         else:
@@ -40,7 +40,7 @@ class VectorSQLQuery(OrderingQuery):
         self.using = using
 
     def clone(self) -> Self:
-        # djanorm's own makes a plain SQLQuery.
+        # djanorm's clone() would return a plain SQLQuery.
         query = type(self)(self.model, self.using, state=super().clone())
         query.search, query.options = self.search, self.options
         return query
@@ -59,9 +59,9 @@ class VectorSQLQuery(OrderingQuery):
         return compilation.statement(sql), params
 
     def select(self, connection: Any, purpose: Purpose = Purpose.SELECT, *, marks_filter: bool = False) -> SQL:
-        """Compile the outermost SELECT: djanorm's, with our columns before and our order behind."""
+        """Compile the outermost SELECT: djanorm's, with our columns in front and our ORDER BY at the end."""
         plan = plan_for(self, connection, purpose)
-        # ORDER BY is compiled first: the relations that it crosses have to be joined when djanorm writes FROM.
+        # ORDER BY is compiled first, because the relations that it crosses must be joined before djanorm writes FROM.
         order, order_params = self._ordering(connection) if plan is None else ("", [])
         head = SelectHead.of(self, dialect_for(connection), purpose, marks_filter=marks_filter)
         if plan is not None:
@@ -101,15 +101,15 @@ class VectorSQLQuery(OrderingQuery):
         return f'{self._read(sql, field)} AS "{output}"'
 
     def _read(self, sql: str, field: Any) -> str:
-        """Return a column as the query shows it: within a statement it is as it is stored."""
+        """Return the SQL that selects a column; inside a statement, the column is used as it is stored."""
         return sql
 
     def _output_name(self, name: str, column: str) -> str:
-        # Model instances are filled by column; values() answers under the names it was asked with.
+        # Model instances are filled by column name; values() uses the requested names.
         return name if self.is_values() else column
 
     def is_values(self) -> bool:
-        """Tell whether rows are wanted as values() gives them."""
+        """Return whether the query returns rows in the form of values()."""
         return self.selected_fields is not None and not self.deferred_loading
 
     def _hiding_unselected(self) -> VectorSQLQuery:
@@ -156,7 +156,7 @@ class VectorSQLQuery(OrderingQuery):
         return f"{sql}{order}{self._limits()}", params + where_params + having_params + order_params
 
     def _subselect_of_ranks(self, connection: Any, plan: IndexOrderPlan | None = None) -> SQL:
-        """Select from a query that has the ranks as columns: what an index found, or what ORDER BY could not reach."""
+        """Select from an inner query with the ranks as columns: from an index, or out of reach of ORDER BY."""
         ranks = {entry.removeprefix("-") for entry in self.order_by_fields}
         names = self._selected_names() + [name for name in self.annotations if self._is_projected(name)]
         inner = self._hiding_unselected()
@@ -184,7 +184,7 @@ class VectorSQLQuery(OrderingQuery):
         return " GROUP BY " + ", ".join(f'"{name}"' for name in self.group_by_fields) if self.group_by_fields else ""
 
     def _compile_subquery(self, queryset: Any, connection: Any) -> SQL:
-        """Compile ``field__in=queryset``; a slice keeps its order, so that it is the same rows."""
+        """Compile ``field__in=queryset``; a slice keeps its order, so that it selects the same rows."""
         inner = queryset._query
         if isinstance(inner, VectorSQLQuery) and inner.is_slice():
             return inner.as_members(self._alias(), self.model)
@@ -195,32 +195,32 @@ class VectorSQLQuery(OrderingQuery):
         return self.limit_val is not None or bool(self.offset_val)
 
     def as_members(self, outer_alias: str, outer_model: Any) -> SQL:
-        """Compile the slice for a place behind IN."""
+        """Compile the slice as the right-hand side of IN."""
         query = self.clone()
         query.selected_fields = (self.selected_fields or ["pk"])[:1]
         query.deferred_loading = False
         sql, params = query.as_subquery_sql(outer_alias, outer_model)
-        # MySQL and MariaDB refuse LIMIT directly inside IN.
+        # MySQL and MariaDB reject LIMIT directly inside IN.
         return f'SELECT * FROM ({sql}) AS "chosen"', params
 
     def _adapt_placeholders(self, sql: str, connection: Any) -> str:
-        # Every wrapper takes %s, and ORDER BY is added behind what djanorm would have numbered.
+        # Every wrapper accepts %s, and ORDER BY is added after the part that djanorm would have numbered.
         return sql
 
 
 class SelectHead(VectorSQLQuery):
-    """All of the outermost SELECT that stands before ORDER BY: what is a vector is shown as the driver reads it."""
+    """The outermost SELECT up to ORDER BY, with vectors in the format that the driver reads."""
 
     reader: Dialect
     is_binary: bool
-    """Whether the rows come in binary, so that plain vector columns need no form to be read in."""
+    """Whether the rows arrive in binary, so that plain vector columns need no conversion."""
     marks_filter: bool
-    """Whether the parameters of WHERE are to be known again among the others."""
+    """Whether to mark the parameters of WHERE, so that they can be told from the others."""
 
     @classmethod
     def of(cls, query: VectorSQLQuery, reader: Dialect, purpose: Purpose, *, marks_filter: bool) -> Self:
         head = cls(query.model, query.using, state=query.clone())
-        # The same list: what djanorm joins, the query has joined.
+        # The list is shared, so that joins that djanorm adds to the head appear in the query too.
         head.joins, head.reader, head.marks_filter = query.joins, reader, marks_filter
         head.is_binary = reader.loading.binary_rows and purpose is not Purpose.PART and reads_binary(query)
         head.annotations = as_read(query, query.annotations, reader)

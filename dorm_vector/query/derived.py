@@ -1,4 +1,4 @@
-"""A query read as a table: ``SELECT … FROM (the query)``, for slices that count and annotations that aggregate."""
+"""Read a query as a table, ``SELECT … FROM (the query)``, to count a slice or aggregate annotations."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ _TABLE = "derived"
 
 @hook("dorm.query:SQLQuery", "_compile_subquery")
 def slices_in_order(original: Any, query: Any, queryset: Any, connection: Any) -> SQL:
-    """Let ``field__in=`` a slice of a search mean the rows of that slice, in a query of any model.
+    """Make ``field__in=`` a slice of a search match the rows of that slice, in a query of any model.
 
-    Symptom: ``Author.objects.filter(pk__in=documents.order_by(distance)[:10].values("author"))`` takes any ten; on
-    MySQL and MariaDB it is an error. Cause: the LIMIT is kept without its ORDER BY. djanorm 4.3 to 4.5.
+    Symptom: ``Author.objects.filter(pk__in=documents.order_by(distance)[:10].values("author"))`` matches any
+    ten rows; on MySQL and MariaDB it is an error. Cause: djanorm keeps the LIMIT without its ORDER BY. djanorm 4.3
+    to 4.5.
     """
     inner = queryset._query
     if isinstance(inner, VectorSQLQuery) and inner.is_slice() and not isinstance(query, VectorSQLQuery):
@@ -64,7 +65,7 @@ class DerivedQuery(SQLQuery):
         return compilation.statement(sql), params + table_params
 
     def _named(self, alias: str, aggregate: Any) -> Any:
-        """Let the aggregate read its expression as a column of the inner query."""
+        """Return the aggregate over a column of the inner query that holds its expression."""
         if isinstance(aggregate.expression, str):
             return aggregate
         named = copy.copy(aggregate)

@@ -1,4 +1,4 @@
-"""What names mean in a query: annotations, relations and references to the outer query."""
+"""Resolve names in a query: annotations, relations and references to the outer query."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from ..patching.registry import hook
 
 
 def qualified(query: Any, sql: str, parts: list[str]) -> str:
-    """Return a column with its table: a relation that is joined later may have one of the same name.
+    """Qualify a column with its table, because a relation joined later may have a column of the same name.
 
-    Raises FieldDoesNotExist for a name that is no field's: SQLite and Turso take it for a text, and find what they can.
+    Raises:
+        FieldDoesNotExist: No field has this name; SQLite and Turso would read it as a text literal.
     """
     own, alias = f'"{parts[-1]}"', query._alias()
     if sql in (own, f'"{alias}".{own}') and query._resolve_field(parts) is None:
@@ -39,7 +40,7 @@ def refuse(query: Any, name: str) -> None:
 
 
 class NoSuchField(FieldDoesNotExist, ValueError):
-    """FieldDoesNotExist, which is caught as a ValueError too: djanorm raises that one for some unknown names."""
+    """A FieldDoesNotExist that is also a ValueError, which djanorm raises for some unknown names."""
 
 
 def no_such_field(model: Any, name: Any, annotations: Iterable[str] = ()) -> NoSuchField:
@@ -65,7 +66,7 @@ def across_many(query: Any, parts: list[str], connection: Any) -> str | None:
 
 
 def _many_to_many(model: Any, parts: list[str]) -> tuple[int, Any, Any] | None:
-    """Return where in the path the first such relation is, the model that has it, and its field."""
+    """Return the position of the first many-to-many relation in the path, the model that has it, and its field."""
     for position, name in enumerate(parts):
         relation = vars(model).get(name) or getattr(model, name, None)
         if isinstance(relation, ManyToManyDescriptor):
@@ -102,7 +103,7 @@ def references(original: Any, expression: Any, table_alias: str | None = None, *
 
     Symptom: ``update(pages=F("pages") + 1)`` of a field with a ``db_column`` writes 1 on SQLite, and fails elsewhere;
     so does ``annotate(score=F("distance") * 2)`` of a distance that was annotated before.
-    Cause: the name is taken for the column's. djanorm 4.3 to 4.5.
+    Cause: djanorm uses the name as the column name. djanorm 4.3 to 4.5.
     """
     if type(expression) is F and table_alias and _means_more(expression.name):
         operand = compiled(expression, scope(table_alias))
@@ -115,10 +116,11 @@ def references(original: Any, expression: Any, table_alias: str | None = None, *
 def conditions_of_cases(
     original: Any, condition: Any, table_alias: str | None = None, *args: Any, **context: Any
 ) -> SQL:
-    """Let ``When()`` and the ``filter`` of an aggregate ask what ``filter()`` may, in a model with vectors.
+    """Let ``When()`` and the ``filter`` of an aggregate use the conditions of ``filter()``, in a model with vectors.
 
-    Symptom: ``Case(When(distance__lt=1, then=…))`` of an annotated distance, or of a field with a ``db_column``, is
-    ``no such column``. Cause: the conditions are compiled by another function than those of WHERE. djanorm 4.3 to 4.5.
+    Symptom: ``Case(When(distance__lt=1, then=…))`` of an annotated distance, or of a field with a ``db_column``, raises
+    ``no such column``. Cause: djanorm compiles these conditions with another function than those of WHERE. djanorm 4.3
+    to 4.5.
     """
     query = current_query()
     if isinstance(condition, Q) and hasattr(query, "is_by_distance") and table_alias == query._alias():
@@ -130,7 +132,7 @@ def conditions_of_cases(
 
 def _means_more(name: str) -> bool:
     query = current_query()
-    # One is of a model with vectors, or of one that is ranked by those of another.
+    # These are queries of a model with vectors, or of one that is ranked by the vectors of another model.
     if query is None or not (hasattr(query, "is_by_distance") or vector_fields(query.model)):
         return False
     if name not in query.annotations and query._resolve_field(name.split("__")) is None:

@@ -1,4 +1,4 @@
-"""ORDER BY and LIMIT."""
+"""Compile ORDER BY and LIMIT."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NO_LIMIT = 2**63 - 1
 
 
 class OrderingQuery(FilteringQuery):
-    """SQLQuery that sorts by annotations, and by a distance as an index can serve it."""
+    """A SQLQuery that sorts by annotations, and by a distance in the form that an index can serve."""
 
     def _ordering(self, connection: Any) -> SQL:
         parts: list[str] = []
@@ -38,7 +38,7 @@ class OrderingQuery(FilteringQuery):
             return f'"{name}" {"DESC" if descending else "ASC"}', []
         dialect, expression = dialect_for(current_connection(self)), self.annotations[name]
         if hasattr(expression, "distance"):
-            # Of a similarity: as the one goes down, the other goes up, and the distance is what an index can serve.
+            # A similarity falls as its distance rises, and an index can serve only the distance.
             return self._order_expression(dialect, expression.distance, not descending)
         if (self._is_projected(name) and not self._is_searched_exactly(name)) and (
             descending or self.distinct_flag or self._annotation(name) == self._annotation(name, ranking=True)
@@ -76,7 +76,7 @@ def _ascending(dialect: Dialect, expression: Any) -> str:
 
 
 def by_output(query: SQLQuery, connection: Any) -> str:
-    """Return an ORDER BY over the output columns of a query inside."""
+    """Return an ORDER BY over the output columns of an inner query."""
     dialect, parts = dialect_for(connection), []
     for entry in query.order_by_fields:
         name = entry.removeprefix("-")

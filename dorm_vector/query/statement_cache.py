@@ -1,7 +1,7 @@
-"""The SQL of a SELECT is written once for each shape of query, and filled with the vectors and the filter of each.
+"""Cache the SQL of a SELECT per shape of query, and fill in the vectors and the filter values of each query.
 
-The shape is all that the query holds, with vectors by their type and length alone, and the SQL of its WHERE, which is
-compiled each time, so that its values may be anything.
+The shape is the whole state of the query, in which only the type and length of a vector count, and the SQL of its
+WHERE. The WHERE is compiled each time, so that its values may be of any kind.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from ..values.vector import Vector
 _WRITTEN = "dorm_vector_written"
 
 _MOST = 256
-"""Shapes of a model that are kept."""
+"""The maximum number of cached shapes per model."""
 
 _CONSTANTS = frozenset((int, bool, float, type(None)))
 
 _SCRATCH = frozenset(("model", "where_nodes", "_last_resolved_leaf_field", "_join_params"))
-"""What a compile leaves in a query, and what is in the key otherwise."""
+"""Attributes that a compile leaves in a query, or that the key contains in another form."""
 
 
 class NoShape(Exception):
-    """The query holds something whose SQL only its compilation knows."""
+    """The query contains something whose SQL is known only by compiling it."""
 
 
 @dataclass(eq=False, repr=False)
 class InFilter:
-    """A parameter of WHERE, so that it is known again among those of the statement."""
+    """A marked parameter of WHERE, so that it can be found among the parameters of the statement."""
 
     position: int
     value: Any
@@ -46,14 +46,14 @@ class InFilter:
 
 @dataclass(eq=False, repr=False)
 class Slot:
-    """Where a parameter comes from: the query's vectors, as a value of some type, or its filter."""
+    """The source of a parameter: one of the query's vectors, converted to a type, or a parameter of its filter."""
 
     position: int
     vector_type: Any = None
 
 
 def written(query: Any, connection: Any, purpose: Purpose) -> SQL:
-    """Return the outermost SELECT of the query: as it was written for its shape, or written now."""
+    """Return the outermost SELECT of the query, from the cache if its shape is known."""
     vectors: list[Any] = []
     try:
         shape = _shape(query, vectors)
@@ -73,7 +73,7 @@ def written(query: Any, connection: Any, purpose: Purpose) -> SQL:
 def _where(query: Any, connection: Any) -> SQL:
     if not query.where_nodes:
         return "", []
-    # Of a copy: the relations that it joins come after those of what stands before WHERE.
+    # A copy is compiled, because the joins of WHERE must come after those of the SELECT list.
     copied = query.clone()
     with compiling(connection, copied):
         sql, params = copied._compile_nodes(copied.where_nodes, connection)
@@ -81,7 +81,7 @@ def _where(query: Any, connection: Any) -> SQL:
 
 
 def _kept(select: SQL, query: Any, vectors: list[Any], filtered: int, known: dict[Any, Any], key: Any) -> SQL:
-    """Keep what was compiled for its shape, and return it for this query."""
+    """Cache the compiled SELECT for its shape, and return it for this query."""
     sql, params = select
     try:
         slots = [_slot(param, vectors, filtered) for param in params]
@@ -90,19 +90,19 @@ def _kept(select: SQL, query: Any, vectors: list[Any], filtered: int, known: dic
     if len(known) >= _MOST:
         known.clear()
     if len(slots) == len(params):
-        # With the indexes, which the key knows by their addresses.
+        # The entry keeps the indexes alive, because the key identifies them by id().
         known[key] = sql, slots, tuple(query.model._meta.indexes)
     return sql, [param.value if type(param) is InFilter else param for param in params]
 
 
 def _slot(param: Any, vectors: list[Any], filtered: int) -> Any:
-    """Return where the parameter comes from; itself where it is a number of the shape."""
+    """Return the source of the parameter, or the parameter itself if it is a constant of the shape."""
     if type(param) is InFilter and param.position < filtered:
         return Slot(param.position)
     if type(param) in _CONSTANTS:
         return param
     found = [position for position, vector in enumerate(vectors) if vector is param]
-    # A column of halves has a vector of its own made of the one that is given.
+    # For a half-precision column, the parameter is a converted copy of the query's vector.
     found = found or [position for position, vector in enumerate(vectors) if _makes(vector, param)]
     if len(found) != 1:
         raise NoShape
@@ -131,7 +131,7 @@ def _shape(query: Any, vectors: list[Any]) -> tuple[Any, ...]:
 
 
 def _frozen(value: Any, vectors: list[Any]) -> Any:
-    """Return the value as part of a key, and gather the vectors; raises NoShape for what is none."""
+    """Return the value as part of a key, and collect its vectors; raises NoShape if it cannot be part of one."""
     kind = type(value)
     if kind is str:
         return value

@@ -1,4 +1,4 @@
-"""WHERE: filters by annotations, vectors and expressions."""
+"""Compile WHERE: filters by annotations, vectors and expressions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COMPARISONS = {"exact": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "i
 
 
 class FilteringQuery(SearchQuery):
-    """SQLQuery whose WHERE may compare annotations and vectors, with values and with expressions."""
+    """A SQLQuery whose WHERE can compare annotations and vectors with values and expressions."""
 
     def _compile_leaf(self, field_parts: list[str], lookup: str, value: Any, connection: Any) -> SQL:
         if hasattr(value, "as_condition"):
@@ -34,7 +34,7 @@ class FilteringQuery(SearchQuery):
         if _is_expression(value) and not isinstance(value, (Exists, RawSQL)):
             # djanorm reads every lookup of an OuterRef or a Subquery as "equal", and binds other expressions as values.
             return self._compare((self._resolve_column(field_parts, connection), []), lookup, value, connection)
-        # djanorm keeps the field of the leaf before when this one resolves to none, and binds through it.
+        # If this leaf resolves to no field, djanorm would keep the previous leaf's field and bind through it.
         self._last_resolved_leaf_field = None
         sql, params = super()._compile_leaf(field_parts, lookup, value, connection)
         return sql, params

@@ -1,4 +1,4 @@
-"""What the compilation of a search tells the runner of its statement."""
+"""The information that compiling a search passes to the code that runs its statement."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from .width import fits_one_scan
 
 @dataclass(eq=False, repr=False)
 class CompiledSearch:
-    """A search in a statement; ``width`` is how many rows the index has to find for it, 0 where none is asked."""
+    """A search in a statement; ``width`` is how many rows the index must find for it, or 0 without an index."""
 
     query: Any
     width: int = 0
     goes_on: bool = False
-    """Whether the index has to go on where its first candidates do not suffice."""
+    """Whether the index must continue if its first candidates are not enough."""
     companion: Any = None
-    """The plan of the companion that answers it."""
+    """The plan of the companion table that answers the search."""
     is_whole: bool = False
-    """Whether its rows are those of the statement, to be looked at on arrival."""
+    """Whether the rows of the search are the rows of the statement, so that the runner can check them on arrival."""
 
 
 def compiled_search(
     query: Any, dialect: Dialect, plan: Plan | None = None, *, is_whole: bool = False
 ) -> CompiledSearch:
-    """Return what a slice that is ranked by the database needs of its runner."""
+    """Return what the runner must do for a slice that the database ranks."""
     if plan is not None and plan.is_companion:
         return CompiledSearch(query, companion=plan, is_whole=is_whole)
     is_unasked = dialect.index_use.probe and query.search is not None and not query.search.approximate
@@ -42,7 +42,7 @@ def compiled_search(
 
 
 def whole_search(sql: str) -> CompiledSearch | None:
-    """Return the search that the statement is; None where it is none, or only has some inside."""
+    """Return the search that makes up the whole statement, or None if there is none or it is only a part."""
     found: Sequence[CompiledSearch] = searches_in(sql)
-    # The outermost query is compiled last.
+    # The last search found belongs to the outermost query, because that one is compiled last.
     return found[-1] if found and found[-1].is_whole else None

@@ -1,7 +1,7 @@
-"""A search on its way to the server: the options it runs under, and what its rows still need on arrival.
+"""Run a search: set the server options that it needs, and complete its rows on arrival.
 
-An index gives some of the nearest rows: no more than it has candidates that pass the filter, and not always in order.
-So a slice of ``nearest()`` has enough candidates, is sorted on arrival, and is searched exactly where rows are missing.
+An index returns only the candidates that pass the filter, and not always in order. So a slice of ``nearest()``
+requests enough candidates, sorts the rows on arrival, and repeats the search exactly if rows are missing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Kind = type[Execute] | type[Write]
 
 
 def searching(connection: Any, options: Options, model: Any) -> Any:
-    """Return the connection for one statement of a queryset that may hold searches."""
+    """Return the connection for one statement of a queryset that may contain searches."""
     dialect = dialect_for(connection)
     has_index = dialect.is_approximate or dialect.index_use.probe or has_companions(model, dialect.companions)
     if not (options or block_options() or has_index):
@@ -37,7 +37,7 @@ def searching(connection: Any, options: Options, model: Any) -> Any:
 
 
 class SearchConnection:
-    """A djanorm connection for one statement, which runs the searches in it as their compilation says."""
+    """A djanorm connection for one statement; it runs the searches in the statement as they were compiled."""
 
     def __init__(self, connection: Any, dialect: Dialect, options: Options) -> None:
         self._connection, self.known_dialect = connection, dialect
@@ -54,7 +54,7 @@ class SearchConnection:
 
     def execute_streaming(self, sql: str, params: Any = None, chunk_size: int = 1000) -> Iterator[Any]:
         if self._is_ranked(sql):
-            # A slice is as long as its reader said; and a cursor would leave the options behind.
+            # A slice is already limited, and a cursor would outlive the options.
             return iter(self.execute(sql, params))
         streamed: Iterator[Any] = self._connection.execute_streaming(sql, params, chunk_size)
         return streamed
@@ -77,14 +77,14 @@ class SearchConnection:
         return bool(self._options or searches_in(sql))
 
     def _tuning(self, sql: str) -> Tuning | None:
-        """Return the options that the statement needs; None where the server's own do."""
+        """Return the options that the statement needs, or None if the server's current ones are enough."""
         searches = searches_in(sql)
         if not (searches or self._options):
             return None
         tuning = Tuning(self._connection, self.known_dialect, self._asked, searches)
         return tuning if tuning.is_needed() else None
 
-    # what is sent, one step at a time, so that sync and async are one
+    # the statements to send, as a generator of steps that sync and async share
 
     def _sent(self, kind: Kind, sql: str, params: Any, assignments: dict[str, str], nested: bool) -> Steps[Any]:
         sql, params, search = yield from self._possible(sql, params)
@@ -109,7 +109,10 @@ class SearchConnection:
         return answer
 
     def _possible(self, sql: str, params: Any) -> Steps[tuple[str, Any, CompiledSearch | None]]:
-        """Return what can be run: without its companion where that is not migrated; and the search whose rows come."""
+        """Return the statement to run, its parameters, and the search whose rows it returns.
+
+        If the companion table is not migrated yet, the statement searches without it.
+        """
         search, prefix = whole_search(sql), sql.prefix if isinstance(sql, Statement) else ""
         if search is None or search.companion is None or (yield from search.companion.is_standing(search.query)):
             return sql, params, None if prefix else search
@@ -119,7 +122,7 @@ class SearchConnection:
     def _arrived(self, rows: list[Any], search: CompiledSearch) -> Steps[Any]:
         query = search.query
         if len(rows) < rows_asked(self.known_dialect, query):
-            # The index ran out of candidates, or there are no more rows: only an exact search can tell.
+            # Either the index ran out of candidates or there are no more rows; only an exact search can tell.
             sql, params = query.exactly().as_select(self._connection)
             rows = yield Execute(sql, params)
             return rows
@@ -131,7 +134,7 @@ class SearchConnection:
 
 
 class AsyncSearchConnection(SearchConnection):
-    """The same for djanorm's async connections."""
+    """SearchConnection for djanorm's async connections."""
 
     async def execute_streaming(self, sql: str, params: Any = None, chunk_size: int = 1000) -> Any:
         if self._is_ranked(sql):

@@ -1,4 +1,4 @@
-"""Know what happened: which index served a search, or why none did; and how much of the truth an index finds."""
+"""Explain a search: which index serves it, or why none does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .observed_plans import BuiltIndex, Observed, aobserve, observe, query_of
 
 @dataclass(frozen=True)
 class Reason:
-    """Why no index served a search: ``code`` for programs, ``problem`` and ``remedy`` for people."""
+    """A reason why no index serves a search: ``code`` is for programs, ``problem`` and ``remedy`` are for people."""
 
     code: str
     problem: str
@@ -29,9 +29,10 @@ class Reason:
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What served a search: ``index`` is its name, or None and ``reasons`` say why; ``plan`` is the database's own.
+    """How the database runs a search: ``index`` names the index that serves it; ``plan`` is the database's query plan.
 
-    ``distance`` says how the distance is computed, where servers of the database differ in it.
+    If no index serves the search, ``index`` is None and ``reasons`` explain why. ``distance`` describes how the
+    distance is computed if servers of the database differ in it.
     """
 
     index: str | None
@@ -47,12 +48,12 @@ class SearchPlan:
 
 
 def explained(queryset: Any) -> SearchPlan:
-    """Return what serves the queryset, from its real plan."""
+    """Return the search plan of the queryset, based on the database's real query plan."""
     return _judged(observe(queryset, field_path(queryset)))
 
 
 async def aexplained(queryset: Any) -> SearchPlan:
-    """Return what ``explained`` does."""
+    """Return the search plan of the queryset; the async form of ``explained``."""
     return _judged(await aobserve(queryset, field_path(queryset)))
 
 
@@ -67,20 +68,20 @@ def _used(observed: Observed, plan: str) -> str | None:
     distance = _distance(observed.query)
     names = [index.name for index in observed.built]
     if distance is not None:
-        # What is declared for other databases is no name in a plan of this one.
+        # An index declared for another database cannot appear in this database's plan.
         declared = indexes_of(vector_field(observed.query.model, distance.field_path))
         names += [index.name for index in declared if not observed.dialect.companions]
     return next((name for name in names if observed.dialect.uses_index(plan, name)), None)
 
 
 def field_path(queryset: Any) -> str:
-    """Return the path of the vector that the queryset sorts by, or nothing."""
+    """Return the path of the vector field that the queryset sorts by, or an empty string."""
     distance = _distance(query_of(queryset))
     return distance.field_path if distance is not None else ""
 
 
 def _distance(query: Any) -> VectorDistance | None:
-    """Return the first distance in the order of a query, arithmetic around it or not."""
+    """Return the first distance that a query sorts by, including one inside arithmetic."""
     expressions = [query.annotations.get(name.removeprefix("-")) for name in query.order_by_fields]
     return next((found for expression in expressions for found in _inside(expression)), None)
 
@@ -120,7 +121,7 @@ def _asks_an_index(query: Any) -> bool:
 
 
 def _beside(observed: Observed) -> Iterator[Reason]:
-    """Yield what keeps the companions of the table away."""
+    """Yield the reasons why the search does not use the table's companions."""
     distance = _distance(observed.query)
     if distance is None:
         yield Reason("no-distance", "It is not sorted by a distance.", 'Use nearest("embedding", vector).')
@@ -131,7 +132,7 @@ def _beside(observed: Observed) -> Iterator[Reason]:
 
 
 def _shape(observed: Observed, distance: VectorDistance) -> Iterator[Reason]:
-    """Yield what in the query itself keeps every index away."""
+    """Yield the reasons in the query itself that rule out every index."""
     query = observed.query
     if query.search is not None and query.search.exact:
         yield Reason("exact", "It was asked to be exact.", "Leave out exact=True.")
@@ -161,7 +162,7 @@ def _order(observed: Observed) -> Iterator[Reason]:
 
 
 def _indexes(observed: Observed, distance: VectorDistance) -> Iterator[Reason]:
-    """Yield what keeps each index that there is, or is not, away."""
+    """Yield the reasons why the search does not use each declared or built index."""
     field = vector_field(observed.query.model, distance.field_path)
     wanted, declared = distance.metric, indexes_of(field)
     if observed.companions:
@@ -191,7 +192,7 @@ def _indexes(observed: Observed, distance: VectorDistance) -> Iterator[Reason]:
 
 
 def _small(observed: Observed, declared: list[Any]) -> Iterator[Reason]:
-    """Yield what an index that holds too little of the vector is asked by."""
+    """Yield a reason for each index that stores only part of the vector and so needs ``rerank()``."""
     listed = observed.query.search is not None and observed.query.search.shortlist is not None
     for index in declared if not (listed or observed.companions) else ():
         if index.precision == "bit" or index.dimensions:
@@ -204,7 +205,7 @@ def _small(observed: Observed, declared: list[Any]) -> Iterator[Reason]:
 
 
 def _badly_built(index: BuiltIndex, declared: list[Any]) -> Iterator[Reason]:
-    """Yield what is wrong with an index that there is, whatever it holds of the vector."""
+    """Yield what is wrong with a built index, regardless of how much of the vector it stores."""
     if not index.valid:
         yield Reason(
             "invalid", f"The build of the index {index.name} failed.", f'Rebuild it: REINDEX INDEX "{index.name}".'
@@ -231,7 +232,7 @@ def _partial(observed: Observed, declared: list[Any]) -> Iterator[Reason]:
 
 
 def _choice(observed: Observed) -> Iterator[Reason]:
-    """Yield what the planner thought, where nothing stands in the way of an index."""
+    """Yield the likely reason for the planner's choice if nothing rules out an index."""
     width = observed.dialect.index_use.probe_width
     if width and observed.query.candidates() > width:
         yield Reason(

@@ -1,4 +1,4 @@
-"""nearest(): rank rows by their distance to a vector."""
+"""nearest(): rank rows by their distance from a vector."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def what_is_called(queryset: Any, name: str) -> str:
-    """Return what goes by a name on the rows of a queryset: a field, an attribute, an annotation, or nothing."""
+    """Return what a name already means on the rows of a queryset: "a field", "an attribute", "an annotation" or ""."""
     held = getattr(queryset.model, name, None)
     if name in field_names(queryset.model):
         return "a field"
@@ -34,7 +34,7 @@ def what_is_called(queryset: Any, name: str) -> str:
 
 
 def require_known(queryset: Any, reference: F) -> None:
-    """Raise FieldDoesNotExist for a reference to nothing, which some databases would take for text."""
+    """Raise FieldDoesNotExist for a reference to an unknown name, which some databases would read as text."""
     if FieldResolver(queryset._query, queryset.model).source(reference) is None:
         there = ", ".join(field.name for field in vector_fields(queryset.model)) or "none of its own"
         raise FieldDoesNotExist(
@@ -43,7 +43,7 @@ def require_known(queryset: Any, reference: F) -> None:
 
 
 def holder_of(instance: Any, path: str) -> Any:
-    """Return the instance that has the field at the end of the path, through relations that are loaded."""
+    """Follow the path through relations that are already loaded, and return the instance that has its last field."""
     *relations, _name = path.split("__")
     for relation in relations:
         related = vars(instance).get(f"_cache_{relation}")
@@ -57,7 +57,7 @@ def holder_of(instance: Any, path: str) -> Any:
 
 
 class SearchMethods:
-    """What a VectorQuerySet offers for searching."""
+    """The search methods of VectorQuerySet."""
 
     model: Any
 
@@ -72,15 +72,21 @@ class SearchMethods:
         exact: bool | None = None,
         as_: str = "distance",
     ) -> Any:
-        """Return the rows by their distance from ``to``, nearest first; slice it as any queryset.
+        """Sort the rows by their distance from ``to``, nearest first; slice the result like any queryset.
 
-        ``field`` may cross relations (``"document__embedding"``). ``to`` is a vector, ``F("other_field")``, a Subquery
-        of one vector, an instance, which is itself left out, or text where the field has an embedder. The metric is
-        that of the field's index, or L2. ``min_similarity`` is in the units of CosineSimilarity or InnerProduct. Rows
-        without a vector are left out; each row found has its distance under the name ``as_``. A slice has as many rows
-        as it asks for, if so many pass the filters: where the index finds fewer, the search is repeated without it.
-        ``exact=True`` never uses an index. Left out, the database decides; libSQL uses one only with ``exact=False``,
-        for its index can lose rows.
+        Rows without a vector are left out. A slice is filled if enough rows pass the filters: when the index finds too
+        few, the search is repeated without it.
+
+        Args:
+            field: The vector field; its path may cross relations (``"document__embedding"``).
+            to: A vector, ``F("other_field")``, a Subquery of one vector, an instance, which is itself left out, or
+                text if the field has an embedder.
+            distance: The metric; by default that of the field's index, or L2 without one.
+            max_distance: A bound in the units of the metric.
+            min_similarity: A bound in the units of CosineSimilarity or InnerProduct.
+            exact: True never uses an index. By default the database decides; libSQL uses an index only with
+                ``exact=False``, because its index can lose rows.
+            as_: The name under which each row has its distance.
         """
         require_free_name(self, as_)
         require_choice(exact)
@@ -99,39 +105,45 @@ class SearchMethods:
         return as_search(ranked, search, conditions + itself)
 
     def search_options(self, **options: int | str) -> Any:
-        """Return the queryset with the index's options for it alone, such as ``ef_search=200``; none outlasts it.
+        """Set index options for this queryset only, such as ``ef_search=200``; they end with its statement.
 
         PostgreSQL has ef_search, probes, iterative_scan, max_scan_tuples, scan_mem_multiplier and max_probes; MariaDB
-        has ef_search. Running it raises UnsupportedByDatabase for an option that the database does not have, and
-        ValueError for a value outside its range.
+        has ef_search. Running the queryset raises UnsupportedByDatabase for an option that the database does not have,
+        and ValueError for a value outside the option's range.
         """
         return with_options(self, options)
 
     def explain_search(self) -> SearchPlan:
-        """Return which index serves this queryset, or each reason why none does; asks for its plan, and for no row."""
+        """Return which index serves this queryset, or each reason why none does; reads its plan, and no rows."""
         from .explain import explained
 
         return explained(self)
 
     async def aexplain_search(self) -> SearchPlan:
-        """Return what ``explain_search()`` does."""
+        """Return which index serves this queryset; the async form of ``explain_search()``."""
         from .explain import aexplained
 
         return await aexplained(self)
 
     def rerank(self, shortlist: int, *, index: str | None = None) -> Any:
-        """Let ``nearest()`` measure only a shortlist of so many rows, found by a small index; one statement.
+        """Find a shortlist with a small index, and rerank it by exact distance, in one statement.
 
-        The index is the field's one with ``precision`` or ``dimensions`` for the distance asked for, or that of this
-        name; ValueError where there is none. The rows have their exact distances, in their order. A shortlist too short
-        for the slice, or past the filters, is made up for by an exact search. Where the database has no such index the
-        search is exact.
+        The rows have their exact distances and are sorted by them. If the shortlist, after filtering, is too short for
+        the slice, the search is repeated exactly. If the database has no such index, the search is exact.
+
+        Args:
+            shortlist: How many rows the index finds.
+            index: The name of the index; by default the field's only one with ``precision`` or ``dimensions`` for the
+                distance of the search.
+
+        Raises:
+            ValueError: There is no such index, or several are possible.
         """
         return with_shortlist(self, shortlist, index)
 
 
 def chosen_metric(field: Any, distance: str | Metric | None) -> Metric:
-    """Return the metric that is asked for, else that of the field's index, else L2."""
+    """Return the requested metric, or that of the field's index, or L2."""
     if distance is not None:
         if distance not in DISTANCES:
             raise ValueError(f"nearest(distance={distance!r}): want one of {', '.join(DISTANCES)}.")
@@ -146,7 +158,7 @@ def chosen_metric(field: Any, distance: str | Metric | None) -> Metric:
 
 
 def greatest_distance(metric: Metric, max_distance: float | None, min_similarity: float | None) -> float | None:
-    """Return the bound as a distance; raises ValueError where the metric has no similarity."""
+    """Return the bound as a distance; raises ValueError if the metric has no similarity."""
     if min_similarity is None:
         return None if max_distance is None else required_number("max_distance", max_distance)
     if max_distance is not None:
@@ -159,7 +171,7 @@ def greatest_distance(metric: Metric, max_distance: float | None, min_similarity
 
 
 def required_number(name: str, value: Any) -> float:
-    """Return a bound as a float, which every driver binds; raises ValueError where it is no number."""
+    """Return a bound as a float, which every driver can bind; raises ValueError if it is not a finite number."""
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise ValueError(f"nearest({name}={value!r}): want a finite number.")
     return float(value)
@@ -171,7 +183,7 @@ def require_choice(exact: Any) -> None:
 
 
 def distance_to(metric: Metric, target: Any, field: str, to: Any) -> VectorDistance:
-    """Return the distance of a field from what ``nearest()`` takes."""
+    """Return the distance expression between a field and any ``to`` that ``nearest()`` accepts."""
     kind = DISTANCES[metric]
     if not isinstance(to, str):
         return kind(field, to)
@@ -202,7 +214,12 @@ def require_free_name(queryset: Any, name: Any) -> None:
 
 
 def searched_by(queryset: Any, to: Any, path: str) -> Any:
-    """Return what the distance is measured to; raises where that is nothing."""
+    """Return the vector, expression or instance to measure from.
+
+    Raises:
+        InvalidVector: ``to`` is None, or an instance without a vector in that field.
+        FieldDoesNotExist: ``to`` refers to an unknown field.
+    """
     if type(to) is F:
         require_known(queryset, to)
     if not isinstance(to, Model):
@@ -211,7 +228,7 @@ def searched_by(queryset: Any, to: Any, path: str) -> Any:
     name = path.rpartition("__")[2]
     if name not in field_names(type(holder)):
         raise InvalidVector(f"nearest({path!r}, ...): {type(holder).__name__} has no field {name!r}. Give a vector.")
-    # One that only() or defer() left out has an error of its own.
+    # A field that only() or defer() left out raises its own error later.
     return require_vector(vars(holder)[name], path, to) if vars(holder).get(name, to) is None else holder
 
 
@@ -223,7 +240,7 @@ def require_vector(to: Any, path: str, holder: Any = None) -> Any:
 
 
 def left_out(model: Any, to: Any) -> list[SearchCondition]:
-    """Return the condition that leaves out the instance that the search is by."""
+    """Return the condition that excludes the instance being searched by."""
     if not isinstance(to, model) or to.pk is None:
         return []
     condition = SearchCondition(**key_of_row(to))

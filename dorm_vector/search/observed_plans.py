@@ -1,4 +1,4 @@
-"""What the database says about a search: its plan, the indexes that there are, and its plan if it had to use one."""
+"""Read a search's plan from the database, the indexes that exist, and the plan if it had to use an index."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ class BuiltIndex:
     name: str
     valid: bool
     opclass: str = ""
-    """What it is built for, where the database says so."""
+    """The operator class, if the database reports one."""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """A search, and what the database says of it."""
+    """A search, and what the database reports about it."""
 
     query: Any
     dialect: Dialect
     plan: str
     built: Sequence[BuiltIndex]
     forced_plan: str = ""
-    """The plan where reading all rows counts as dear; empty where the database has no such switch."""
+    """The plan if a full scan counts as expensive; empty if the database has no such switch."""
     companions: bool = False
-    """Whether the model declares a companion that the database has."""
+    """Whether the model declares a companion table that the database supports."""
     obstacles: Sequence[tuple[str, str, str]] = ()
-    """Code, problem and remedy of what keeps the companions from a search that is of the right shape."""
+    """Code, problem and remedy of each reason why a companion does not answer a search of the right shape."""
 
 
 def query_of(queryset: Any) -> Any:
-    """Return the query as it would be sent: with the model's own order where it has none."""
+    """Return the query as it would be sent, with the model's default ordering if it has none."""
     return queryset._iter_setup()[0]
 
 
@@ -55,7 +55,7 @@ def dialect_of(queryset: Any) -> Dialect:
 
 
 def observe(queryset: Any, field_path: str) -> Observed:
-    """Ask for the plan of a search, and for the indexes on its column."""
+    """Read the plan of a search, and the indexes on its column."""
     plan, connection = queryset.explain(), queryset._get_connection()
     alone = in_transaction(connection) or not dialect_for(connection).planning.switch
     with nullcontext() if alone else connection.atomic():
@@ -75,7 +75,7 @@ def _observed(queryset: Any, connection: Any, plan: str, built: Any, forced: str
     query, dialect = query_of(queryset), dialect_for(connection)
     if not has_companions(query.model, dialect.companions):
         return Observed(query, dialect, plan, built, forced)
-    # Late: few models have one.
+    # Imported late, because few models have a companion.
     from .plans.companion import obstacles_of
 
     return Observed(query, dialect, plan, built, forced, True, list(obstacles_of(query, connection)))

@@ -1,4 +1,4 @@
-"""The options that ``with search_options(…):`` sets for the searches of a thread or task."""
+"""Search options that ``with search_options(…):`` sets for a thread or task."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_OPTIONS: Options = {}
 
 @dataclass(eq=False, repr=False)
 class Block:
-    """The options of a block and of those around it; ``outer`` is what is in force once it is left."""
+    """The merged options of a block and its enclosing blocks; ``outer`` is the block to restore on exit."""
 
     options: Options
     outer: Block | None
@@ -28,7 +28,7 @@ _block: ContextVar[Block | None] = ContextVar("dorm_vector_search_options", defa
 
 
 def block_options() -> Options:
-    """Return the options that the blocks around this code set."""
+    """Return the options that the enclosing blocks set."""
     block = _block.get()
     return block.options if block is not None else NO_OPTIONS
 
@@ -38,19 +38,24 @@ def enter_block(options: Options) -> None:
 
 
 def leave_block() -> None:
-    """Leave the innermost block, maybe elsewhere than it was entered: a web framework does so by threads."""
+    """Leave the innermost block, possibly in another thread than it was entered, as web frameworks do."""
     block = _block.get()
     _block.set(block.outer if block is not None else None)
 
 
 def checked(dialect: Dialect, name: str, value: Any) -> Any:
-    """Return a search option's value; raises UnsupportedByDatabase for its name and ValueError for its range."""
+    """Return a search option's value after checking it.
+
+    Raises:
+        UnsupportedByDatabase: The database has no option of this name.
+        ValueError: The value is outside the option's range.
+    """
     options = dialect.tuning.options
     if name not in options:
         has = f"It has {', '.join(options)}." if options else "It has none: every search is exact."
         raise UnsupportedByDatabase(f"{dialect.title} has no search option {name!r}. {has}")
     allowed = options[name].allowed
-    # In a range a word would be looked for one number after the other.
+    # The type is checked first, because `in` compares a string with each number of a range in turn.
     if type(value) is not (int if isinstance(allowed, range) else str) or value not in allowed:
         raise ValueError(f"search option {name}={value!r}: {dialect.title} wants {_wording(allowed)}.")
     return value
@@ -63,10 +68,10 @@ def _wording(allowed: range | tuple[str, ...]) -> str:
 
 
 class search_options:  # noqa: N801  # a context manager, called as a function is
-    """Set the index's options for every search in a block: ``with search_options(ef_search=200):``, or ``async with``.
+    """Set index options for every search in a block: ``with search_options(ef_search=200):``, or ``async with``.
 
-    Holds for the searches that querysets make in this thread or task; an inner block, or the queryset's own
-    ``search_options()``, goes before an outer one. Names and errors are those of ``VectorQuerySet.search_options``.
+    The options apply to searches by querysets in this thread or task. An inner block overrides an outer one, and the
+    queryset's own ``search_options()`` overrides both. Names and errors are those of ``VectorQuerySet.search_options``.
     """
 
     def __init__(self, **options: int | str) -> None:

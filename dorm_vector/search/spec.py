@@ -1,4 +1,4 @@
-"""What a query is asked to search for: the state that ``nearest()`` leaves in it."""
+"""The state that ``nearest()`` stores in a query."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from .options import Options
 
 @dataclass(frozen=True)
 class Search:
-    """What ``nearest()`` asked for; ``name`` is the annotation that ranks, ``excluded`` the rows that it leaves out."""
+    """The parameters of ``nearest()``: ``name`` is the annotation to rank by, ``excluded`` how many rows it skips."""
 
     name: str
     field_path: str
     excluded: int = 0
     exact: bool = False
     approximate: bool = False
-    """Whether an index was asked for, on a database that uses none by itself."""
+    """Whether to use an index on a database that uses one only on request."""
     shortlist: Shortlist | None = None
 
 
 EVERY_ROW = Search("", "", exact=True)
-"""The search of a query that ``nearest()`` did not make, where no index may answer it."""
+"""The search of a query not made by ``nearest()``, if no index may answer it."""
 
 
 @dataclass(frozen=True)
 class Shortlist:
-    """How many rows are found by which index, before they are ranked exactly."""
+    """How many rows to find, and with which index, before they are ranked exactly."""
 
     size: int
     index: Any
 
 
 class SearchCondition(Q):
-    """A condition that belongs to the search: it does not make it a filtered one."""
+    """A condition that belongs to the search and does not make it a filtered search."""
 
 
 class Within(SearchCondition):
-    """The greatest distance of a search; on a slice it is applied on arrival, so that it cannot starve an index."""
+    """The maximum distance of a search; on a slice it is applied on arrival, so that it cannot starve an index."""
 
 
 def as_search(queryset: Any, search: Search, conditions: list[SearchCondition]) -> Any:
-    """Return the queryset as that search."""
+    """Return the queryset with the search and its conditions set."""
     found = queryset._clone()
     found._query.search = search
-    # What an earlier search left out is a filter of this one.
+    # The conditions of an earlier search are ordinary filters of this one.
     found._query.where_nodes = [_as_filter(node) for node in found._query.where_nodes] + conditions
     return found
 

@@ -1,4 +1,4 @@
-"""The options of the server that a statement with searches runs under."""
+"""Server options for a statement with searches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _versions: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
 
 class Tuning:
-    """What the options have to be: those asked for, and wide enough for the searches."""
+    """The option values of a statement: those requested, widened if the searches need more rows."""
 
     def __init__(self, connection: Any, dialect: Dialect, asked: Options, searches: Sequence[CompiledSearch]) -> None:
         self._connection, self._dialect, self._asked = connection, dialect, asked
@@ -26,11 +26,11 @@ class Tuning:
             self._width, self._goes_on = max(self._width, search.width), self._goes_on or search.goes_on
 
     def is_needed(self) -> bool:
-        """Tell whether the search may need an option of the server to be other than it is."""
+        """Return whether the search may need to change an option of the server."""
         return bool(self._asked or self._goes_on or self._width > self._default_width())
 
     def learn_version(self) -> Steps[None]:
-        """Ask the server for its version where an option depends on it, once for each connection."""
+        """Read the server's version if an option depends on it, once per connection."""
         names = {*self._asked, *(self._dialect.tuning.filtered if self._goes_on else ())}
         options = [self._dialect.tuning.options[name] for name in names if name in self._dialect.tuning.options]
         if self._connection not in _versions and any(option.since for option in options):
@@ -39,7 +39,7 @@ class Tuning:
                 remember_version(self._connection, str(rows[0]["version"]))
 
     def assignments(self) -> dict[str, str]:
-        """Return the server's variables and what they are to be, in SQL."""
+        """Return the server variables to set, and their values in SQL."""
         dialect, assignments = self._dialect, {}
         wanted = {name: checked(dialect, name, value) for name, value in self._asked.items()}
         for name in wanted:
@@ -55,7 +55,7 @@ class Tuning:
         return assignments | self._wide_enough(wanted)
 
     def _wide_enough(self, wanted: Mapping[str, Any]) -> dict[str, str]:
-        """Return the assignment that lets the index find as many rows as are asked for."""
+        """Return the assignment that lets the index find as many rows as the searches need."""
         dialect, name = self._dialect, self._dialect.tuning.width
         if not name:
             return {}
@@ -67,7 +67,7 @@ class Tuning:
         return {variable: template.format(variable=variable, value=width) for variable in option.variables}
 
     def _default_width(self) -> float:
-        """Return how many rows the index finds where nobody says so."""
+        """Return how many rows the index finds by default."""
         option = self._dialect.tuning.options.get(self._dialect.tuning.width)
         return int(option.default) if option is not None else float("inf")
 

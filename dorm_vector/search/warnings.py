@@ -1,4 +1,4 @@
-"""The warning of a search for which no index of its field is built."""
+"""Warn about a search whose distance no index of its field supports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..introspection import indexes_of
 
 
 def warn_of_a_miss(query: Any) -> None:
-    """Warn where no index of the field is for the distance of the search: that is told without a plan."""
+    """Warn if the field has indexes, but none for the distance of the search; this needs no query plan."""
     field = query._resolve_field(query.search.field_path.split("__"))
     metrics = sorted({index.metric.value for index in indexes_of(field)})
     wanted = query.annotations[query.search.name].metric.value

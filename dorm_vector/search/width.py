@@ -1,4 +1,4 @@
-"""How many rows an index is asked for."""
+"""How many rows to request from an index."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _TO_SPARE = 4
 
 
 def fits_one_scan(dialect: Dialect, query: Any) -> bool:
-    """Tell whether the index can have as many candidates at once as the query asks for."""
+    """Return whether the index can return as many candidates in one scan as the query needs."""
     option = dialect.tuning.options.get(dialect.tuning.width)
     return option is None or query.candidates() <= greatest(option)
 
 
 def rows_asked(dialect: Dialect, query: Any) -> int:
-    """Return how many rows a slice asks an index for: to spare, where it finds a fixed number before the filter.
+    """Return how many rows a slice requests from an index, with a reserve if it finds a fixed number before the filter.
 
-    The last of those are far from all that there are at that distance; where the filter leaves few, they would be among
-    the answer.
+    The last rows of an index scan are incomplete: the index misses many others at that distance. Without a reserve, a
+    selective filter would let those rows into the answer.
     """
     return int(query.limit_val) * (_TO_SPARE if dialect.index_use.probe and query.is_filtered() else 1)
 
 
 def greatest(option: SearchOption) -> int:
-    """Return the highest value of an option that is a number."""
+    """Return the highest value of a numeric option."""
     return int(option.allowed[-1])

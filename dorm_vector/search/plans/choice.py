@@ -1,4 +1,4 @@
-"""Choose how a search is answered: the one place that does."""
+"""Choose the plan of a search; no other module does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Choose = Callable[[Any, Any, Dialect], Plan | None]
 
 
 def plan_for(query: Any, connection: Any, purpose: Purpose) -> Plan | None:
-    """Return the plan of a search; None where the SELECT says it all, and the database does as it likes."""
+    """Return the plan of a search, or None if a plain SELECT is enough and the database decides."""
     dialect = dialect_for(connection)
     for choose in _PLANS[purpose]:
         plan = choose(query, connection, dialect)
@@ -29,13 +29,13 @@ def plan_for(query: Any, connection: Any, purpose: Purpose) -> Plan | None:
 def _companion_plan(query: Any, connection: Any, dialect: Dialect) -> Plan | None:
     if query.limit_val is None or not has_companions(query.model, dialect.companions):
         return None
-    # Late: few models have one.
+    # Imported late, because few models have a companion.
     from .companion import companion_plan
 
     return companion_plan(query, connection, dialect)
 
 
-# The first that can answer is taken.
+# The first plan that can answer is used.
 _PLANS: Mapping[Purpose, tuple[Choose, ...]] = {
     Purpose.STATEMENT: (_companion_plan, index_scan_plan),
     Purpose.SELECT: (index_order_plan, late_plan),

@@ -1,4 +1,4 @@
-"""Searches that a companion table answers: which, and what they say."""
+"""Plan searches that a companion table answers."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _VALUES: dict[str | None, type | tuple[type, ...]] = {"integer": int, "float": (
 
 @dataclass(frozen=True)
 class CompanionPlan(Plan):
-    """What a companion is asked, and the nodes of WHERE that it takes upon itself."""
+    """The search of a companion table, and the WHERE nodes that it covers."""
 
     is_companion = True
     name: str
     declaration: str
-    """What creates the companion: another one of that name is of a declaration that was changed since."""
+    """The SQL that creates the companion; one of that name with other SQL comes from an outdated declaration."""
     condition: CompiledSQL
     covered: frozenset[int]
 
@@ -52,19 +52,19 @@ class CompanionPlan(Plan):
         nodes = [node for node in query.where_nodes if id(node) not in self.covered and not isinstance(node, Within)]
         query.where_nodes = [*nodes, self.condition]
         if query.search is not None:
-            # Those too far are left out on arrival.
+            # The distance is selected because rows that are too far are removed on arrival.
             query.alias_only_names -= {query.order_by_fields[0]}
         return query
 
     def is_standing(self, query: Any) -> Steps[bool]:
-        """Return whether the companion is there, with all that keeps it in step: it may not be migrated yet."""
+        """Return whether the companion and the triggers that keep it in sync exist; it may not be migrated yet."""
         triggers = [f"{self.name}_{event}" for event in ("insert", "update", "move", "delete")]
         rows = yield Execute(STANDING, [self.name, self.declaration, query.get_table(), *triggers])
         return int(rows[0]["parts"]) == 1 + len(triggers)
 
 
 def companion_plan(query: Any, connection: Any, dialect: Dialect) -> CompanionPlan | None:
-    """Return what a companion is asked where it answers the query as reading every row does, or as was asked for."""
+    """Return the plan of a companion that answers exactly, or approximately on request; None if there is none."""
     distance = _own_distance(query)
     if distance is None or query.having_nodes or query.distinct_flag or query.group_by_fields:
         return None
@@ -76,7 +76,7 @@ def companion_plan(query: Any, connection: Any, dialect: Dialect) -> CompanionPl
 
 
 def _own_distance(query: Any) -> Any:
-    """Return the distance that the query is sorted by alone, where it is that of a field of the model from a vector."""
+    """Return the query's only sort key if it is the distance between a field of the model and a vector, else None."""
     distance = query.sole_distance()
     if distance is None or not isinstance(distance.field_path, str) or "__" in distance.field_path:
         return None
@@ -84,7 +84,7 @@ def _own_distance(query: Any) -> Any:
 
 
 def obstacles_of(query: Any, connection: Any) -> Iterator[tuple[str, str, str]]:
-    """Yield code, problem and remedy of what keeps each companion from a search that is of the right shape."""
+    """Yield code, problem and remedy of each reason why a companion does not answer a search of the right shape."""
     dialect = dialect_for(connection)
     distance = _own_distance(query)
     if query.limit_val is None or distance is None:
@@ -118,7 +118,7 @@ def _candidates(query: Any, field: Any, distance: Any, dialect: Dialect) -> Iter
 
 
 def obstacles(index: Any, query: Any, distance: Any, connection: Any) -> Iterator[tuple[str, str, str]]:
-    """Yield code, problem and remedy of each reason why this companion does not answer the query."""
+    """Yield code, problem and remedy of each reason why this companion cannot answer the query."""
     dialect = dialect_for(connection)
     companion = dialect.companions[index.kind]
     if not is_served(companion):
@@ -154,7 +154,7 @@ def _name(index: Any, query: Any) -> str:
 
 
 def _count(index: Any, query: Any, dialect: Dialect) -> int:
-    """Return how many rows the companion has to find."""
+    """Return how many rows the companion must find."""
     search = query.search
     wanted = int(query.limit_val) + int(query.offset_val or 0) + (search.excluded if search is not None else 0)
     if dialect.companions[index.kind].exact:
@@ -193,7 +193,7 @@ def _asked(index: Any, query: Any, distance: Any, connection: Any) -> CompanionP
 
 
 def _covered(index: Any, query: Any, connection: Any) -> dict[int, list[SQL]] | None:
-    """Return what the companion says for each filter, by the identity of its node; None where it cannot say one."""
+    """Return the companion's SQL for each filter, by the ``id()`` of its node; None if it cannot express one."""
     columns = None
     said: dict[int, list[SQL]] = {}
     for node in query.where_nodes:
@@ -208,20 +208,20 @@ def _covered(index: Any, query: Any, connection: Any) -> dict[int, list[SQL]] | 
 
 
 def _is_looked_up(index: Any, query: Any) -> bool:
-    """Tell whether the filter names no part of the companion, and a column that has an index of its own."""
+    """Return whether the filter uses an indexed column of the table and no partition key of the companion."""
     filters = (node for node in query.where_nodes if not isinstance(node, SearchCondition))
     names = {query._resolve_field(leaf[0]).name for node in filters for leaf in _leaves(node) if leaf}
     return not names & {*index.partition_by} and bool(names & _looked_up(query.model))
 
 
 def _looked_up(model: Any) -> set[str]:
-    """Return the fields that an ordinary index of the table begins with."""
+    """Return the fields that are the first column of an ordinary index of the table."""
     indexed = {index.fields[0] for index in model._meta.indexes if index.fields and not hasattr(index, "metric")}
     return indexed | {field.name for field in model._meta.fields if field.db_index or field.unique}
 
 
 def _leaves(node: Any) -> Iterator[tuple[list[str], str, Any] | None]:
-    """Yield the comparisons that all have to be true; None where a node is anything else."""
+    """Yield the comparisons that are combined with AND; None for a node of any other kind."""
     if isinstance(node, tuple):
         yield node[0], node[1], node[2]
     elif type(node) is Q and node.connector == "AND" and not node.negated:
@@ -236,7 +236,7 @@ def _leaves(node: Any) -> Iterator[tuple[list[str], str, Any] | None]:
 
 
 def _said(leaf: Any, index: Any, query: Any, columns: dict[str, Column]) -> SQL | None:
-    """Return one comparison in the companion's words."""
+    """Return one comparison as SQL on the companion's columns, or None if it cannot express it."""
     parts, lookup, value = leaf or ([], "", None)
     field = query._resolve_field(parts) if len(parts) == 1 and parts[0] not in query.annotations else None
     if field is None or field.name not in index.filters or lookup not in _COMPARISONS:
@@ -252,7 +252,7 @@ def _said(leaf: Any, index: Any, query: Any, columns: dict[str, Column]) -> SQL 
 
 
 def _values(field: Any, lookup: str, value: Any, kind: str | None) -> list[Any] | None:
-    """Return the values as the column holds them; None where one is of another type, and compares otherwise."""
+    """Return the values as the column stores them; None if one is of another type, which would compare differently."""
     if lookup in ("in", "range"):
         many = list(value) if isinstance(value, (list, tuple, set, frozenset)) else []
     else:
@@ -270,5 +270,5 @@ def _columns(model: Any, connection: Any) -> dict[str, Column]:
     return _known[model]
 
 
-# One database alone has companions, so a model has one set of columns there.
+# Only one database has companions, so a model needs only one set of columns.
 _known: WeakKeyDictionary[Any, dict[str, Column]] = WeakKeyDictionary()

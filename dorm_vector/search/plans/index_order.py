@@ -1,4 +1,4 @@
-"""A search that an index serves, on a database that wants such a search asked in its own way."""
+"""Plan a search that an index serves, on a database that requires a special form of ORDER BY for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SORTED_BY = "_sorted_by"
 
 @dataclass(eq=False, repr=False)
 class IndexOrderPlan(Plan):
-    """What such a search says in ORDER BY and in WHERE; ``expression`` is the distance that users read."""
+    """The ORDER BY and WHERE of such a search; ``expression`` is the distance that users read."""
 
     expression: Any
     rank: SQL
@@ -32,7 +32,7 @@ class IndexOrderPlan(Plan):
         return query
 
     def found(self, sql: str, params: list[Any]) -> SQL:
-        """Return the SELECT with the search behind it."""
+        """Return the SELECT followed by the ORDER BY and LIMIT of the search."""
         rank, rank_params = self.rank
         return f"{sql} ORDER BY {rank} ASC LIMIT {self.candidates}", [*params, *rank_params]
 
@@ -40,7 +40,7 @@ class IndexOrderPlan(Plan):
         name = query.order_by_fields[0]
         if query.annotations.get(name) is not self.expression or not query._is_projected(name):
             name = SORTED_BY
-        # Rows without a distance are left out: what sorts the others is what they show.
+        # Rows without a distance are left out, so the remaining rows sort by the value that they show.
         head.annotations = {**head.annotations, name: CompiledSQL(*self.rank)}
         sql, params = SQLQuery.as_select(self.narrowed(head), connection)
         found = f'{sql} ORDER BY "{name}" ASC LIMIT {self.candidates}'
@@ -49,9 +49,9 @@ class IndexOrderPlan(Plan):
 
 
 def index_order_plan(query: Any, connection: Any, dialect: Dialect) -> IndexOrderPlan | None:
-    """Return the plan of a search that an index serves; None where it is none, or where ORDER BY says it already.
+    """Return the plan of a search that an index serves, or None if none does or a plain ORDER BY already suffices.
 
-    It is a slice, by one distance alone, nearest first, from a vector that is not all zeros.
+    Such a search is a slice, sorted only by one distance, nearest first, from a vector that is not all zeros.
     """
     if not dialect.index_use.sort_found or query.limit_val is None or is_grouped(query):
         return None
@@ -67,7 +67,7 @@ def index_order_plan(query: Any, connection: Any, dialect: Dialect) -> IndexOrde
 
 
 def is_grouped(query: Any) -> bool:
-    """Tell whether the rows of the query are not those of its tables, or are locked."""
+    """Return whether the query groups, aggregates, deduplicates or locks its rows."""
     return bool(query.distinct_flag or query.group_by_fields or query.having_nodes or query.for_update_flag) or any(
         isinstance(annotation, Aggregate) for annotation in query.annotations.values()
     )

@@ -1,4 +1,4 @@
-"""A slice of nearest() over the rows that an index finds, and the rest of the query over those."""
+"""Plan a slice of nearest() over the rows that an index finds; the rest of the query applies to those rows."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .shortlist import shortlisted
 
 @dataclass(eq=False, repr=False)
 class IndexScanPlan(Plan):
-    """An index finds approximately the nearest rows: one that is asked by name, or one that the database chooses.
+    """A plan in which an index, named in the SQL or chosen by the database, finds approximate nearest neighbors.
 
-    The runner sorts the rows on arrival, and leaves out those that are too far.
+    The runner sorts the rows on arrival, and removes those that are too far.
     """
 
     connection: Any
     index: Any
-    """The index to ask by name; None where the database decides."""
+    """The index that the SQL names; None if the database decides."""
 
     def narrowed(self, query: Any) -> Any:
         query.where_nodes = [node for node in query.where_nodes if not isinstance(node, Within)]
@@ -38,7 +38,7 @@ class IndexScanPlan(Plan):
 
 
 def index_scan_plan(query: Any, connection: Any, dialect: Dialect) -> IndexScanPlan | None:
-    """Return the plan of a slice of ``nearest()``; None where no index can answer it."""
+    """Return the plan of a slice of ``nearest()``, or None if no index can answer it."""
     if not query.ranks():
         return None
     index = asked_index(query, dialect)
@@ -46,7 +46,7 @@ def index_scan_plan(query: Any, connection: Any, dialect: Dialect) -> IndexScanP
 
 
 def asked_index(query: Any, dialect: Dialect) -> Any:
-    """Return the index that a slice of ``nearest(exact=False)`` asks; None where the database decides, or none can."""
+    """Return the index that a slice of ``nearest(exact=False)`` names; None if the database decides or none fits."""
     search = query.search
     if (
         not dialect.index_use.probe
@@ -61,7 +61,7 @@ def asked_index(query: Any, dialect: Dialect) -> Any:
 
 
 def probed(query: Any, connection: Any, index: Any) -> Any:
-    """Return the query over the rows that the index finds: as many as it ever does, since fewer take it as long."""
+    """Return the query over the most rows that the index can find, because fewer would take it as long."""
     dialect, search = dialect_for(connection), query.search
     path = search.field_path.split("__")
     column, field = query._resolve_column(path, connection), query._resolve_field(path)

@@ -1,6 +1,6 @@
-"""Late materialization: a ranked slice is sorted by its rank, and the distance is computed for the rows it returns.
+"""Late materialization: sort a slice by its rank, and compute the distance only for the rows that it returns.
 
-The server evaluates what a query shows for every row that it sorts, not for those alone that it returns.
+Otherwise the server evaluates the selected expressions for every row that it sorts, not only for those it returns.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .plan import Plan
 
 @dataclass(eq=False, repr=False)
 class LatePlan(Plan):
-    """What the slice is sorted by, and the template that makes the annotation ``name`` of it."""
+    """The rank that sorts the slice, and the template that computes the annotation ``name`` from it."""
 
     name: str
     rank: SQL
@@ -41,7 +41,7 @@ class LatePlan(Plan):
 
 
 def late_plan(query: Any, connection: Any, dialect: Dialect) -> LatePlan | None:
-    """Return the plan that measures each row once; None where the SELECT does so as it is, or cannot."""
+    """Return the plan that measures each row once, or None if the plain SELECT already does or cannot."""
     distance = None if query.limit_val is None or query.ctes or is_grouped(query) else query.sole_distance()
     name = query.order_by_fields[0] if distance is not None else ""
     if distance is None or query.annotations.get(name) is not distance or not query._is_projected(name):

@@ -1,4 +1,4 @@
-"""What a plan is, and what it is chosen for."""
+"""The base class of search plans, and the purposes that a plan is chosen for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ...dialects.shared.operands import SQL
 
 
 class Purpose(Enum):
-    """What is planned: of a statement first its rows, and then, where its SQL is not known yet, its SELECT."""
+    """What to plan: a statement's rows first, and then its SELECT if its SQL is not cached yet."""
 
     STATEMENT = "the rows of a statement, which its runner looks at on arrival"
     SELECT = "the outermost SELECT over those rows"
@@ -21,12 +21,12 @@ class Plan:
     """One way to answer a search."""
 
     is_companion = False
-    """Whether a companion table finds the rows, which may not be migrated yet."""
+    """Whether a companion table, which may not be migrated yet, finds the rows."""
 
     def narrowed(self, query: Any) -> Any:
-        """Return the query, a copy of the caller's, over the rows that the plan finds."""
+        """Narrow the query, which is a copy of the caller's, to the rows that the plan finds, and return it."""
         return query
 
     def select(self, query: Any, head: Any, connection: Any) -> SQL:
-        """Return the outermost SELECT; ``head`` is all of it that stands before ORDER BY."""
+        """Return the outermost SELECT; ``head`` is the part before ORDER BY."""
         raise NotImplementedError(f"{type(self).__name__} chooses rows, and orders none")

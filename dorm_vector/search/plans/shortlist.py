@@ -1,4 +1,4 @@
-"""Search a small index for a shortlist, and rank its rows exactly."""
+"""Find a shortlist with a small index, and rerank its rows exactly."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _WHOLE = IndexContents(Element.FLOAT32, 0)
 
 
 class ShortlistRank:
-    """What sorts the rows of a shortlist: a distance as its index measures it."""
+    """The sort key of a shortlist: a distance as its index measures it."""
 
     def __init__(self, distance: Any, index: Any) -> None:
-        # Not called distance: what has one is a similarity, and sorts the other way.
+        # This is not named distance, because an expression with that attribute sorts as a similarity, in reverse.
         self.measured, self.index = distance, index
 
     def as_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
@@ -35,7 +35,7 @@ class ShortlistRank:
 
 
 def shortlisted(query: Any, connection: Any) -> Any:
-    """Return the search over the rows of its shortlist alone; as it is where the database has no such index."""
+    """Return the search over its shortlist only, or unchanged if the database has no such index."""
     search, dialect = query.search, dialect_for(connection)
     distance = query.annotations[search.name]
     field = query._resolve_field(search.field_path.split("__"))
@@ -58,9 +58,9 @@ def shortlisted(query: Any, connection: Any) -> Any:
         query._outer_model,
         query._self_alias,
     )
-    # What djanorm asks of a queryset behind "in".
+    # These are the attributes that djanorm reads from the queryset of an "in" lookup.
     outer.where_nodes = [(["pk"], "in", SimpleNamespace(_query=inner, model=query.model))]
-    # The order of the few rows found is no index's business.
+    # No index is needed to sort the few rows found.
     outer.search = replace(search, exact=True)
     return outer
 
@@ -84,7 +84,7 @@ def _small_index(field: Any, distance: Any, name: str | None, dialect: Dialect) 
     small = [index for index in indexes_of(field) if index.precision or index.dimensions]
     found = [index for index in small if index.metric is distance.metric and name in (None, index.name)]
     if found and len({index.kind for index in found}) == len(found):
-        # One of each kind: they are for several databases, and this one builds the first of those it can, or none.
+        # Indexes of different kinds are for different databases; this one uses the first that it can build, if any.
         return next((index for index in found if index.is_built_by(dialect)), found[0])
     metric = distance.metric.value
     if found:
