@@ -1,6 +1,6 @@
 """Vector search for djanorm: declare a VectorField once; store, migrate, index and search it on every database.
 
-Importing this package loads no database driver, and mends what djanorm gets wrong for vector users.
+Importing this package installs fixes for the djanorm bugs that affect vectors. It loads no database driver.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ __all__ = [
 _addresses.install()
 _install.install()
 
-# Loaded when they are asked for: not every process that has vectors loads in bulk, measures recall or ranks again.
+# Imported on first use: not every process that uses vectors bulk loads, measures recall or reranks.
 _LATER = {
     "Outlier": "retrieval.ranking",
     "Pair": "retrieval.ranking",

@@ -1,1 +1,1 @@
-"""Fields, querysets and managers, and the hooks by which djanorm uses them."""
+"""Fields, querysets and managers, and the hooks that make djanorm use them."""

@@ -1,4 +1,4 @@
-"""Columns that ``only()`` or ``defer()`` left out of a row: absent from the instance, and kept by its save."""
+"""Columns deferred by ``only()`` or ``defer()``: absent from the instance, and left unchanged when it is saved."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ..patching.registry import hook, is_on
 _REPAIR = "deferred_columns"
 
 _CASE = " WHEN %s THEN %s"
-"""What djanorm writes for each field of each row of a bulk update."""
+"""The SQL that djanorm generates for each field of each row of a bulk update."""
 
 
 class ReadInPart:
-    """A model whose rows lack the columns that were not read, where djanorm would have None."""
+    """A model whose instances have no attribute for a deferred column, where djanorm would set None."""
 
     @classmethod
     def _from_db_row(cls, row: Any, connection: Any = None) -> Any:
-        # Its base is a model of djanorm's.
+        # The next base is a djanorm model.
         read = super()._from_db_row  # type: ignore[misc]  # see above
         try:
             instance = read(row, connection)
@@ -33,7 +33,7 @@ class ReadInPart:
         return instance
 
     def __getattr__(self, name: str) -> Any:
-        """Answer None for a column that was left out, as djanorm does."""
+        """Return None for a deferred column, as djanorm does."""
         if any(field.attname == name for field in type(self)._meta.concrete_fields):  # type: ignore[attr-defined]  # as above
             return None
         if hasattr(above := super(), "__getattr__"):
@@ -45,7 +45,7 @@ class ReadInPart:
 def models_read_in_part(
     original: Any, metaclass: Any, name: str, bases: tuple[type, ...], attributes: dict[str, Any]
 ) -> Any:
-    """Make a model with vectors one whose rows can be read in part."""
+    """Let models with vector fields have instances with deferred columns."""
     has_vectors = any(hasattr(value, "keeps_deferred") for value in attributes.values() if isinstance(value, Field))
     if has_vectors and not any(issubclass(base, ReadInPart) for base in bases):
         bases = (ReadInPart, *bases)
@@ -53,12 +53,12 @@ def models_read_in_part(
 
 
 def _keeps_every_column(model: Any) -> bool:
-    """Tell whether attributes that are missing are looked up here, and not in a ``__getattr__`` of the model's own."""
+    """Return whether missing attributes are looked up here, and not in a ``__getattr__`` that the model defines."""
     return getattr(model, "__getattr__", None) is ReadInPart.__getattr__
 
 
 def _forget_missing(model: Any, attributes: dict[str, Any], row: Any) -> None:
-    # Most rows have every value, and nothing else is asked of them.
+    # Most rows have every value and need no further work.
     empty = [field for field in model._meta.concrete_fields if attributes.get(field.attname) is None]
     if not empty or not hasattr(row, "keys"):
         return
@@ -69,10 +69,10 @@ def _forget_missing(model: Any, attributes: dict[str, Any], row: Any) -> None:
 
 
 def keeping_what_was_left_out(sql: str, params: list[Any], rows: list[Any], fields: list[Any]) -> tuple[str, list[Any]]:
-    """Let the bulk update of rows that were read in part leave what was not read as it is."""
+    """Make a bulk update leave the deferred columns of its rows unchanged."""
     if all(field.attname in row.__dict__ for row in rows for field in fields):
         return sql, params
-    # djanorm numbers the parameters on PostgreSQL, and its connection counts them again.
+    # djanorm numbers the parameters on PostgreSQL, and its connection renumbers them.
     first, *cases = re.sub(r"\$\d+", "%s", sql).split(_CASE)
     values = [params[number : number + 2] for number in range(0, 2 * len(cases), 2)]
     for number, (field, row) in enumerate(product(fields, rows)):
@@ -85,7 +85,7 @@ def keeping_what_was_left_out(sql: str, params: list[Any], rows: list[Any], fiel
 
 
 def _loaded(instance: Any, meta: Any, update_fields: Collection[str] | None) -> Collection[str] | None:
-    """Return the names of the fields to write; as they were given where the row was read in full."""
+    """Return the names of the fields to write, or ``update_fields`` unchanged if no column was deferred."""
     if not _keeps_every_column(type(instance)):
         return update_fields
     left_out = [field for field in meta.concrete_fields if _is_left_out(instance, field)]
@@ -93,12 +93,12 @@ def _loaded(instance: Any, meta: Any, update_fields: Collection[str] | None) -> 
         return update_fields
     names = update_fields if update_fields is not None else [field.name for field in _written(meta)]
     missing = {name for field in left_out for name in (field.name, field.attname)}
-    # An UPDATE sets something: the key stays what it is.
+    # An UPDATE must set at least one column, so set the primary key to its own value.
     return [name for name in names if name not in missing] or [meta.pk.name]
 
 
 def _is_left_out(instance: Any, field: Any) -> bool:
-    """Tell whether a save would make a value up; a vector column says itself that it stays."""
+    """Return whether a save would write a made-up value; a vector column keeps its stored value on its own."""
     sets_itself = getattr(field, "auto_now", False) or hasattr(field, "keeps_deferred")
     return field.attname not in instance.__dict__ and not sets_itself
 

@@ -1,4 +1,4 @@
-"""EmbeddingField: a vector column that is filled from the text of other columns."""
+"""EmbeddingField: a vector column that stores the embedding of the text of other columns."""
 
 from __future__ import annotations
 
@@ -18,15 +18,22 @@ from .fields import VectorField
 
 
 class EmbeddingField(VectorField):
-    """Store the embedding of the model's own text, made by ``embedder`` whenever a row is saved with another text.
+    """Store the embedding of the model's text, and keep it in sync: saving a row with changed text embeds it again.
 
-    ``source`` names a field or a property, several (joined by blank lines), or is a function of the instance.
-    ``embedder`` is what ``as_embedder`` takes. Beside it stands ``<name>_hash``, which knows the text and the model of
-    the vector. A vector that you give a new row is kept until its text changes. Rows without text have none.
-    ``batch_size`` texts are embedded at a time. Neither source nor embedder is part of the schema.
+    A companion column, ``<name>_hash``, records which text and which embedding model the vector was computed from.
+    A vector that you assign to a new row is kept until its text changes. Rows without text have no vector.
+    ``source`` and ``embedder`` are not part of the schema, so changing them needs no migration.
+
+    Args:
+        dimensions: The length of the vectors.
+        source: The name of a field or property, a sequence of names (their texts are joined by blank lines), or a
+            function that takes the instance and returns its text.
+        embedder: Anything that ``as_embedder`` accepts.
+        batch_size: The number of texts to embed at a time.
+        options: The options of ``VectorField``.
     """
 
-    # Its model makes vectors of one length.
+    # An embedding model returns vectors of one length.
     takes_any_length = False
     dimensions: int
 
@@ -45,7 +52,11 @@ class EmbeddingField(VectorField):
 
     @property
     def embedder(self) -> Embedder:
-        """The embedder; raises EmbeddingError where there is none, or one of another length."""
+        """The embedder of this field.
+
+        Raises:
+            EmbeddingError: The field has no embedder, or its embedder returns vectors of another length.
+        """
         if self._embedder is None:
             raise EmbeddingError(f"{self.label} has no embedder. Declare it: EmbeddingField(..., embedder=…).")
         if not isinstance(self._embedder, Embedder):
@@ -66,41 +77,41 @@ class EmbeddingField(VectorField):
         EmbeddingHashField().contribute_to_class(cls, hash_name(self))
 
     def text(self, instance: Any) -> str | None:
-        """Return the text of an instance; None where there is nothing to embed."""
+        """Return the text of an instance, or None if there is nothing to embed."""
         if callable(self.source):
             return self.source(instance) or None
         names = [self.source] if isinstance(self.source, str) else self.source
         return "\n\n".join(str(part) for part in (getattr(instance, name) for name in names) if part) or None
 
     def reads(self, names: Collection[str]) -> bool:
-        """Tell whether the text may come from one of these fields."""
+        """Return whether the text may depend on one of these fields."""
         sources = self._source_fields()
         return sources is None or not sources.isdisjoint(names)
 
     def is_told_by(self, names: Collection[str]) -> bool:
-        """Tell whether these fields are all that the text comes from."""
+        """Return whether the text depends on these fields only."""
         sources = self._source_fields()
         return sources is not None and sources <= set(names)
 
     def _source_fields(self) -> set[str] | None:
-        """Return the names of the fields that the text comes from; None where a function or a property makes it."""
+        """Return the names of the fields that the text comes from, or None if a function or property computes it."""
         if callable(self.source):
             return None
         sources = {self.source} if isinstance(self.source, str) else set(self.source)
         return sources if sources <= set(field_names(self.model)) else None
 
     def hash(self, text: str) -> str:
-        """Return what is recorded of a text and the model that embeds it."""
+        """Return the SHA-256 that identifies a text, the model that embeds it, and the dimensions."""
         known = f"{self.embedder.name}\0{self.dimensions}\0{text}"
         return hashlib.sha256(known.encode()).hexdigest()
 
     def __deepcopy__(self, memo: Any) -> EmbeddingField:
-        # A model that inherits the field does not load its embedder again.
+        # Shallow, so that a model that inherits the field does not load the embedder again.
         return copy.copy(self)
 
 
 class EmbeddingHashField(CharField):
-    """Record which text and which model the vector beside it is of; NULL where that is not known."""
+    """Record the text and the model that the vector in the companion column was computed from; NULL if unknown."""
 
     keeps_deferred = True
 
@@ -108,7 +119,7 @@ class EmbeddingHashField(CharField):
         super().__init__(**{"max_length": 64, "null": True, "editable": False} | options)
 
     def contribute_to_class(self, cls: Any, name: str) -> None:
-        # An abstract parent and a migration bring the one that the embedding has brought already.
+        # An abstract parent or a migration may declare it again after the EmbeddingField has added it.
         if name not in {field.name for field in cls._meta.get_fields()}:
             super().contribute_to_class(cls, name)
 

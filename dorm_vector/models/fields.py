@@ -1,4 +1,4 @@
-"""Model fields that hold vectors, and keys that are text."""
+"""Model fields that store vectors, and text keys."""
 
 from __future__ import annotations
 
@@ -21,15 +21,18 @@ from ..values.vector import HalfVector, Vector, unpack, unpack_numpy
 
 
 class VectorField(Field[Any]):
-    """Store a vector of ``dimensions`` (1 to 16,000) float32 values; with ``dimensions=None``, of any length.
+    """Store a vector of ``dimensions`` (1 to 16,000) float32 values, or of any length with ``dimensions=None``.
 
-    Reads ``list[float]``, or a float32 array with ``as_numpy=True``. Takes lists, tuples, ``array.array``, numpy
-    arrays, anything with ``__array__``, and pgvector's values; the rest of the options are djanorm's. Writing raises
-    DimensionMismatch for a wrong length and InvalidVector for what is no vector, before anything is sent.
+    Reads return ``list[float]``, or a float32 numpy array with ``as_numpy=True``. Accepts lists, tuples,
+    ``array.array``, numpy arrays, anything with ``__array__``, and pgvector's values. The other options are djanorm's.
+
+    Raises:
+        DimensionMismatch: A written vector has the wrong length. Nothing is sent to the database.
+        InvalidVector: A written value is not a vector. Nothing is sent to the database.
     """
 
-    # djanorm keeps a field on the class only when it says so; then every assignment is converted, and a column
-    # that only() or defer() left out is an absent attribute, not a None that save() would write.
+    # Makes djanorm keep the field on the class as a descriptor. Every assignment is then converted, and a column
+    # deferred by only() or defer() is an absent attribute, not a None that save() would write.
     uses_class_descriptor = True
     keeps_deferred = True
 
@@ -47,12 +50,12 @@ class VectorField(Field[Any]):
         self.as_numpy = as_numpy
         self.normalize = normalize
         super().__init__(**_plain_default(options))
-        # A field in a migration belongs to no model, and djanorm's operations ask it for its column all the same.
+        # djanorm's operations read the column of a field in a migration, which belongs to no model.
         self.column: Any = self.db_column
 
     @property
     def label(self) -> str:
-        """``Model.field``, as errors name it."""
+        """``Model.field``, for error messages."""
         model: Any = self.model
         return f"{model.__name__}.{self.name}" if model is not None else self.name or type(self).__name__
 
@@ -66,7 +69,7 @@ class VectorField(Field[Any]):
             return self
         value = instance.__dict__.get(self.attname)
         if isinstance(value, self.value_type):
-            # Unpacked at the first look, so that writing many instances costs no per-float work.
+            # Unpack on first access, so that writing many instances costs no per-float work.
             value = instance.__dict__[self.attname] = self._as_read(value)
         return value
 
@@ -120,7 +123,7 @@ class VectorField(Field[Any]):
         )
 
     def to_vector(self, value: Any) -> Any:
-        """Return the bound value of ``value``; raises DimensionMismatch or InvalidVector."""
+        """Return ``value`` as a query parameter; raise DimensionMismatch or InvalidVector."""
         vector = self._vector(value)
         if self.dimensions is not None and vector.dimensions() != self.dimensions:
             raise DimensionMismatch(
@@ -135,7 +138,7 @@ class VectorField(Field[Any]):
 
     def pre_save(self, model_instance: Any, add: bool) -> Any:
         if not add and self.attname not in model_instance.__dict__:
-            # only() or defer() left the column out: keep what the database has.
+            # The column was deferred by only() or defer(): keep the stored value.
             return F(str(self.column))
         return super().pre_save(model_instance, add)
 
@@ -147,10 +150,10 @@ class VectorField(Field[Any]):
         return self._normalized(vector) if self.normalize else vector
 
     def _normalized(self, vector: Any) -> Any:
-        """Scale to length 1; a zero vector stays what it is."""
+        """Scale to length 1; return a zero vector unchanged."""
         values = vector.to_list()
         norm = math.hypot(*values)
-        # Twice would round twice.
+        # Normalizing a unit vector again would only add rounding error.
         return vector if norm == 0 or abs(norm - 1) < 1e-6 else self.value_type([value / norm for value in values])
 
     def _as_read(self, stored: Any) -> Any:
@@ -173,8 +176,8 @@ class VectorField(Field[Any]):
 class HalfVectorField(VectorField):
     """Store a vector of ``dimensions`` (1 to 16,000) 16-bit floats, -65504 to 65504; written values are rounded.
 
-    ``halfvec`` on PostgreSQL, ``F16_BLOB`` on libSQL; elsewhere stored as float32 that are halves. Reads and takes what
-    VectorField does.
+    The column is ``halfvec`` on PostgreSQL and ``F16_BLOB`` on libSQL. Other databases store float32 values that are
+    rounded to half precision. Reads and accepts the same values as VectorField.
     """
 
     element = Element.HALF
@@ -182,10 +185,10 @@ class HalfVectorField(VectorField):
 
 
 class SparseVectorField(VectorField):
-    """Store a vector of ``dimensions`` (1 to 10^9) of which at most 16,000 are not zero; reads a SparseVector.
+    """Store a vector of ``dimensions`` (1 to 10^9) with at most 16,000 nonzero values; reads return a SparseVector.
 
-    ``sparsevec`` on PostgreSQL; elsewhere stored as the dense vector, up to the dimensions that the database has there.
-    Takes SparseVector, scipy sparse arrays, pgvector's, and anything dense.
+    The column is ``sparsevec`` on PostgreSQL. Other databases store the dense vector, up to their limit of dimensions.
+    Accepts SparseVector, scipy sparse arrays, pgvector's sparse vectors, and any dense vector.
     """
 
     element = Element.SPARSE
@@ -197,9 +200,10 @@ class SparseVectorField(VectorField):
 
 
 class BitField(VectorField):
-    """Store a string of ``length`` (1 to 83,886,080) bits; reads text of 0 and 1, or booleans with ``as_numpy=True``.
+    """Store a string of ``length`` (1 to 83,886,080) bits.
 
-    ``bit`` on PostgreSQL, ``F1BIT_BLOB`` on libSQL; elsewhere packed, eight to a byte. Takes text, booleans, and
+    Reads return text of 0 and 1, or a boolean numpy array with ``as_numpy=True``. The column is ``bit`` on PostgreSQL
+    and ``F1BIT_BLOB`` on libSQL. Other databases store the bits packed, eight to a byte. Accepts text, booleans, and
     pgvector's Bit.
     """
 
@@ -224,7 +228,7 @@ def _is_expression(value: Any) -> bool:
 
 
 def _plain_default(options: dict[str, Any]) -> dict[str, Any]:
-    # A migration writes lists and text; and an array has no truth value, where djanorm compares defaults with !=.
+    # Migrations can write lists and text only, and djanorm compares defaults with !=, which fails for arrays.
     default: Any = options.get("default")
     if isinstance(default, Bit):
         return options | {"default": default.to_text()}
@@ -235,7 +239,7 @@ def _plain_default(options: dict[str, Any]) -> dict[str, Any]:
 
 
 class TextKeyField(CharField):
-    """Store a key of text as it is: ``a`` and ``A`` are two keys on every database."""
+    """Store a case-sensitive text key: ``a`` and ``A`` are different keys on every database."""
 
     def db_type(self, connection: Any) -> str:
         return dialect_for(connection).ddl.text_key.format(length=self.max_length)

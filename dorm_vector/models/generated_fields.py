@@ -1,4 +1,4 @@
-"""Columns whose vectors the database computes."""
+"""Generated vector columns, which the database computes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ from .fields import VectorField
 
 
 class GeneratedVectorField(VectorField, GeneratedField):
-    """A column that the database computes from others whenever the row is written.
+    """A vector column that the database computes from other columns whenever the row is written.
 
-    ``expression`` is a function of columns, such as ``L2Normalize("embedding")``, which each database says in its own
-    words, or SQL as a string. ``output_field`` says what it holds. Reads, indexes and measures like any vector column;
-    assigning to it raises AttributeError. The instance that was saved has its value after ``refresh_from_db()``.
+    You can read it, index it and measure distances to it like any vector column. Assigning to it raises
+    AttributeError. A saved instance has the value only after ``refresh_from_db()``.
+
+    Args:
+        expression: A function of columns, such as ``L2Normalize("embedding")``, which is compiled for each database;
+            or SQL as a string.
+        output_field: The vector field that describes the result.
+        stored: Whether the database stores the value.
+        options: The options of ``VectorField``.
     """
 
     def __init__(self, *, expression: Any, output_field: VectorField, stored: bool = True, **options: Any) -> None:
@@ -31,7 +37,7 @@ class GeneratedVectorField(VectorField, GeneratedField):
 
     def contribute_to_class(self, cls: Any, name: str) -> None:
         super().contribute_to_class(cls, name)
-        # It reads the values, and names the column in what it raises.
+        # The output field decodes the values, and names this column in its errors.
         self.output_field.model, self.output_field.name = cls, name
 
     def from_db_value(self, value: Any) -> Any:
@@ -48,7 +54,7 @@ class GeneratedVectorField(VectorField, GeneratedField):
     def _sql(self, connection: Any) -> str:
         if isinstance(self.expression, str):
             return self.expression
-        # In DDL a column goes by its own name, and nothing can be bound.
+        # In DDL, columns have no table alias and parameters cannot be bound.
         scope = CompileScope(None, None, dialect_for(connection), connection, None, assumed=self.dimensions)
         operand = self.expression.operand(scope)
         if operand.params:
@@ -94,7 +100,7 @@ def _is_generated_vector(field: Any) -> bool:
 @hook("dorm.models:Model", "_do_update", name="generated_vectors")
 @hook("dorm.models:Model", "_ado_update", name="generated_vectors")
 def generated_vectors(original: Any, instance: Any, connection: Any, meta: Any, *rest: Any) -> Any:
-    """Leave a GeneratedVectorField out of every INSERT and UPDATE."""
+    """Omit a GeneratedVectorField from every INSERT and UPDATE."""
     return original(instance, connection, _written(meta, _is_generated_vector), *rest)
 
 

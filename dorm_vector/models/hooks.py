@@ -1,4 +1,4 @@
-"""What djanorm's models and querysets do differently where vectors are concerned."""
+"""Hooks that teach djanorm's models and querysets about vectors."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def _aggregates_vectors(queryset: Any, expressions: dict[str, Any]) -> bool:
 @hook("dorm.queryset:QuerySet", "aggregate", name="vector_aggregates")
 @hook("dorm.queryset:QuerySet", "aaggregate", name="vector_aggregates")
 def vector_aggregates(original: Any, queryset: Any, **expressions: Any) -> Any:
-    """Let Avg and Sum over a vector of a related model give a vector.
+    """Make Avg and Sum over a vector field of a related model return a vector.
 
-    Symptom: ``Author.objects.annotate(center=Avg("documents__embedding"))`` is 0.0 on SQLite, and text on PostgreSQL.
-    Cause: djanorm's aggregates and a plain QuerySet know nothing of vectors. djanorm 4.3 to 4.5.
+    Symptom: ``Author.objects.annotate(center=Avg("documents__embedding"))`` returns 0.0 on SQLite and text on
+    PostgreSQL. Cause: djanorm's aggregates and plain QuerySet do not support vectors. djanorm 4.3 to 4.5.
     """
     if type(queryset) is not QuerySet or not _aggregates_vectors(queryset, expressions):
         return original(queryset, **expressions)
@@ -41,7 +41,7 @@ def vector_aggregates(original: Any, queryset: Any, **expressions: Any) -> Any:
 
 @hook("dorm.aggregates:Aggregate", "as_sql")
 def aggregates_of_distances(original: Any, aggregate: Any, table_alias: str | None = None, **context: Any) -> SQL:
-    """Let an annotation aggregate a distance, such as that of the nearest row across a relation."""
+    """Let an annotation aggregate a distance, such as the minimum distance over related rows."""
     if mentions_a_vector(aggregate.expression):
         return _of_an_expression(original, aggregate, table_alias, context)
     return _compiled(original, aggregate, table_alias, context)
@@ -56,7 +56,7 @@ def _of_an_expression(original: Any, aggregate: Any, table_alias: str | None, co
         named.expression = expression.name
         return _compiled(original, named, table_alias, context)
     argument, argument_params = expression.as_sql(table_alias, **context)
-    # djanorm writes the aggregate around a column, which then makes room for the expression.
+    # djanorm compiles an aggregate of a column only, so compile a placeholder column and replace it.
     named.expression = _ARGUMENT
     sql, params = original(named, table_alias, **{**context, "query": None})
     column = f'"{table_alias}"."{_ARGUMENT}"' if table_alias else f'"{_ARGUMENT}"'
@@ -72,8 +72,8 @@ _TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,{}"]+)|([{}])')
 def vector_arrays(original: Any, field: Any, value: Any) -> Any:
     """Read arrays of vectors.
 
-    Symptom: ``ArrayField(VectorField(…))`` reads text. Cause: the driver knows no array of pgvector's types, and
-    ArrayField does not ask its base field for what was read. djanorm 4.3 to 4.5.
+    Symptom: ``ArrayField(VectorField(…))`` reads text. Cause: the driver does not decode arrays of pgvector's types,
+    and ArrayField does not decode elements with its base field. djanorm 4.3 to 4.5.
     """
     base = innermost(field)
     if value is None or not hasattr(base, "to_vector"):
@@ -82,7 +82,7 @@ def vector_arrays(original: Any, field: Any, value: Any) -> Any:
 
 
 def _parsed(text: str) -> list[Any]:
-    """Return the elements of an array that PostgreSQL wrote as text, nested as they are there."""
+    """Parse PostgreSQL's text form of an array into nested lists."""
     opened: list[list[Any]] = [[]]
     for quoted, plain, brace in _TOKEN.findall(text):
         if brace == "{":
@@ -102,7 +102,7 @@ def _each_read(base: Any, elements: list[Any]) -> list[Any]:
 
 @hook("dorm.queryset:QuerySet", "__new__")
 def vector_querysets(original: Any, cls: Any, model: Any = None, *args: Any, **kwargs: Any) -> Any:
-    """Give related managers, prefetches and plain managers a queryset that can filter and order by a distance.
+    """Give related managers, prefetches and plain managers a queryset that can filter and order by distance.
 
     Symptom: ``author.documents.annotate(distance=…).filter(distance__lt=…)`` fails, or compares with a string literal
     on SQLite. Cause: djanorm builds a plain ``QuerySet`` in thirteen places. djanorm 4.3 to 4.5.
@@ -119,10 +119,10 @@ def vector_querysets(original: Any, cls: Any, model: Any = None, *args: Any, **k
 @hook("dorm.queryset:QuerySet", "aggregate", name="upgrade_on_distance")
 @hook("dorm.queryset:QuerySet", "aaggregate", name="upgrade_on_distance")
 def upgrade_on_distance(original: Any, queryset: Any, **expressions: Any) -> Any:
-    """Let a model without a vector of its own be ranked by one of a related model.
+    """Let a model without a vector field be ranked by the vector of a related model.
 
     Symptom: ``Comment.objects.annotate(distance=L2Distance("document__embedding", …)).order_by("distance")`` fails.
-    Cause: a plain QuerySet neither filters nor orders by an annotation once a relation is joined. djanorm 4.3 to 4.5.
+    Cause: a plain QuerySet cannot filter or order by an annotation once a relation is joined. djanorm 4.3 to 4.5.
     """
     found = expressions.values()
     if type(queryset) is QuerySet and (any(map(mentions_a_vector, found)) or any(texts_in(list(found)))):
@@ -144,11 +144,11 @@ def _upgrade_on_order(original: Any, queryset: Any, *fields: Any) -> Any:
 @hook("dorm.queryset:QuerySet", "filter")
 @hook("dorm.queryset:QuerySet", "exclude", name="upgrade_on_text")
 def upgrade_on_text(original: Any, queryset: Any, *conditions: Any, **lookups: Any) -> Any:
-    """Let a model without a vector of its own be filtered by a search of a text, without blocking the event loop.
+    """Let a model without a vector field be filtered by a semantic search, without blocking the event loop.
 
     Symptom: ``await Author.objects.filter(pk__in=reports.nearest("embedding", "a text")[:9].values("author"))`` embeds
-    the text inside the loop. Cause: a plain QuerySet compiles what it holds, and awaits nothing before. djanorm 4.3 to
-    4.5.
+    the text inside the event loop. Cause: a plain QuerySet compiles its conditions without awaiting anything first.
+    djanorm 4.3 to 4.5.
     """
     if type(queryset) is QuerySet and any(texts_in(Q(*conditions, **lookups))):
         from .querysets import upgraded
@@ -164,7 +164,7 @@ def mentions_a_vector(expression: Any) -> bool:
 
 
 def _parts_of(expression: Any) -> list[Any]:
-    """Return what an operator, a function, a Case or an aggregate is made of."""
+    """Return the subexpressions of an operator, a function, a Case or an aggregate."""
     names = ("lhs", "rhs", "expression", "default", "then")
     found = [getattr(expression, name, None) for name in names]
     found += [part for name in ("expressions", "whens") for part in getattr(expression, name, ())]

@@ -1,4 +1,4 @@
-"""Managers and querysets of models with vectors."""
+"""Managers and querysets of models with vector fields."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _Manager: Any = Manager.from_queryset(VectorQuerySet)
 
 
 class VectorManager(_Manager):  # type: ignore[misc]  # made by a call
-    """Manage a model with vectors: every method of VectorQuerySet. A VectorField adds one by itself."""
+    """The manager of a model with vectors, with every method of VectorQuerySet; VectorField adds one automatically."""
 
 
 def as_vector(queryset: Any) -> VectorQuerySet:
-    """Return any queryset as a VectorQuerySet: same rows, with distances that filter and order."""
+    """Return a VectorQuerySet of the same rows, which can filter and order by distance."""
     return upgraded(queryset)
 
 
@@ -40,8 +40,8 @@ def searches_of_managers(original: Any, manager: Any, name: str) -> Any:
 
 @hook("dorm.manager:BaseManager", "contribute_to_class")
 def vector_managers(original: Any, manager: Any, cls: Any, name: str) -> None:
-    """Give a model with vectors that declares no ``objects`` a VectorManager."""
-    is_declared = vars(cls).get(name) is manager or manager.name is not None  # here, or in a parent
+    """Add a VectorManager to a model with vectors that declares no ``objects`` manager."""
+    is_declared = vars(cls).get(name) is manager or manager.name is not None  # on this class or on a parent
     is_default = type(manager) is Manager and name == "objects" and not is_declared
     if is_default and any(hasattr(field, "to_vector") for field in cls._meta.fields):
         manager = VectorManager()

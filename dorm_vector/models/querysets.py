@@ -1,4 +1,4 @@
-"""Querysets whose annotations filter, order, count and project, and whose rows carry decoded vectors."""
+"""Querysets that filter, order, count and project by annotations, and return decoded vectors."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def _of_whole_searches(method: str) -> Callable[..., Any]:
 
 
 class Slices:
-    """Slices as lists have them, and the methods that choose or order rows, for whole searches alone."""
+    """Slices that behave like those of a list, and guards on the methods that filter or order an unsliced search."""
 
     _query: Any
 
     def __getitem__(self, part: Any) -> Any:
-        return super().__getitem__(within(self._query, part))  # type: ignore[misc]  # stands before dorm.QuerySet
+        return super().__getitem__(within(self._query, part))  # type: ignore[misc]  # precedes dorm.QuerySet
 
     filter = _of_whole_searches("filter")
     exclude = _of_whole_searches("exclude")
@@ -41,7 +41,7 @@ class Slices:
 
 
 class VectorQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRows, QuerySet[Any]):
-    """QuerySet of a model with vector fields: distances annotate, filter, order, count and project."""
+    """A QuerySet of a model with vector fields, which can annotate, filter, order, count and project distances."""
 
     def update(self, **values: Any) -> int:
         """Set the values in every row; vectors in expressions are bound as their field binds them."""
@@ -52,7 +52,7 @@ class VectorQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRows, QueryS
         return await super().aupdate(**bound_values(self.model, values))
 
     def order_by(self, *fields: Any) -> Any:
-        """Sort by field names, annotation names (``"-distance"`` descends) or expressions themselves."""
+        """Sort by field names, annotation names or expressions; ``"-distance"`` sorts in descending order."""
         require_whole(self, "order_by")
         queryset: Any = self
         names: list[str] = []
@@ -70,14 +70,14 @@ class VectorQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRows, QueryS
         return ordered
 
     def values(self, *fields: str, **expressions: Any) -> Any:
-        """Return dicts of the named fields and annotations; of all of them without names."""
+        """Return dicts of the named fields and annotations, or of all of them if you pass no names."""
         queryset: Any = self.annotate(**expressions) if expressions else self._clone()
         queryset._query.selected_fields = [*fields, *expressions] or self._all_names()
         queryset._query.deferred_loading = False
         return queryset
 
     def values_list(self, *fields: str, flat: bool = False, named: bool = False) -> VectorValuesListQuerySet:
-        """Return tuples of the named fields and annotations; of all of them without names."""
+        """Return tuples of the named fields and annotations, or of all of them if you pass no names."""
         plain = QuerySet.values_list(self, *fields, flat=flat, named=named)
         queryset = VectorValuesListQuerySet(self.model, self._db)
         queryset.__dict__.update(plain.__dict__)
@@ -91,7 +91,7 @@ class VectorQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRows, QueryS
 
 
 class VectorValuesListQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRows, ValuesListQuerySet):
-    """What ``values_list()`` of a VectorQuerySet returns."""
+    """The queryset that ``values_list()`` of a VectorQuerySet returns."""
 
     def _clone(self) -> Self:
         plain = ValuesListQuerySet._clone(self)
@@ -114,7 +114,7 @@ class VectorValuesListQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRo
 
 
 def upgraded(queryset: Any) -> VectorQuerySet:
-    """Return a VectorQuerySet with the state of ``queryset``, or of that of a manager."""
+    """Return a VectorQuerySet with the state of a queryset, or of a manager's queryset."""
     queryset = queryset.get_queryset() if isinstance(queryset, BaseManager) else queryset
     if isinstance(queryset, CombinedQuerySet):
         raise TypeError("The rows of union(), intersection() or difference() are taken from their parts, one by one.")
@@ -127,7 +127,7 @@ def upgraded(queryset: Any) -> VectorQuerySet:
 
 
 def require_whole(queryset: Any, method: str) -> None:
-    """Raise TypeError where the queryset is a slice by distance already."""
+    """Raise TypeError if the queryset is already a slice ordered by distance."""
     query = queryset._query
     if (query.limit_val is not None or query.offset_val) and query.is_by_distance():
         raise TypeError(
@@ -137,16 +137,16 @@ def require_whole(queryset: Any, method: str) -> None:
 
 
 def within(query: Any, part: Any) -> Any:
-    """Return the part of a slice as a part of the whole, which djanorm takes it for; IndexError past its end."""
+    """Translate an index or slice of a slice to the whole queryset, as djanorm requires; IndexError past its end."""
     start, count = query.offset_val or 0, query.limit_val
     if isinstance(part, slice):
         if (part.start or 0) < 0 or (part.stop or 0) < 0:
-            return part  # djanorm refuses it
+            return part  # djanorm rejects it
         ends = [end for end in (part.stop, count) if end is not None]
         first = start + (part.start or 0)
         return slice(first, max(first, start + min(ends)) if ends else None, part.step)
     if not isinstance(part, int) or part < 0:
-        return part  # and this
+        return part  # djanorm rejects this too
     if count is not None and part >= count:
         raise IndexError(f"The slice has {count} rows at most, and this is row {part}.")
     return start + part

@@ -1,4 +1,4 @@
-"""The plan of a queryset, and how the database computes the distances in it."""
+"""Querysets with query plans, decoded vectors, slices, aggregates and writes for models with vector fields."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .deferred import keeping_what_was_left_out
 
 
 class Explained(QuerySet[Any]):
-    """QuerySet whose plan is asked for, and completed, as the dialect says."""
+    """A QuerySet whose ``explain()`` uses the dialect's statement and reports how each distance is computed."""
 
     def explain(self, *, analyze: bool = False, format: str | None = None, verbose: bool = False) -> str:
         connection = self._get_connection()
@@ -39,7 +39,7 @@ class Explained(QuerySet[Any]):
         return await arun(self._plan(connection, analyze, format, verbose), connection)
 
     def _plan(self, connection: Any, analyze: bool, format: str | None, verbose: bool) -> Steps[str]:
-        # djanorm's puts the prefix before the SQL itself, and what the runner has to know of a search would be lost.
+        # djanorm prepends the prefix to the SQL itself, which would lose the search options that the SQL carries.
         sql, params = self._iter_setup()[0].as_select(connection)
         prefix = self._build_explain_prefix(connection, analyze, format, verbose)
         rows = yield Execute(explained(sql, prefix), params)
@@ -52,7 +52,7 @@ class Explained(QuerySet[Any]):
         lines = [f"{metric.value} distance: {how}" for metric in metrics if (how := dialect.how(metric))]
         return "\n".join([plan, *lines])
 
-    # djanorm's is static, and is called through self.
+    # In djanorm this is a static method that is called through self.
     def _build_explain_prefix(self, connection: Any, analyze: bool, format: str | None, verbose: bool) -> str:  # type: ignore[override]  # djanorm's
         dialect = dialect_for(connection)
         template = dialect.planning.explain_analyze if analyze else dialect.planning.explain
@@ -74,7 +74,7 @@ def _measured(expression: Any) -> Iterator[Metric]:
 
 
 class VectorRows(Explained):
-    """What every queryset over a model with vector fields does differently."""
+    """The behavior that every queryset of a model with vector fields adds to djanorm's."""
 
     _query: VectorSQLQuery
     _decoders: dict[str, Any] | None = None
@@ -96,7 +96,7 @@ class VectorRows(Explained):
 
     # rows
 
-    # djanorm's is static, and is called through self.
+    # In djanorm this is a static method that is called through self.
     def _row_to_values_dict(self, row: Any, fields: list[str]) -> dict[str, Any]:  # type: ignore[override]
         return {name: self._decode(name, row[name]) for name in fields}
 
@@ -143,7 +143,7 @@ class VectorRows(Explained):
             for row in rows:
                 yield self._as_row(row, fields) if as_values else self._instance(row, connection)
         finally:
-            # A row that cannot be read would leave the cursor open, and its transaction.
+            # Otherwise a row that cannot be decoded would leave the cursor and its transaction open.
             if hasattr(rows, "close"):
                 rows.close()
 
@@ -156,10 +156,10 @@ class VectorRows(Explained):
                 yield self._as_row(row, fields) if as_values else self._instance(row, connection)
 
     def _as_row(self, row: Any, fields: list[str]) -> Any:
-        """Return a row of values() as its reader sees it."""
+        """Return a row of ``values()`` in the form that the caller gets."""
         return self._row_to_values_dict(row, fields)
 
-    # slices and aggregates read from a subquery, so that a slice counts what it shows, and groups are counted as such
+    # slices and groups are counted and aggregated in a subquery, so that the result covers exactly their rows
 
     def _is_whole(self) -> bool:
         return self._query.limit_val is None and not self._query.offset_val and not self._query.group_by_fields
@@ -187,7 +187,7 @@ class VectorRows(Explained):
         return sql, params, list(aggregates)
 
     def annotate(self, **expressions: Any) -> Any:
-        """Add named expressions to every row; behind values() they are among what it returns."""
+        """Add named expressions to every row; after ``values()``, they are included in its result."""
         queryset: Any = super().annotate(**over_vectors(self, expressions))
         query = queryset._query
         if query.is_values():
@@ -215,21 +215,20 @@ class VectorRows(Explained):
     # combinations
 
     def union(self, *others: Any, all: bool = False) -> Any:
-        """Return the rows of this queryset and of the others, each once, or as often as it comes with ``all=True``."""
+        """Return the rows of this queryset and of the others, without duplicates unless ``all=True``."""
         return combined(self, others, "UNION ALL" if all else "UNION")
 
     def intersection(self, *others: Any) -> Any:
-        """Return the rows that the others have, too."""
+        """Return the rows of this queryset that the others have too."""
         return combined(self, others, "INTERSECT")
 
     def difference(self, *others: Any) -> Any:
-        """Return the rows that the others do not have."""
+        """Return the rows of this queryset that the others do not have."""
         return combined(self, others, "EXCEPT")
 
     def _iter_setup(self) -> Any:
         setup = super()._iter_setup()
-        # The model's own order is that of each part or row, and not of the whole or a group, which may not have those
-        # columns.
+        # Default ordering applies to each part, not to a combination or a group, which may lack its columns.
         is_other = isinstance(self._query, CombinedQuery) or self._query.group_by_fields
         return (self._query, *setup[1:]) if is_other else setup
 
@@ -249,14 +248,14 @@ class VectorRows(Explained):
         sql, params = keeping_what_was_left_out(*built, [row for row in batch if row.pk is not None], columns)
         for field in columns:
             if hasattr(field, "to_vector"):
-                # The one place where a column stands beside bound vectors.
+                # The only statement that mixes a column with bound vectors.
                 stored = dialect_for(conn).stored.format(column=f'"{field.column}"')
                 sql = sql.replace(f' ELSE "{field.column}" END', f" ELSE {stored} END")
                 sql = sql.replace(f' THEN "{field.column}"', f" THEN {stored}")
         return sql, params
 
     def _bound(self, values: dict[str, Any]) -> dict[str, Any]:
-        # djanorm swallows what get_db_prep_value raises and sends the raw value.
+        # djanorm swallows the errors of get_db_prep_value and sends the raw value.
         fields = self.model._meta._field_cache
         for name, value in values.items():
             self._require_columns(name, value)
@@ -266,7 +265,7 @@ class VectorRows(Explained):
         }
 
     def _require_columns(self, name: str, value: Any) -> None:
-        """Raise FieldDoesNotExist where a value reads an annotation, which SQLite would take for a text."""
+        """Raise FieldDoesNotExist if a value refers to an annotation, which SQLite would treat as a string literal."""
         if isinstance(value, CombinedExpression):
             self._require_columns(name, value.lhs)
             self._require_columns(name, value.rhs)
@@ -278,7 +277,7 @@ class VectorRows(Explained):
 
     def _bound_vector(self, field: Any, value: Any) -> Any:
         if type(value) is F and value.name in self.model._meta._field_cache:
-            # djanorm takes the name for the column, and SQLite an unknown column for a text.
+            # djanorm uses the field name as the column name, and SQLite treats an unknown column as a string literal.
             return F(self.model._meta.get_field(value.name).column)
         return field.get_db_prep_value(value)
 
@@ -296,7 +295,7 @@ def _decoded(rows: Iterator[Any], found: dict[str, Any], connection: Any) -> Ite
 
 
 def as_vector_query(query: Any, using: str) -> VectorSQLQuery:
-    """Return the query, or one of ours with its state, for a database."""
+    """Return the query as a VectorSQLQuery for a database."""
     if not isinstance(query, VectorSQLQuery):
         return VectorSQLQuery(query.model, using, state=query)
     query.using = using

@@ -1,4 +1,4 @@
-"""Vectors in JSON: fixtures of ``dumpdata``, and the schemas of ``dorm.contrib.pydantic``."""
+"""Vectors in JSON: ``dumpdata`` fixtures and ``dorm.contrib.pydantic`` schemas."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .fields import VectorField
 
 
 def plain(value: Any) -> Any:
-    """Return a vector as JSON has it: a list of numbers, or the text of a sparse vector or of bits."""
+    """Return a JSON-compatible vector: a list of numbers, or text for a sparse vector or bits."""
     if isinstance(value, (SparseVector, Bit)):
         return value.to_text()
     if isinstance(value, Vector):
@@ -29,20 +29,20 @@ def plain(value: Any) -> Any:
 
 @hook("dorm.serialize", "_serialize_value")
 def vectors_in_fixtures(original: Any, value: Any) -> Any:
-    """Let ``dumpdata`` write vectors as lists of numbers.
+    """Make ``dumpdata`` write vectors as lists of numbers.
 
     Symptom: ``Object of type ndarray is not JSON serializable``, and an instance that was never read back is written
-    as base64. Cause: the serializer knows the types of djanorm's own fields. djanorm 4.3 to 4.5.
+    as base64. Cause: the serializer supports only the types of djanorm's own fields. djanorm 4.3 to 4.5.
     """
     return original(plain(value))
 
 
 @hook("dorm.contrib.pydantic", "_base_type_for")
 def vectors_in_schemas(original: Any, field: Any) -> Any:
-    """Give a vector field its type in ``DormSchema`` and ``schema_for()``.
+    """Give vector fields a type in ``DormSchema`` and ``schema_for()``.
 
-    Symptom: the JSON schema says nothing about the vector, and ``as_numpy`` fields raise PydanticSerializationError.
-    Cause: a field that djanorm does not know is ``Any``. djanorm 4.3 to 4.5.
+    Symptom: the JSON schema does not describe the vector, and ``as_numpy`` fields raise PydanticSerializationError.
+    Cause: djanorm maps fields that it does not know to ``Any``. djanorm 4.3 to 4.5.
     """
     return _annotated(field) if isinstance(field, VectorField) else original(field)
 
@@ -60,10 +60,10 @@ def _annotated(field: VectorField) -> Any:
 
 @hook("dorm.serialize", "load")
 def embeddings_in_fixtures(original: Any, text: str, *args: Any, **options: Any) -> Any:
-    """Let ``loaddata`` embed the rows of a fixture whose vector is missing, or is of another text or model.
+    """Make ``loaddata`` embed the fixture rows whose vector is missing or was computed from another text or model.
 
-    Symptom: such a row has no vector, or a wrong one, and no search finds it. Cause: a fixture is loaded around
-    ``save()``. djanorm 4.3 to 4.5.
+    Symptom: such a row has no vector, or a wrong one, and no search finds it. Cause: ``loaddata`` bypasses ``save()``.
+    djanorm 4.3 to 4.5.
     """
     if any(embedding_fields(model) for model in _model_registry.values()):
         text = run(_filled_fixture(text))
