@@ -57,6 +57,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.known_declarations:known_names_in_declarations",
         "models.deferred:models_read_in_part",
         "embeddings.on_save:embeddings_on_save",
+        "models.trails:trails_of_partial_rows",
         "models.generated_fields:generated_vectors",
         "repairs.models:generated_fields",
         "repairs.relations.sequences:sequences_of_keys",
@@ -221,7 +222,15 @@ ORDER: dict[str, tuple[str, ...]] = {
         "models.serialization:embeddings_in_fixtures",
         "repairs.relations.sequences:sequences_of_fixtures",
     ),
-    "dorm.contrib.pydantic": ("models.serialization:vectors_in_schemas",),
+    "dorm.contrib.pydantic": (
+        "models.serialization:vectors_in_schemas",
+        "models.serialization:embeddings_in_requests",
+    ),
+    "dorm.contrib.history": ("models.trails:whole_snapshots",),
+    "dorm.contrib.temporal": ("models.trails:whole_snapshots",),
+    "dorm.contrib.audit": ("models.trails:numbers_in_audits",),
+    "dorm.contrib.streaming": ("models.exports:vectors_in_exports",),
+    "dorm.contrib.serializers": ("models.exports:vectors_in_exports",),
 }
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from typing import Any
+
+from dorm.expressions import Q
 
 
 def rows_of(source: Any) -> Any:
@@ -54,6 +58,14 @@ def key_of_row(row: Any) -> dict[str, Any]:
     key = row._meta.pk
     names = getattr(key, "field_names", None)
     return {name: getattr(row, row._meta.get_field(name).attname) for name in names} if names else {key.name: row.pk}
+
+
+def is_one_of(rows: list[Any]) -> Q:
+    """Return the condition that finds the rows again by their keys."""
+    keys = [key_of_row(row) for row in rows]
+    if len(keys[0]) == 1:
+        return Q(pk__in=[row.pk for row in rows])
+    return functools.reduce(operator.or_, (Q(**key) for key in keys))
 
 
 def require_one_key(model: Any, what: str) -> None:

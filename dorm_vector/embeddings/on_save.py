@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import copy
-import functools
-import operator
 import warnings
 from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from dorm.expressions import F, Q
+from dorm.expressions import F
 from dorm.queryset import QuerySet
 
 from ..engines.connections import alias_of
 from ..exceptions import StaleEmbedding, frames_inside
-from ..introspection import key_of_row, vector_fields
+from ..introspection import is_one_of, vector_fields
 from ..patching.registry import hook
 from ..steps import Fetch, Steps, arun, run
 from .embedders import EmbedDocuments, one_for_each
@@ -129,7 +127,7 @@ class _Texts:
         stored = {}
         if partial:
             others = [vector.name for vector in vector_fields(self._model)]
-            rows = yield Fetch(QuerySet(self._model, using or "default").filter(_is_one_of(partial)).defer(*others))
+            rows = yield Fetch(QuerySet(self._model, using or "default").filter(is_one_of(partial)).defer(*others))
             stored = {row.pk: row for row in rows}
         return [
             self._joined(stored.get(instance.pk), instance) if self._may_have_changed(instance) else None
@@ -156,13 +154,6 @@ class _Texts:
         held = {name: value for name, value in instance.__dict__.items() if stored is None or name not in self._kept}
         whole.__dict__ = {**whole.__dict__, **held, **self._prepared}
         return whole
-
-
-def _is_one_of(instances: list[Any]) -> Q:
-    keys = [key_of_row(instance) for instance in instances]
-    if len(keys[0]) == 1:
-        return Q(pk__in=[instance.pk for instance in instances])
-    return functools.reduce(operator.or_, (Q(**key) for key in keys))
 
 
 def _columns_read(field: Any, model: Any) -> set[str]:

@@ -76,6 +76,11 @@ class EmbeddingField(VectorField):
         super().contribute_to_class(cls, name)
         EmbeddingHashField().contribute_to_class(cls, hash_name(self))
 
+    def validate(self, value: Any, model_instance: Any) -> None:
+        if value is None and self.fills and model_instance is not None and self.text(model_instance) is not None:
+            return  # its save makes the vector
+        super().validate(value, model_instance)
+
     def text(self, instance: Any) -> str | None:
         """Return the text of an instance, or None if there is nothing to embed."""
         if callable(self.source):

@@ -8,7 +8,7 @@ from typing import Any
 from dorm.models import _model_registry
 
 from ..embeddings.loading import _made
-from ..embeddings.on_save import embedding_fields, filled
+from ..embeddings.on_save import embedding_fields, filled, hash_name
 from ..patching.registry import hook
 from ..steps import Steps, run
 from ..values.bit import Bit
@@ -24,6 +24,8 @@ def plain(value: Any) -> Any:
         return value.to_text()
     if isinstance(value, Vector):
         return value.to_list()
+    if isinstance(value, list) and value and not isinstance(value[0], float):
+        return [plain(element) for element in value]
     return value.tolist() if hasattr(value, "__array__") else value
 
 
@@ -45,6 +47,27 @@ def vectors_in_schemas(original: Any, field: Any) -> Any:
     Cause: djanorm maps fields that it does not know to ``Any``. djanorm 4.3 to 4.5.
     """
     return _annotated(field) if isinstance(field, VectorField) else original(field)
+
+
+@hook("dorm.contrib.pydantic", "_auto_pk_excludes", name="embeddings_in_requests")
+def _without_hashes(original: Any, model_cls: Any) -> tuple[str, ...]:
+    return (*original(model_cls), *(hash_name(field) for field in embedding_fields(model_cls)))
+
+
+@hook("dorm.contrib.pydantic", "create_schema_for")
+def embeddings_in_requests(
+    original: Any, model_cls: Any, *, name: str | None = None, exclude: tuple[str, ...] = (), **options: Any
+) -> Any:
+    """Let a request leave the embedding out, which the server makes, and take no hash of one from it."""
+    made = tuple(field.name for field in embedding_fields(model_cls))
+    if not made:
+        return original(model_cls, name=name, exclude=exclude, **options)
+    from dorm.contrib import pydantic
+
+    left_out = (*exclude, *pydantic._auto_pk_excludes(model_cls))
+    return pydantic.schema_for(
+        model_cls, name=name or f"{model_cls.__name__}Create", exclude=left_out, optional=made, **options
+    )
 
 
 def _annotated(field: VectorField) -> Any:

@@ -1,0 +1,82 @@
+"""Trails of dorm.contrib: history, temporal and audit record the vectors of a row as they are."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from dorm.queryset import QuerySet
+
+from ..engines.connections import alias_of
+from ..introspection import is_one_of
+from ..patching.registry import hook
+from ..steps import Fetch, Steps, arun, run
+from .serialization import plain
+
+_NOT_READ = "_dorm_vector_not_read"
+"""The attribute of an instance that holds what only() and defer() left out of it, for its trail."""
+
+_TRAILS = ("_history_model", "_temporal_model", "_audit_model")
+
+
+def _leaves_a_trail(model: Any) -> bool:
+    return any(getattr(model, name, None) is not None for name in _TRAILS)
+
+
+@hook("dorm.models:Model", "_do_update", name="trails_of_partial_rows")
+def trails_of_partial_rows(original: Any, instance: Any, connection: Any, *rest: Any) -> Any:
+    """Read what was left out of a row before it is saved, so that its history has it."""
+    if _leaves_a_trail(type(instance)):
+        run(_read_the_rest(instance, alias_of(connection)))
+    return original(instance, connection, *rest)
+
+
+@hook("dorm.models:Model", "_ado_update", name="trails_of_partial_rows")
+async def _async_trails_of_partial_rows(original: Any, instance: Any, connection: Any, *rest: Any) -> Any:
+    if _leaves_a_trail(type(instance)):
+        await arun(_read_the_rest(instance, alias_of(connection)))
+    return await original(instance, connection, *rest)
+
+
+@hook("dorm.models:Model", "_handle_on_delete", name="trails_of_partial_rows")
+def _trails_of_deleted_rows(original: Any, instance: Any, using: str = "default") -> Any:
+    if _leaves_a_trail(type(instance)):
+        run(_read_the_rest(instance, using))
+    return original(instance, using=using)
+
+
+@hook("dorm.models:Model", "_ahandle_on_delete", name="trails_of_partial_rows")
+async def _async_trails_of_deleted_rows(original: Any, instance: Any, using: str = "default") -> Any:
+    if _leaves_a_trail(type(instance)):
+        await arun(_read_the_rest(instance, using))
+    return await original(instance, using=using)
+
+
+def _read_the_rest(instance: Any, alias: str) -> Steps[None]:
+    missing = [f.attname for f in instance._meta.concrete_fields if f.column and f.attname not in instance.__dict__]
+    rows = (yield Fetch(QuerySet(type(instance), alias).filter(is_one_of([instance])))) if missing else []
+    instance.__dict__[_NOT_READ] = {name: row.__dict__.get(name) for row in rows for name in missing}
+
+
+@hook("dorm.contrib.history", "_snapshot_kwargs", name="whole_snapshots")
+@hook("dorm.contrib.temporal", "_snapshot", name="whole_snapshots")
+def whole_snapshots(original: Any, instance: Any, meta: Any) -> dict[str, Any]:
+    """Record a column that was left out of the instance as the row keeps it."""
+    found: dict[str, Any] = original(instance, meta)
+    rest = instance.__dict__.get(_NOT_READ, {})
+    kept = [field for field in meta.fields if field.attname in rest and field.attname not in instance.__dict__]
+    return found | {field.name: rest[field.attname] for field in kept if not getattr(field, "pii", False)}
+
+
+@hook("dorm.contrib.audit", "_emit_diff")
+def numbers_in_audits(
+    original: Any, sender: Any, instance: Any, *, operation: str, pre: dict[str, Any], **options: Any
+) -> Any:
+    """Compare and record vectors as lists of numbers; a column that was left out has not changed."""
+    before = {name: plain(value) for name, value in pre.items()}
+    rest = {name: plain(value) for name, value in instance.__dict__.get(_NOT_READ, {}).items()}
+    if operation == "-":
+        before |= {name: value for name, value in rest.items() if name in before and name not in instance.__dict__}
+    held = before if operation == "~" else {}
+    after = held | {name: plain(value) for name, value in instance.__dict__.items()}
+    return original(sender, SimpleNamespace(**after), operation=operation, pre=before, **options)
