@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..statements import statements
+from .deletes import row_by_row
 from .rows import Columns, Cursor, Result, Row
 from .values import bound, require_count
 
@@ -69,7 +70,7 @@ class Connection:
         return self._transport.in_transaction
 
     def execute(self, sql: str, parameters: Iterable[Any] = ()) -> Cursor:
-        return Cursor(self._transport.execute(sql, _checked(sql, parameters)))
+        return Cursor(self._transport.execute(row_by_row(sql), _checked(sql, parameters)))
 
     def executemany(self, sql: str, parameters: Iterable[Iterable[Any]]) -> Cursor:
         """Run a statement once per row, in one transaction."""
