@@ -1,4 +1,4 @@
-"""The statements of a script, as SQLite tells them apart."""
+"""Split scripts into statements, as SQLite does."""
 
 from __future__ import annotations
 

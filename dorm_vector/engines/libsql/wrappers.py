@@ -141,7 +141,7 @@ class HranaAsyncDatabaseWrapper(SQLiteAsyncDatabaseWrapper):
 
 
 def _mode(address: Address) -> str:
-    # A server takes the lock away from a transaction that keeps others waiting, and a token may only read.
+    # A server can revoke the lock of a transaction that keeps others waiting, and a token may be read-only.
     return "DEFERRED" if address.is_remote else "IMMEDIATE"
 
 

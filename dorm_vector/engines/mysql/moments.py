@@ -1,4 +1,4 @@
-"""Repair of datetimes with a time zone on MySQL and MariaDB, whose columns hold none: UTC is stored."""
+"""Store datetimes with a time zone in UTC on MySQL and MariaDB, whose columns have no time zone."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _MYSQL = SimpleNamespace(vendor="mysql")
 
 
 class Moment(str):
-    """A moment with its offset, as djanorm writes it."""
+    """A datetime with its UTC offset, as djanorm writes it."""
 
     __slots__ = ()
 
     def in_utc(self) -> str:
-        """Return it as MySQL and MariaDB write a moment in UTC."""
+        """Return the datetime in UTC, in the format of MySQL and MariaDB."""
         return _in_utc(dt.datetime.fromisoformat(self))
 
 
@@ -43,18 +43,18 @@ def _keeps_microseconds() -> bool:
 @repair("dorm.fields:DateTimeField", "db_type", name=_NAME, is_fixed=_keeps_microseconds)
 def _of_microseconds(original: Any, field: Any, connection: Any) -> str:
     kind = str(original(field, connection))
-    # A default that the database computes would need the same precision.
+    # A default computed by the database would need the same precision.
     is_plain = kind == "DATETIME" and field.db_default is NOT_PROVIDED
     return "DATETIME(6)" if is_plain and getattr(connection, "vendor", "") == "mysql" else kind
 
 
 @repair("dorm.fields:DateTimeField", "get_db_prep_value", name=_NAME, is_fixed=_keeps_microseconds)
 def moments_in_utc(original: Any, field: Any, value: Any) -> Any:
-    """Write datetimes that have a time zone, those of `auto_now` among them, on MySQL and MariaDB.
+    """Write datetimes with a time zone, such as those of `auto_now`, on MySQL and MariaDB.
 
-    Symptom: `Incorrect datetime value: '…+00:00'` on MariaDB, for every `auto_now` field and for `contrib.history`,
-    `temporal`, `softdelete` and `outbox`; MySQL converts to the zone of its session; and both drop the microseconds.
-    Cause: djanorm writes the offset into a column that has none, of type DATETIME. djanorm 4.3 to 4.5.
+    Symptom: MariaDB raises `Incorrect datetime value: '…+00:00'` for every `auto_now` field and for `contrib.history`,
+    `temporal`, `softdelete` and `outbox`; MySQL converts to the time zone of its session; and both drop microseconds.
+    Cause: djanorm writes the offset to a column of type DATETIME, which has none. djanorm 4.3 to 4.5.
     """
     written = original(field, value)
     return Moment(written) if _BACKEND in sys.modules and isinstance(written, str) and _has_offset(written) else written
@@ -68,7 +68,7 @@ _ONE_HOUR_EAST = dt.datetime(2026, 1, 2, 3, tzinfo=dt.timezone(dt.timedelta(hour
 
 
 def _escapes_in_utc() -> bool:
-    # The package is still being imported: it has no attributes yet.
+    # PyMySQL is still being imported, so its submodules are not attributes of the package yet.
     module = sys.modules["pymysql.connections"]
     stand_in = SimpleNamespace(encoders=module.converters.encoders, encoding="utf8mb4", _escape_string=str)
     return "02:00" in str(module.Connection.escape(stand_in, _ONE_HOUR_EAST))

@@ -1,4 +1,4 @@
-"""How writers of one SQLite file wait for each other: the lock that a transaction begins with, and the journal."""
+"""Let writers of one SQLite file wait for each other: the lock at the begin of a transaction, and the journal mode."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _ASYNC = "dorm.db.backends.sqlite:SQLiteAsyncDatabaseWrapper"
 
 _MODES = ("DEFERRED", "IMMEDIATE", "EXCLUSIVE")
 
-# Waiting writers are not served in turn: of sixteen, some wait longer than the 5 seconds of Python's sqlite3.
+# Waiting writers are not served in order: with sixteen, some wait longer than the 5 seconds of Python's sqlite3.
 _SECONDS = 30.0
 
 _READ_ONLY = "readonly"
 
 
 def transaction_mode(wrapper: Any) -> str:
-    """Return the lock that transactions begin with; ImproperlyConfigured for one that SQLite does not have."""
+    """Return the lock that transactions begin with; raise ImproperlyConfigured for an unknown one."""
     default = getattr(wrapper, "default_transaction_mode", "IMMEDIATE")
     mode = wrapper.settings.get("OPTIONS", {}).get("transaction_mode") or default
     if not isinstance(mode, str) or mode.upper() not in _MODES:
@@ -46,20 +46,20 @@ def _seconds(wrapper: Any) -> float:
 
 
 def normalize(error: Exception) -> None:
-    """Raise djanorm's exception for one of the driver's, where there is one."""
-    # By this name: the repaired one knows Turso's errors, too.
+    """Raise djanorm's exception for a driver's, if there is one."""
+    # Looked up by name, because the repaired function also handles Turso's errors.
     sys.modules["dorm.db.backends.sqlite"].normalize_db_exception(error)
 
 
 def begin(connection: Any, wrapper: Any, mode: str = "") -> None:
-    """Begin a transaction; wait for the lock now, while nothing was read that another writer could change."""
+    """Begin a transaction, and wait for the lock before anything is read that another writer could change."""
     try:
         connection.execute(f"BEGIN {mode or transaction_mode(wrapper)}")
     except Exception as error:
         if _READ_ONLY not in str(error):
             normalize(error)
             raise
-        # Nobody can write here, and a transaction may read.
+        # Nothing can write to a read-only database, but a transaction may read.
         connection.execute("BEGIN")
 
 
@@ -88,11 +88,11 @@ def _takes_the_lock() -> bool:
 @repair(_SYNC, "atomic", is_fixed=_takes_the_lock)
 @contextmanager
 def waiting_writers(original: Any, wrapper: Any) -> Iterator[None]:
-    """Take SQLite's write lock where a transaction begins, and wait for it; keep new files in WAL mode.
+    """Acquire SQLite's write lock when a transaction begins, and wait for it; put new files in WAL mode.
 
-    Symptom: with several processes some transactions fail at once with ``database is locked``, whatever the timeout:
-    ``bulk_load()`` with a TextIndex, ``update_or_create()``. Cause: a transaction that has read cannot wait for the
-    lock, because what it read may change; ``BEGIN`` alone takes no lock. djanorm 4.3 to 4.5.
+    Symptom: with several processes, some transactions fail immediately with ``database is locked``, whatever the
+    timeout: ``bulk_load()`` with a TextIndex, ``update_or_create()``. Cause: ``BEGIN`` alone takes no lock, and a
+    transaction that has read cannot wait for one, because its reads may become stale. djanorm 4.3 to 4.5.
     """
     if not wrapper._atomic_depth:
         connection = wrapper.get_connection()
@@ -106,7 +106,7 @@ def waiting_writers(original: Any, wrapper: Any) -> Iterator[None]:
 def _connection(original: Any, wrapper: Any) -> Any:
     seconds, mode = _seconds(wrapper), transaction_mode(wrapper)
     if wrapper.vendor != "sqlite":
-        # Turso's inherits this one.
+        # Turso's wrapper inherits this method.
         return original(wrapper)
     raw = original(wrapper)
     try:
@@ -122,7 +122,7 @@ async def _async_connection(original: Any, wrapper: Any) -> Any:
     seconds, mode = _seconds(wrapper), transaction_mode(wrapper)
     connection = await original(wrapper)
     try:
-        # On aiosqlite's own thread, where the raw connection lives.
+        # The raw connection may be used only in aiosqlite's own thread.
         await connection._execute(_prepare, connection._conn, wrapper, seconds, mode)
     except BaseException:
         await asyncio.shield(connection.close())
@@ -133,20 +133,20 @@ async def _async_connection(original: Any, wrapper: Any) -> Any:
 def _prepare(raw: Any, wrapper: Any, seconds: float, mode: str) -> None:
     raw.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
     if raw.isolation_level is not None:
-        # The driver begins a transaction by itself for a statement that stands alone.
+        # The mode of transactions that the driver begins on its own for single statements.
         raw.isolation_level = mode
     if not wrapper.settings.get("OPTIONS", {}).get("journal_mode"):
         _keep_new_files_in_wal(raw)
 
 
 def _keep_new_files_in_wal(raw: Any) -> None:
-    """Let readers and a writer of a file that has nothing in it yet go on beside each other."""
+    """Put an empty file in WAL mode, so that readers and a writer do not block each other."""
     import sqlite3
 
     try:
         if raw.execute("PRAGMA page_count").fetchone()[0] == 0:
             raw.execute("PRAGMA journal_mode = WAL").fetchone()
     except sqlite3.OperationalError as error:
-        # Somebody is writing to it already, and chooses; or nobody can.
+        # Another connection is already writing and decides the mode, or the file is read-only.
         if not any(reason in str(error) for reason in ("locked", _READ_ONLY)):
             raise

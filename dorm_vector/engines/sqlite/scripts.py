@@ -1,4 +1,4 @@
-"""Scripts of several statements that stay inside the transaction around them."""
+"""Run scripts of several statements inside the surrounding transaction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TWO = "CREATE TABLE a (b); CREATE TABLE c (d);"
 
 
 class _CommittingError(Exception):
-    """Raised where a script would end the transaction."""
+    """Raised if a script would end the transaction."""
 
 
 class _Script(Statements):
@@ -59,11 +59,11 @@ def _stays_inside_async() -> bool:
 
 @repair(_SYNC, "execute_script", is_fixed=lambda: _stays_inside() and _stays_inside_async())
 def scripts_in_transactions(original: Any, wrapper: Any, sql: str) -> None:
-    """Run the statements of a script one by one inside of ``atomic()``, which stays open.
+    """Run the statements of a script one by one inside ``atomic()``, which stays open.
 
-    Symptom: on SQLite a migration that fails after a trigger was created, or after a RunSQL of two statements, keeps
-    what came before: it can neither be repeated nor taken back. Cause: ``executescript()`` of Python's sqlite3 commits
-    first. djanorm 4.3 to 4.5.
+    Symptom: on SQLite, a migration that fails after it created a trigger, or after a RunSQL with two statements, keeps
+    its earlier changes, and cannot be repeated or unapplied. Cause: ``executescript()`` of Python's sqlite3
+    commits first. djanorm 4.3 to 4.5.
     """
     if not wrapper._atomic_depth:
         original(wrapper, sql)

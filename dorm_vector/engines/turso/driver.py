@@ -171,7 +171,7 @@ def one_process(original: Any, wrapper: Any) -> Any:
 
 
 def is_open_elsewhere(error: BaseException) -> bool:
-    """Tell whether a file could not be opened because another process has it open."""
+    """Return whether a file could not be opened because another process has it open."""
     return any(_LOCKED_BY_ANOTHER_PROCESS in str(found) for found in (error, error.__cause__))
 
 

@@ -1,1 +1,1 @@
-"""Repairs of how djanorm runs migrations: one run at a time, and what stopped goes on."""
+"""Repairs of how djanorm runs migrations: one run at a time, and resuming unfinished ones."""

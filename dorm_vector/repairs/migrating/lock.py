@@ -1,4 +1,4 @@
-"""One ``dorm migrate`` at a time: the next one waits, and then finds what the first one has applied."""
+"""Run one ``dorm migrate`` at a time: the next one waits, and then sees what the first one applied."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ...patching.stand_ins import Statements
 
 _log = logging.getLogger("dorm.migrations")
 
-# Each of them on a database of its own; a name of a lock has 64 characters at most.
+# One lock per database; lock names have at most 64 characters.
 _NAME = "CONCAT('dorm_migrate_', LEFT(SHA2(DATABASE(), 256), 40))"
 
 _GET = f"SELECT GET_LOCK({_NAME}, 10) AS got"
 _RELEASE = f"SELECT RELEASE_LOCK({_NAME}) AS released"
 
-# pyturso lets one process in, and a migration ends.
+# pyturso allows one process per file, so this waits until the other migration ends.
 _SECONDS_FOR_TURSO = 60.0
 
 
@@ -35,14 +35,14 @@ def _waits_on_mysql() -> bool:
 @repair("dorm.migrations.executor", "_migration_lock", is_fixed=_waits_on_mysql)
 @contextmanager
 def one_migration_at_a_time(original: Any, connection: Any) -> Iterator[None]:
-    """Let a ``dorm migrate`` wait for another one on the same database.
+    """Make a ``dorm migrate`` wait for another one on the same database.
 
-    Symptom: of two at once, on MariaDB and MySQL, a RunPython runs twice, and tables are created twice; on SQLite and
-    libSQL one fails with ``table already exists``. Cause: only PostgreSQL has a lock here; elsewhere both have read
-    which migrations are applied before the first begins. djanorm 4.3 to 4.5.
+    Symptom: if two run at the same time on MariaDB and MySQL, a RunPython runs twice, and tables are created twice; on
+    SQLite and libSQL, one fails with ``table already exists``. Cause: djanorm locks only on PostgreSQL; on other
+    databases, both read the list of applied migrations before the first one begins. djanorm 4.3 to 4.5.
     """
     _wait_for_turso(connection)
-    # Around it: on SQLite what it sets has to be set before the transaction begins.
+    # The original comes first, because its PRAGMA on SQLite must run before the transaction begins.
     with original(connection), _held(connection):
         yield
 
@@ -60,13 +60,13 @@ def _named_lock(connection: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        # The server releases it where the connection is lost.
+        # If the connection is lost, the server releases the lock.
         connection.execute(_RELEASE)
 
 
 @contextmanager
 def _write_lock(connection: Any) -> Iterator[None]:
-    """Run all migrations in one transaction, as djanorm does on PostgreSQL; nobody else writes meanwhile."""
+    """Run all migrations in one transaction, as djanorm does on PostgreSQL, so that no other connection writes."""
     raw = connection.get_connection()
     if not raw.in_transaction:
         begin(raw, connection, "IMMEDIATE")

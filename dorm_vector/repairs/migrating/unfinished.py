@@ -1,6 +1,6 @@
-"""Migrations of MariaDB and MySQL, which commit each change of a table: what stops half-way goes on where it stopped.
+"""Resume interrupted migrations on MariaDB and MySQL, which commit each change of a table.
 
-How far each unfinished migration is, stands in a table that is there for as long as there is one.
+The progress of each unfinished migration is stored in a table, which exists only while there are any.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _THERE = (
 
 _THIS = '"app" = %s AND "name" = %s'
 
-# Without djanorm's own tables, which come and go meanwhile.
+# Without djanorm's own tables, which are created and dropped in the meantime.
 _CATALOGUE = (
     "SELECT CONCAT_WS(' ', 'column', table_name, column_name) AS thing,"
     " CONCAT_WS(' ', column_type, is_nullable, column_default, extra) AS detail FROM information_schema.columns"
@@ -51,7 +51,7 @@ _CATALOGUE = (
 
 @dataclass
 class _Progress:
-    """How far one migration is, in one direction."""
+    """The progress of one migration in one direction."""
 
     connection: Any
     app: str
@@ -60,7 +60,11 @@ class _Progress:
     labels: Sequence[str]
 
     def stored(self) -> Any | None:
-        """Return the row of the migration; OperationalError where it is of the other direction."""
+        """Return the row of the migration.
+
+        Raises:
+            OperationalError: The row is for the other direction, or the migration was changed since.
+        """
         rows = self.connection.execute(f'SELECT * FROM "{TABLE}" WHERE {_THIS}', [self.app, self.name])
         if not rows:
             return None
@@ -80,7 +84,7 @@ class _Progress:
         return row
 
     def begin(self, number: int) -> None:
-        """Store that an operation is about to run, and what the tables are like."""
+        """Store that an operation is about to run, and the current tables."""
         values = [number, json.dumps(self.labels[:number]), json.dumps(_catalogue(self.connection))]
         self.connection.execute_write(
             f'INSERT INTO "{TABLE}" ("app", "name", "direction", "done", "operations", "running")'
@@ -97,8 +101,8 @@ class _Progress:
         )
 
     def run(self, number: int, work: Any) -> None:
-        """Do the work of an operation, unless it was done before; its rows are committed with the note that it is."""
-        # Each time: where this migration needs those of another app, their end drops the table.
+        """Run an operation unless it is already done; its rows are committed together with its progress."""
+        # Create it each time, because the migrations of another app, run as dependencies, drop the table when they end.
         self.connection.execute_script(_CREATE)
         row, raw = self.stored(), self.connection.get_connection()
         if row is not None and row["done"] > number:
@@ -111,7 +115,7 @@ class _Progress:
         try:
             work()
         except Exception:
-            # Not as a note of the exception: the command prints the message of some, and no more.
+            # Not as an exception note, because the command prints only the message of some exceptions.
             _log.error(self._note(number))
             raise
         self.end(number)
@@ -126,7 +130,7 @@ class _Progress:
         )
 
     def _tidy(self, number: int, before: dict[str, str]) -> None:
-        """Take back what an interrupted operation added, so that it can run again; raise where that is not all."""
+        """Revert what an interrupted operation added, so that it can run again; raise if it changed anything else."""
         now = _catalogue(self.connection)
         changed = sorted(thing for thing in before.keys() | now.keys() if before.get(thing) != now.get(thing))
         added = [thing for thing in changed if thing not in before]
@@ -155,7 +159,7 @@ def _catalogue(connection: Any) -> dict[str, str]:
 
 
 def _dropping(added: list[str], before: dict[str, str]) -> Iterator[str]:
-    """Yield what drops tables, columns and indexes that were not there before."""
+    """Yield the statements that drop tables, columns and indexes that did not exist before."""
     tables = {thing.split(" ", 2)[1] for thing in before}
     for table in dict.fromkeys(thing.split(" ", 2)[1] for thing in added):
         if table not in tables:
@@ -169,7 +173,7 @@ def _dropping(added: list[str], before: dict[str, str]) -> Iterator[str]:
 
 
 def _label(operation: Any) -> str:
-    """Return what an operation is called in the notes: its class, and what it is about."""
+    """Return the name of an operation in the progress table: its class, and what it applies to."""
     operation = getattr(operation, "_operation", operation)
     index = getattr(operation, "index", None)
     named = (getattr(operation, "model_name", None), getattr(operation, "name", None), getattr(index, "name", None))
@@ -177,7 +181,7 @@ def _label(operation: Any) -> str:
 
 
 def _resumable(connection: Any, app: str, migrations: Any, direction: str) -> Iterator[Any]:
-    """Yield the migrations with operations that note how far they are."""
+    """Yield the migrations with operations that record their progress."""
     for number, name, module in migrations:
         operations = list(getattr(module, "operations", []))
         order = operations if direction == "forwards" else operations[::-1]
@@ -200,7 +204,7 @@ def _noting(operation: Any, place: int, progress: _Progress) -> Any:
 
 
 def _forget_finished(connection: Any) -> None:
-    """Drop the notes on migrations that are recorded, or taken back, and the table with the last of them."""
+    """Delete the progress of migrations that are applied or unapplied, and drop the table when it is empty."""
     if not connection.execute(_THERE)[0]["found"]:
         return
     recorded = f'EXISTS (SELECT 1 FROM "dorm_migrations" AS "m" WHERE "m"."app" = "{TABLE}"."app"'
@@ -247,11 +251,11 @@ def _notes_how_far_it_is() -> bool:
 def unfinished_migrations(
     original: Any, executor: Any, app_label: str, migrations: Any, applied: Any, target_num: Any = None, **options: Any
 ) -> Any:
-    """Go on with a migration where it stopped, on the databases that commit each change of a table.
+    """Resume a migration where it stopped, on databases that commit each change of a table.
 
-    Symptom: on MariaDB and MySQL a migration that failed or was killed half-way can neither be repeated (``Duplicate
-    column name``) nor taken back, and its RunPython runs twice. Cause: they have no transactions of DDL, and djanorm
-    records whole migrations. djanorm 4.3 to 4.5.
+    Symptom: on MariaDB and MySQL, a migration that failed or was killed in the middle cannot be repeated
+    (``Duplicate column name``) or unapplied, and its RunPython runs twice. Cause: DDL is not transactional there, and
+    djanorm records only whole migrations. djanorm 4.3 to 4.5.
     """
     if getattr(executor.connection, "vendor", "") != "mysql" or any(options.values()):
         return original(executor, app_label, migrations, applied, target_num, **options)

@@ -1,4 +1,4 @@
-"""Options that djanorm declares but does not build: ``db_index``, ``unique_together`` and inherited indexes."""
+"""Build what djanorm accepts but ignores: ``db_index``, ``unique_together`` and inherited indexes."""
 
 from __future__ import annotations
 

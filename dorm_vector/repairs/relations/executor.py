@@ -205,7 +205,7 @@ def _applies_one_of_them() -> bool:
 def other_apps_first(
     original: Any, executor: Any, app_label: str, migrations: Any, applied: Any, target_num: Any = None, **options: Any
 ) -> Any:
-    """Apply a migration's dependencies in other apps first, and a squashed migration in its place.
+    """Apply a migration's dependencies in other apps first, and run a squashed migration instead of its originals.
 
     Symptom: a foreign key to an app that is listed later in INSTALLED_APPS fails on PostgreSQL, MySQL and MariaDB; a
     squashed migration runs after those that it replaces. Cause: apps are migrated one after the other, and files in the
