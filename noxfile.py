@@ -1,4 +1,4 @@
-"""Every command that a person or CI runs; `nox -l` is the manual."""
+"""The commands that developers and CI run; `nox -l` lists them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEV = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"
 
 
 def tool(*names: str) -> list[str]:
-    """Return the requirements of single tools, as the dev extra states them."""
+    """Return the requirements of individual tools from the dev extra."""
     return [requirement for requirement in DEV if requirement.startswith(names)]
 
 
@@ -33,7 +33,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def fix(session: nox.Session) -> None:
-    """Repair what the linter can repair, and format."""
+    """Fix what the linter can fix, and format the code."""
     session.install(*tool("ruff"))
     session.run("ruff", "check", "--fix")
     session.run("ruff", "format")
@@ -41,21 +41,21 @@ def fix(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check every type, those of the tests included."""
+    """Check types, including those of the tests."""
     session.install("-e", ".[dev]")
     session.run("mypy")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Test on SQLite, Turso and PostgreSQL, or on what follows `--`: nox -s tests -- --backend mariadb."""
+    """Test on SQLite, Turso and PostgreSQL, or on the backend that you pass: nox -s tests -- --backend mariadb."""
     session.install("-e", ".[dev]")
     pytest(session, "--ignore=tests/packaging")
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])
 def pythons(session: nox.Session) -> None:
-    """Test the same on every supported Python that this machine has."""
+    """Run the same tests on every supported Python that is installed."""
     session.install("-e", ".[dev]")
     pytest(session, "--ignore=tests/packaging")
 
@@ -63,21 +63,21 @@ def pythons(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("djanorm", ["4.4.0", "4.5.0"])
 def djanorm(session: nox.Session, djanorm: str) -> None:
-    """Test the same with every supported djanorm."""
+    """Run the same tests with every supported djanorm."""
     session.install("-e", ".[dev]", f"djanorm=={djanorm}")
     pytest(session, "--ignore=tests/packaging")
 
 
 @nox.session(name="all")
 def every(session: nox.Session) -> None:
-    """Test everything on all six databases; a server that is missing is a failure."""
+    """Test everything on all six databases; a missing server is a failure."""
     session.install("-e", ".[dev]")
     pytest(session, "--backend", "all", "--no-skips")
 
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Take 25 random projects the whole way on each database, under eight hash seeds; hours, on six."""
+    """Run 25 random projects from start to finish on each database, under eight hash seeds; takes hours on six."""
     session.install("-e", ".[dev]")
     backends = [] if "--backend" in session.posargs else ["--backend", "all", "--no-skips"]
     session.run(
@@ -87,27 +87,27 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def embed(session: nox.Session) -> None:
-    """Test with a real embedding model; installs torch."""
+    """Test with a real embedding model; this installs torch."""
     session.install("-e", ".[dev,embed]")
     pytest(session, "-m", "embed")
 
 
 @nox.session
 def dist(session: nox.Session) -> None:
-    """Build the wheel, install it with no driver, and import it."""
+    """Build the wheel, install it without a database driver, and import it."""
     session.install(*tool("build", "pytest"))
     pytest(session, "tests/packaging", "--noconftest")
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation; a warning is an error."""
+    """Build the documentation, treating warnings as errors."""
     session.install(*tool("mkdocs-material"))
     session.run("mkdocs", "build", "--strict")
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure every database, and write docs/benchmarks.md: nox -s bench -- --help."""
+    """Benchmark every database, and write docs/benchmarks.md: nox -s bench -- --help."""
     session.install("-e", ".[benchmarks]")
     session.run("python", "-m", "benchmarks.run", *session.posargs)

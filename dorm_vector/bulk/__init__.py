@@ -1,4 +1,4 @@
-"""Many rows in and out."""
+"""Bulk loading and bulk reading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows on their way into a table: whatever the caller has, as columns of bound values, a batch at a time."""
+"""Batches of a bulk load: convert instances, dicts or columns to columns of bound values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Reader = Callable[[Values], Values]
 
 
 class MatrixColumn(Sequence[bytes]):
-    """A column of (n, d) float32 whose rows are bound as packed vectors."""
+    """An (n, d) float32 array whose rows are bound as packed vectors."""
 
     def __init__(self, array: npt.NDArray[np.float32]) -> None:
         self.array = array
@@ -38,14 +38,14 @@ class MatrixColumn(Sequence[bytes]):
         return Vector(self.array[row])
 
     def __iter__(self) -> Iterator[bytes]:
-        # Plain bytes: sqlite3 looks for an adapter of every value of another class.
+        # Plain bytes, because sqlite3 looks up an adapter for each value of any other class.
         data, width = self.array.tobytes(), 4 * self.array.shape[1]
         return (data[at : at + width] for at in range(0, len(data), width))
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Bound values, one column a field; ``start`` is the index of the first row in all that is loaded."""
+    """Bound values, with one column per field; ``start`` is the index of the first row within the whole load."""
 
     start: int
     columns: tuple[Values, ...]
@@ -61,7 +61,7 @@ class Batch:
 
 
 class ColumnSource:
-    """A mapping from field names to columns of one length: numpy arrays, lists, anything that slices."""
+    """A mapping from field names to columns of one length: numpy arrays, lists, or anything that can be sliced."""
 
     def __init__(self, model: Any, data: Mapping[str, Any]) -> None:
         named = named_fields(model, data)
@@ -81,7 +81,7 @@ class ColumnSource:
 
 
 class RowSource:
-    """Instances of a model, or dicts; the first one says which columns are written."""
+    """Instances of a model, or dicts; the first row decides which columns are written."""
 
     def __init__(self, model: Any, first: Any) -> None:
         self._kind: Any = model if isinstance(first, model) else dict
@@ -95,7 +95,7 @@ class RowSource:
     def batch(self, start: int, items: Values) -> Batch:
         try:
             return Batch(start, self._read(items))
-        except Exception:  # whatever a field raises: it is raised again, with its row
+        except Exception:  # any error of a field is raised again with the row number
             for position, item in enumerate(items):
                 try:
                     self._read([item])
@@ -119,7 +119,7 @@ class RowSource:
 
 
 def chunks(rows: Iterable[Any], size: int) -> Iterator[tuple[int, list[Any]]]:
-    """Yield the index of the first and up to ``size`` rows."""
+    """Yield lists of up to ``size`` rows, each with the index of its first row."""
     iterator, start = iter(rows), 0
     while items := list(islice(iterator, size)):
         yield start, items
@@ -127,7 +127,7 @@ def chunks(rows: Iterable[Any], size: int) -> Iterator[tuple[int, list[Any]]]:
 
 
 async def achunks(rows: Iterable[Any] | AsyncIterable[Any], size: int) -> AsyncIterator[tuple[int, list[Any]]]:
-    """Yield the same; from an async iterable, too."""
+    """Do what ``chunks`` does; ``rows`` may also be an async iterable."""
     if not isinstance(rows, AsyncIterable):
         for each in chunks(rows, size):
             yield each
@@ -198,7 +198,7 @@ def _fill(make: Callable[[], Any], count: int) -> Values:
 
 
 def _converter(field: Any) -> Callable[[Any], Any]:
-    """Return what ``Model(field=value)`` and then a save do to a value; None for what pandas calls missing."""
+    """Return a function that converts a value as ``Model(field=value)`` and a save do, and pandas' missing to None."""
     convert = _whole_converter(field)
     return lambda value: None if is_left_out(field, value) else convert(value)
 
@@ -220,18 +220,18 @@ def _filler(field: Any) -> Callable[[], Any]:
 
 
 def _filled_fields(model: Any, named: Iterable[Any]) -> list[Any]:
-    """Return the fields that the rows leave out and that have a value of their own all the same."""
+    """Return the fields that the rows omit and that have a default or an automatic value."""
     left_out = [field for field in written_fields(model) if field not in named]
     return [field for field in left_out if field.has_default() or getattr(field, "auto_now", False)]
 
 
 def _is_set(field: Any, first: Any) -> bool:
-    """Tell whether instances like the first one write this field: not a key or a default of the database's own."""
+    """Return whether instances like the first one write this field, instead of leaving it to the database."""
     return first.__dict__.get(field.attname) is not None or not _is_left_to_database(field)
 
 
 def _is_left_to_database(field: Any) -> bool:
-    """Tell whether the database makes the value where there is none."""
+    """Return whether the database generates a missing value."""
     has_its_own = field.db_default is not NOT_PROVIDED and not field.has_default()
     return isinstance(field, AutoField) or has_its_own
 
@@ -263,28 +263,28 @@ def _bound(field: Any, part: Any, start: int) -> Values:
         return values
     try:
         return [convert(value) for value in values]
-    except Exception:  # whatever a field raises: it is raised again, with its row
+    except Exception:  # any error of a field is raised again with the row number
         for position, value in enumerate(values):
             _bind_one(convert, value, start + position)
         raise
 
 
 def _listed(part: Any) -> Values:
-    """Return the values of an array of one axis as Python's own."""
+    """Return the values of a one-dimensional array as Python objects."""
     if part.dtype.kind in "mM" and part.dtype.str.endswith(("[ns]", "[ps]", "[fs]", "[as]")):
-        # Finer than Python's, numpy makes plain numbers of them.
+        # numpy converts times with a finer resolution than Python's to plain numbers.
         part = part.astype(f"{part.dtype.kind}8[us]")
     values: list[Any] = part.tolist()
     return values
 
 
 def _is_plain(field: Any) -> bool:
-    """Tell whether the field binds the float32 values as they are."""
+    """Return whether the field binds float32 values without converting them."""
     return isinstance(field, VectorField) and field.value_type is Vector and not field.normalize
 
 
 def _keeps_integers(field: Any) -> bool:
-    """Tell whether the field binds whole numbers as they are, so that none of them has to pass through it."""
+    """Return whether the field binds integers unchanged, so that they need no conversion."""
     kind = type(field)
     converts = kind.to_python not in (IntegerField.to_python, AutoField.to_python)
     return not converts and kind.get_db_prep_value is Field.get_db_prep_value
@@ -298,7 +298,7 @@ def _bind_one(convert: Callable[[Any], Any], value: Any, row: int) -> None:
 
 
 def _float32(field: Any, part: Any, start: int) -> Any:
-    """Return the rows as little-endian float32; raise what the field says of the first row that is no vector."""
+    """Return the rows as little-endian float32; raise the field's error for the first row that is not finite."""
     import numpy as np
 
     if isinstance(part, np.ma.MaskedArray):

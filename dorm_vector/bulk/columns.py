@@ -1,4 +1,4 @@
-"""The columns of a model that a row can write, and what they are called."""
+"""The writable columns of a model, and their names."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dorm.fields import RelatedField
 
 
 def written_fields(model: Any) -> list[Any]:
-    """Return the fields with a column; not those that the database computes."""
+    """Return the fields that have a column, without those that the database computes."""
     return [field for field in model._meta.concrete_fields if not hasattr(field, "expression")]
 
 
 def named_field(model: Any, name: str) -> Any:
-    """Return the field of that name, that attribute, or ``pk``; ValueError where the model has no such column."""
+    """Return the field with this name or attribute, or ``pk``; raise ValueError if the model has no such column."""
     fields = written_fields(model)
     for field in fields:
         if name in (field.name, field.attname) or (name == "pk" and field.primary_key):
@@ -24,7 +24,7 @@ def named_field(model: Any, name: str) -> Any:
 
 
 def named_fields(model: Any, names: Iterable[str]) -> dict[str, Any]:
-    """Return the field of each name; ValueError where two of them are one."""
+    """Return the field for each name; raise ValueError if two names mean the same field."""
     named: dict[str, Any] = {}
     for name in names:
         field = named_field(model, name)
@@ -40,7 +40,7 @@ def is_relation(field: Any) -> bool:
 
 
 def key_of(field: Any, value: Any) -> Any:
-    """Return the key of what a relation refers to; an instance has to be one of its model's, and saved."""
+    """Return the key of a related object; an instance must be saved and of the related model."""
     if not hasattr(value, "pk"):
         return value
     model = field._resolve_related_model()
@@ -54,6 +54,6 @@ def key_of(field: Any, value: Any) -> Any:
 
 
 def key_held(field: Any, instance: Any) -> Any:
-    """Return the key that an instance holds of a relation, whose other end may have been saved since."""
+    """Return the related key of an instance, even if the related object was saved only after it was assigned."""
     key, other = instance.__dict__[field.attname], instance.__dict__.get(f"_cache_{field.name}")
     return key_of(field, other) if key is None and other is not None else key

@@ -1,4 +1,4 @@
-"""PostgreSQL's binary COPY format, written from columns.
+"""Encoder for PostgreSQL's binary COPY format.
 
 Source: https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
 """
@@ -34,14 +34,14 @@ def _moment(value: Any) -> dt.datetime:
 
 
 def _whole(value: Any, size: int) -> int:
-    # psycopg would cut off what does not fit.
+    # psycopg would truncate a number that does not fit.
     number = int(value)
     if not -(1 << 8 * size - 1) <= number < 1 << 8 * size - 1:
         raise OverflowError(f"{value!r} does not fit in an integer of {size} bytes.")
     return number
 
 
-# What psycopg's dumper of the type takes, from what djanorm binds: text, for most of them.
+# Converts the values that djanorm binds, mostly text, to those that psycopg's dumper of the type accepts.
 _NATIVE: dict[str, Callable[[Any], Any]] = {
     "bool": bool,
     "bytea": bytes,
@@ -64,11 +64,11 @@ _TEXT = frozenset({"text", "varchar", "bpchar", "json"})
 _VECTORS = frozenset({"vector", "halfvec", "sparsevec", "bit"})
 
 IS_BINARY = _NATIVE.keys() | _TEXT | _VECTORS | {"jsonb"}
-"""Types whose binary form is known here; one column of another type and the load takes prepared inserts."""
+"""Types whose binary form is known here; if any column has another type, the load uses INSERT statements."""
 
 
 def encoder(type_name: str, oid: int, connection: Any) -> Encode:
-    """Return what turns a bound value into the type's binary form."""
+    """Return a function that converts a bound value to the binary form of the type."""
     if type_name in _VECTORS:
         return lambda value: value.to_binary()
     charset = connection.info.encoding
@@ -87,7 +87,7 @@ def encoder(type_name: str, oid: int, connection: Any) -> Encode:
 
 
 def copy_data(batch: Batch, encoders: Sequence[Encode]) -> bytes:
-    """Return the bytes of one COPY."""
+    """Return the bytes of one COPY statement."""
     start = struct.pack(">h", len(batch.columns))
     frames = [_frames(column, encode) for column, encode in zip(batch.columns, encoders, strict=True)]
     rows = zip(repeat(start, len(batch)), *frames, strict=True)
@@ -105,7 +105,7 @@ def _framed(data: bytes) -> bytes:
 
 
 def _matrix_frames(matrix: MatrixColumn) -> Frames:
-    """Swap the bytes of all values at once, and cut the rows out."""
+    """Convert all values to big-endian at once, then slice the rows."""
     import numpy as np
 
     rows, dimensions = matrix.array.shape
@@ -118,5 +118,5 @@ def _matrix_frames(matrix: MatrixColumn) -> Frames:
 
 
 def _aware(value: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
-    # As the server reads a text without an offset.
+    # The server reads text without an offset in the session's time zone.
     return value if value.tzinfo else value.replace(tzinfo=zone)

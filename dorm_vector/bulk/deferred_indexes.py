@@ -1,4 +1,4 @@
-"""Drop the indexes of a table before a load, and build them after it."""
+"""Drop the vector indexes of a table before a bulk load, and rebuild them afterwards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .writers import BulkLoad
 
 @dataclass(eq=False, repr=False)
 class WithoutIndexes(Step):
-    """Drop the vector indexes, take a step, and build them again, also where the step fails."""
+    """Drop the vector indexes, run a step, and rebuild them, even if the step fails."""
 
     load: BulkLoad
     alias: str
@@ -49,7 +49,7 @@ class WithoutIndexes(Step):
 
 
 def _commits(load: BulkLoad, wrapper: Any) -> bool:
-    """Tell whether DROP and CREATE end the transaction here; UnsupportedByDatabase where that would be the caller's."""
+    """Return whether DROP and CREATE commit; raise UnsupportedByDatabase if that would end the caller's transaction."""
     if not load.dialect.loading.ddl_commits:
         return False
     state = ASYNC_ATOMIC_STATE.get()
@@ -80,7 +80,7 @@ def _create(load: BulkLoad, connection: Any) -> Steps[None]:
 
 
 def _ddl(load: BulkLoad, index: VectorIndex, statement: str) -> Script | Write:
-    # A script of SQLite's ends the transaction where it is a trigger, and on an async connection always.
+    # On SQLite, a script ends the transaction if it creates a trigger, and always on an async connection.
     return Write(statement) if _is_companion(load, index) else Script(statement)
 
 
@@ -89,7 +89,7 @@ def _is_companion(load: BulkLoad, index: VectorIndex) -> bool:
 
 
 def _rebuild(load: BulkLoad, connection: Any) -> Steps[None]:
-    # Elsewhere the rollback brings them back.
+    # On other databases, the rollback restores the indexes.
     if load.dialect.loading.ddl_commits:
         yield from _create(load, connection)
 

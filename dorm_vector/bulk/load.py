@@ -1,6 +1,6 @@
-"""Load many rows at the speed of the driver.
+"""Bulk insert at the speed of the driver.
 
-``Dialect.load`` names the writer that the database's rows go through.
+``Dialect.loading.method`` names the writer for the database.
 """
 
 from __future__ import annotations
@@ -36,20 +36,28 @@ def bulk_load(
     defer_indexes: bool = False,
     progress: Progress | None = None,
 ) -> int:
-    """Insert all of the rows or, where one of them fails, none; return how many were written.
+    """Insert all of the rows, or none if one of them fails, and return how many were written.
 
-    ``rows`` is an iterable of instances or of dicts, of which ``batch_size`` are held at a time, or columns: a mapping
-    from field names to sequences of one length, where a vector field takes an (n, d) numpy array. ``on_conflict``:
-    None raises, "ignore" keeps the row that is there, "update" overwrites the row with the same primary key.
-    ``defer_indexes`` drops the model's vector indexes first and builds them last. ``progress`` is called with the rows
-    done and the rows in all (None where nobody knows). No signals are sent, and instances get no primary key. What an
-    EmbeddingField lacks is embedded on the way.
+    Missing vectors of an EmbeddingField are embedded during the load. No signals are sent, and instances get no
+    primary key.
 
-    Raises what a save would, with the position of the row, from 0, in its text and as ``error.row``.
+    Args:
+        model: The model to load.
+        rows: An iterable of instances or dicts, or a mapping from field names to columns: sequences of one length. The
+            column of a vector field may be an (n, d) numpy array.
+        using: The database alias; by default, the one that the router chooses for writes.
+        batch_size: The number of rows to hold in memory at a time, if ``rows`` is an iterable.
+        on_conflict: None raises an error, "ignore" keeps the existing row, and "update" overwrites the row with the
+            same primary key.
+        defer_indexes: Whether to drop the model's vector indexes before the load and rebuild them after it.
+        progress: A function that is called with the number of rows done and the total, or None if the total is unknown.
+
+    Raises:
+        Exception: The error that a save would raise. Its text and ``error.row`` have the position of the row, from 0.
     """
     _check(batch_size, on_conflict)
     source = _source(model, rows, chunks, batch_size)
-    # Before the transaction: where the rows come from a query, it may want a connection of its own.
+    # Read before the transaction starts, because rows that come from a query may need a connection of their own.
     first = run(source.next())
     if first is None:
         return 0
@@ -71,7 +79,7 @@ async def abulk_load(
     defer_indexes: bool = False,
     progress: Progress | None = None,
 ) -> int:
-    """Do what ``bulk_load`` does; ``rows`` may be an async iterable too."""
+    """Do what ``bulk_load`` does; ``rows`` may also be an async iterable."""
     _check(batch_size, on_conflict)
     source = _source(model, rows, achunks, batch_size)
     first = await arun(source.next())
@@ -93,7 +101,7 @@ def _loaded(
     defer_indexes: bool,
     progress: Progress | None,
 ) -> Steps[int]:
-    """Write every batch in one transaction, and return how many rows were written."""
+    """Write all batches in one transaction, and return how many rows were written."""
     steps: Step = InTransaction(alias, _all_written(load, alias, source, first, progress))
     written = yield WithoutIndexes(load, alias, steps) if defer_indexes else steps
     return int(written)
@@ -123,7 +131,7 @@ def _all_written(
 
 
 class _Rows:
-    """The batches of instances or of dicts; which fields they write is known once the first was read."""
+    """Batches of instances or dicts; ``fields`` is known after the first batch is read."""
 
     fields: tuple[Any, ...] = ()
 
@@ -133,7 +141,7 @@ class _Rows:
         self.total: int | None = len(rows) if hasattr(rows, "__len__") else None
 
     def next(self) -> Steps[Batch | None]:
-        """Read one batch; None where there is no other."""
+        """Return the next batch, or None at the end."""
         chunk = yield Next(self._chunks)
         if chunk is None:
             return None
@@ -146,7 +154,7 @@ class _Rows:
 
 
 class _Columns:
-    """The batches of columns."""
+    """Batches of columns."""
 
     fields: tuple[Any, ...] = ()
     total: int | None = None
@@ -156,7 +164,7 @@ class _Columns:
         self._batches: Iterator[Batch] | None = None
 
     def next(self) -> Steps[Batch | None]:
-        """Read one batch; None where there is no other."""
+        """Return the next batch, or None at the end."""
         if self._batches is None:
             columns = columns_of_active_tenant(self._model, self._columns)
             source = ColumnSource(self._model, (yield from filled_columns(self._model, columns)))

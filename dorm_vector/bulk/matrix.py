@@ -1,4 +1,4 @@
-"""Read many vectors into one numpy matrix."""
+"""Read the vectors of a queryset into one numpy matrix."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .steps import BinaryRows, PlainRows
 
 
 class MatrixQuery:
-    """The key and the vector column of a queryset, and how its database hands them over."""
+    """The query for the keys and vectors of a queryset, and the fastest way to read them from its database."""
 
     def __init__(self, queryset: Any, path: str, *, is_async: bool = False) -> None:
         queryset = upgraded(queryset)
@@ -33,27 +33,27 @@ class MatrixQuery:
         self._query = queryset.values_list("pk", path, *_sorted_by(queryset._query))._query
 
     def columns(self) -> Steps[tuple[Sequence[Any], Sequence[Any]]]:
-        """Return the keys and the vectors, as the database hands them over."""
+        """Return the keys and the vectors in the database's wire format."""
         sql, params = self._query.as_select(self.connection)
         rows = yield self._step()(sql, params)
         rows = [row.values() for row in rows] if rows and isinstance(rows[0], dict) else rows
-        # A search shows its distance, too, and DISTINCT what it is sorted by.
+        # A search also selects its distance, and DISTINCT its sort fields.
         keys, stored, *_ = zip(*rows, strict=True) if rows else ((), ())
         return keys, stored
 
     def _step(self) -> Any:
         dialect = dialect_for(self.connection)
         if self._query.is_slice() and self._query.is_by_distance():
-            # An index may answer it: it has options of its own, and may have to be repeated.
+            # The search may use an index, which has search options and may require a retry.
             return Execute
-        # Those of Turso with SYNC_URL are djanorm's own.
+        # Turso connections with SYNC_URL are djanorm's own.
         if dialect.loading.plain_rows and not getattr(self.connection, "sync_url", None):
             return PlainRows
         return BinaryRows if dialect.loading.binary_rows else Execute
 
 
 def _sorted_by(query: Any) -> list[str]:
-    """Return the fields that DISTINCT has to read beside the two: PostgreSQL sorts by nothing else there."""
+    """Return the sort fields that DISTINCT must also select: PostgreSQL sorts only by selected columns there."""
     names = [name.removeprefix("-") for name in query.order_by_fields] if query.distinct_flag else []
     return [name for name in names if query._resolve_field(name.split("__")) is not None]
 
@@ -66,9 +66,9 @@ if TYPE_CHECKING:
 
 
 def to_matrix(queryset: Any, field: str) -> Matrix:
-    """Return the primary keys and the vectors of the queryset: a list, and an (n, d) float32 array of the same order.
+    """Return the primary keys of the queryset as a list, and its vectors as an (n, d) float32 array in the same order.
 
-    ``field`` may cross relations. Rows whose vector is NULL are left out. Everything is held in memory at once.
+    ``field`` may cross relations. Rows whose vector is NULL are omitted. The whole result is held in memory.
     """
     query = MatrixQuery(queryset, field)
     return _assembled(query, run(query.columns(), query.connection))
@@ -97,12 +97,12 @@ def _stacked(query: MatrixQuery, stored: Sequence[Any]) -> npt.NDArray[np.float3
         return _of_one_length(field, stored)
     form = (_with_header if wire_of(query.connection) is Wire.HEADED else _packed)(field.dimensions)
     if field.value_type is Vector and set(map(len, stored)) <= {form.itemsize}:
-        # Into memory of numpy's own, which asks for large pages: a join takes three times as long.
+        # numpy allocates this memory in large pages; joining the bytes takes three times as long.
         values: Any = np.fromiter(stored, np.dtype((np.void, form.itemsize)), len(stored)).view(form)
         if form.fields is None or (values["header"] == _header(field.dimensions)).all():
             matrix: npt.NDArray[np.float32] = values if form.fields is None else values["values"].astype("<f4")
             return matrix
-    # Of another type, or not of one length: the field knows what to do, or to say.
+    # The field decodes other types, and raises the error for other lengths.
     return np.array([_numbers(field.from_db_value(value)) for value in stored], np.float32).reshape(
         -1, field.dimensions
     )
@@ -122,7 +122,7 @@ def _of_one_length(field: VectorField, stored: Sequence[Any]) -> npt.NDArray[np.
 
 
 def _numbers(read: Any) -> Any:
-    """Return what a field reads as a row of numbers."""
+    """Return a value that was read from a field as a row of numbers."""
     if isinstance(read, str):
         return [int(bit) for bit in read]
     return read.to_numpy() if isinstance(read, SparseVector) else read
@@ -135,12 +135,12 @@ def _packed(dimensions: int) -> Any:
 
 
 def _with_header(dimensions: int) -> Any:
-    """Return the type of what ``vector_send`` writes."""
+    """Return the dtype of the output of pgvector's ``vector_send``."""
     import numpy as np
 
     return np.dtype([("header", ">u4"), ("values", ">f4", (dimensions,))])
 
 
 def _header(dimensions: int) -> int:
-    """Return the four bytes before them as one number: the length, and 16 bits that are zero."""
+    """Return the four bytes of the header as one number: the dimensions, then 16 zero bits."""
     return dimensions << 16

@@ -1,4 +1,4 @@
-"""Ready-made callbacks for the ``progress`` of a load."""
+"""Progress bars for the ``progress`` argument of a bulk load."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dorm.exceptions import ImproperlyConfigured
 
 
 class ProgressBar:
-    """Show a load as a bar: ``with tqdm_progress() as progress: bulk_load(..., progress=progress)``."""
+    """A progress bar for a load: ``with tqdm_progress() as progress: bulk_load(..., progress=progress)``."""
 
     def __call__(self, done: int, total: int | None) -> None:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """Stop updating the bar."""
 
     def __enter__(self) -> Self:
         return self
@@ -25,7 +25,7 @@ class ProgressBar:
 
 class _Tqdm(ProgressBar):
     def __init__(self, description: str) -> None:
-        from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]  # its types are a package of their own
+        from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]  # its types are a separate package
 
         self._bar: Any = tqdm(desc=description, unit=" rows")
 
@@ -53,12 +53,12 @@ class _Rich(ProgressBar):
 
 
 def tqdm_progress(description: str = "Loading") -> ProgressBar:
-    """Return a callback that draws a bar of tqdm; ImproperlyConfigured where tqdm is not installed."""
+    """Return a callback that shows a tqdm progress bar; raise ImproperlyConfigured if tqdm is not installed."""
     return _installed("tqdm", _Tqdm, description)
 
 
 def rich_progress(description: str = "Loading") -> ProgressBar:
-    """Return a callback that draws a bar of rich; ImproperlyConfigured where rich is not installed."""
+    """Return a callback that shows a rich progress bar; raise ImproperlyConfigured if rich is not installed."""
     return _installed("rich", _Rich, description)
 
 

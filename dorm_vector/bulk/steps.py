@@ -1,4 +1,4 @@
-"""The steps that move many rows at once, as the drivers do it fastest."""
+"""Steps that move many rows at once, in the fastest way of each driver."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..steps import Step, Steps, arun, run
 
 @dataclass(eq=False, repr=False)
 class Many(Step):
-    """Run a prepared statement once a row, and return how many rows it changed."""
+    """Run a prepared statement once per row, and return how many rows it changed."""
 
     sql: str
     rows: Iterable[tuple[Any, ...]]
@@ -34,7 +34,7 @@ class Many(Step):
 
 @dataclass(eq=False, repr=False)
 class Copy(Step):
-    """Send the bytes of a COPY and return how many rows arrived."""
+    """Send the bytes of a COPY, and return how many rows were written."""
 
     sql: str
     data: bytes
@@ -48,7 +48,7 @@ class Copy(Step):
     async def arun(self, wrapper: Any) -> Any:
         connection = await wrapper._choose_conn()
         with _logged(wrapper, self.sql):
-            # psycopg's connection is of no use after a COPY that was cancelled.
+            # A cancelled COPY leaves psycopg's connection unusable.
             return await finished(self._sent(connection), PATIENCE)
 
     async def _sent(self, connection: Any) -> Any:
@@ -60,7 +60,7 @@ class Copy(Step):
 
 @dataclass(eq=False, repr=False)
 class BinaryRows(Step):
-    """Run a query of psycopg whose values come in binary, and return its rows as tuples."""
+    """Run a query with psycopg in binary format, and return its rows as tuples."""
 
     sql: str
     params: Iterable[Any]
@@ -83,7 +83,7 @@ class BinaryRows(Step):
 
 @dataclass(eq=False, repr=False)
 class PlainRows(Step):
-    """Run a query and return its rows as tuples, which takes the drivers less time than rows with names."""
+    """Run a query, and return its rows as plain tuples, which drivers build faster than rows with column names."""
 
     sql: str
     params: Iterable[Any]
@@ -98,14 +98,14 @@ class PlainRows(Step):
         async with wrapper._operation_conn() as connection:
             with _logged(wrapper, self.sql):
                 cursor = await connection.execute(wrapper._adapt(self.sql), tuple(self.params))
-                # pyturso's has another one inside, which makes the rows.
+                # pyturso's async cursor wraps another one that builds the rows.
                 getattr(cursor, "_bcursor", cursor).row_factory = None
                 return list(await cursor.fetchall())
 
 
 @dataclass(eq=False, repr=False)
 class InTransaction(Step):
-    """Take steps inside a transaction, or inside a savepoint of the one that is open."""
+    """Run steps inside a transaction, or inside a savepoint if a transaction is open."""
 
     alias: str
     steps: Steps[Any]
@@ -121,7 +121,7 @@ class InTransaction(Step):
 
 @dataclass(eq=False, repr=False)
 class Next(Step):
-    """Return the next item of an iterator, of an async one on an async connection; None at its end."""
+    """Return the next item of an iterator (an async one on an async connection), or None at its end."""
 
     iterator: Any
 
@@ -133,7 +133,7 @@ class Next(Step):
 
 
 class RawConnection(Step):
-    """Return the driver's connection of a transaction."""
+    """Return the driver connection of the current transaction."""
 
     def run(self, wrapper: Any) -> Any:
         return wrapper._choose_conn()
@@ -144,7 +144,7 @@ class RawConnection(Step):
 
 @contextmanager
 def _logged(wrapper: Any, sql: str) -> Any:
-    """Let djanorm's query log and signals see the statement, and its exceptions be djanorm's."""
+    """Report the statement to djanorm's query log and signals, and convert its exceptions to djanorm's."""
     with log_query(wrapper.vendor, sql, None):
         try:
             yield

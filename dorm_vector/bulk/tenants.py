@@ -1,4 +1,4 @@
-"""Rows of a tenant that a bulk load brings: those of the active one, unless they name another."""
+"""Multi-tenant bulk loads: rows belong to the active tenant, unless they name another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def tenant_field(model: Any) -> str | None:
-    """Return the name of the field that holds the tenant; None for a model that is nobody's."""
+    """Return the name of the tenant field, or None if the model is not multi-tenant."""
     module = sys.modules.get("dorm.contrib.tenants_row")
     if module is None or not issubclass(model, module.TenantModel):
         return None
@@ -16,13 +16,13 @@ def tenant_field(model: Any) -> str | None:
 
 
 def of_active_tenant(model: Any, rows: list[Any]) -> list[Any]:
-    """Return the rows, each with a tenant; raises NoActiveTenantError as ``save()`` does."""
+    """Return the rows, each with a tenant; raise NoActiveTenantError as ``save()`` does."""
     name = tenant_field(model)
     return rows if name is None else [_of_tenant(model, name, row) for row in rows]
 
 
 def columns_of_active_tenant(model: Any, columns: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the columns with that of the tenant."""
+    """Return the columns, including the tenant column."""
     name = tenant_field(model)
     if name is None or name in columns or not columns:
         return columns

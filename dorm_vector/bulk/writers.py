@@ -1,6 +1,6 @@
-"""How many rows reach a database: writers, as steps that a sync or an async connection takes.
+"""Writers of bulk loads, as steps for sync and async connections.
 
-``Dialect.load`` names the writer: ``copy``, ``executemany`` or ``values``.
+``Dialect.loading.method`` names the writer: ``copy``, ``executemany`` or ``values``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAX_PARAMETERS = 60_000
 
 @dataclass(frozen=True)
 class BulkLoad:
-    """What is loaded where: the model's fields, in the order of the batches' columns."""
+    """The target of a load: a model, and its fields in the order of the columns of each batch."""
 
     model: Any
     fields: Sequence[Any]
@@ -63,7 +63,7 @@ class BulkLoad:
 
     @cached_property
     def conflict(self) -> str:
-        """The end of the INSERT."""
+        """The clause that ends the INSERT."""
         others = [column for column in self.columns if column not in self.keys]
         if self.on_conflict is None:
             return ""
@@ -80,7 +80,7 @@ class BulkLoad:
 
 
 class ExecutemanyWriter:
-    """A prepared INSERT, once a row."""
+    """A writer that runs a prepared INSERT once per row."""
 
     def __init__(self, load: BulkLoad) -> None:
         self.load = load
@@ -97,13 +97,13 @@ class ExecutemanyWriter:
 
 
 class ValuesWriter(ExecutemanyWriter):
-    """INSERT statements of many rows."""
+    """A writer that inserts many rows per INSERT statement."""
 
     def write(self, batch: Batch) -> Steps[int]:
         changed = 0
         for rows in self._portions(batch):
             changed += yield from self._insert(rows)
-        # An overwritten row counts twice on MySQL and MariaDB.
+        # MySQL and MariaDB count an overwritten row twice.
         return len(batch) if self.load.on_conflict == "update" else changed
 
     def _insert(self, rows: Sequence[tuple[Any, ...]]) -> Steps[int]:
@@ -121,7 +121,7 @@ class ValuesWriter(ExecutemanyWriter):
 
 
 def _weighed(rows: list[tuple[Any, ...]], most: int, heaviest: int) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield the rows by no more than ``most``, of no more bytes than ``heaviest``."""
+    """Yield portions of at most ``most`` rows and ``heaviest`` bytes; a heavier row is a portion of its own."""
     portion: list[tuple[Any, ...]] = []
     size = 0
     for row in rows:
@@ -136,7 +136,7 @@ def _weighed(rows: list[tuple[Any, ...]], most: int, heaviest: int) -> Iterator[
 
 
 class CopyWriter(ExecutemanyWriter):
-    """A binary COPY; on conflict, into a temporary table and from there."""
+    """A writer that uses binary COPY; with ``on_conflict``, it copies into a temporary table and inserts from there."""
 
     encoders: Sequence[copy_format.Encode] = ()
 
@@ -172,7 +172,7 @@ class CopyWriter(ExecutemanyWriter):
         columns, keys = _quoted(self.load.columns), _quoted(self.load.keys)
         if self.load.on_conflict == "ignore":
             return f'SELECT {columns} FROM "{_STAGING}" ORDER BY ctid'
-        # One statement cannot update a row twice: of rows with one key the last one counts, as it does elsewhere.
+        # One statement cannot update a row twice, so the last row with a key wins, as on other databases.
         return f'SELECT DISTINCT ON ({keys}) {columns} FROM "{_STAGING}" ORDER BY {keys}, ctid DESC'
 
     def close(self) -> Steps[None]:
@@ -188,17 +188,17 @@ def writer(load: BulkLoad) -> ExecutemanyWriter:
 
 
 def find_row(load: BulkLoad, batch: Batch) -> Steps[int | None]:
-    """Insert the rows of a batch that failed one by one, and return the index of the one that fails.
+    """Insert the rows of a failed batch one at a time, and return the index of the row that fails.
 
-    The transaction around it is going to be rolled back. Where it has ended already, rows would be stored: none is
-    inserted, and None is returned.
+    The surrounding transaction will be rolled back. If it has already ended, this inserts nothing, because the rows
+    would be stored, and returns None.
     """
     if not (yield TransactionIsOpen()):
         return None
     for position in range(len(batch)):
         try:
             yield Write(load.one_row, batch.row(position))
-        except Exception:  # noqa: BLE001  # the error of the batch is the one that is raised
+        except Exception:  # noqa: BLE001  # the error of the batch is raised instead
             return batch.start + position
     return None
 
@@ -208,7 +208,7 @@ def write_alias(model: Any, using: str | None) -> str:
 
 
 def forget_cached(model: Any, alias: str) -> None:
-    """Let djanorm's query cache forget the model."""
+    """Invalidate the model in djanorm's query cache."""
     QuerySet(model, alias)._invalidate_cache_after_bulk_write()
 
 

@@ -1,4 +1,4 @@
-"""Text to vectors: embedders, and rows that are filled on save, on load and on demand."""
+"""Embeddings: embedders, and rows that are embedded on save, on bulk load and on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What turns text into vectors: one protocol, and everything that is already one under other names."""
+"""The Embedder protocol, and adapters for functions, LangChain, LlamaIndex and SentenceTransformers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ..steps import Step
 
 @runtime_checkable
 class Embedder(Protocol):
-    """Turn texts into vectors: documents to be stored, and queries to find them by.
+    """The protocol for objects that turn texts into vectors: documents to store, and queries to search with.
 
-    ``name`` is recorded with each stored vector, so that those of another model are known; ``dimensions`` is their
-    length, or None where it is not known beforehand.
+    ``name`` is recorded with each stored vector, so that vectors of another model can be detected. ``dimensions`` is
+    the length of the vectors, or None if it is not known in advance.
     """
 
     @property
@@ -44,7 +44,7 @@ Query = Callable[[str], Any]
 
 @dataclass(eq=False, repr=False)
 class _Adapted:
-    """An embedder made of functions, some of which may be missing."""
+    """An embedder built from functions, some of which may be missing."""
 
     name: str
     dimensions: int | None
@@ -61,7 +61,7 @@ class _Adapted:
         return _finished(self.query(text)) if self.query is not None else self.embed_documents([text])[0]
 
     async def aembed_documents(self, texts: Sequence[str]) -> Sequence[Any]:
-        # A model computes for long; a thread of its own keeps the event loop free.
+        # Embedding is slow, so run it in a thread to keep the event loop free.
         if self.adocuments is None:
             return await asyncio.to_thread(self.embed_documents, texts)
         found: Sequence[Any] = await self.adocuments(list(texts))
@@ -78,8 +78,14 @@ class _Adapted:
 def as_embedder(source: Any, *, name: str | None = None, dimensions: int | None = None) -> Embedder:
     """Return ``source`` as an Embedder.
 
-    Takes an Embedder; a function, sync or async, of a list of texts; a LangChain or LlamaIndex embedding object; a
-    SentenceTransformer; or the dotted path of one of these, imported now. Raises EmbeddingError for anything else.
+    Args:
+        source: An Embedder; a sync or async function of a list of texts; a LangChain or LlamaIndex embedding object; a
+            SentenceTransformer; or the dotted path of one of these, which is imported immediately.
+        name: The name to record with each vector; by default, that of the model, or of the function or class.
+        dimensions: The length of the vectors; by default, what the source declares.
+
+    Raises:
+        EmbeddingError: ``source`` is none of these, or cannot be imported.
     """
     if isinstance(source, str):
         source = _imported(source)
@@ -107,7 +113,7 @@ def as_embedder(source: Any, *, name: str | None = None, dimensions: int | None 
 
 
 def one_for_each(embedder: Embedder, texts: Sequence[str], vectors: Any) -> list[Any]:
-    """Return what an embedder made of the texts; raises EmbeddingError unless it is one vector for each."""
+    """Return the vectors as a list; raise EmbeddingError unless there is one for each text."""
     found = list(vectors) if isinstance(vectors, Iterable) else []
     if len(found) != len(texts):
         got = len(found) if isinstance(vectors, Iterable) else repr(vectors)
@@ -116,12 +122,12 @@ def one_for_each(embedder: Embedder, texts: Sequence[str], vectors: Any) -> list
 
 
 def _llama_index(source: Any, name: str, dimensions: int | None) -> Embedder:
-    # Not its async methods: unless a class says otherwise, they compute inside the event loop.
+    # Do not use its async methods: unless a class overrides them, they block the event loop.
     return _Adapted(name, dimensions, source.get_text_embedding_batch, source.get_query_embedding)
 
 
 def _sentence_transformer(source: Any, name: str, dimensions: int | None) -> Embedder:
-    # Since 5.0 a model may want questions put to it otherwise than documents.
+    # Since 5.0, a model may encode queries differently from documents.
     of_documents = getattr(source, "encode_document", source.encode)
     of_query = getattr(source, "encode_query", source.encode)
 
@@ -155,14 +161,14 @@ def _name_of_type(source: Any) -> str:
 
 
 def _name_of_model(source: Any) -> str:
-    """Return what a SentenceTransformer was loaded from: of a folder its last two names, as that may move."""
+    """Return the model name or path of a SentenceTransformer, shortened to two parts, because a folder may move."""
     first = next(iter(source), None) if hasattr(source, "__iter__") else None
     path = getattr(getattr(getattr(first, "auto_model", None), "config", None), "name_or_path", "")
     return "/".join(PurePath(path).parts[-2:])
 
 
 def _dimensions_of(source: Any) -> int | None:
-    # The name of a SentenceTransformer's method since 5.2, and before.
+    # The names of a SentenceTransformer's method since 5.2, and before.
     methods = (getattr(source, f"get_{name}_dimension", None) for name in ("embedding", "sentence_embedding"))
     method = next((method for method in methods if method is not None), None)
     value = method() if method is not None else getattr(source, "dimensions", None)
@@ -170,7 +176,7 @@ def _dimensions_of(source: Any) -> int | None:
 
 
 def _finished(result: Any) -> Any:
-    """Return the result of an async function to code that is not: run in a thread, where no loop is."""
+    """Return the result of an async function to sync code, by running it in a thread without an event loop."""
     if not inspect.iscoroutine(result):
         return result
     from concurrent.futures import ThreadPoolExecutor
@@ -181,7 +187,7 @@ def _finished(result: Any) -> Any:
 
 @dataclass(eq=False, repr=False)
 class EmbedDocuments(Step):
-    """Embed texts."""
+    """Embed a list of texts."""
 
     embedder: Embedder
     texts: list[str]

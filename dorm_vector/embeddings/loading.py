@@ -1,4 +1,4 @@
-"""Rows that reach a table around ``save()``: their embeddings are made of what they are, before they are bound."""
+"""Embed rows that bypass ``save()``, before their values are bound."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _AT_A_TIME = 1_000
 
 
 def filled_rows(model: Any, rows: list[Any]) -> Steps[list[Any]]:
-    """Return the rows of a load, instances or dicts, with the embeddings that they lack."""
+    """Return the rows of a load (instances or dicts) with their missing embeddings added."""
     fields = embedding_fields(model)
     if not fields or not all(isinstance(row, (model, Mapping)) for row in rows):
-        return rows  # what is no row is refused further on
+        return rows  # invalid rows are rejected later
     instances = [row if isinstance(row, model) else model(**_whole(row)) for row in rows]
     yield from filled(instances)
     return [
@@ -27,7 +27,7 @@ def filled_rows(model: Any, rows: list[Any]) -> Steps[list[Any]]:
 
 
 def filled_columns(model: Any, columns: Mapping[str, Any]) -> Steps[Mapping[str, Any]]:
-    """Return the columns of a load with those of the embeddings that they lack."""
+    """Return the columns of a load with the missing embedding columns added."""
     fields = embedding_fields(model)
     if not fields:
         return columns

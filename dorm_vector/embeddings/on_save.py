@@ -1,4 +1,4 @@
-"""Rows on their way to the database: their embeddings are filled first, all of one batch at a time."""
+"""Embed rows in batches before they are saved."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LEFT_OUT = object()
 
 
 def embedding_fields(model: Any) -> list[Any]:
-    """Return the model's fields that keep themselves."""
+    """Return the embedding fields of the model that have an embedder and a source."""
     return [field for field in model._meta.concrete_fields if getattr(field, "fills", False)]
 
 
@@ -36,7 +36,7 @@ def hash_name(field: Any) -> str:
 def embeddings_on_save(
     original: Any, instance: Any, connection: Any, meta: Any, update_fields: Collection[str] | None = None
 ) -> Any:
-    """Fill the embeddings of an instance after everything that may change its text: receivers, and its own fields."""
+    """Embed an instance after signal receivers and ``pre_save()`` methods, which may change its text."""
     if not embedding_fields(type(instance)):
         return original(instance, connection, meta, *_given(update_fields))
     prepared = _prepared(instance, meta, update_fields, adding=original.__name__.endswith("insert"))
@@ -57,12 +57,12 @@ async def _aembeddings_on_save(
 
 
 def _given(update_fields: Collection[str] | None, made: Collection[str] = ()) -> list[list[str]]:
-    # An INSERT takes no names.
+    # An INSERT takes no field names.
     return [] if update_fields is None else [[*update_fields, *made]]
 
 
 def _prepared(instance: Any, meta: Any, names: Collection[str] | None, *, adding: bool) -> dict[str, Any]:
-    """Return what the fields that a text may come from make of their values as they are saved."""
+    """Return the ``pre_save()`` values of the fields that a text may depend on."""
     readers = embedding_fields(type(instance))
     fields = [
         field
@@ -80,10 +80,13 @@ def filled(
     using: str | None = None,
     prepared: Mapping[str, Any] | None = None,
 ) -> Steps[list[str]]:
-    """Embed the texts that have changed, and return the names of the fields that may have.
+    """Embed the texts that changed, and return the names of the embedding and hash fields that may have changed.
 
-    ``written`` names the fields that will be saved; None stands for all. ``prepared`` has what will be written in place
-    of the values of the one instance.
+    Args:
+        instances: The rows to embed, all of one model.
+        written: The names of the fields that will be saved; None means all fields.
+        using: The database alias to read stored values from.
+        prepared: The values that will be written instead of those of the instance, if there is only one.
     """
     names, changed = None if written is None else set(written), []
     for field in embedding_fields(type(instances[0])) if instances else ():
@@ -102,7 +105,7 @@ def filled(
 
 
 class _Texts:
-    """What the text of each instance is read from, as it will be stored."""
+    """The objects from which to read the text of each instance, with the values that will be stored."""
 
     def __init__(
         self, field: Any, instances: list[Any], names: AbstractSet[str] | None, prepared: Mapping[str, Any]
@@ -116,12 +119,12 @@ class _Texts:
             for each in columns
             if names is not None and not each.primary_key and names.isdisjoint((each.name, each.attname))
         }
-        """Columns that keep what is stored, whatever the instances hold."""
+        """Columns that keep their stored value, regardless of the values of the instances."""
 
     def read(self, using: str | None) -> Steps[list[Any]]:
-        """Return an object for each instance; None for one whose text cannot have changed.
+        """Return an object to read the text from for each instance, or None if its text cannot have changed.
 
-        That is the instance, or where a part of the row keeps what is stored, a copy that has it.
+        The object is the instance, or a copy with the stored values if part of the row keeps them.
         """
         partial = [instance for instance in self._instances if self._needs_stored(instance)]
         stored = {}
@@ -157,13 +160,13 @@ class _Texts:
 
 
 def _columns_read(field: Any, model: Any) -> set[str]:
-    """Return the columns that the text may come from, as instances hold them."""
+    """Return the attribute names of the columns that the text may depend on."""
     columns = [each for each in model._meta.concrete_fields if not hasattr(each, "keeps_deferred")]
     return {each.attname for each in columns if field.reads({each.name})}
 
 
 def embedded(field: Any, batch: list[tuple[Any, str]]) -> Steps[None]:
-    """Embed the texts of a batch, and give each instance its vector and its hash."""
+    """Embed the texts of a batch, and set the vector and the hash of each instance."""
     vectors = yield from vectors_of(field, [text for _instance, text in batch])
     for (instance, text), vector in zip(batch, vectors, strict=True):
         setattr(instance, field.name, vector)
@@ -171,13 +174,13 @@ def embedded(field: Any, batch: list[tuple[Any, str]]) -> Steps[None]:
 
 
 def vectors_of(field: Any, texts: list[str]) -> Steps[list[Any]]:
-    """Return the vectors of the texts, each as the field binds it."""
+    """Return the vectors of the texts as query parameters of the field."""
     vectors = yield EmbedDocuments(field.embedder, texts)
     return [field.to_vector(vector) for vector in one_for_each(field.embedder, texts, vectors)]
 
 
 def _wanted(field: Any, instance: Any, source: Any) -> str | None:
-    """Return the text that has to be embedded; None where the vector is right, or comes from elsewhere."""
+    """Return the text to embed, or None if the vector is up to date or was assigned by the caller."""
     attributes, name = instance.__dict__, hash_name(field)
     known, vector = source.__dict__.get(name), attributes.get(field.attname, _LEFT_OUT)
     text: str | None = field.text(source)
@@ -192,23 +195,23 @@ def _wanted(field: Any, instance: Any, source: Any) -> str | None:
 
 
 def cleared(field: Any, instance: Any) -> None:
-    """Take the vector of a text away that is no more."""
+    """Clear the vector and the hash of an instance that no longer has text."""
     setattr(instance, field.name, None)
     instance.__dict__[hash_name(field)] = None
 
 
 def names_read(fields: list[Any], names: Collection[str]) -> list[str]:
-    """Return the names of the columns that go with what is written."""
+    """Return the names of the embedding and hash fields whose text depends on the written fields."""
     return [name for field in fields if field.reads(names) for name in (field.name, hash_name(field))]
 
 
 def is_computed(value: Any) -> bool:
-    """Tell whether the database makes the value, so that nobody knows its text before."""
+    """Return whether the database computes the value, so that the text is unknown before the write."""
     return isinstance(value, F) or hasattr(value, "as_sql") or hasattr(value, "_query")
 
 
 def warn_of_stale(field: Any) -> None:
-    """Warn before anything is sent: where warnings are errors, this is one that changed nothing."""
+    """Warn before anything is sent, so that nothing has changed if warnings are errors."""
     message = (
         f"{field.label}: this may give a row another text, and leave it the vector of the old one."
         f" Embed it afterwards: reembed({field.model.__name__}.objects.all(), {field.name!r})."

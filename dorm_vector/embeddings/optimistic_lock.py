@@ -1,4 +1,4 @@
-"""Rows that are saved under an optimistic lock: with the embeddings of their text, and without what was not read."""
+"""Saves under an optimistic lock: embed the rows, and leave deferred columns unchanged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .on_save import filled
 def embeddings_under_a_lock(
     original: Any, instance: Any, *, version_field: str = "version", update_fields: Collection[str] | None = None
 ) -> None:
-    """Fill the embeddings of the instance, and leave the columns that were not read as they are stored."""
+    """Embed the instance, and leave its deferred columns unchanged."""
     if not vector_fields(type(instance)):
         return original(instance, version_field=version_field, update_fields=update_fields)  # type: ignore[no-any-return]  # None
     names = list(update_fields) if update_fields is not None else _held(instance)

@@ -1,4 +1,4 @@
-"""Values that their own fields change as a row is saved: asked for once, before the text is embedded."""
+"""Values that ``pre_save()`` changes: computed once, before the text is embedded."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dorm.fields import CompositePrimaryKey, Field, GeneratedField
 
 
 def changes_on_save(field: Any) -> bool:
-    """Tell whether a field may store another value than the instance holds."""
+    """Return whether a field may store a value that differs from that of the instance."""
     computed = isinstance(field, (CompositePrimaryKey, GeneratedField)) or hasattr(field, "keeps_deferred")
     return not computed and type(field).pre_save is not Field.pre_save
 
 
 class _PreparedField:
-    """A field whose ``pre_save()`` has been called, and is not called twice."""
+    """A field whose ``pre_save()`` has already been called, and returns that value again."""
 
     def __init__(self, field: Any, value: Any) -> None:
         self._field, self._value = field, value
@@ -28,7 +28,7 @@ class _PreparedField:
 
 
 class Prepared:
-    """A model's ``_meta`` whose fields save the values that were made of them before."""
+    """A model's ``_meta`` whose fields save the values that were computed before."""
 
     def __init__(self, meta: Any, values: Mapping[str, Any]) -> None:
         self._meta, self._values = meta, values

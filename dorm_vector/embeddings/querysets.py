@@ -1,4 +1,4 @@
-"""What a queryset does for embeddings: its writes fill them, and its searches wait for that of their text."""
+"""Queryset methods for embeddings: writes embed their rows, and async searches embed their query text first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .on_save import embedding_fields, filled, hash_name, is_computed, names_rea
 
 
 class EmbeddingQueries:
-    """Stands before dorm.QuerySet."""
+    """A mixin that precedes dorm.QuerySet."""
 
     model: Any
     _query: Any
@@ -31,7 +31,7 @@ class EmbeddingQueries:
         return await super().abulk_create(rows, *args, **self._overwriting(options))  # type: ignore[misc]  # as above
 
     def _overwriting(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Let a row that is there and gets another text get the vector of that, too."""
+        """Add the embedding fields to ``update_fields``, so that an existing row with new text also gets its vector."""
         names = options.get("update_fields")
         if names is None:
             return options
@@ -51,7 +51,7 @@ class EmbeddingQueries:
         return sum([await super(EmbeddingQueries, self).abulk_update(*part, *args, **options) for part in parts])  # type: ignore[misc]  # as above
 
     def update(self, **values: Any) -> int:
-        """Set the values in every row, with the embedding of a text that they tell the whole of; else warn."""
+        """Update every row, and its embedding if the values contain its whole text; otherwise warn that it is stale."""
         found = run(self._with_embeddings(values))
         return int(super().update(**found))  # type: ignore[misc]  # as above
 
@@ -104,7 +104,7 @@ class EmbeddingQueries:
 
 
 def _by_what_they_have(rows: list[Any], names: list[str], made: list[str]) -> Iterator[tuple[list[Any], list[str]]]:
-    """Yield rows, and what to write of them: the embedding of a row that was read without it stays."""
+    """Yield groups of rows with the fields to write: rows that deferred their embedding keep the stored one."""
     with_made = [row for row in rows if all(name in row.__dict__ for name in made)]
     yield with_made, list(dict.fromkeys([*names, *made]))
     yield [row for row in rows if not all(name in row.__dict__ for name in made)], names

@@ -1,4 +1,4 @@
-"""reembed(): embed the rows whose text or model has changed."""
+"""reembed(): embed the rows whose text or embedding model has changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Progress = Callable[[int, int], Any]
 
 
 def reembedded(queryset: Any, field: Any, batch_size: int, progress: Progress | None) -> Steps[int]:
-    """Embed them a batch at a time, in the order of their keys, and return how many there were."""
+    """Embed stale rows in batches, in primary key order, and return how many there were."""
     rows = _whole_rows(queryset)
     key, last, done, seen = queryset.model._meta.pk.name, None, 0, 0
     total = yield Count(rows)
@@ -37,7 +37,7 @@ def reembedded(queryset: Any, field: Any, batch_size: int, progress: Progress | 
 
 
 def _whole_rows(queryset: Any) -> Any:
-    """Return the rows with all of their columns, and those of a slice as rows that can be sorted anew."""
+    """Return the rows with all columns; wrap a slice in a subquery, so that it can be sorted by primary key."""
     query = queryset._query
     if query.limit_val is None and not query.offset_val and query.selected_fields is None and not query.annotations:
         return queryset
@@ -57,11 +57,15 @@ def _stale(field: Any, page: list[Any]) -> Iterator[tuple[Any, str | None]]:
 def reembed(
     queryset: Any, field: str | None = None, *, batch_size: int | None = None, progress: Progress | None = None
 ) -> int:
-    """Embed the rows whose vector is not of their present text and model, and return how many there were.
+    """Embed the rows whose vector does not match their current text and model, and return how many there were.
 
-    ``field`` may be left out where the model has one EmbeddingField. ``batch_size`` rows are read, embedded and written
-    at a time, in the order of their keys: what stops, goes on where it was when called again. ``progress(done, total)``
-    is called after each batch.
+    Rows are processed in primary key order. If interrupted, call it again: it skips rows that are up to date.
+
+    Args:
+        queryset: The rows to check.
+        field: The name of the EmbeddingField; optional if the model has only one.
+        batch_size: The number of rows to read, embed and write at a time; by default, that of the field.
+        progress: A function that is called with the number of rows done and the total after each batch.
     """
     return run(_reembedding(queryset, field, batch_size, progress))
 

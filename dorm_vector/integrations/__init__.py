@@ -1,6 +1,6 @@
-"""Stores of documents for LangChain and LlamaIndex, over models of your own or a ready one.
+"""LangChain and LlamaIndex vector stores, over your own models or a ready-made one.
 
-Importing this imports neither: ``dorm_vector.integrations.langchain`` and ``….llama_index`` do.
+Importing this package imports neither framework; ``dorm_vector.integrations.langchain`` and ``….llama_index`` do.
 """
 
 from __future__ import annotations

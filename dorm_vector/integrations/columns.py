@@ -1,4 +1,4 @@
-"""Which field of a model holds what of a document: found where there is one answer, and asked for where not."""
+"""The roles of a model's fields in a document: detected if unambiguous, and named by options otherwise."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .storage import concrete_fields
 
 @dataclass(frozen=True)
 class Columns:
-    """The fields of a document: its id, its text, its vector, a JSONField of metadata, and metadata columns."""
+    """The fields of a document: its id, its text, its vector, a JSONField for metadata, and metadata columns."""
 
     model: Any
     key: Any
@@ -28,12 +28,12 @@ class Columns:
     others: dict[str, Any]
 
     def named(self, name: str) -> Any | None:
-        """Return the field that a filter means by this name; None where it has to be a key of the metadata."""
+        """Return the field that a filter refers to by this name, or None if the name must be a metadata key."""
         found = {"id": self.key, self.key.name: self.key, self.text.name: self.text, **self.others}
         return found.get(name)
 
     def require_place(self, names: Collection[str]) -> None:
-        """Raise ValueError for metadata that the model has no place for."""
+        """Raise ValueError for metadata that the model cannot store."""
         homeless = [name for name in names if name not in self.others]
         if homeless and self.metadata is None:
             raise ValueError(
@@ -51,10 +51,15 @@ def columns_of(
     metadata_field: str | None = None,
     metadata_columns: Sequence[str] | None = None,
 ) -> Columns:
-    """Return what each field of the model is; FieldDoesNotExist for a name that it lacks.
+    """Return the role of each field of the model.
 
-    Found are: the one TextKeyField or else the primary key, the one vector field, the text that an EmbeddingField
-    embeds or else the one TextField, the JSONField called ``metadata``, and every other column as metadata of its own.
+    By default, the id is the only TextKeyField or else the primary key; the vector is the only vector field; the text
+    is the source of the EmbeddingField or else the only TextField; and the metadata is the JSONField named
+    ``metadata``. Every other column is a metadata column.
+
+    Raises:
+        FieldDoesNotExist: The model has no field with a given name, or a default is ambiguous.
+        ValueError: The id field is not unique.
     """
     require_one_key(model, "A store")
     fields = concrete_fields(model)

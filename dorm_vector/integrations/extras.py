@@ -1,4 +1,4 @@
-"""What to install where a package is missing."""
+"""Errors for missing optional packages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def required(extra: str) -> Iterator[None]:
-    """Say which extra of dorm-vector brings a module that cannot be imported in the block."""
+    """Raise ImportError, naming the dorm-vector extra to install, if a module in the block is missing."""
     try:
         yield
     except ModuleNotFoundError as error:

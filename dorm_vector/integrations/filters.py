@@ -1,7 +1,7 @@
-"""Metadata filters as ``Q``: keys that are columns become lookups, others conditions on the JSON; values are bound.
+"""Metadata filters as ``Q``: column names become lookups, other keys become JSON conditions, and values are bound.
 
-Every condition is true or false. A document that lacks a key is not equal to anything, so that ``$ne``, ``$nin`` and
-``$not`` find it and no other operator but ``is_empty`` does; null counts as lacking.
+Every condition is either true or false, never null. A document without a key equals nothing: only ``$ne``, ``$nin``,
+``$not`` and ``is_empty`` match it. Null counts as missing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LOOKUPS = {"=": "exact", "<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 
 
 class Target(Protocol):
-    """What a filter is about."""
+    """The metadata key or column that a filter condition tests."""
 
     def compare(self, operator: str, value: Any) -> Q: ...
 
@@ -41,7 +41,7 @@ class Target(Protocol):
 
 @dataclass(frozen=True)
 class JsonKey:
-    """A key of the metadata."""
+    """A key of the metadata JSON."""
 
     field: str
     key: str
@@ -112,7 +112,7 @@ class Column:
         return f"{self.field.model.__name__}.{self._name}"
 
     def _known(self, condition: Q) -> Q:
-        # Of NULL a comparison is neither true nor false, and neither is its negation.
+        # A comparison with NULL is neither true nor false, and the same holds for its negation.
         return all_of([condition, self.exists()]) if self.field.null else condition
 
     def _converted(self, value: Any) -> Any:
@@ -135,7 +135,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Either:
-    """A key of the metadata where a document has it, and else the column of that name, which is no metadata."""
+    """A metadata key, or the non-metadata column of the same name for documents without that key."""
 
     key: JsonKey
     column: Column
@@ -164,12 +164,12 @@ class Either:
         try:
             return any_of([all_of([there, of_key]), all_of([not_(there), of_column()])])
         except ValueError:
-            # What the column cannot hold is what no row has in it; the metadata may hold anything.
+            # No row has a value that the column cannot store, but metadata can hold any value.
             return all_of([there, of_key])
 
 
 def target(columns: Columns, key: str) -> Target:
-    """Return what a filter means by a key; ValueError where the model has neither a column nor metadata for it."""
+    """Return the target of a filter key; raise ValueError if the model has neither a column nor metadata for it."""
     if not isinstance(key, str):
         raise _refused(f"A filter names metadata by text; got {key!r}.")
     _require_storable(key)
@@ -242,7 +242,7 @@ def all_of(conditions: Iterable[Q]) -> Q:
 
 
 def any_of(conditions: Iterable[Q]) -> Q:
-    """Return whether one of the conditions holds; none does of none."""
+    """Return a condition that is true if any of the conditions is; it is false if there are none."""
     joined = Q(*conditions)
     joined.connector = Q.OR
     return joined if joined.children else not_(joined)
@@ -284,7 +284,11 @@ _LOGIC = ("$and", "$or", "$not")
 
 
 def from_dict(columns: Columns, filter: Mapping[str, Any] | Q | None) -> Q | None:  # LangChain's name
-    """Return a LangChain filter, or a ``Q`` as it is; None where there is none. ValueError for what is no filter."""
+    """Convert a LangChain filter to a ``Q``; return a ``Q`` unchanged, and None for no filter.
+
+    Raises:
+        ValueError: The value is not a valid filter.
+    """
     if filter is None or isinstance(filter, Q):
         return filter
     if not isinstance(filter, Mapping):
@@ -303,7 +307,7 @@ def _entry(columns: Columns, key: str, value: Any) -> Q:
 
 
 def _require_storable(*values: Any) -> None:
-    """Raise for text that no document has, and that some drivers cannot send."""
+    """Raise ValueError for text that no document can contain, and that some drivers cannot send."""
     for value in values:
         if isinstance(value, str) and not is_storable(value):
             raise _refused(
@@ -355,7 +359,7 @@ _JOINED: dict[str, Callable[[Iterable[Q]], Q]] = {
 
 
 def from_metadata_filters(columns: Columns, filters: Any) -> Q | None:
-    """Return LlamaIndex's MetadataFilters, however nested; None where there are none."""
+    """Convert LlamaIndex's MetadataFilters, at any nesting depth, to a ``Q``; return None for no filters."""
     if filters is None or not filters.filters:
         return None
     conditions = [_of_filter(columns, each) for each in filters.filters]
@@ -376,7 +380,7 @@ def _word(member: Any) -> str:
 
 
 def _refused(text: str) -> ValueError:
-    """Return the error of every filter that cannot be: somebody else wrote it, a person or a model."""
+    """Return the error for an invalid filter; always a ValueError, because a user or a model may have written it."""
     return ValueError(text)
 
 

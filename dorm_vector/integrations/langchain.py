@@ -27,20 +27,28 @@ _NARROWED = ("filter", "max_distance", "exact", "search_options")
 
 
 class DormVectorStore(VectorStore):
-    """Store LangChain's documents in the rows of a model of yours, or of a ready one: ``document_model()``.
+    """A LangChain vector store over your own model, or over a ready-made one from ``document_model()``.
 
-    ``model`` may be a queryset, which reading and deleting stay within. ``embedding`` may be left out where the field
-    is an EmbeddingField. The fields are found where there is one answer: ``id_field`` is the one TextKeyField or else
-    the primary key, ``text_field`` what an EmbeddingField embeds or else the one TextField, ``embedding_field`` the one
-    vector field, ``metadata_field`` the JSONField ``metadata``. Every other column is metadata by its name
-    (``metadata_columns`` names fewer), and keys that are no column are in the JSONField. ``distance`` is that of the
-    field's index, or cosine. ``using`` names a database. ``clean_text`` removes NUL characters from what is stored, and
-    puts U+FFFD in the place of lone surrogates; without it they are refused.
+    Searches accept ``filter``, a LangChain dict such as ``{"pages": {"$gt": 3}}`` or a ``Q``; ``max_distance``; and
+    ``exact`` and ``search_options`` as in ``nearest()``.
 
-    Searches take ``filter``, LangChain's dict ``{"pages": {"$gt": 3}}`` or a ``Q``; ``max_distance``; and ``exact`` and
-    ``search_options`` as ``nearest()`` has them. Errors: FieldDoesNotExist for a field that is not there, ValueError
-    for a filter, an id, a text or metadata that the model or a database cannot hold, EmbeddingError where nothing
-    embeds.
+    Args:
+        model: A model, or a queryset, which limits reads and deletes to its rows.
+        embedding: Anything that ``as_embedder`` accepts; optional if the vector field is an EmbeddingField.
+        id_field: By default, the only TextKeyField, or else the primary key.
+        text_field: By default, the source of the EmbeddingField, or else the only TextField.
+        embedding_field: By default, the only vector field.
+        metadata_field: The JSONField for keys that have no column. By default, the JSONField named ``metadata``.
+        metadata_columns: The columns that hold metadata keys of their name. By default, all other columns.
+        distance: By default, the distance of the field's index, or cosine.
+        using: The database alias.
+        clean_text: Whether to remove NUL characters from stored text, and replace lone surrogates with U+FFFD. If
+            False, such text raises ValueError.
+
+    Raises:
+        FieldDoesNotExist: The model does not have a field.
+        ValueError: A filter, an id, a text or metadata is invalid, or the model or the database cannot store it.
+        EmbeddingError: A text must be embedded, and there is no embedder.
     """
 
     def __init__(
@@ -86,7 +94,7 @@ class DormVectorStore(VectorStore):
         model: Any = None,
         **options: Any,
     ) -> Self:
-        """Return a store over ``model`` with the texts in it; its table has to be there."""
+        """Return a store over ``model``, and add the texts to it; its table must exist."""
         store = cls(_given(model), embedding, **options)
         store.add_texts(texts, metadatas, ids=ids)
         return store
@@ -117,7 +125,7 @@ class DormVectorStore(VectorStore):
         ids: list[str] | None = None,
         **kwargs: Any,
     ) -> list[str]:
-        """Write texts, all or none, over those with the same ids, and return the ids."""
+        """Upsert all of the texts or none, replacing documents with the same ids, and return the ids."""
         return run(self._adding(texts, metadatas, ids, **kwargs))
 
     async def aadd_texts(
@@ -132,7 +140,7 @@ class DormVectorStore(VectorStore):
         return await arun(self._adding(texts, metadatas, ids, **kwargs))
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
-        """Return the documents with these ids that there are, in their order."""
+        """Return the documents with these ids, in the same order; ids that do not exist are skipped."""
         return [_document(record) for record in run(self._rows.get(ids))]
 
     async def aget_by_ids(self, ids: Sequence[str], /) -> list[Document]:
@@ -140,7 +148,7 @@ class DormVectorStore(VectorStore):
         return [_document(record) for record in await arun(self._rows.get(ids))]
 
     def delete(self, ids: list[str] | None = None, *, filter: Filter | None = None, **kwargs: Any) -> bool:
-        """Delete the documents with these ids, that pass the filter, or both; ``filter={}`` is all of them."""
+        """Delete documents by id, by filter, or by both (both must match); ``filter={}`` deletes all documents."""
         return run(self._deleting(ids, filter, **kwargs))
 
     async def adelete(self, ids: list[str] | None = None, *, filter: Filter | None = None, **kwargs: Any) -> bool:
@@ -152,7 +160,7 @@ class DormVectorStore(VectorStore):
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Return the ``k`` documents nearest to the text, nearest first.
 
-        ``hybrid=True``, or a dict of what ``hybrid_search`` takes besides, finds them by their words too.
+        ``hybrid=True`` adds full-text search; pass a dict instead to set the options of ``hybrid_search``.
         """
         return _documents(run(self._finding(query, k, **kwargs)))
 
@@ -161,7 +169,7 @@ class DormVectorStore(VectorStore):
         return _documents(await arun(self._finding(query, k, **kwargs)))
 
     def similarity_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> Scored:
-        """Return the ``k`` documents nearest to the text, each with its distance; the smaller, the nearer."""
+        """Return the ``k`` documents nearest to the text, each with its distance; smaller is nearer."""
         return _scored(run(self._searching(query, k, **kwargs)))
 
     async def asimilarity_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> Scored:
@@ -187,9 +195,9 @@ class DormVectorStore(VectorStore):
         return _scored(await arun(self._rows.search(embedding, k, self._asked(**kwargs))))
 
     def hybrid_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """Return the ``k`` documents that the words and the meaning of the text find, best first.
+        """Return the ``k`` best documents of a hybrid search (full-text and semantic), best first.
 
-        Takes ``fusion``, ``weights``, ``candidates`` and ``rrf_constant`` as ``dorm_vector.hybrid_search`` has them.
+        Accepts ``fusion``, ``weights``, ``candidates`` and ``rrf_constant`` as in ``dorm_vector.hybrid_search``.
         """
         return _documents(run(self._searching_both(query, k, **kwargs)))
 
@@ -198,7 +206,7 @@ class DormVectorStore(VectorStore):
         return _documents(await arun(self._searching_both(query, k, **kwargs)))
 
     def hybrid_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> Scored:
-        """Return the same documents, each with its fused score; the greater, the better."""
+        """Return the documents of ``hybrid_search``, each with its fused score; greater is better."""
         return _by_score(run(self._searching_both(query, k, **kwargs)))
 
     async def ahybrid_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> Scored:
@@ -208,9 +216,9 @@ class DormVectorStore(VectorStore):
     def max_marginal_relevance_search(
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
-        """Return ``k`` of the ``fetch_k`` nearest documents that are unlike each other.
+        """Return ``k`` diverse documents, selected with MMR from the ``fetch_k`` nearest.
 
-        ``lambda_mult`` is 1 for nearness alone and 0 for difference alone.
+        ``lambda_mult`` ranges from 0, for maximum diversity, to 1, for relevance only.
         """
         return _documents(run(self._diversifying(query, k, fetch_k, lambda_mult, **kwargs)))
 
@@ -223,7 +231,7 @@ class DormVectorStore(VectorStore):
     def max_marginal_relevance_search_by_vector(
         self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
-        """Return the same for a vector."""
+        """Do what ``max_marginal_relevance_search`` does, for a vector."""
         return _documents(run(self._rows.diverse(embedding, k, fetch_k, lambda_mult, self._asked(**kwargs))))
 
     async def amax_marginal_relevance_search_by_vector(
@@ -235,7 +243,7 @@ class DormVectorStore(VectorStore):
     def _select_relevance_score_fn(self) -> Callable[[float | None], float]:
         return lambda distance: relevance(self._rows.metric, distance)
 
-    # the steps of each, for sync and async
+    # steps shared by the sync and async methods
 
     def _adding(
         self, texts: Iterable[str], metadatas: list[dict[str, Any]] | None, ids: list[str] | None

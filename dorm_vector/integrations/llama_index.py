@@ -34,19 +34,29 @@ _BALANCE, _FETCHED = 0.5, 4
 
 
 class DormVectorStore(BasePydanticVectorStore):
-    """Store LlamaIndex's nodes in the rows of a model of yours, or of a ready one: ``document_model()``.
+    """A LlamaIndex vector store over your own model, or over a ready-made one from ``document_model()``.
 
-    ``model`` may be a queryset, which reading and deleting stay within. The fields are found where there is one answer:
-    ``id_field`` is the one TextKeyField or else the primary key, ``text_field`` what an EmbeddingField embeds or else
-    the one TextField, ``embedding_field`` the one vector field, ``metadata_field`` the JSONField ``metadata``. Every
-    other column is metadata by its name (``metadata_columns`` names fewer), and keys that are no column are in the
-    JSONField, with what makes the node again. A row that the application wrote is a TextNode. ``distance`` is that of
-    the field's index, or cosine. ``using`` names a database. ``clean_text`` removes NUL characters from what is stored,
-    and puts U+FFFD in the place of lone surrogates; without it they are refused. The index embeds; ``embedding``, or an
-    EmbeddingField, does where a node or a question comes without a vector.
+    The LlamaIndex index embeds nodes and queries. ``embedding``, or the EmbeddingField, embeds those that come without
+    a vector. Rows that your application wrote are read as TextNodes.
 
-    Errors: FieldDoesNotExist for a field that is not there, ValueError for a filter, an id, a text or metadata that the
-    model or a database cannot hold and for a mode that there is not.
+    Args:
+        model: A model, or a queryset, which limits reads and deletes to its rows.
+        embedding: Anything that ``as_embedder`` accepts.
+        id_field: By default, the only TextKeyField, or else the primary key.
+        text_field: By default, the source of the EmbeddingField, or else the only TextField.
+        embedding_field: By default, the only vector field.
+        metadata_field: The JSONField for keys that have no column, and for the data that restores the node. By
+            default, the JSONField named ``metadata``.
+        metadata_columns: The columns that hold metadata keys of their name. By default, all other columns.
+        distance: By default, the distance of the field's index, or cosine.
+        using: The database alias.
+        clean_text: Whether to remove NUL characters from stored text, and replace lone surrogates with U+FFFD. If
+            False, such text raises ValueError.
+
+    Raises:
+        FieldDoesNotExist: The model does not have a field.
+        ValueError: A filter, an id, a text or metadata is invalid, or the model or the database cannot store it; or
+            the query mode is not supported.
     """
 
     stores_text: bool = True
@@ -92,13 +102,13 @@ class DormVectorStore(BasePydanticVectorStore):
 
     @property
     def embed_model(self) -> BaseEmbedding:
-        """What embeds for this store: ``VectorStoreIndex.from_vector_store(store, embed_model=store.embed_model)``."""
+        """The embedder of this store: ``VectorStoreIndex.from_vector_store(store, embed_model=store.embed_model)``."""
         return EmbedModel(self._rows.embedder)
 
     # nodes
 
     def add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
-        """Write nodes, all or none, over those with the same ids, and return the ids."""
+        """Upsert all of the nodes or none, replacing nodes with the same ids, and return the ids."""
         return run(self._rows.add([self._record(node) for node in nodes]))
 
     async def async_add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
@@ -106,7 +116,7 @@ class DormVectorStore(BasePydanticVectorStore):
         return await arun(self._rows.add([self._record(node) for node in nodes]))
 
     def get_nodes(self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None) -> list[BaseNode]:
-        """Return the nodes with these ids, or all, that pass the filters."""
+        """Return the nodes that have these ids (or all nodes) and match the filters."""
         return [_node(record) for record in run(self._getting(node_ids, filters))]
 
     async def aget_nodes(
@@ -126,7 +136,7 @@ class DormVectorStore(BasePydanticVectorStore):
     def delete_nodes(
         self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None, **delete_kwargs: Any
     ) -> None:
-        """Delete the nodes with these ids, that pass the filters, or both; ``clear`` deletes all."""
+        """Delete nodes by id, by filters, or by both (both must match); ``clear`` deletes all nodes."""
         run(self._deleting(node_ids, filters))
 
     async def adelete_nodes(
@@ -148,9 +158,10 @@ class DormVectorStore(BasePydanticVectorStore):
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         """Return the nodes that the query finds, best first, with similarities from 0 to 1.
 
-        The keywords are ``max_distance``, ``exact`` and ``search_options``, as ``nearest()`` has them; of the mode
-        ``mmr`` also ``mmr_threshold``, and of ``hybrid`` what ``hybrid_search`` takes. The similarities of ``hybrid``
-        are fused scores, and those of ``text_search`` and ``sparse``, which are one, the database's own.
+        Accepts ``max_distance``, ``exact`` and ``search_options`` as in ``nearest()``. The mode ``mmr`` also accepts
+        ``mmr_threshold``, and the mode ``hybrid`` the options of ``hybrid_search``. The similarities of ``hybrid`` are
+        fused scores. The modes ``text_search`` and ``sparse`` are the same, and their similarities are the database's
+        own scores.
         """
         return self._result(run(self._querying(query, **kwargs)))
 
@@ -158,7 +169,7 @@ class DormVectorStore(BasePydanticVectorStore):
         """Do what ``query`` does."""
         return self._result(await arun(self._querying(query, **kwargs)))
 
-    # the steps of each, for sync and async
+    # steps shared by the sync and async methods
 
     def _getting(self, node_ids: list[str] | None, filters: MetadataFilters | None) -> Steps[list[Record]]:
         where = from_metadata_filters(self._rows.columns, filters)
@@ -184,7 +195,7 @@ class DormVectorStore(BasePydanticVectorStore):
     def _where(self, query: VectorStoreQuery) -> Q | None:
         filters = from_metadata_filters(self._rows.columns, query.filters)
         conditions = [] if filters is None else [filters]
-        # An index that keeps no nodes itself sends an empty list.
+        # An index that does not keep its own nodes sends an empty list.
         if query.node_ids:
             conditions.append(self._rows.among(query.node_ids))
         if query.doc_ids:
@@ -206,7 +217,7 @@ class DormVectorStore(BasePydanticVectorStore):
             metadata[_SOURCE] = node.ref_doc_id
         if columns.metadata is not None:
             described = node_to_metadata_dict(node, remove_text=True, flat_metadata=self.flat_metadata)
-            # The metadata and the text are in the row, where the application may change them.
+            # Leave out the metadata and the text: they are in the row, where the application may change them.
             content = json.loads(described[_CONTENT]) | {"metadata": {}}
             metadata |= {_CONTENT: json.dumps(content), _TYPE: described[_TYPE]}
         return metadata
@@ -267,7 +278,7 @@ def _of_words(rows: Rows, query: VectorStoreQuery, asked: Asked) -> Steps[list[F
 
 
 def _of_both(rows: Rows, query: VectorStoreQuery, asked: Asked, **options: Any) -> Steps[list[Found]]:
-    """Search both ways: ``alpha`` is the weight of the vector, and each way has its own number of candidates."""
+    """Run a hybrid search; ``alpha`` weighs the vector search, and ``sparse_top_k`` can raise the candidates."""
     text = _text(query)
     vector = yield from _vector(rows, query)
     if query.alpha is not None:
@@ -295,7 +306,7 @@ _MODES: dict[str, Callable[..., Steps[list[Found]]]] = {
 
 
 class EmbedModel(BaseEmbedding):
-    """An embedder of dorm_vector as LlamaIndex has them."""
+    """A LlamaIndex embedding model that wraps a dorm_vector embedder."""
 
     _embedder: Embedder = PrivateAttr()
 

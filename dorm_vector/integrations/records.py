@@ -1,4 +1,4 @@
-"""What passes between a framework and the rows: documents, what a search asks for, and what it finds."""
+"""Documents, search parameters and search results, as exchanged between a framework and the rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..values.metrics import Metric
 
 @dataclass(frozen=True)
 class Record:
-    """A document as it is stored; without an id until it is."""
+    """A document; ``id`` is None until it is stored."""
 
     text: str
     metadata: Mapping[str, Any]
@@ -24,7 +24,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Found:
-    """A document that a search found, its distance where a vector found it, and its score where words did."""
+    """A search result: a document, its distance in a vector search, and its score in a full-text or hybrid search."""
 
     record: Record
     distance: float | None
@@ -33,7 +33,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a search may be narrowed and tuned by."""
+    """The filters and tuning options of a search."""
 
     where: Q | None = None
     max_distance: float | None = None
@@ -49,9 +49,10 @@ _RELEVANCE: dict[Metric, Callable[[float], float]] = {
 
 
 def relevance(metric: Metric, distance: float | None) -> float:
-    """Return the distance as 0 to 1, the greater the nearer: the cosine or the inner product itself, else 1 / (1 + d).
+    """Convert a distance to a relevance from 0 to 1, where greater is nearer.
 
-    Without a distance, which a zero vector has to none, it is 0.
+    The relevance is the cosine or Jaccard similarity, or the inner product, limited to 0 to 1; for other metrics it is
+    ``1 / (1 + distance)``. Without a distance, as for a zero vector, it is 0.
     """
     if distance is None or math.isnan(distance):
         return 0.0

@@ -1,6 +1,6 @@
-"""Documents as rows of a model: written, read, deleted and searched, for both frameworks, sync and async alike.
+"""Write, read, delete and search documents as rows of a model, for both frameworks, sync and async.
 
-Each operation is a generator of steps, which ``run`` and ``arun`` take.
+Each operation is a generator of steps that ``run`` or ``arun`` executes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _IDS_AT_ONCE = 10_000
 
 
 class Rows:
-    """The documents of a model, or of a queryset, which reading and deleting stay within."""
+    """The documents of a model, or of a queryset, which limits reads and deletes to its rows."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Rows:
 
     @property
     def embedder(self) -> Embedder:
-        """What embeds: given to the store, or the EmbeddingField's own; EmbeddingError where there is neither."""
+        """The embedder of the store, or else of the EmbeddingField; raises EmbeddingError if there is neither."""
         if self._embedder is not None:
             return self._embedder
         if not hasattr(self.columns.vector, "embedder"):
@@ -71,7 +71,7 @@ class Rows:
     # writing
 
     def add(self, records: Sequence[Record]) -> Steps[list[str]]:
-        """Write the documents, all or none, over those with the same ids, and return the ids."""
+        """Upsert all of the documents or none, replacing documents with the same ids, and return the ids."""
         records = storable(records, clean=self._cleans_text)
         vectors = yield from self._vectors(records)
         instances = [self._instance(record, vector) for record, vector in zip(records, vectors, strict=True)]
@@ -105,7 +105,7 @@ class Rows:
             is_numbered = record.id is None and isinstance(self.columns.key, AutoField)
             key = object() if is_numbered else self._id(instance)
             written = () if is_numbered else tuple(self._written(record))
-            # Of two documents with one id, the later one is it.
+            # If two documents have the same id, the later one wins.
             for others in alike.values():
                 others.pop(key, None)
             alike.setdefault(written, {})[key] = instance
@@ -126,7 +126,7 @@ class Rows:
     # reading
 
     def get(self, ids: Iterable[str], where: Q | None = None) -> Steps[list[Record]]:
-        """Return the documents with these ids that there are, in their order."""
+        """Return the documents with these ids, in the same order; ids that do not exist are skipped."""
         wanted, found = list(ids), {}
         for some in self._batches(wanted):
             for record in (yield from self.filtered(all_of([some, *([where] if where is not None else [])]))):
@@ -139,7 +139,7 @@ class Rows:
         return [self._record(row) for row in rows]
 
     def delete(self, ids: Iterable[str] | None = None, where: Q | None = None) -> Steps[int]:
-        """Delete the documents with these ids, or all, that pass the filter, and return how many there were."""
+        """Delete the documents that have these ids (or all) and match the filter, and return how many there were."""
         queryset = self._filtered(where)
         if ids is None:
             deleted = yield Delete(queryset)
@@ -161,13 +161,13 @@ class Rows:
         return [Found(self._record(row), getattr(row, _DISTANCE)) for row in rows]
 
     def diverse(self, vector: Any, k: int, fetch_k: int, balance: float, asked: Asked) -> Steps[list[Found]]:
-        """Return ``k`` of the ``fetch_k`` nearest documents that are unlike each other."""
+        """Return ``k`` diverse documents, selected with MMR from the ``fetch_k`` nearest."""
         rows = yield Fetch(self._nearest(vector, asked)[: max(_count("k", k), fetch_k)])
         chosen = mmr(rows, self.columns.vector.name, vector, k, balance=balance)
         return [Found(self._record(row), getattr(row, _DISTANCE)) for row in chosen]
 
     def both(self, text: str, vector: Any, k: int, asked: Asked, **options: Any) -> Steps[list[Found]]:
-        """Return the ``k`` documents that the words of a text and a vector find, best first."""
+        """Return the ``k`` best documents of a hybrid search for a text and a vector, best first."""
         if _count("k", k) == 0:
             return []
         options |= {"vector": vector, "field": self.columns.vector.name, "distance": self.metric, "exact": asked.exact}
@@ -175,14 +175,14 @@ class Rows:
         return [Found(self._record(row), row.document_vector_distance, row.document_score) for row in rows]
 
     def of_words(self, text: str, k: int, asked: Asked) -> Steps[list[Found]]:
-        """Return the ``k`` documents that the words of a text find, best first."""
+        """Return the ``k`` best documents of a full-text search, best first."""
         if _count("k", k) == 0:
             return []
         rows = yield SearchText(self._for_words(asked), self._words(text, k))
         return [Found(self._record(row), None, row.document_text_score) for row in rows]
 
     def _words(self, text: str, k: int) -> dict[str, Any]:
-        # A model with one TextIndex says itself where its words are.
+        # If the model has exactly one TextIndex, the search uses its fields.
         fields = None if len(text_indexes_of(self.columns.model)) == 1 else [self.columns.text.name]
         return {"text": text, "text_fields": fields, "limit": k, "prefix": _PREFIX}
 
@@ -206,7 +206,7 @@ class Rows:
         return queryset.search_options(**asked.search_options) if asked.search_options else queryset
 
     def _filtered(self, where: Q | None) -> Any:
-        # Never the queryset itself, which would remember its rows.
+        # Always a new queryset, because evaluating self.queryset would cache its rows.
         return self.queryset.all() if where is None else self.queryset.filter(where)
 
     # ids, and rows as documents
@@ -254,14 +254,14 @@ class Rows:
         )
 
     def _known_id(self, text: str) -> str | None:
-        """Return an id as the store spells it; None for one that no row can have."""
+        """Return an id in the store's spelling, or None if no row can have it."""
         try:
             return str(self._key(text))
         except ValueError:
             return None
 
     def among(self, ids: Iterable[str]) -> Q:
-        """Return the condition that a row has one of these ids."""
+        """Return a condition that matches the rows with these ids."""
         keys = [self._key(text) for text in dict.fromkeys(ids) if self._known_id(text) is not None]
         return Q(**{f"{self.columns.key.attname}__in": keys})
 

@@ -1,4 +1,4 @@
-"""The steps of a store that are searches by words, and the embedding of a question."""
+"""Steps for hybrid search, full-text search and query embedding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..steps import Step
 
 @dataclass(frozen=True)
 class SearchBoth(Step):
-    """Search a queryset by words and by a vector."""
+    """Run a hybrid search on a queryset."""
 
     queryset: Any
     options: dict[str, Any]
@@ -26,7 +26,7 @@ class SearchBoth(Step):
 
 @dataclass(frozen=True)
 class SearchText(Step):
-    """Search a queryset by words."""
+    """Run a full-text search on a queryset."""
 
     queryset: Any
     options: dict[str, Any]
@@ -40,7 +40,7 @@ class SearchText(Step):
 
 @dataclass(frozen=True)
 class EmbedQuery(Step):
-    """Embed a question."""
+    """Embed the text of a query."""
 
     embedder: Embedder
     text: str

@@ -1,4 +1,4 @@
-"""What a document store asks of djanorm: the fields of a model, a queryset of it, and rows written by key."""
+"""The djanorm operations that a document store needs: model fields, querysets, deletes and upserts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ..steps import Step
 
 
 def concrete_fields(model: Any) -> dict[str, Any]:
-    """Return the fields of a model that have a column, by the name that holds its value: ``author_id``."""
+    """Return the fields of a model that have a column, keyed by attribute name, such as ``author_id``."""
     return {field.attname: field for field in model._meta.concrete_fields}
 
 
 def rows_in(source: Any, using: str | None) -> VectorQuerySet:
-    """Return the rows of a model or of a queryset, in the database that is named."""
+    """Return the rows of a model or of a queryset, in the database ``using`` if given."""
     queryset = rows_of(source)
     return as_vector(queryset.using(using) if using else queryset)
 
@@ -31,7 +31,7 @@ def alias_of(queryset: Any) -> str:
 
 @dataclass(frozen=True)
 class Delete(Step):
-    """Delete the rows of a queryset, and return how many there were."""
+    """Delete the rows of a queryset, and return how many were deleted."""
 
     queryset: Any
 
@@ -44,7 +44,7 @@ class Delete(Step):
 
 @dataclass(frozen=True)
 class UpsertGroup:
-    """Instances that are written alike: the fields that overwrite those of a row with the same key."""
+    """Instances that overwrite the same fields of existing rows with their key."""
 
     instances: list[Any]
     fields: Sequence[str]
@@ -52,7 +52,7 @@ class UpsertGroup:
 
 @dataclass(frozen=True)
 class Upsert(Step):
-    """Write all of the instances or none: a row with the key of one is overwritten, and its other fields are kept."""
+    """Upsert all of the instances or none; in an existing row with the same key, fields outside the group are kept."""
 
     queryset: Any
     key: str

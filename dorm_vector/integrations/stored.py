@@ -1,7 +1,7 @@
-"""What a store takes: only what every database here gives back as it was, and filters as it is.
+"""Validation of documents: a store accepts only values that every supported database returns and filters unchanged.
 
-One document that a database cannot read breaks the filters of everybody. So each is looked at before anything is sent,
-and the same is refused on every database.
+A single document that a database cannot read breaks the filters of all users. So each document is checked before
+anything is sent, with the same rules on every database.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 from .records import Record
 
-# MariaDB's functions read no more: JSON_DEPTH_LIMIT is 32, and the metadata itself is a level.
+# The limit of MariaDB's JSON functions: JSON_DEPTH_LIMIT is 32, and the metadata object is itself a level.
 _DEEPEST = 30
 
 _LEAST, _GREATEST = -(2**63), 2**63 - 1
 
-# NUL ends a text in some drivers, and half of a surrogate pair is no character: UTF-8 has none.
+# NUL ends a string in some drivers, and UTF-8 cannot encode lone surrogates, which are not characters.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 _NAMES = {"\x00": "a NUL character"}
@@ -29,24 +29,24 @@ _CLEAN = "Remove such characters, or let the store do it: clean_text=True."
 
 @dataclass(frozen=True)
 class Unstorable:
-    """Something in a document that not every database can keep: where it is, and why."""
+    """A value in a document that some databases cannot store: its location, and the reason."""
 
     where: str
     why: str
 
 
 def is_storable(value: str | int) -> bool:
-    """Tell whether every database keeps the text, or the whole number."""
+    """Return whether every database can store the text or integer."""
     return _UNSTORABLE.search(value) is None if isinstance(value, str) else _LEAST <= value <= _GREATEST
 
 
 def cleaned(text: str) -> str:
-    """Return the text without NUL characters, and with U+FFFD in the place of lone surrogates."""
+    """Return the text without NUL characters, and with lone surrogates replaced by U+FFFD."""
     return _UNSTORABLE.sub(lambda found: "" if found[0] == "\x00" else "\ufffd", text)
 
 
 def storable(records: Sequence[Record], *, clean: bool) -> list[Record]:
-    """Return the documents, their texts cleaned where asked for; ValueError for the first that cannot be stored."""
+    """Return the documents, cleaned if ``clean``; raise ValueError for the first that cannot be stored."""
     taken = [_cleaned(record) for record in records] if clean else list(records)
     for position, record in enumerate(taken):
         for found in _unstorable(record):
@@ -59,7 +59,7 @@ def _cleaned(record: Record) -> Record:
 
 
 def _map_texts(value: Any, change: Callable[[str], str]) -> Any:
-    """Return a value of JSON with each text in it changed, its keys too; what is unlike JSON as it is."""
+    """Apply a function to each string in a JSON value, including keys; return values of other types unchanged."""
     if isinstance(value, str):
         return change(value) if _UNSTORABLE.search(value) else value
     if type(value) is dict:
@@ -79,7 +79,7 @@ def _unstorable(record: Record) -> Iterator[Unstorable]:
 
 
 def _in_value(where: str, value: Any, depth: int) -> Iterator[Unstorable]:
-    """Yield what is wrong with a value of JSON; other values are for their column, or for JSON, to refuse."""
+    """Yield the problems of a JSON value; the column or the JSON encoder rejects values of other types."""
     if depth > _DEEPEST:
         yield Unstorable(where[:80], f"is nested more than {_DEEPEST} levels deep, and MariaDB reads no more.")
     elif isinstance(value, str):

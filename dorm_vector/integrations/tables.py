@@ -1,4 +1,4 @@
-"""A ready model of documents, and its table."""
+"""A ready-made document model, and its table."""
 
 from __future__ import annotations
 
@@ -22,11 +22,17 @@ def document_model(
     language: str | None = "english",
     app_label: str | None = None,
 ) -> Any:
-    """Return a model of documents in ``table``: ``document_id``, ``text``, ``metadata`` and an indexed ``embedding``.
+    """Return a document model for ``table``: ``document_id``, ``text``, ``metadata`` and an indexed ``embedding``.
 
-    ``language`` is that of the TextIndex of ``text``, for searches of words; None for no such index. The same arguments
-    give the same model. Without ``app_label`` migrations leave the model alone, and ``create_table`` creates its table;
-    with it, the model is one of that app's, to be made in its ``models.py``.
+    The same arguments return the same model.
+
+    Args:
+        table: The name of the table.
+        dimensions: The length of the vectors.
+        distance: The distance of the HnswIndex on ``embedding``.
+        language: The language of the TextIndex on ``text``, for full-text search; None for no TextIndex.
+        app_label: The app that the model belongs to; call ``document_model()`` in its ``models.py``. If None,
+            migrations ignore the model, and ``create_table`` creates its table.
     """
     return _model(table, dimensions, Metric(distance).value, language, app_label)
 
@@ -45,7 +51,7 @@ def _model(table: str, dimensions: int, distance: str, language: str | None, app
     attributes = {
         "__module__": __name__,
         "__doc__": f"Documents in the table {table}.",
-        # Beside a key of numbers: MariaDB's index takes no key past 256 bytes, and libSQL's none of text.
+        # Not the primary key: MariaDB's vector index supports keys up to 256 bytes, and libSQL's no text keys.
         "document_id": TextKeyField(max_length=255, unique=True),
         "text": dorm.TextField(default=""),
         "metadata": dorm.JSONField(default=dict),

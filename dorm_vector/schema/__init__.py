@@ -1,1 +1,1 @@
-"""Migrations, the autodetector, the migration writer, and inspection of databases."""
+"""Migration operations, the autodetector, the migration writer, and database introspection."""

@@ -1,4 +1,4 @@
-"""AlterField and RemoveField of vector columns."""
+"""AlterField and RemoveField for vector columns."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ operations: Any = Late(_OPERATIONS)
 def alter_vector_field(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
-    """Change a vector column without touching stored vectors, or refuse.
+    """Alter a vector column without touching stored vectors, or raise an error.
 
-    Symptom: other ``dimensions`` on SQLite silently keep vectors of the old length, and rebuild the table for nothing;
-    on MySQL and MariaDB nothing happens at all. Cause: the column type is BLOB for every length on SQLite, and only
-    PostgreSQL and SQLite are written for. djanorm 4.3 to 4.5.
+    Symptom: on SQLite, changing ``dimensions`` silently keeps vectors of the old length and rebuilds the table
+    needlessly; on MySQL and MariaDB it does nothing. Cause: on SQLite the column type is BLOB for every length, and
+    AlterField supports only PostgreSQL and SQLite. djanorm 4.3 to 4.5.
     """
     old, new = model_of(operation.model_name, app_label, from_state)["fields"].get(operation.name), operation.field
     if isinstance(old, VectorField) and isinstance(new, VectorField):
@@ -54,7 +54,7 @@ def alter_vector_field(
 def _indexes_fitted(
     operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any, old: VectorField, new: VectorField
 ) -> Iterator[None]:
-    """Take away the indexes that say something else about the new column, and build them anew."""
+    """Drop the indexes whose definition differs for the new column, and rebuild them after the block."""
     dialect = dialect_for(connection)
     before, after = (model_of(operation.model_name, app_label, state) for state in (from_state, to_state))
     kept = indexes_of(after, VectorIndex)
@@ -75,9 +75,9 @@ def _indexes_fitted(
 def alter_vector_field_back(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
-    """Take back a change of a vector column when the migration is unapplied.
+    """Revert a change of a vector column when the migration is unapplied.
 
-    Symptom: after going back the column keeps its new dimensions, and the migration is recorded as unapplied. Cause:
+    Symptom: the column keeps its new dimensions, although the migration is recorded as unapplied. Cause:
     ``AlterField.database_backwards`` is empty. djanorm 4.3 to 4.5.
     """
     old = model_of(operation.model_name, app_label, to_state)["fields"].get(operation.name)
@@ -97,7 +97,7 @@ def remove_vector_field(
 ) -> None:
     """Drop the column of a vector field by its ``db_column``.
 
-    Symptom: ``no such column``. Cause: ``RemoveField`` takes the field's name for the column's. djanorm 4.3 to 4.5.
+    Symptom: ``no such column``. Cause: ``RemoveField`` uses the field name as the column name. djanorm 4.3 to 4.5.
     """
     field = model_of(operation.model_name, app_label, from_state)["fields"].get(operation.name)
     if isinstance(field, VectorField) and field.db_column:
@@ -107,10 +107,10 @@ def remove_vector_field(
 
 @hook(_OPERATIONS, "_field_to_column_sql")
 def vector_default(original: Any, name: str, field: Any, connection: Any) -> str:
-    """Write the DEFAULT of a vector column as the database wants it.
+    """Write the DEFAULT of a vector column in the syntax of the database.
 
-    Symptom: ``VectorField(default=[…])`` is a syntax error in CREATE TABLE. Cause: djanorm formats the bound value into
-    the statement. djanorm 4.3 to 4.5.
+    Symptom: ``VectorField(default=[…])`` causes a syntax error in CREATE TABLE. Cause: djanorm formats the bound value
+    into the statement. djanorm 4.3 to 4.5.
     """
     if not isinstance(field, VectorField) or not isinstance(field.default, (list, str)):
         return str(original(name, field, connection))

@@ -1,4 +1,4 @@
-"""Detect changed indexes, and drop an index before its column."""
+"""Detect changed vector and text indexes, and drop an index before its column."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def _rebuilt(detector: Any, key: str, is_meant: Callable[[Any], bool]) -> Iterat
 
 
 def _is_same_index(known: Any, index: Any) -> bool:
-    # djanorm's own comparison, which a contrib.pgvector index has, passes over the parameters.
+    # djanorm's own comparison, which contrib.pgvector indexes use, ignores the parameters.
     if not isinstance(index, VectorIndex) or isinstance(known, VectorIndex):
         return bool(known == index)
-    # What it leaves out is pgvector's default, which is ours.
+    # Parameters that it omits have pgvector's defaults, which are also ours.
     defaults = type(index)(index.fields).with_options
     return bool(known == index) and defaults | getattr(known, "with_options", {}) == index.with_options
 
@@ -43,7 +43,7 @@ def _indexes_first(found: list[Any], is_meant: Callable[[Any], bool]) -> list[An
 
 @hook("dorm.migrations.autodetector:MigrationAutodetector", "changes")
 def changed_vector_indexes(original: Any, detector: Any, app_label: str | None = None) -> dict[str, list[Any]]:
-    """Notice a vector or text index whose parameters changed, and drop it before the column that it indexes."""
+    """Detect a vector or text index whose parameters changed, and drop it before the column that it indexes."""
     return _with_changed(original(detector, app_label), detector, app_label, _is_ours)
 
 
@@ -54,7 +54,7 @@ def _is_ours(index: Any) -> bool:
 def _with_changed(
     changes: dict[str, list[Any]], detector: Any, app_label: str | None, is_meant: Callable[[Any], bool]
 ) -> dict[str, list[Any]]:
-    """Return the changes with those of the indexes that are meant, whose removals come first."""
+    """Add the changes of the selected indexes, and move their removals to the front."""
     for key in detector.from_state.models.keys() & detector.to_state.models.keys():
         label = key.rpartition(".")[0]
         if app_label in (None, label):

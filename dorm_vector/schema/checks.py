@@ -1,4 +1,4 @@
-"""Whether a database can build the vector indexes that a migration asks for: told before anything is changed."""
+"""Check that a database can build the vector indexes of a migration, before the migration changes anything."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ..patching.registry import hook
 def indexes_checked_first(
     original: Any, executor: Any, app_label: str, migrations: Any, applied: Any, *rest: Any, **options: Any
 ) -> Any:
-    """Refuse an index that the database cannot build before the first migration runs.
+    """Reject an index that the database cannot build before the first migration runs.
 
-    Symptom: a migration fails half-way, and what it did until then stays. Cause: MySQL and MariaDB commit each change
-    of a table by itself. djanorm 4.3 to 4.5.
+    Symptom: a migration fails halfway, and its earlier changes stay. Cause: MySQL and MariaDB commit each change of a
+    table separately. djanorm 4.3 to 4.5.
     """
     state = executor.loader.get_migration_state(app_label)
     for _number, name, module in migrations:
@@ -36,7 +36,7 @@ def indexes_checked_first(
 def require_possible_indexes(
     model: dict[str, Any], connection: Any, columns: Mapping[str, Column] | None = None
 ) -> None:
-    """Raise UnsupportedByDatabase, with the remedy, where the model's vector indexes cannot be built."""
+    """Raise UnsupportedByDatabase, with the fix, if the model's vector indexes cannot be built."""
     dialect = dialect_for(connection)
     built = [index for index in _indexes(model) if isinstance(index, VectorIndex) and index.is_built_by(dialect)]
     for index in built:

@@ -1,4 +1,4 @@
-"""Repairs of djanorm for tables that have a companion: it goes when they go, and is nobody's model."""
+"""Companion tables of a Vec0Index: drop them with their table, and hide them from ``inspectdb``."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _OPERATIONS = "dorm.migrations.operations"
 def drop_companions(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
-    """Drop what a Vec0Index keeps beside a table that is dropped.
+    """Drop the companion table of a Vec0Index together with the model's table.
 
-    Symptom: on SQLite the table of a Vec0Index stays behind when its model is deleted. Cause: djanorm drops the model's
-    table, and SQLite the triggers on it. djanorm 4.3 to 4.5.
+    Symptom: on SQLite, the table of a Vec0Index remains after its model is deleted. Cause: djanorm drops only the
+    model's table, and SQLite drops only the triggers on it. djanorm 4.3 to 4.5.
     """
     table = table_of(model_of(operation.name, app_label, from_state), app_label)
     beside = [name for name, owner in companions_found(connection) if owner == table]
@@ -38,10 +38,10 @@ def _drop_companions_back(
 
 @hook("dorm.inspect", "introspect_tables")
 def hide_companions(original: Any, connection: Any) -> list[dict[str, Any]]:
-    """Leave out of ``dorm inspectdb`` what a Vec0Index keeps beside a table.
+    """Hide the companion tables of a Vec0Index from ``dorm inspectdb``.
 
-    Symptom: a model for each of the six tables of a vec0 table. Cause: every table in the catalogue is taken for a
-    model's. djanorm 4.3 to 4.5.
+    Symptom: ``inspectdb`` writes a model for each of the six tables of a vec0 table. Cause: it treats every table in
+    the catalog as the table of a model. djanorm 4.3 to 4.5.
     """
     beside = tuple(name for name, _table in companions_found(connection))
     shadows = tuple(f"{name}_" for name in beside)

@@ -1,4 +1,4 @@
-"""Indexes that are built, and removed, without stopping writers, in the middle of ``dorm migrate``."""
+"""Build and drop indexes during ``dorm migrate`` without blocking writes."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ operations: Any = Late(_OPERATIONS)
 def concurrently(
     run: Callable[..., None], operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
-    """Run an operation on an index; beside the transaction, without stopping writers, where it is to be so."""
+    """Run an index operation; if it is concurrent, run it outside the transaction, without blocking writes."""
     rules = _rules(connection) if operation.concurrently else None
     if rules is None or getattr(connection, "captured", None) is not None:
         run(operation, app_label, connection, from_state, to_state)
         return
     table = table_of(model_of(operation.model_name, app_label, to_state), app_label)
     if _is_ours_alone(operation, table, rules, connection):
-        # Nobody else can use the table before this transaction ends: there is nobody to stop.
+        # No other session can use the table before this transaction ends, so there are no writes to block.
         operation = copy.copy(operation)
         operation.concurrently = False
         run(operation, app_label, connection, from_state, to_state)
@@ -51,7 +51,7 @@ def _rules(connection: Any) -> ConcurrentBuild | None:
 
 
 def _is_ours_alone(operation: Any, table: str, rules: ConcurrentBuild, connection: Any) -> bool:
-    """Tell whether this transaction has the table for itself; IndexWouldWait where the build would wait for it."""
+    """Return whether only this transaction can use the table; raise IndexWouldWait if the build would wait for it."""
     if getattr(connection, "_atomic_conn", None) is None:
         return False
     locks = {row["mode"] for row in connection.execute(rules.own_locks.format(table=table))}
@@ -68,7 +68,7 @@ def _is_ours_alone(operation: Any, table: str, rules: ConcurrentBuild, connectio
 
 
 class SeparateSession:
-    """A connection whose statements run in a session of their own, outside of the transaction."""
+    """A connection that runs its statements in a separate session, outside the transaction."""
 
     def __init__(self, connection: Any, raw: Any, rules: ConcurrentBuild) -> None:
         self._connection, self._raw = connection, raw
@@ -78,7 +78,7 @@ class SeparateSession:
         return getattr(self._connection, name)
 
     def execute_script(self, sql: str) -> None:
-        # The transaction's last query with parameters keeps its snapshot until the next one, and builds wait for it.
+        # A query with parameters keeps its snapshot until the transaction's next query; the build would wait for it.
         self._connection.execute_script("SELECT 1")
         self._raw.execute(sql)
 
@@ -99,7 +99,7 @@ def _separate_session(connection: Any, rules: ConcurrentBuild) -> Iterator[Separ
             session.execute_script(rules.set_option.format(name=name, value=str(row["value"]).replace("'", "''")))
         yield session
     finally:
-        # With its settings.
+        # Close it, so that its settings end with it.
         raw.close()
 
 

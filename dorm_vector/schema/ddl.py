@@ -1,4 +1,4 @@
-"""How an index is built: under which settings, and with what it has to count first."""
+"""Build and drop vector indexes, with their build settings and row counts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ operations: Any = Late("dorm.migrations.operations")
 
 @dataclass(eq=False, repr=False)
 class Place:
-    """Where an index stands."""
+    """The location of an index: its table, its column, and the field of that column."""
 
     name: str
     table: str
@@ -35,14 +35,14 @@ class Place:
 
 
 def build(index: VectorIndex, place: Place, connection: Any, concurrently: bool = False) -> None:
-    """Build the index; nothing where the database searches exactly without one."""
+    """Build the index; do nothing on a database that has no index for it and searches exactly."""
     dialect = dialect_for(connection)
     statements = statements_of(index, place, connection)
     if statements and place.field is not None:
         _warn_of_half(index, place, dialect)
     if index.kind in dialect.companions:
         for statement in [*dialect.drop_index(index.kind, place.name, place.table), *statements]:
-            # A script of more than one semicolon, as a trigger has, ends SQLite's transaction.
+            # On SQLite, a script with several semicolons, such as a trigger's, ends the transaction.
             connection.execute_write(statement)
         return
     with build_options(index.build_options if statements else {}, connection, dialect):
@@ -84,7 +84,7 @@ def condition_of(index: VectorIndex, connection: Any) -> str:
 
 @contextmanager
 def build_options(options: Mapping[str, Any], connection: Any, dialect: Dialect) -> Iterator[None]:
-    """Set the server's settings for the block and no longer; the rollback of a failed build brings them back, too."""
+    """Apply server settings for the duration of the block; the rollback of a failed build also restores them."""
     template = getattr(connection, "set_option", dialect.index_rules.build_option)
     if not options or not template:
         yield
@@ -107,13 +107,13 @@ def _setting(name: str, connection: Any, dialect: Dialect) -> str:
 
 def _rows(table: str, condition: str, connection: Any) -> int:
     if not connection.table_exists(table):
-        # A dry run, of migrations that create it.
+        # A dry run of migrations that create the table.
         return 0
     return int(connection.execute(rows_query(table, condition))[0]["rows"])
 
 
 def rows_query(table: str, condition: str) -> str:
-    # Doubled, for the driver takes it for a placeholder.
+    # Doubled, because the driver would read a single % as a placeholder.
     where = f" WHERE {condition}".replace("%", "%%") if condition else ""
     return f'SELECT COUNT(*) AS "rows" FROM "{table}"{where}'
 
@@ -131,14 +131,14 @@ def _warn_of_half(index: VectorIndex, place: Place, dialect: Dialect) -> None:
 
 
 def placed(index: VectorIndex, model: dict[str, Any], app_label: str, connection: Any) -> Place:
-    """Return where an index of a model stands."""
+    """Return the location of an index of a model."""
     (name,) = index.fields
     fields = model["fields"]
     field = fields.get(name)
     columns = columns_of(fields, connection) if index.kind in dialect_for(connection).companions else None
     column = column_of(name, field)
     if field is not None:
-        # In a migration it belongs to no model, and errors are to name it.
+        # A field in a migration belongs to no model, so name it for error messages.
         field = copy.copy(field)
         field.model, field.name = None, f"{model['name']}.{name}"
     return Place(index.get_name(model["name"]), table_of(model, app_label), column, field, columns)

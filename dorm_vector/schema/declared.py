@@ -1,4 +1,4 @@
-"""The indexes and constraints that a model declares in short: ``db_index``, ``index_together``, ``unique_together``."""
+"""Indexes and constraints from ``db_index``, ``index_together`` and ``unique_together``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST_NAME = 60
 
 
 def with_declared(model: dict[str, Any], index_together: Any) -> dict[str, Any]:
-    """Return the options of a model in a project state with an index or a constraint for each short form."""
+    """Return the options of a model state, with each shorthand expanded to an index or a constraint."""
     options = dict(model["options"])
     together = list(_groups(options.pop("unique_together", None)))
     options["indexes"] = [*options.get("indexes", ()), *_indexes(model, index_together)]
@@ -39,7 +39,7 @@ def _constraints(model: dict[str, Any], groups: Iterable[list[str]]) -> Iterator
 
 
 def _groups(together: Any) -> Iterator[list[str]]:
-    """Yield the groups of fields; a single group may be given as it is."""
+    """Yield each group of field names; a single group may be passed without an outer list."""
     groups = list(together or ())
     if groups and isinstance(groups[0], str):
         groups = [groups]
@@ -47,7 +47,7 @@ def _groups(together: Any) -> Iterator[list[str]]:
 
 
 def name_for(table: str, names: Iterable[str], kind: str) -> str:
-    """Return a name that no other table has: in PostgreSQL and SQLite, indexes share one list of names."""
+    """Return a name that is unique across tables, because PostgreSQL and SQLite index names share one namespace."""
     name = f"{table}_{'_'.join(names)}_{kind}"
     if len(name) <= _LONGEST_NAME:
         return name

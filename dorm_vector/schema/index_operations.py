@@ -1,4 +1,4 @@
-"""AddIndex and RemoveIndex: each kind of index is built and dropped by its own module, and by djanorm otherwise."""
+"""AddIndex and RemoveIndex: our indexes are built and dropped by their own modules, all others by djanorm."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BUILDERS = {VectorIndex: vector_indexes, TextIndex: text_indexes}
 @hook(f"{_OPERATIONS}:AddIndex", "database_forwards")
 @hook(f"{_OPERATIONS}:RemoveIndex", "database_backwards", name="index_ddl")
 def index_ddl(original: Any, operation: Any, *arguments: Any) -> None:
-    """Build and drop a vector index or a TextIndex by the dialect of the connection."""
+    """Build and drop vector indexes and TextIndexes with the dialect of the connection."""
     builder = _builder(operation)
     if builder is None:
         original(operation, *arguments)

@@ -1,4 +1,4 @@
-"""Vector columns that ``dorm inspectdb`` reads out of a database."""
+"""Vector columns in ``dorm inspectdb``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..values.elements import Element
 
 _MARK = "dorm_vector "
 
-# Turso's own bookkeeping, that of its replicas, and libSQL's, which has a shadow for each vector index.
+# Internal tables of Turso, of its replicas, and of libSQL, which also has a shadow table for each vector index.
 _INTERNAL = ("__turso_internal_", "turso_cdc", "turso_sync_last_change_id", "libsql_vector_meta_shadow")
 
 _SHADOW = "_shadow"
@@ -21,10 +21,10 @@ _SHADOW = "_shadow"
 
 @hook("dorm.inspect", "introspect_tables")
 def inspect_vectors(original: Any, connection: Any) -> list[dict[str, Any]]:
-    """Let ``dorm inspectdb`` write the VectorField of a vector column, where ``settings.py`` imports dorm_vector.
+    """Make ``dorm inspectdb`` write a VectorField for a vector column, if ``settings.py`` imports dorm_vector.
 
-    Symptom: ``TextField``, with a note about an unrecognised type. Cause: the type map is closed, and the catalogue
-    query leaves the dimensions out. djanorm 4.3 to 4.5.
+    Symptom: ``TextField``, with a note about an unrecognized type. Cause: the type map cannot be extended, and the
+    catalog query does not return the dimensions. djanorm 4.3 to 4.5.
     """
     found = original(connection)
     hidden = (_SHADOW,) if any(table["name"] in _INTERNAL for table in found) else ()
@@ -58,14 +58,14 @@ def _render_models(original: Any, tables: list[dict[str, Any]]) -> str:
 
 
 def _text_indexes(connection: Any) -> set[str]:
-    """Return the tables that are text indexes, or belong to one."""
+    """Return the names of tables that are, or belong to, a text index."""
     search = dialect_for(connection).text_search
     names = [row["name"] for row in connection.execute(search.hidden)] if search.hidden else []
     return {f"{name}{ending}" for name in names for ending in ("", *search.shadows)}
 
 
 def _vector_fields(table: str, connection: Any) -> dict[str, str]:
-    """Return the field class, its length option and its length, by column."""
+    """Return the field class, its length option and its length for each vector column."""
     dialect = dialect_for(connection)
     found: dict[str, str] = {}
     if not dialect.ddl.declarations:
@@ -79,7 +79,7 @@ def _vector_fields(table: str, connection: Any) -> dict[str, str]:
 
 
 def _patterns(dialect: Dialect) -> dict[Element, re.Pattern[str]]:
-    """Return what the definition of a column of each element type looks like, where its length stands in it."""
+    """Return a pattern for the column definition of each element type whose definition contains the length."""
     patterns = {}
     for element in Element:
         kind, length, _rest = _declared(dialect, element).partition("({dimensions})")

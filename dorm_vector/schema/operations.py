@@ -13,14 +13,16 @@ from ..exceptions import VectorsUnavailable
 
 
 class VectorExtension(Operation):
-    """Enable vectors in the database: pgvector on PostgreSQL; elsewhere check that they are there.
+    """The migration operation that enables vectors: it installs pgvector on PostgreSQL, and checks elsewhere.
 
-    Raises VectorsUnavailable, with what to install, where the extension is missing or older than the minimum.
-    Going back drops the extension, which PostgreSQL refuses while a column needs it.
+    Unapplying it drops the extension, which PostgreSQL refuses while a column needs it.
+
+    Raises:
+        VectorsUnavailable: Vector support is missing or older than the minimum. The message names what to install.
     """
 
     def state_forwards(self, app_label: str, state: Any) -> None:
-        """Change no model."""
+        """Leave the state unchanged."""
 
     def database_forwards(self, app_label: str, connection: Any, from_state: Any, to_state: Any) -> None:
         dialect = dialect_for(connection)

@@ -1,4 +1,4 @@
-"""Repairs of tables that djanorm alters by building them anew: SQLite's way, and Turso's."""
+"""State of tables that djanorm alters by rebuilding them, as on SQLite and Turso."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ operations: Any = Late(_OPERATIONS)
 
 
 def standing_state(operation: Any, app_label: str, connection: Any, newer: Any, older: Any) -> Any:
-    """Return the state whose model has what its table has, halfway through a migration that is taken back.
+    """Return a state that matches the table as it is now, halfway through unapplying a migration.
 
-    djanorm knows the states before and after the whole migration, and a rebuild by either loses a column or an index.
+    djanorm has only the states before and after the whole migration. A rebuild from either one would lose a column or
+    an index.
     """
     state, key = newer.clone(), f"{app_label}.{operation.model_name.lower()}"
     model = state.models[key]
@@ -37,18 +38,18 @@ def standing_state(operation: Any, app_label: str, connection: Any, newer: Any, 
 
 
 def is_standing(index: Any, name: str, connection: Any) -> bool:
-    """Tell whether the index is one of texts, and whole."""
+    """Return whether the index is a TextIndex that is complete in the database."""
     template = dialect_for(connection).text_search.standing
     return isinstance(index, TextIndex) and bool(template) and bool(connection.execute(template.format(name=name)))
 
 
 def companions_found(connection: Any) -> list[tuple[str, str]]:
-    """Return each companion in the database, and the table that it belongs to."""
+    """Return each companion table in the database with the table that it belongs to."""
     dialect = dialect_for(connection)
     rows = connection.execute(dialect.companions_found) if dialect.companions_found else []
     return [(str(row["name"]), str(row["table"])) for row in rows]
 
 
 def _column_of(name: str, field: Any, connection: Any) -> str:
-    # As djanorm writes it, quoted, at the head of the definition; nothing for a ManyToManyField.
+    # djanorm puts the quoted column name first in the definition; a ManyToManyField has no definition.
     return str(operations._field_to_column_sql(name, field, connection) or '""').split('"')[1]

@@ -1,4 +1,4 @@
-"""A field that is renamed: the indexes that are of it, or that name it, go on under its new name."""
+"""RenameField: indexes that use the renamed field continue under its new name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OPERATION = "dorm.migrations.operations:RenameField"
 
 @hook(_OPERATION, "state_forwards")
 def rename_vector_indexes(original: Any, operation: Any, app_label: str, after: Any) -> None:
-    """Let a vector or text index know its columns by their new names after one is renamed."""
+    """Update the field names in vector and text indexes after a field is renamed."""
     original(operation, app_label, after)
     _rename(operation, app_label, after, _is_ours)
 
@@ -39,9 +39,10 @@ def _rename(operation: Any, app_label: str, after: Any, is_meant: Callable[[Any]
 def rename_what_a_companion_filters_by(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
-    """Build a Vec0Index anew whose ``partition_by`` or ``metadata`` names a field that is renamed.
+    """Rebuild a Vec0Index whose ``partition_by`` or ``metadata`` names a renamed field.
 
-    Symptom: searches no longer use it. Cause: its own columns are named after those of the table. djanorm 4.3 to 4.5.
+    Symptom: searches no longer use the index. Cause: the columns of the vec0 table are named after those of the model's
+    table. djanorm 4.3 to 4.5.
     """
     from dorm.migrations.operations import AddIndex, RemoveIndex
 
@@ -56,13 +57,13 @@ def rename_what_a_companion_filters_by(
 
 
 def _with_filters(operation: Any, app_label: str, state: Any) -> dict[str, Any]:
-    """Return the indexes of the model that name columns to filter by, by their own names."""
+    """Return the indexes of the model that have filter columns, keyed by index name."""
     indexes = indexes_of(model_of(operation.model_name, app_label, state), Index)
     return {index.get_name(operation.model_name): index for index in indexes if getattr(index, "filters", ())}
 
 
 def _renamed(index: Any, operation: Any) -> Any:
-    """Return the index under the name that it has in the database, which may be made of the names of its fields."""
+    """Return the index with the new field name; it keeps its name in the database, which may contain the old one."""
     if operation.old_name not in _names(index):
         return index
     new = copy.copy(index)
@@ -77,7 +78,7 @@ def _renamed(index: Any, operation: Any) -> Any:
 
 
 def _name(name: str, operation: Any) -> str:
-    """Return the new name of a field; ``-name`` descends, and ``name__gt`` compares."""
+    """Return the new name of a field, preserving a ``-`` prefix and a ``__gt`` lookup suffix."""
     bare, lookup, rest = name.removeprefix("-").partition("__")
     sign = "-" if name.startswith("-") else ""
     return f"{sign}{operation.new_name if bare == operation.old_name else bare}{lookup}{rest}"

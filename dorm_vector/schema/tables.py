@@ -1,4 +1,4 @@
-"""Create the tables of models without migrations: for scripts, notebooks and tests."""
+"""Create the tables of models without migrations, for scripts, notebooks and tests."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ from .operations import VectorExtension
 def create_tables(*models: Any, using: str = "default") -> None:
     """Enable vectors, and create the tables of these models with their indexes and many-to-many tables.
 
-    Give the models in any order. A table that exists is left as it is, also where the model has changed since: use
-    migrations where tables change. Raises ValueError for a relation to a table that is neither there nor created.
+    You can pass the models in any order. Existing tables are not changed, even if the model has changed since: use
+    migrations to change tables.
+
+    Raises:
+        ValueError: A model has a relation to a table that does not exist and is not being created.
     """
     connection, tables = get_connection(using), _tables_of(models)
     _enable_vectors(connection)
@@ -30,7 +33,7 @@ def create_tables(*models: Any, using: str = "default") -> None:
 
 
 async def acreate_tables(*models: Any, using: str = "default") -> None:
-    """Do what ``create_tables()`` does over the async connection, as ``sqlite://`` in memory requires."""
+    """Do what ``create_tables()`` does over the async connection, as an in-memory ``sqlite://`` requires."""
     tables, connection = _tables_of(models), FromThread(get_async_connection(using))
     # djanorm's operations are synchronous.
     await asyncio.to_thread(_enable_vectors, connection)
@@ -39,7 +42,7 @@ async def acreate_tables(*models: Any, using: str = "default") -> None:
 
 
 def _tables_of(models: tuple[Any, ...]) -> dict[str, Any]:
-    """Return the models that have the tables, by their names; a proxy has its parent's."""
+    """Return the models that own the tables, keyed by table name; a proxy uses the table of its parent."""
     if not models:
         raise ValueError("create_tables() creates the tables of the models that it is given, and got none.")
     found = [_with_table(model) for model in models]
@@ -83,14 +86,14 @@ def _require_what_it_refers_to(model: Any, missing: dict[str, Any], connection: 
 
 
 def _relations(model: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the fields that need the table of another model, and that model."""
+    """Yield each field that refers to the table of another model, with that model."""
     for field in model._meta.fields:
         if hasattr(field, "_resolve_related_model") and not getattr(field, "through", None):
             yield field, field._resolve_related_model()
 
 
 def _state_of(models: list[Any]) -> ProjectState:
-    """Return what migrations would know of the models: also of those that are not managed."""
+    """Return the project state that migrations would have for the models, including unmanaged ones."""
     state = ProjectState()
     for model in models:
         meta = model._meta
@@ -110,7 +113,7 @@ def _state_of(models: list[Any]) -> ProjectState:
 
 
 def _in_order(after: ProjectState) -> Iterator[tuple[str, Any]]:
-    """Yield each operation, with its app: tables after those that they refer to, then what closes a circle."""
+    """Yield each operation with its app: each table after those that it refers to, then what closes a cycle."""
     changes = MigrationAutodetector(ProjectState(), after).changes()
     found = [(label, operation) for label, operations in sorted(changes.items()) for operation in operations]
     created = [(label, operation) for label, operation in found if isinstance(operation, CreateModel)]
@@ -121,7 +124,7 @@ def _in_order(after: ProjectState) -> Iterator[tuple[str, Any]]:
 
 
 def _next(waiting: dict[str, tuple[str, Any]]) -> str:
-    """Return a table that refers to none of those that are waiting; the first, where they refer to each other."""
+    """Return a table that refers to no waiting table, or the first one if they refer to each other."""
     for table, (_label, operation) in waiting.items():
         if not any(other != table and other in waiting for other in _referred_to(operation)):
             return table

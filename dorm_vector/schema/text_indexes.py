@@ -1,4 +1,4 @@
-"""Repairs of djanorm's migrations for an index of words, which is of another kind on each database."""
+"""Build and drop text indexes in migrations."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _OPERATIONS = "dorm.migrations.operations"
 
 
 def add(operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any) -> None:
-    """Build the text index of an operation by the dialect of the connection."""
-    # Taken back from a squashed migration that creates the model, too: the state before knows no such model.
+    """Build the text index of an operation with the dialect of the connection."""
+    # Unapplying a squashed migration that also creates the model: the earlier state does not have the model.
     model = model_of(operation.model_name, app_label, to_state, from_state)
     _build(operation.index, model, app_label, connection, concurrently=operation.concurrently)
 
@@ -31,10 +31,10 @@ def remove(operation: Any, app_label: str, connection: Any, from_state: Any, _to
 def keep_text_indexes(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
-    """Build the text indexes of a table again after it was rebuilt.
+    """Rebuild the text indexes of a table after the table was rebuilt.
 
-    Symptom: on SQLite, libSQL and Turso an AlterField of any field leaves the model's TextIndex without what keeps it,
-    or drops it. Cause: the table is dropped, and its triggers and indexes with it. djanorm 4.3 to 4.5.
+    Symptom: on SQLite, libSQL and Turso, an AlterField of any field drops the model's TextIndex, or drops the triggers
+    that keep it in sync. Cause: the table is dropped, with its triggers and indexes. djanorm 4.3 to 4.5.
     """
     original(operation, app_label, connection, from_state, to_state)
     if not _rebuilds(connection) or getattr(connection, "captured", None) is not None:
@@ -50,10 +50,10 @@ def keep_text_indexes(
 def drop_text_indexes(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
-    """Drop the text indexes of a table that is dropped, where they are tables themselves.
+    """Drop the text indexes of a dropped table on databases where a text index is a table.
 
-    Symptom: on SQLite and libSQL the table of a TextIndex stays behind when its model is deleted. Cause: djanorm drops
-    the model's table, and the database what belongs to it. djanorm 4.3 to 4.5.
+    Symptom: on SQLite and libSQL, the table of a TextIndex remains after its model is deleted. Cause: djanorm drops
+    only the model's table, and the database drops only what belongs to it. djanorm 4.3 to 4.5.
     """
     original(operation, app_label, connection, from_state, to_state)
     _drop_orphans(operation.name, app_label, connection, from_state)

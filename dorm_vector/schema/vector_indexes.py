@@ -16,12 +16,12 @@ from .ddl import build, drop, placed
 def keep_vector_indexes(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
-    """Build the vector indexes of a table again after it was rebuilt.
+    """Rebuild the vector indexes of a table after the table was rebuilt.
 
-    Symptom: on libSQL an AlterField of any field drops the model's HnswIndex, and the next migration that removes it
-    finds none; on SQLite a Vec0Index follows its table no more. Cause: the table is dropped, with its triggers, and
-    ``Index.create_sql``, which is asked for what to build again, is told neither the connection nor the field.
-    djanorm 4.3 to 4.5.
+    Symptom: on libSQL, an AlterField of any field drops the model's HnswIndex, and the next migration that removes the
+    index does not find it; on SQLite, a Vec0Index is no longer in sync with its table. Cause: the table is dropped,
+    with its triggers, and djanorm rebuilds indexes with ``Index.create_sql``, which gets neither the connection nor the
+    field. djanorm 4.3 to 4.5.
     """
     original(operation, app_label, connection, from_state, to_state)
     model = model_of(operation.model_name, app_label, to_state)
@@ -37,8 +37,8 @@ def keep_vector_indexes(
 
 
 def add(operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any) -> None:
-    """Build the vector index of an operation by the dialect of the connection."""
-    # Taken back from a squashed migration that creates the model, too: the state before knows no such model.
+    """Build the vector index of an operation with the dialect of the connection."""
+    # Unapplying a squashed migration that also creates the model: the earlier state does not have the model.
     model = model_of(operation.model_name, app_label, to_state, from_state)
     place = placed(operation.index, model, app_label, connection)
     require_possible_indexes(model_of(operation.model_name, app_label, to_state), connection, place.columns)

@@ -1,4 +1,4 @@
-"""Repairs of djanorm's migration writer, so that what it writes is what the model says."""
+"""Hooks of djanorm's migration writer, so that it writes fields and indexes as the model declares them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ writer: Any = Late(_WRITER)
 operations: Any = Late("dorm.migrations.operations")
 
 _OWN_PACKAGE = "dorm_vector."
-# The options of a model whose values are objects.
+# The model options whose values are lists of objects.
 _PARTS = ("indexes", "constraints")
 
 
 class _Source:
-    """Python source in the place of a value: CreateModel's options are written with repr()."""
+    """Python source that stands in for a value, because CreateModel's options are written with ``repr()``."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -42,15 +42,16 @@ class _Source:
 def vector_field_source(original: Any, field: Any) -> str:
     """Write every option of a vector field.
 
-    Symptom: ``db_column``, ``db_default``, ``help_text`` and callable defaults are lost; a class named VectorField gets
-    the import of ``dorm.contrib.pgvector``. Cause: the writer goes by class name. djanorm 4.3 to 4.5.
+    Symptom: ``db_column``, ``db_default``, ``help_text`` and callable defaults are lost, and any class named
+    VectorField is imported from ``dorm.contrib.pgvector``. Cause: the writer looks up fields by class name. djanorm 4.3
+    to 4.5.
     """
     return _call(field) if _is_ours(field) else str(original(field))
 
 
 @hook(_WRITER, "_serialize_operation")
 def vector_index_source(original: Any, operation: Any) -> str:
-    """Write our operations, and what has a vector or text index, with all their options."""
+    """Write our operations, and operations that contain a vector or text index, with all their options."""
     if _is_ours(operation):
         return _call(operation)
     ours = any(map(_is_ours, _indexes_of(operation)))
@@ -96,10 +97,10 @@ def _imports(original: Any, operations: Iterable[Any]) -> list[str]:
 def write_migration(
     original: Any, app_label: str, directory: Any, number: int, operations: list[Any], *rest: Any, **options: Any
 ) -> Path:
-    """Import our operations from where they are.
+    """Import our operations from their own module.
 
-    Symptom: after squashing a range with VectorExtension every dorm command of the app fails with ImportError. Cause:
-    the writer imports all operations from ``dorm.migrations.operations``. djanorm 4.3 to 4.5.
+    Symptom: after squashing migrations that include VectorExtension, every dorm command of the app fails with
+    ImportError. Cause: the writer imports all operations from ``dorm.migrations.operations``. djanorm 4.3 to 4.5.
     """
     path: Path = original(app_label, directory, number, operations, *rest, **options)
     foreign = {type(operation).__name__ for operation in operations if _is_ours(operation)}
@@ -110,10 +111,10 @@ def write_migration(
 
 @hook(_WRITER, "write_pgvector_extension_migration")
 def enable_pgvector(original: Any, *args: Any, **options: Any) -> Path:
-    """Let ``dorm makemigrations --enable-pgvector`` write our VectorExtension.
+    """Make ``dorm makemigrations --enable-pgvector`` write our VectorExtension.
 
-    Symptom: the file imports ``dorm.contrib.pgvector``, whose extension loads sqlite-vec for one process alone. Cause:
-    the text is fixed. djanorm 4.3 to 4.5.
+    Symptom: the file imports ``dorm.contrib.pgvector``, whose extension loads sqlite-vec for one process only. Cause:
+    the text of the migration is hard-coded. djanorm 4.3 to 4.5.
     """
     path: Path = original(*args, **options)
     text = path.read_text().replace("from dorm.contrib.pgvector import", "from dorm_vector import")
@@ -126,12 +127,12 @@ def _is_ours(item: Any) -> bool:
 
 
 def _path(item: Any) -> str:
-    # Fields put their name first.
+    # A field's deconstruct() returns its name before the path.
     return str(item.deconstruct()[-3]) if hasattr(item, "deconstruct") else ""
 
 
 def _call(item: Any) -> str:
-    """Return the source of a call that makes the item again."""
+    """Return the source of a call that recreates the item."""
     *_, path, args, options = item.deconstruct()
     parts = [_value(value) for value in args] + [f"{name}={_value(value)}" for name, value in options.items()]
     return f"{path}({', '.join(parts)})"
@@ -164,7 +165,7 @@ def _of_djanorm(value: Any) -> str:
 def _several(values: Any) -> str:
     if isinstance(values, tuple):
         return f"({', '.join(map(_value, values))}{',' * (len(values) == 1)})"
-    # The order of a set is another in every run.
+    # Sort sets, because their order differs between runs.
     written = map(_value, values) if isinstance(values, list) else sorted(map(_value, values))
     return f"[{', '.join(written)}]"
 
@@ -250,7 +251,7 @@ def _imports_of(item: Any) -> Iterator[str]:
 
 
 def _without_imports(text: str, names: set[str]) -> str:
-    """Take the names out of the block that imports djanorm's operations; the whole block where nothing is left."""
+    """Remove the names from the import of djanorm's operations, or the whole import if no name is left."""
     opening = "from dorm.migrations.operations import (\n"
     head, _, rest = text.partition(opening)
     block, _, tail = rest.partition(")\n")
