@@ -199,20 +199,20 @@ def _among(about: Target, value: Any) -> Q:
 def _between(about: Target, value: Any) -> Q:
     values = _listed("between", value)
     if len(values) != 2:
-        raise _refused(f"The filter operator between wants two values, from and to; got {value!r}.")
+        raise _refused(f"The filter operator between requires two values, from and to; got {value!r}.")
     return all_of([about.compare(">=", values[0]), about.compare("<=", values[1])])
 
 
 def _exists(about: Target, value: Any) -> Q:
     if not isinstance(value, bool):
-        raise _refused(f"The filter operator exists wants true or false; got {value!r}.")
+        raise _refused(f"The filter operator exists requires true or false; got {value!r}.")
     return about.exists() if value else not_(about.exists())
 
 
 def _like(*, ignore_case: bool, anywhere: bool = False) -> Callable[[Target, Any], Q]:
     def matched(about: Target, value: Any) -> Q:
         if not isinstance(value, str):
-            raise _refused(f"A filter that matches text wants text; got {value!r}.")
+            raise _refused(f"A filter that matches text requires text; got {value!r}.")
         return about.like(f"%{_literally(value)}%" if anywhere else value, ignore_case=ignore_case)
 
     return matched
@@ -221,7 +221,9 @@ def _like(*, ignore_case: bool, anywhere: bool = False) -> Callable[[Target, Any
 def _compared(operator: str) -> Callable[[Target, Any], Q]:
     def compared(about: Target, value: Any) -> Q:
         if isinstance(value, bool):
-            raise _refused(f"The filter operator {operator} wants numbers or text, which have an order; got {value}.")
+            raise _refused(
+                f"The filter operator {operator} requires numbers or text, which have an order; got {value}."
+            )
         return about.compare(operator, value)
 
     return compared
@@ -233,7 +235,7 @@ def _literally(text: str) -> str:
 
 def _listed(operator: str, value: Any) -> list[Any]:
     if not isinstance(value, (list, tuple, set, frozenset)):
-        raise _refused(f"The filter operator {operator} wants a list; got {value!r}.")
+        raise _refused(f"The filter operator {operator} requires a list; got {value!r}.")
     return list(value)
 
 
@@ -311,7 +313,7 @@ def _require_storable(*values: Any) -> None:
     for value in values:
         if isinstance(value, str) and not is_storable(value):
             raise _refused(
-                f"A filter cannot ask for {value!a}: NUL characters and halves of surrogate pairs are never stored."
+                f"A filter cannot match {value!a}: NUL characters and halves of surrogate pairs are never stored."
             )
 
 
@@ -337,7 +339,7 @@ def _logic(name: str, value: Any, condition: Callable[[Any], Q | None]) -> Q:
     if name == "$not" and isinstance(value, Mapping):
         value = [value]
     if not isinstance(value, (list, tuple)) or not value:
-        raise _refused(f"The filter operator {name} wants filters; got {value!r}.")
+        raise _refused(f"The filter operator {name} requires filters; got {value!r}.")
     conditions = [condition(inner) or Q() for inner in value]
     return all_of(conditions) if name == "$and" else any_of(conditions) if name == "$or" else not_(any_of(conditions))
 

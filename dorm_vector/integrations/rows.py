@@ -62,7 +62,7 @@ class Rows:
             return self._embedder
         if not hasattr(self.columns.vector, "embedder"):
             raise EmbeddingError(
-                f"{self.columns.vector.label} does not embed by itself. Give the store an embedding:"
+                f"{self.columns.vector.label} has no embedder. Give the store an embedding:"
                 " DormVectorStore(model, embedding), or make the field an EmbeddingField."
             )
         own: Embedder = self.columns.vector.embedder

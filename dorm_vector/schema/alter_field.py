@@ -133,8 +133,8 @@ def _require_no_vectors(
         return
     raise VectorsWouldBeLost(
         f"{operation.model_name}.{operation.name} holds vectors of {old.dimensions or 'any'} dimensions; the migration"
-        f" wants {new.dimensions}. Nothing was changed."
-        f" Either add a VectorField(dimensions={new.dimensions}, null=True) beside it,"
-        " embed into it, and remove this one in a later migration; or let go of the vectors first:"
+        f" requires {new.dimensions}. Nothing was changed."
+        f" Either add a second field, VectorField(dimensions={new.dimensions}, null=True),"
+        " embed into it, and remove this one in a later migration; or clear the vectors first:"
         f" {operation.model_name}.objects.update({operation.name}=None)."
     )

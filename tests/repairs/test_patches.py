@@ -199,7 +199,7 @@ def test_alter_vector_field(sqlite: Database) -> None:
     sqlite.connection.execute_write('INSERT INTO "shop_item" ("embedding") VALUES (X\'0000803f0000803f\')')
     operation = operations.AlterField("Item", "embedding", after.models["shop.item"]["fields"]["embedding"])
     with pytest.raises(
-        VectorsWouldBeLost, match=r"Item\.embedding holds vectors of 2 dimensions; the migration wants 3"
+        VectorsWouldBeLost, match=r"Item\.embedding holds vectors of 2 dimensions; the migration requires 3"
     ):
         operation.database_forwards("shop", sqlite.connection, before, after)
 

@@ -140,7 +140,7 @@ def test_migrations_change_to_any_length_and_back(project: Project) -> None:
     project.models(ITEM.format(dimensions=3))
     project.dorm("makemigrations", "shop")
     refused = project.try_dorm("migrate")
-    assert "holds vectors of any dimensions; the migration wants 3" in refused.stdout + refused.stderr
+    assert "holds vectors of any dimensions; the migration requires 3" in refused.stdout + refused.stderr
     project.python("Item.objects.update(embedding=None)")
     project.dorm("migrate")
     assert "this vector has 2" in project.python(

@@ -194,7 +194,7 @@ def test_other_dimensions_are_refused_while_vectors_are_there(project: Project, 
     project.dorm("makemigrations", "shop")
     refused = project.try_dorm("migrate")
     assert refused.returncode != 0
-    message = "Product.embedding holds vectors of 4 dimensions; the migration wants 6. Nothing was changed."
+    message = "Product.embedding holds vectors of 4 dimensions; the migration requires 6. Nothing was changed."
     assert message in refused.stdout + refused.stderr
     project.models(product(4))
     assert project.python("print(Product.objects.get().embedding)") == "[1.0, 2.0, 3.0, 4.0]"
@@ -203,7 +203,7 @@ def test_other_dimensions_are_refused_while_vectors_are_there(project: Project, 
     project.dorm("migrate")
     project.python("Product.objects.update(embedding=[1] * 6)")
     refused = project.try_dorm("migrate", "shop", "2")
-    assert "holds vectors of 6 dimensions; the migration wants 4" in refused.stdout + refused.stderr
+    assert "holds vectors of 6 dimensions; the migration requires 4" in refused.stdout + refused.stderr
     assert project.python("print(len(Product.objects.get().embedding))") == "6"
 
 

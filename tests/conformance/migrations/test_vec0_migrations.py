@@ -177,7 +177,7 @@ def test_other_dimensions(project: Project, catalogue: Catalogue) -> None:
     project.models(item(VEC0, SIGNS, dimensions=12))
     project.dorm("makemigrations", "shop")
     refused = project.try_dorm("migrate")
-    assert "holds vectors of 8 dimensions; the migration wants 12" in refused.stdout + refused.stderr
+    assert "holds vectors of 8 dimensions; the migration requires 12" in refused.stdout + refused.stderr
     project.python("Item.objects.update(embedding=None)")
     project.dorm("migrate")
     project.python(FILL.replace("* 7", "* 11"))
