@@ -1,6 +1,6 @@
 """LangChain and LlamaIndex vector stores, over your own models or a ready-made one.
 
-Importing this package imports neither framework; ``dorm_vector.integrations.langchain`` and ``….llama_index`` do.
+Importing this package does not import a framework; ``dorm_vector.integrations.langchain`` and ``….llama_index`` do.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ class Column:
         return f"{self.field.model.__name__}.{self._name}"
 
     def _known(self, condition: Q) -> Q:
-        # A comparison with NULL is neither true nor false, and the same holds for its negation.
+        # A comparison with NULL is NULL, and so is its negation.
         return all_of([condition, self.exists()]) if self.field.null else condition
 
     def _converted(self, value: Any) -> Any:
@@ -169,7 +169,7 @@ class Either:
 
 
 def target(columns: Columns, key: str) -> Target:
-    """Return the target of a filter key; raise ValueError if the model has neither a column nor metadata for it."""
+    """Return the target of a filter key; raise ValueError if the model has no column or metadata for it."""
     if not isinstance(key, str):
         raise _refused(f"A filter names metadata by text; got {key!r}.")
     _require_storable(key)

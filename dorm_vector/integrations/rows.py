@@ -57,7 +57,7 @@ class Rows:
 
     @property
     def embedder(self) -> Embedder:
-        """The embedder of the store, or else of the EmbeddingField; raises EmbeddingError if there is neither."""
+        """The embedder of the store, or else of the EmbeddingField; raises EmbeddingError if there is none."""
         if self._embedder is not None:
             return self._embedder
         if not hasattr(self.columns.vector, "embedder"):

@@ -20,7 +20,7 @@ def keep_vector_indexes(
 
     Symptom: on libSQL, an AlterField of any field drops the model's HnswIndex, and the next migration that removes the
     index does not find it; on SQLite, a Vec0Index is no longer in sync with its table. Cause: the table is dropped,
-    with its triggers, and djanorm rebuilds indexes with ``Index.create_sql``, which gets neither the connection nor the
+    with its triggers, and djanorm rebuilds indexes with ``Index.create_sql``, which does not get the connection or the
     field. djanorm 4.3 to 4.5.
     """
     original(operation, app_label, connection, from_state, to_state)
