@@ -1,4 +1,4 @@
-"""Expressions that are assigned to a vector column: their constants are bound, and their length is known."""
+"""Expressions assigned to a vector column: bind their constants, and require length 1 if the field normalizes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..introspection import vector_fields
 
 
 class BoundVector:
-    """A vector inside a CASE, where PostgreSQL takes a parameter without a type for text."""
+    """A vector inside a CASE, where PostgreSQL treats an untyped parameter as text."""
 
     def __init__(self, vector: Any) -> None:
         self.vector = vector
@@ -30,7 +30,7 @@ class BoundVector:
 
 
 class StoredVector:
-    """A vector column inside a CASE, where MySQL takes a bound vector for text."""
+    """A vector column inside a CASE, where MySQL treats a bound vector as text."""
 
     def __init__(self, column: str) -> None:
         self.column = column
@@ -42,15 +42,16 @@ class StoredVector:
 
 
 def bound_values(model: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of an ``update()`` with the expressions for vector columns bound."""
+    """Return the values of an ``update()`` with the constants in expressions for vector columns bound."""
     fields = {name: field for field in vector_fields(model) for name in (field.name, field.attname)}
     return {name: bound(fields[name], value) if name in fields else value for name, value in values.items()}
 
 
 def bound(field: Any, value: Any) -> Any:
-    """Return the expression with its vectors as the field binds them; raise UnsuitableFunction for one of any length.
+    """Return the expression with its constant vectors converted by the field, and any other value unchanged.
 
-    What is no expression is returned as it is.
+    Raises:
+        UnsuitableFunction: The field normalizes its vectors, and the expression may not have length 1.
     """
     if isinstance(value, (BoundVector, StoredVector)):
         return value

@@ -78,7 +78,7 @@ class EmbeddingField(VectorField):
 
     def validate(self, value: Any, model_instance: Any) -> None:
         if value is None and self.fills and model_instance is not None and self.text(model_instance) is not None:
-            return  # its save makes the vector
+            return  # saving the instance computes the vector
         super().validate(value, model_instance)
 
     def text(self, instance: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""Exports of dorm.contrib: vectors as numbers in JSON, CSV, MessagePack, and in OpenAPI and Avro schemas."""
+"""``dorm.contrib`` exports: vectors as numbers in JSON, CSV and MessagePack, and in OpenAPI and Avro schemas."""
 
 from __future__ import annotations
 

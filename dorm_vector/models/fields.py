@@ -98,7 +98,7 @@ class VectorField(Field[Any]):
         if value is None:
             return None
         if _is_expression(value):
-            from .assigned import bound  # late: expressions know fields
+            from .assigned import bound  # imported late, because expressions import fields
 
             return bound(self, value)
         return self.to_vector(value)

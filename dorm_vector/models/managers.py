@@ -30,7 +30,7 @@ _SEARCHES = {name for name in vars(SearchMethods) if not name.startswith("_")}
 
 @hook("dorm.manager:BaseManager", "__getattr__", added=True)
 def searches_of_managers(original: Any, manager: Any, name: str) -> Any:
-    """Let every manager of a model with vectors search, such as those of soft deletion and of tenants."""
+    """Add the search methods to every manager of a model with vectors, such as soft-delete and tenant managers."""
     model = manager.__dict__.get("model")
     if name not in _SEARCHES or model is None or not vector_fields(model):
         raise AttributeError(f"{type(manager).__name__!r} object has no attribute {name!r}")

@@ -24,7 +24,7 @@ def _of_whole_searches(method: str) -> Callable[..., Any]:
 
 
 class Slices:
-    """Slices that behave like those of a list, and guards on the methods that filter or order an unsliced search."""
+    """List-like slicing, and methods that filter or order rows, which raise TypeError on a slice by distance."""
 
     _query: Any
 
@@ -44,7 +44,7 @@ class VectorQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRows, QueryS
     """A QuerySet of a model with vector fields, which can annotate, filter, order, count and project distances."""
 
     def update(self, **values: Any) -> int:
-        """Set the values in every row; vectors in expressions are bound as their field binds them."""
+        """Update every row; vectors in expressions are converted by their field."""
         return super().update(**bound_values(self.model, values))
 
     async def aupdate(self, **values: Any) -> int:

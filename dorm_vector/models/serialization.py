@@ -58,7 +58,7 @@ def _without_hashes(original: Any, model_cls: Any) -> tuple[str, ...]:
 def embeddings_in_requests(
     original: Any, model_cls: Any, *, name: str | None = None, exclude: tuple[str, ...] = (), **options: Any
 ) -> Any:
-    """Let a request leave the embedding out, which the server makes, and take no hash of one from it."""
+    """Make embeddings optional in requests, because the server computes them, and do not accept their hashes."""
     made = tuple(field.name for field in embedding_fields(model_cls))
     if not made:
         return original(model_cls, name=name, exclude=exclude, **options)

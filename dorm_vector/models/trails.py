@@ -1,4 +1,4 @@
-"""Trails of dorm.contrib: history, temporal and audit record the vectors of a row as they are."""
+"""``dorm.contrib`` history, temporal and audit models: record the stored vectors of a row, even if deferred."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..steps import Fetch, Steps, arun, run
 from .serialization import plain
 
 _NOT_READ = "_dorm_vector_not_read"
-"""The attribute of an instance that holds what only() and defer() left out of it, for its trail."""
+"""The instance attribute that holds the stored values of deferred columns, for the history record."""
 
 _TRAILS = ("_history_model", "_temporal_model", "_audit_model")
 
@@ -25,7 +25,7 @@ def _leaves_a_trail(model: Any) -> bool:
 
 @hook("dorm.models:Model", "_do_update", name="trails_of_partial_rows")
 def trails_of_partial_rows(original: Any, instance: Any, connection: Any, *rest: Any) -> Any:
-    """Read what was left out of a row before it is saved, so that its history has it."""
+    """Read the deferred columns of a row before it is saved or deleted, so that its history includes them."""
     if _leaves_a_trail(type(instance)):
         run(_read_the_rest(instance, alias_of(connection)))
     return original(instance, connection, *rest)
@@ -61,7 +61,7 @@ def _read_the_rest(instance: Any, alias: str) -> Steps[None]:
 @hook("dorm.contrib.history", "_snapshot_kwargs", name="whole_snapshots")
 @hook("dorm.contrib.temporal", "_snapshot", name="whole_snapshots")
 def whole_snapshots(original: Any, instance: Any, meta: Any) -> dict[str, Any]:
-    """Record a column that was left out of the instance as the row keeps it."""
+    """Record the stored value of a deferred column."""
     found: dict[str, Any] = original(instance, meta)
     rest = instance.__dict__.get(_NOT_READ, {})
     kept = [field for field in meta.fields if field.attname in rest and field.attname not in instance.__dict__]
@@ -72,7 +72,7 @@ def whole_snapshots(original: Any, instance: Any, meta: Any) -> dict[str, Any]:
 def numbers_in_audits(
     original: Any, sender: Any, instance: Any, *, operation: str, pre: dict[str, Any], **options: Any
 ) -> Any:
-    """Compare and record vectors as lists of numbers; a column that was left out has not changed."""
+    """Compare and record vectors as lists of numbers; a deferred column is unchanged."""
     before = {name: plain(value) for name, value in pre.items()}
     rest = {name: plain(value) for name, value in instance.__dict__.get(_NOT_READ, {}).items()}
     if operation == "-":
