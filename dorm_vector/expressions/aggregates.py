@@ -1,4 +1,4 @@
-"""Aggregates over vectors: their value is a vector, and NULL over no rows."""
+"""Aggregates over vectors: the result is a vector, or NULL over no rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .scope import CompileScope, FieldResolver, scope
 
 
 class VectorAggregate(Aggregate):
-    """What both aggregates do: take a column or a function of one, widen it to float32, give a vector."""
+    """Base class of vector aggregates: widen a column, or a function of one, to float32 and return a vector."""
 
     routine: ClassVar[Routine]
 
@@ -26,7 +26,7 @@ class VectorAggregate(Aggregate):
         self.source = as_operand(self.expression)
 
     def shape(self, names: FieldResolver) -> Shape:
-        """Return the element type and the dimensions of the value: those of what is aggregated."""
+        """Return the element type and the dimensions of the result, based on those of the aggregated expression."""
         shape = self._input(names)
         return replace(shape, element=self._kept(shape), label=repr(self))
 
@@ -44,7 +44,7 @@ class VectorAggregate(Aggregate):
 
     def _operand(self, table_alias: str | None, where: CompileScope, shape: Shape, context: dict[str, Any]) -> SQL:
         if context.get("query") is None and isinstance(self.expression, str):
-            # Over a derived table, which has its columns under the names that were asked for.
+            # A derived table names its columns as they were requested.
             where = CompileScope(None, None, where.dialect, where.connection, table_alias)
         operand = widened(compiled(self.expression, where), shape.element, where)
         return operand.sql, list(operand.params)
@@ -60,13 +60,13 @@ class VectorAggregate(Aggregate):
 
 
 class VectorAvg(VectorAggregate):
-    """Average vectors, element by element; NULL (None) over no rows. ``Avg`` of a vector field is this one."""
+    """Average vectors, element by element; NULL (None) over no rows. ``Avg`` of a vector field does the same."""
 
     routine = Routine.AVERAGE
 
 
 class VectorSum(VectorAggregate):
-    """Sum vectors, element by element; NULL (None) over no rows. ``Sum`` of a vector field is this one."""
+    """Sum vectors, element by element; NULL (None) over no rows. ``Sum`` of a vector field does the same."""
 
     routine = Routine.SUM
 
@@ -75,7 +75,7 @@ _OF_VECTORS: dict[type[Aggregate], type[VectorAggregate]] = {Avg: VectorAvg, Sum
 
 
 def of_vectors(expression: Any, names: FieldResolver) -> Any:
-    """Return djanorm's Avg or Sum as ours where it is over vectors; anything else as it is."""
+    """Replace djanorm's Avg or Sum with ours if it is over vectors; return any other expression unchanged."""
     kind = _OF_VECTORS.get(type(expression))
     operand = expression.expression if kind is not None else None
     if kind is None or operand == "*" or shape_of(operand, names) is None:
@@ -84,7 +84,7 @@ def of_vectors(expression: Any, names: FieldResolver) -> Any:
 
 
 def over_vectors(queryset: Any, expressions: dict[str, Any]) -> dict[str, Any]:
-    """Return the expressions with djanorm's Avg and Sum over vectors as ours."""
+    """Return the expressions, with djanorm's Avg and Sum over vectors replaced by ours."""
     if not any(isinstance(expression, Aggregate) for expression in expressions.values()):
         return expressions
 

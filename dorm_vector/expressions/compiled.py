@@ -1,4 +1,4 @@
-"""SQL that is compiled already, where djanorm expects an expression."""
+"""Compiled SQL for places where djanorm expects an expression."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .query_text import QueryText
 
 
 class CompiledSQL(Exists):
-    """An annotation, or a condition in WHERE, whose SQL is known: djanorm takes an Exists in both places as it is.
+    """An annotation or a WHERE condition whose SQL is known; djanorm accepts an Exists unchanged in both places.
 
-    ``text`` is what has to be embedded before the SQL is sent.
+    ``text`` is a query text to embed before the SQL is sent.
     """
 
     def __init__(self, sql: str, params: Sequence[Any] = (), text: QueryText | None = None) -> None:

@@ -1,7 +1,7 @@
-"""Conditions that a filter cannot say by a lookup: on the values in a JSON column, and on patterns of text.
+"""Conditions that no lookup can express: on the values in a JSON column, and on text patterns.
 
-Each stands where a lookup has its value, ``filter(metadata=JsonCompare("author", ">", 3))``, and is true or false,
-never NULL, so that its negation is what it says. Keys and values are bound; the SQL is the dialect's.
+A condition replaces the value of a lookup, as in ``filter(metadata=JsonCompare("author", ">", 3))``. It is true or
+false, never NULL, so that it can be negated. Keys and values are bound; the dialect supplies the SQL.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Parts = dict[str, Operand]
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition on the column whose lookup it is the value of."""
+    """A condition on a column, given as the value of the column's lookup."""
 
     def as_condition(self, column: str, dialect: Dialect) -> SQL:
         """Return the SQL of the condition on the quoted ``column``."""
@@ -40,7 +40,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class JsonCompare(Condition):
-    """Compare the value of a key: with text, a number or a bool, and it is false where its kind is another."""
+    """Compare the value of a key with text, a number or a bool; false if the stored value is of another kind."""
 
     key: str
     operator: str
@@ -55,7 +55,7 @@ class JsonCompare(Condition):
 
 @dataclass(frozen=True)
 class JsonIn(Condition):
-    """Ask whether the value of a key is one of several."""
+    """Test whether the value of a key is one of several."""
 
     key: str
     values: tuple[Any, ...]
@@ -70,7 +70,7 @@ class JsonIn(Condition):
 
 @dataclass(frozen=True)
 class JsonExists(Condition):
-    """Ask whether a key has a value other than null."""
+    """Test whether a key has a value other than null."""
 
     key: str
 
@@ -80,7 +80,7 @@ class JsonExists(Condition):
 
 @dataclass(frozen=True)
 class JsonContains(Condition):
-    """Ask whether the array under a key, or the column itself without one, has a text, a number or a bool in it."""
+    """Test whether the array under a key, or the column itself if ``key`` is None, contains a text, number or bool."""
 
     key: str | None
     value: Any
@@ -92,7 +92,7 @@ class JsonContains(Condition):
 
 @dataclass(frozen=True)
 class JsonEmpty(Condition):
-    """Ask whether there is an array under a key, or in the column itself without one, that has no element."""
+    """Test whether a key, or the column itself if ``key`` is None, holds an empty array."""
 
     key: str | None
 
@@ -102,10 +102,10 @@ class JsonEmpty(Condition):
 
 @dataclass(frozen=True)
 class Like(Condition):
-    r"""Match text, that of the column or of a key of JSON, with a pattern.
+    r"""Match the text of the column, or of a JSON key, against a pattern.
 
-    ``%`` is any text, ``_`` any character, and ``\`` makes the next character an ordinary one. Without
-    ``ignore_case`` capitals are told from small letters, on every database.
+    ``%`` matches any text, ``_`` matches any character, and ``\`` escapes the next character. Unless ``ignore_case``
+    is set, the match is case-sensitive on every database.
     """
 
     pattern: str
@@ -123,7 +123,7 @@ class Like(Condition):
 
 
 def kind_of(value: Any) -> Kind:
-    """Return the kind of a value to compare with; ValueError for what JSON cannot compare."""
+    """Return the JSON kind of a value; raises ValueError for a value that JSON cannot compare."""
     if isinstance(value, bool):
         return Kind.BOOLEAN
     if isinstance(value, (int, float)) and _is_finite(value):

@@ -19,12 +19,19 @@ _MODEL = re.compile(r"[\w./:@+ -]+")
 
 
 class InDatabaseEmbedding(VectorExpression):
-    """Embed text by a function of the database, such as PostgresML's ``pgml.embed(model, text)``.
+    """Embed text with a database function, such as PostgresML's ``pgml.embed(model, text)``.
 
-    ``source`` is the field with the text, or ``Value("text")``. It stands in queries, and in a GeneratedVectorField,
-    where ``source`` names a column. ``dimensions`` lets a distance check its other side. Raises ValueError for a
-    function or a model that is no plain name: they become part of the statement; and UnsupportedByDatabase where no
-    such function can be.
+    Use it in queries, or in a GeneratedVectorField, where ``source`` names a column.
+
+    Args:
+        function: The name of the function; it becomes part of the statement, so only a plain name is allowed.
+        model: The name of the model; only a plain name is allowed, for the same reason.
+        source: The field with the text, or ``Value("text")``.
+        dimensions: The dimensions of the result, so that a distance can check its other side.
+
+    Raises:
+        ValueError: ``function`` or ``model`` is not a plain name.
+        UnsupportedByDatabase: The database cannot have such a function.
     """
 
     def __init__(self, function: str, model: str, source: Any, dimensions: int | None = None) -> None:

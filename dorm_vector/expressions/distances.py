@@ -1,4 +1,4 @@
-"""Distances as query expressions. They know no SQL: the dialect of the connection writes it."""
+"""Distances as query expressions; the dialect of the connection supplies their SQL."""
 
 from __future__ import annotations
 
@@ -57,26 +57,29 @@ class Expression:
 
 
 class Combined(Expression, CombinedExpression):
-    """Two expressions and an operator; unlike djanorm's it can be combined again."""
+    """Two expressions and an operator; unlike djanorm's, the result can be combined further."""
 
     def __repr__(self) -> str:
         return f"({self.lhs!r} {self.operator} {self.rhs!r})"
 
 
 class OrderBy:
-    """An expression with its direction, for ``order_by()``."""
+    """An expression with a sort direction, for ``order_by()``."""
 
     def __init__(self, expression: Any, *, descending: bool = False) -> None:
         self.expression, self.descending = expression, descending
 
 
 class VectorDistance(Expression):
-    """Measure how far a vector column is from a vector; smaller is nearer, and NULL where either side is NULL.
+    """Measure the distance between a vector column and a vector: smaller is nearer, and NULL if either side is NULL.
 
-    ``field_path`` may cross relations (``"document__embedding"``), and may be a function of a column. ``vector`` is
-    anything a VectorField takes, ``F("other_field")``, a function, ``OuterRef``, a ``Subquery`` of one vector, a model
-    instance (its own value of the field), or None (every distance is NULL). Raises DimensionMismatch before anything
-    is sent.
+    Args:
+        field_path: A field path, which may cross relations (``"document__embedding"``), or a function of a column.
+        vector: Any value that a VectorField accepts, ``F("other_field")``, a function, ``OuterRef``, a ``Subquery`` of
+            one vector, a model instance (its own value of the field), or None (every distance is NULL).
+
+    Raises:
+        DimensionMismatch: The two sides have different dimensions; nothing is sent.
     """
 
     metric: ClassVar[Metric]
@@ -86,7 +89,7 @@ class VectorDistance(Expression):
         self.field_path: Any = field_path
         if isinstance(vector, Model):
             vector = _vector_of(vector, path_of(field_path).rpartition("__")[2])
-        # A value of a class of its own keeps its precision; anything else takes that of the column.
+        # An instance of a vector class keeps its precision; any other value takes that of the column.
         self.is_typed = isinstance(vector, VALUES)
         if isinstance(vector, QueryText):
             self.text = vector
@@ -95,19 +98,19 @@ class VectorDistance(Expression):
 
     @cached_property
     def vector(self) -> Any:
-        """The vector that is searched by; a text is embedded when its vector is first needed."""
+        """The query vector; a text is embedded when its vector is first needed."""
         return self.text.vector() if self.text is not None else None
 
     def as_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
-        """Return the distance as users read it."""
+        """Return the SQL of the distance that users read."""
         return self._compile(table_alias, context, ranking=False)
 
     def as_ranking_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
-        """Return the distance as ORDER BY wants it, so that an index can serve it."""
+        """Return the SQL of the distance for ORDER BY, in the form that an index can serve."""
         return self._compile(table_alias, context, ranking=True)
 
     def as_index_order(self, table_alias: str | None = None, **context: Any) -> tuple[SQL, SQL] | None:
-        """Return what ORDER BY and WHERE say where an index of the model serves the search; None where none does."""
+        """Return the SQL for ORDER BY and WHERE if an index of the model serves the search, else None."""
         where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
         field = where.source(self.field_path)
         if self.vector is None or not hasattr(field, "to_vector"):
@@ -120,13 +123,13 @@ class VectorDistance(Expression):
         return where.dialect.index_search(self.metric, left, right, dimensions)
 
     def as_late_materialization(self, table_alias: str | None = None, **context: Any) -> tuple[SQL, str] | None:
-        """Return what ORDER BY sorts by, and the template that makes the distance of it; None where there is none."""
+        """Return the SQL to sort by, and the template that turns it into the distance; None if that is not possible."""
         where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
         if self.vector is None:
             return None
         left, right, dimensions = self._operands(where)
         if self._as_ranked(where, left, right) != (left, right):
-            # An index of halves sorts by the distance of those.
+            # A half-precision index sorts by the half-precision distance.
             return None
         return where.dialect.rank(self.metric, left, right, dimensions), where.dialect.shown(self.metric)
 
@@ -171,18 +174,18 @@ class VectorDistance(Expression):
         return VALUE_TYPES[shape.element](vector)
 
     def __repr__(self) -> str:
-        # By value: djanorm's QuerySet.cache() makes its keys of it.
+        # The vector is included, because djanorm's QuerySet.cache() builds its keys from the repr.
         return f"{type(self).__name__}({self.field_path!r}, {self.vector!r})"
 
 
 class L2Distance(VectorDistance):
-    """Euclidean distance, 0 and up. float32 precision on SQLite."""
+    """Euclidean distance, 0 and up; float32 precision on SQLite."""
 
     metric = Metric.L2
 
 
 class CosineDistance(VectorDistance):
-    """1 - cosine similarity, 0 to 2; NULL where either vector is all zeros. float32 precision on SQLite."""
+    """1 - cosine similarity, 0 to 2; NULL if either vector is all zeros; float32 precision on SQLite."""
 
     metric = Metric.COSINE
 
@@ -190,14 +193,15 @@ class CosineDistance(VectorDistance):
 class MaxInnerProduct(VectorDistance):
     """The negative inner product, so that the largest product sorts first.
 
-    On SQLite it is composed, ``(cosine distance - 1) * |a| * |b|``: within 2e-6 of |a| |b|, at three times the cost.
+    On SQLite it is computed as ``(cosine distance - 1) * |a| * |b|``, with an error within 2e-6 of |a| |b|, at three
+    times the cost.
     """
 
     metric = Metric.INNER_PRODUCT
 
 
 class L1Distance(VectorDistance):
-    """Taxicab distance, 0 and up. float32 precision on SQLite."""
+    """Taxicab distance, 0 and up; float32 precision on SQLite."""
 
     metric = Metric.L1
 
@@ -209,16 +213,16 @@ class HammingDistance(VectorDistance):
 
 
 class JaccardDistance(VectorDistance):
-    """1 - the share of the set bits that both have, 0 to 1; 1 where neither has one.
+    """1 - the number of bits set in both, divided by the number set in either; 0 to 1, and 1 if no bit is set.
 
-    On SQLite it is composed of Hamming distances, and exact.
+    On SQLite it is computed from Hamming distances, and exact.
     """
 
     metric = Metric.JACCARD
 
 
 class VectorSimilarity(Combined):
-    """A similarity: larger is nearer. Sorting by it sorts by the distance behind it, so that an index can serve it."""
+    """A similarity: larger is nearer. Sorting by it sorts by its distance, so that an index can serve it."""
 
     measured_by: ClassVar[type[VectorDistance]]
     minuend: ClassVar[int]
@@ -233,7 +237,7 @@ class VectorSimilarity(Combined):
 
 
 class CosineSimilarity(VectorSimilarity):
-    """Cosine of the angle between two vectors, -1 to 1; NULL where either is all zeros."""
+    """Cosine of the angle between two vectors, -1 to 1; NULL if either is all zeros."""
 
     measured_by = CosineDistance
     minuend = 1

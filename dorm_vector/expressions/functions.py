@@ -1,4 +1,4 @@
-"""Functions of vectors as query expressions. They know no SQL: the dialect of the connection writes it."""
+"""Functions of vectors as query expressions; the dialect of the connection supplies their SQL."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from .scope import CompileScope, FieldResolver, scope
 
 
 class VectorFunction(Expression):
-    """What every function of vectors does: compile by the dialect, widen to float32, be NULL where an operand is.
+    """Base class of vector functions: compile with the dialect, widen to float32, and return NULL for a NULL operand.
 
-    An operand is a field path, ``F``, another function, a vector, a ``Subquery`` of one or an ``OuterRef``.
+    An operand is a field path, ``F``, another function, a vector, a ``Subquery`` of one vector, or an ``OuterRef``.
     """
 
     routine: ClassVar[Routine]
     native: ClassVar[frozenset[Element]] = frozenset()
-    """Element types that are not widened."""
+    """Element types that are not widened to float32."""
 
     def __init__(self, expression: Any) -> None:
         self.expression = as_operand(expression)
@@ -52,14 +52,14 @@ class VectorFunction(Expression):
         return where.dialect.call(self.routine, self._kept(shape), operands)
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
-        """Return path and arguments, as migrations write them."""
+        """Return the import path and the arguments, as migrations write them."""
         return f"dorm_vector.{type(self).__name__}", self._arguments(), {}
 
     def _arguments(self) -> list[Any]:
         return [self.expression]
 
     def _input(self, names: FieldResolver) -> Shape:
-        """Return the shape of the operand; UnsuitableFunction for bits."""
+        """Return the shape of the operand; raises UnsuitableFunction for bits, unless the function takes them."""
         shape = self._given(names) or Shape(Element.FLOAT32, None, path_of(self.expression))
         if shape.element is Element.BIT and Element.BIT not in self.native:
             raise UnsuitableFunction(f"{type(self).__name__} takes numbers; {shape.label} holds bits.")
@@ -79,12 +79,12 @@ class VectorFunction(Expression):
         return sizes(dimensions)
 
     def __repr__(self) -> str:
-        # By value: djanorm's QuerySet.cache() makes its keys of it.
+        # The arguments are included, because djanorm's QuerySet.cache() builds its keys from the repr.
         return f"{type(self).__name__}({', '.join(map(repr, self._arguments()))})"
 
 
 class VectorDims(VectorFunction):
-    """Return how many dimensions a vector has; NULL where it is NULL."""
+    """Return how many dimensions a vector has, or NULL for NULL."""
 
     routine = Routine.DIMENSIONS
     native = frozenset({Element.SPARSE, Element.BIT})
@@ -98,7 +98,7 @@ class VectorNorm(VectorFunction):
 
 
 class VectorExpression(VectorFunction):
-    """An expression whose value is a vector: read as a column is, and an operand of ``+``, ``-`` and ``*``."""
+    """An expression whose value is a vector; it reads like a column and supports ``+``, ``-`` and ``*``."""
 
     def shape(self, names: FieldResolver) -> Shape:
         """Return the element type and the dimensions of the value."""
@@ -132,9 +132,11 @@ class L2Normalize(VectorExpression):
 
 
 class SubVector(VectorExpression):
-    """Return ``count`` values of a vector, from position ``start`` on, which counts from 1 as pgvector does.
+    """Return ``count`` values of a vector, beginning at position ``start``, which counts from 1, as in pgvector.
 
-    Raises ValueError for less than 1, and DimensionMismatch past the end of the column.
+    Raises:
+        ValueError: ``start`` or ``count`` is less than 1.
+        DimensionMismatch: The range ends past the end of the column.
     """
 
     routine = Routine.SUBVECTOR
@@ -164,7 +166,7 @@ class SubVector(VectorExpression):
 
 
 class BinaryQuantize(VectorExpression):
-    """Return a bit string: 1 where a value is greater than 0. For Hamming distances, and an index over them."""
+    """Return a bit string: 1 for each value greater than 0. Use it for Hamming distances and an index over them."""
 
     routine = Routine.BINARY_QUANTIZE
 
@@ -180,9 +182,13 @@ _CASTS = {
 
 
 class CastVector(VectorExpression):
-    """Convert between vector types, as ``CastVector("embedding", HalfVectorField(384))``; on PostgreSQL also an array.
+    """Convert between vector types, as in ``CastVector("embedding", HalfVectorField(384))``.
 
-    Raises DimensionMismatch where the field holds another number of dimensions, UnsuitableFunction to and from bits.
+    On PostgreSQL it also converts an array.
+
+    Raises:
+        DimensionMismatch: The operand and the output field have different dimensions.
+        UnsuitableFunction: The cast is to or from bits.
     """
 
     native = frozenset({Element.HALF, Element.SPARSE})
@@ -207,7 +213,7 @@ class CastVector(VectorExpression):
         return super().operand(where)
 
     def _given(self, names: FieldResolver) -> Shape | None:
-        # An array of numbers is no vector yet.
+        # An array of numbers is accepted too, although it is not a vector yet.
         return shape_of(self.expression, names)
 
     def _target(self) -> Shape:
@@ -228,7 +234,7 @@ class CastVector(VectorExpression):
 
 
 class VectorArithmetic(VectorExpression):
-    """Two vectors of one length, element by element; a plain number stands for a vector of it."""
+    """Base class of element-wise operations on two vectors of one length; a number is repeated to that length."""
 
     def __init__(self, left: Any, right: Any) -> None:
         super().__init__(left)
@@ -292,12 +298,12 @@ class VectorMul(VectorArithmetic):
 
 
 class VectorConcat(VectorArithmetic):
-    """Put one vector behind another; the result has the dimensions of both."""
+    """Concatenate two vectors; the result has the dimensions of both."""
 
     routine = Routine.CONCATENATE
 
     def _require_alike(self, left: Shape, right: Shape) -> None:
-        """Any two vectors stand one behind the other."""
+        """Accept any two vectors, because lengths need not match."""
 
     def _dimensions(self, left: Shape, right: Shape) -> int | None:
         return None if None in (left.dimensions, right.dimensions) else (left.dimensions or 0) + (right.dimensions or 0)

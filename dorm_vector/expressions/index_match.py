@@ -1,4 +1,4 @@
-"""Which declared index serves a query, where the query has to be said in the index's own words."""
+"""Find the declared index that serves a query, if the query must repeat the index's expression or condition."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from .scope import CompileScope
 
 _HALF_MAX = 65504
 
-# What the highest byte of a float32 below 32768 can be, of either sign.
+# The possible highest bytes of a float32 between -32768 and 32768.
 _SMALL = bytes(byte for byte in range(256) if byte & 0x7F <= 0x46)
 
 
 def as_indexed(
     metric: Metric, field: Any, where: CompileScope, left: Operand, right: Operand
 ) -> tuple[Operand, Operand]:
-    """Return both sides in half precision where only such an index serves the query; else as they are."""
+    """Convert both sides to the type of the index, such as half precision, if only such an index serves the query."""
     query = where.query
     if getattr(field, "element", None) is not Element.FLOAT32 or not getattr(query, "takes_an_index", bool)():
         return left, right
@@ -37,7 +37,7 @@ def as_indexed(
 
 
 def index_facts(query: Any, vectors: list[Any]) -> tuple[Any, ...]:
-    """Return what of the values of a query decides which index serves it, and how."""
+    """Return the facts about a query's values that decide which index serves it, and how."""
     indexes = query.model._meta.indexes
     conditions = [index.condition for index in indexes if index.condition is not None]
     implied = [implies(query, condition) for condition in conditions]
@@ -61,7 +61,7 @@ def _serving(metric: Metric, field: Any, query: Any, dialect: Dialect) -> Iterat
 
 
 def implies(query: Any, condition: Q) -> bool:
-    """Tell whether the query's filter says all that the condition of a partial index does, in the same words."""
+    """Return whether the query's filter contains every part of a partial index's condition, written the same way."""
     said = set(_claims(Q(*_as_q(query.where_nodes))))
     return said >= set(_claims(condition))
 
@@ -76,7 +76,7 @@ def _as_q(nodes: list[Any]) -> Iterator[Q]:
 
 
 def _claims(condition: Q) -> Iterator[str]:
-    """Yield what is true where the condition is: its parts, where all of them are."""
+    """Yield the parts of a condition that are combined with AND, or the whole condition if they are not."""
     if condition.negated or condition.connector != "AND":
         yield _spelled(condition)
         return

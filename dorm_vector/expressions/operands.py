@@ -1,4 +1,4 @@
-"""What may stand in a distance or a function: a column, a value, another expression, a subquery."""
+"""Operands of distances and functions: columns, values, other expressions and subqueries."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VALUES = (Vector, SparseVector, Bit)
 
 @dataclass(eq=False, repr=False)
 class Shape:
-    """The element type and the dimensions of an operand; None where only the database knows how many."""
+    """The element type and the dimensions of an operand; ``dimensions`` is None if only the database knows them."""
 
     element: Element
     dimensions: int | None
@@ -37,7 +37,7 @@ class Shape:
 
 
 def as_operand(value: Any) -> Any:
-    """Return what a function was given as an operand: text is a field path, what is no expression is a vector."""
+    """Convert an argument of a function to an operand: text is a field path, and other plain values become vectors."""
     if (
         value is None
         or isinstance(value, (str, int, float, F, OuterRef, Subquery, *VALUES))
@@ -48,12 +48,12 @@ def as_operand(value: Any) -> Any:
 
 
 def path_of(operand: Any) -> str:
-    """Return the field path of a column, "" of anything else."""
+    """Return the field path of a column, or "" for any other operand."""
     return operand if isinstance(operand, str) else operand.name if type(operand) is F else ""
 
 
 def shape_of(operand: Any, names: FieldResolver) -> Shape | None:
-    """Return the shape of an operand, or None where nothing tells."""
+    """Return the shape of an operand, or None if it is unknown."""
     if isinstance(operand, VALUES):
         return Shape(operand.element, operand.dimensions(), "this vector")
     if hasattr(operand, "shape"):
@@ -66,7 +66,7 @@ def shape_of(operand: Any, names: FieldResolver) -> Shape | None:
 
 
 def vector_shape_of(operand: Any, names: FieldResolver) -> Shape | None:
-    """Return the shape of what has to be a vector; InvalidVector for a field that holds none, before it is sent."""
+    """Return the shape of an operand that must be a vector; raises InvalidVector for a field that holds none."""
     found = None if isinstance(operand, VALUES) or hasattr(operand, "shape") else names.source(operand)
     if isinstance(found, Field) and not (isinstance(found, BinaryField) or hasattr(found, "dimensions")):
         model: Any = found.model
@@ -109,7 +109,7 @@ def number(value: int) -> Operand:
 
 
 def sizes(dimensions: int | None) -> dict[str, Operand]:
-    """Return what a template may need to know of a vector's size; nothing where only the database knows it."""
+    """Return the sizes of a vector for use in a template, or nothing if only the database knows them."""
     if dimensions is None:
         return {}
     return {"dimensions": number(dimensions), "bytes": number(-(-dimensions // 8))}

@@ -1,4 +1,4 @@
-"""What an expression returns: its shape, its field and its decoder."""
+"""The result of an expression: its shape, its field and its decoder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .scope import FieldResolver
 
 
 class ReadExpression:
-    """An annotation as the outermost SELECT reads it; ``unread`` is what the rest of the statement means by it."""
+    """An annotation as the outermost SELECT reads it; ``unread`` is its form in the rest of the statement."""
 
     def __init__(self, expression: Any, template: str) -> None:
         self.unread, self.template = expression, template
@@ -31,11 +31,11 @@ class ReadExpression:
 
 
 class ReadAggregate(ReadExpression, Aggregate):
-    """The same for an aggregate: djanorm groups where it sees one."""
+    """ReadExpression for an aggregate; djanorm groups the rows if it finds an Aggregate."""
 
 
 def as_read(query: Any, annotations: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
-    """Return the annotations as the outermost SELECT reads them."""
+    """Return the annotations in the form that the outermost SELECT reads."""
     read = dict(annotations)
     for name, expression in annotations.items():
         shape = output_shape(expression, FieldResolver(query, query.model))
@@ -47,26 +47,26 @@ def as_read(query: Any, annotations: dict[str, Any], dialect: Dialect) -> dict[s
 
 
 def annotation_field(query: Any, name: str) -> Any:
-    """Return a field that reads the annotation, or None where its value is no vector of known dimensions."""
+    """Return a field that reads the annotation, or None if its value is not a vector of known dimensions."""
     shape = output_shape(query.annotations[name], FieldResolver(query, query.model))
     return output_field(shape) if shape is not None and shape.dimensions is not None else None
 
 
 def decoders(query: Any, annotations: dict[str, Any] | None = None) -> dict[str, Callable[[Any], Any]]:
-    """Return what decodes each annotation whose value is a vector; of the query's own, without others."""
+    """Return a decoder for each annotation whose value is a vector; by default for the query's own annotations."""
     names = FieldResolver(query, query.model)
     shapes = {name: output_shape(expression, names) for name, expression in (annotations or query.annotations).items()}
     return {name: decoder(shape) for name, shape in shapes.items() if shape is not None}
 
 
 def decoded(values: dict[str, Any], found: dict[str, Callable[[Any], Any]], connection: Any) -> dict[str, Any]:
-    """Decode the vectors among the values of the connection, in place."""
+    """Decode, in place, the vectors among values that were read from the connection."""
     values |= {name: read_from(connection, decode, values[name]) for name, decode in found.items() if name in values}
     return values
 
 
 FIELDS: dict[Element, Any] = {}
-"""The field of each element; the fields enter themselves."""
+"""The field class of each element type; the fields register themselves."""
 
 
 def output_shape(expression: Any, names: FieldResolver) -> Shape | None:
@@ -77,14 +77,14 @@ def output_shape(expression: Any, names: FieldResolver) -> Shape | None:
 
 
 def output_field(shape: Shape, dimensions: int | None = None) -> Any:
-    """Return a field, of no model, that reads values of the shape."""
+    """Return a field without a model that reads values of the shape."""
     field = FIELDS[shape.element](shape.dimensions or dimensions, as_numpy=shape.as_numpy)
     field.name = shape.label
     return field
 
 
 def decoder(shape: Shape) -> Callable[[Any], Any]:
-    """Return what turns a driver's value into what a column of the shape reads."""
+    """Return a function that converts a driver's value as a column of the shape does."""
     if shape.dimensions is not None:
         read: Callable[[Any], Any] = output_field(shape).from_db_value
         return read
@@ -92,5 +92,5 @@ def decoder(shape: Shape) -> Callable[[Any], Any]:
 
 
 def _length(shape: Shape, value: Any) -> int:
-    """Return the dimensions of a vector in any form that a driver gives."""
+    """Return the dimensions of a vector in any form that a driver returns."""
     return int(VALUE_TYPES[shape.element].from_wire(value, None, row_source).dimensions())

@@ -1,4 +1,4 @@
-"""Texts that a query searches by: an event loop embeds them before it compiles the query."""
+"""Query texts; async code embeds them before it compiles the query."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dorm.queryset import QuerySet
 
 
 class QueryText:
-    """The text that a search is by, embedded once, when the search first needs its vector."""
+    """A query text, embedded once, when the search first needs its vector."""
 
     def __init__(self, field: Any, text: str) -> None:
         self.field, self.text = field, text
@@ -29,7 +29,7 @@ class QueryText:
 
 
 def texts_in(part: Any) -> Iterator[Any]:
-    """Yield what is to be embedded before a part of a query can be compiled: a queryset, a condition, an expression."""
+    """Yield the texts to embed before a part of a query (queryset, condition, expression) can be compiled."""
     if hasattr(part, "aembed"):
         yield part
         return
@@ -38,7 +38,7 @@ def texts_in(part: Any) -> Iterator[Any]:
 
 
 async def embed_texts(part: Any) -> None:
-    """Embed them, without blocking the event loop."""
+    """Embed the texts in a part of a query, without blocking the event loop."""
     for text in texts_in(part):
         await text.aembed()
 
@@ -57,6 +57,6 @@ def _inside(part: Any) -> Iterable[Any]:
 
 
 def _compared(node: Any) -> Any:
-    """Return what a condition compares with; nothing for a list of values, which may be long and holds no search."""
+    """Return the value of a condition, or None for a list of values, which may be long and contains no search."""
     value = node[-1] if isinstance(node, tuple) else node
     return None if isinstance(value, (list, tuple)) else value

@@ -1,6 +1,6 @@
-"""The compile in progress: which connection and which query a piece of SQL is for.
+"""The compile in progress: the connection and the query of a piece of SQL.
 
-djanorm does not hand the connection to what stands inside Coalesce, Case, Subquery, Exists or SET.
+djanorm does not pass the connection to expressions inside Coalesce, Case, Subquery, Exists or SET.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..patching.registry import hook
 
 
 class compiling:  # noqa: N801  # a context manager, called as a function is
-    """The compilation of a statement, or of a query inside of one; those inside share what they find in it."""
+    """The compilation of a statement or of a query inside one; inner queries add their searches to the statement's."""
 
     def __init__(self, connection: Any, query: Any) -> None:
         self.connection, self.query = connection, query
@@ -42,7 +42,7 @@ class compiling:  # noqa: N801  # a context manager, called as a function is
         _current.reset(self._token)
 
     def statement(self, sql: str) -> str:
-        """Return the whole statement with the searches that were found in it; what is part of another as it is."""
+        """Return the SQL with the searches found in it attached, or unchanged if it is part of another statement."""
         return with_searches(sql, self.searches) if self.searches and not self._is_inside else sql
 
 
@@ -50,7 +50,7 @@ _current: ContextVar[compiling | None] = ContextVar("dorm_vector_compile", defau
 
 
 def _remember_connection(original: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
-    """Give expressions nested in functions, subqueries and SET the connection of their statement.
+    """Pass the statement's connection to expressions nested in functions, subqueries and SET.
 
     Symptom: with two databases in one process, SQL inside Coalesce, Case, Subquery, Exists or ``update()`` is written
     for the wrong one. Cause: ``SQLQuery`` passes the connection to annotations only. djanorm 4.3 to 4.5.
@@ -67,7 +67,7 @@ for _method in ("as_select", "as_count", "as_exists", "as_update", "as_delete"):
 
 @dataclass(eq=False, repr=False)
 class FieldResolver:
-    """What field paths mean: the fields of a model, and the annotations of a query."""
+    """Resolve field paths to the fields of a model and the annotations of a query."""
 
     query: Any
     model: Any
@@ -80,7 +80,7 @@ class FieldResolver:
         return self.model._meta.get_field(path) if self.model is not None else None
 
     def annotation(self, path: str) -> Any:
-        """Return the annotation that goes by this name, or None."""
+        """Return the annotation with this name, or None."""
         annotations = getattr(self.query, "annotations", {})
         if path not in annotations or (path in self.model._meta._field_cache and not self._is_alias(path)):
             return None
@@ -90,7 +90,7 @@ class FieldResolver:
         return name in self.query.alias_only_names
 
     def source(self, operand: Any) -> Any:
-        """Return the field of an operand, or an expression with what its names mean, or None."""
+        """Return the field of an operand, or an expression and the resolver for its names, or None."""
         if isinstance(operand, OuterRef):
             model = getattr(self.query, "_outer_model", None)
             return FieldResolver(None, model).field(operand.name) if model is not None else None
@@ -107,16 +107,16 @@ class FieldResolver:
 
 @dataclass(eq=False, repr=False)
 class CompileScope(FieldResolver):
-    """Where an expression stands: its dialect, and what its field paths resolve against."""
+    """The scope of an expression: its dialect, and the query and model that its field paths resolve against."""
 
     dialect: Dialect
     connection: Any
     table_alias: str | None
     assumed: int | None = None
-    """The dimensions of a column of no model, as those of a migration are."""
+    """The dimensions of a column without a model, as in a migration."""
 
     def column(self, path: str) -> Operand:
-        """Return the qualified column at the end of ``path``, joining the relations on the way."""
+        """Join the relations in ``path``, and return the qualified column at its end."""
         if self.query is None:
             field = self.field(path)
             return Operand(
@@ -145,7 +145,7 @@ class CompileScope(FieldResolver):
 
 
 def _field_across(model: Any, parts: list[str]) -> Any:
-    """Return the field at the end of a path that goes back along relations, which djanorm does not look up."""
+    """Return the field at the end of a path with reverse relations, which djanorm does not look up."""
     for name in parts[:-1]:
         relation: Any = model._meta._field_cache.get(name) or getattr(model, name, None)
         related = getattr(relation, "field", relation)
@@ -157,7 +157,7 @@ def _field_across(model: Any, parts: list[str]) -> Any:
 
 
 def scope(table_alias: str | None, *, model: Any = None, connection: Any = None, query: Any = None) -> CompileScope:
-    """Return the scope of an expression from what its caller passed and the compile in progress."""
+    """Return the scope of an expression from its caller's arguments and the compile in progress."""
     current = _current.get()
     if query is None and current is not None and model in (None, current.query.model):
         query = current.query
@@ -176,7 +176,7 @@ def current_connection(query: Any) -> Any:
 
 
 def note_search(search: Any) -> None:
-    """Tell the runner of the statement that is being compiled of a search in it."""
+    """Add a search to the statement that is being compiled, for its runner."""
     current = _current.get()
     if current is not None:
         current.searches.append(search)
@@ -193,7 +193,7 @@ def _qualified(table_alias: str | None, column: str) -> str:
 
 
 def _nullable(field: Any, path: str) -> bool:
-    # Across a relation the outer join may find no row.
+    # The outer join of a relation may find no row.
     return field is None or field.null or "__" in path
 
 
@@ -201,7 +201,7 @@ __all__ = ["SQL", "CompileScope", "FieldResolver", "compiling", "current_connect
 
 
 def vector_field(model: Any, path: str) -> Any:
-    """Return the vector field at the end of ``path``; raises FieldDoesNotExist, with those that there are."""
+    """Return the vector field at the end of ``path``; raises FieldDoesNotExist if there is none."""
     if not isinstance(path, str):
         raise TypeError(f"A vector field goes by its name; got {path!r}.")
     try:

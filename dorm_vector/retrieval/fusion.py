@@ -1,4 +1,4 @@
-"""A search by words and by a vector in one statement: each branch numbers its rows, and the numbers become a score."""
+"""Hybrid search in one statement: the text and the vector branch each rank their rows, and the ranks become a score."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FUSED, _VALUE = "fused", "found_value"
 
 @dataclass(frozen=True)
 class Words:
-    """What the branch of the words searches for, and where: by an index, or in text fields as they are."""
+    """The input of the text branch: the words, and the text fields to search, with or without an index."""
 
     words: list[str]
     fields: list[str]
@@ -34,7 +34,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Near:
-    """What the branch of the vector searches by."""
+    """The input of the vector branch."""
 
     field: str
     vector: Any
@@ -48,7 +48,7 @@ class Near:
 
 @dataclass(frozen=True)
 class Fusion:
-    """How two rankings become one score; the weights belong to the words and to the vector."""
+    """How two rankings become one score; the weights are those of the text and of the vector."""
 
     method: str
     weights: tuple[float, float]
@@ -65,7 +65,7 @@ class Fusion:
 
 @dataclass(frozen=True)
 class _Branch:
-    """One ranking: its candidates, the columns that it fills, which way is better, and what it weighs."""
+    """One ranking: its candidates, the columns that it fills, its sort direction and its weight."""
 
     candidates: SQL
     columns: tuple[str, str]
@@ -73,7 +73,7 @@ class _Branch:
     weight: float
 
     def select(self, fusion: Fusion) -> SQL:
-        """Return its rows under the names that both branches have."""
+        """Return the SELECT of its rows, with the column names that both branches share."""
         sql, params = self.candidates
         filled = dict(zip(self.columns, ('"place"', f'"{_VALUE}"'), strict=True))
         columns = ", ".join(f'{filled.get(name, "NULL")} AS "{name}"' for name in FOUND[:-1])
@@ -85,18 +85,18 @@ class _Branch:
         ), [self.weight, *params]
 
     def _place(self) -> str:
-        # Rows that are alike are told apart by their keys.
+        # The primary key breaks ties.
         return f'ROW_NUMBER() OVER (ORDER BY "{_VALUE}" {"DESC" if self.highest_first else "ASC"}, "pk")'
 
     def _nearness(self) -> str:
-        """Return the value as a number between 1, for the best of those found, and 0, for the last."""
+        """Return the SQL that scales the value to 1 for the best candidate and 0 for the last."""
         least, most = f'MIN("{_VALUE}") OVER ()', f'MAX("{_VALUE}") OVER ()'
         gain = f'"{_VALUE}" - {least}' if self.highest_first else f'{most} - "{_VALUE}"'
         return f"CASE WHEN {most} > {least} THEN ({gain}) / ({most} - {least}) ELSE 1 END"
 
 
 class FusedSearch:
-    """The rows that either branch finds: compiled, as the query of a CTE, when the statement is."""
+    """The rows that either branch finds; compiled as a CTE, together with the statement."""
 
     def __init__(self, rows: Any, words: Words | None, near: Near | None, fusion: Fusion, candidates: int) -> None:
         self.rows, self.words, self.near = rows, words, near
@@ -121,7 +121,7 @@ class FusedSearch:
         of_words, of_vector = self.fusion.weights
         if self.words is not None:
             sql, params = _selected(_having_words(self._others(rows), self.words, dialect), None)
-            # Sorted outside: where Turso computes the score, it sorts by something else.
+            # The ORDER BY is outside, because Turso sorts by something else in the SELECT that computes the score.
             best = f'SELECT * FROM ({sql}) AS "matched" ORDER BY "{_VALUE}" DESC, "pk" LIMIT {self.candidates}'
             yield _Branch((best, params), ("text_rank", "text_score"), True, of_words)
         if self.near is not None:
@@ -129,19 +129,19 @@ class FusedSearch:
             yield _Branch(nearest, ("vector_rank", "vector_distance"), False, of_vector)
 
     def _others(self, rows: Any) -> Any:
-        """Return the rows but the one that is searched by, which ``nearest()`` leaves out as well."""
+        """Exclude the instance that is searched by, as ``nearest()`` does."""
         itself = self.near.vector if self.near is not None else None
         return rows.exclude(pk=itself.pk) if isinstance(itself, rows.model) else rows
 
     def _asked(self, search: TextSearch) -> SQL:
-        """Return the words as a column before all else, where the database refers to them by number."""
+        """Return the words as the first column, if the database refers to them by parameter number."""
         if self.words is None or not search.words_first:
             return "", []
         return '%s AS "asked", ', [search.bound(self.words.words)]
 
 
 def _filtered(rows: Any, connection: Any) -> Any:
-    """Return the rows as what a branch can filter: of the model's own table, so that none comes twice."""
+    """Return the rows as a queryset of the model's table alone, so that a branch finds no row twice."""
     query = rows._query.clone()
     query._compile_nodes(query.where_nodes, connection)
     if not (query.joins or query.is_slice() or query.distinct_flag):
@@ -151,7 +151,7 @@ def _filtered(rows: Any, connection: Any) -> Any:
 
 
 def _selected(rows: Any, count: int | None) -> SQL:
-    """Return the SQL of the keys and values of so many rows, or of all."""
+    """Return the SQL of the keys and values of the first ``count`` rows, or of all."""
     query = rows._query
     query.selected_fields, query.deferred_loading, query.limit_val = ["pk", _VALUE], False, count
     sql, params = query.as_subquery_sql()
@@ -159,7 +159,7 @@ def _selected(rows: Any, count: int | None) -> SQL:
 
 
 def _having_words(rows: Any, words: Words, dialect: Dialect) -> Any:
-    """Return the rows that have one of the words, each with its score."""
+    """Return the rows that contain one of the words, each with its score."""
     search, model = dialect.text_search, rows.model
     _require_index(words, model, dialect)
     table, index = model._meta.db_table, words.index
@@ -199,7 +199,7 @@ def _ranked_by_vector(rows: Any, near: Near, dialect: Dialect) -> Any:
 
 
 def searchable(queryset: Any) -> Any:
-    """Return the queryset as one of ours; ValueError where it is no queryset of instances."""
+    """Return the queryset as a VectorQuerySet; raises ValueError if it does not return instances, or already ranks."""
     rows = rows_of(queryset)
     require_one_key(rows.model, "hybrid_search() and text_search()")
     rows = rows if isinstance(rows, VectorQuerySet) else upgraded(rows)
@@ -214,14 +214,14 @@ def searchable(queryset: Any) -> Any:
 
 
 def fused(rows: Any, search: FusedSearch, prefix: str, limit: int) -> Any:
-    """Return the queryset of the rows that the search finds, best first, with ranks and scores as annotations."""
+    """Return a queryset of the rows that the search finds, best first, with ranks and scores as annotations."""
     found = rows._clone()
     query, key = found._query, rows.model._meta.pk
     text = search.near.text if search.near is not None else None
     columns = {f"{prefix}{name}": CompiledSQL(f'"{_FUSED}"."{name}"', text=text) for name in FOUND}
     query.annotations = {**query.annotations, **columns}
     query.where_nodes, query.distinct_flag, query.offset_val = [], False, None
-    # First, for the words may have to be the statement's first parameter.
+    # This CTE is first, because the words may have to be the statement's first parameter.
     query.ctes = [(_FUSED, search), *query.ctes]
     query.joins = [("INNER", _FUSED, _FUSED, f'"{_FUSED}"."pk" = "{rows.model._meta.db_table}"."{key.column}"')]
     query.order_by_fields, query.limit_val = [f"-{prefix}score", key.name], limit

@@ -1,4 +1,4 @@
-"""Search by words and by meaning at once: two rankings of the same rows, fused into one."""
+"""Hybrid search: fuse the rankings of a full-text search and a semantic search over the same rows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _Found = TypeVar("_Found")
 
 @dataclass(frozen=True, kw_only=True)
 class TextSearch:
-    """What ``text_search()`` is asked for."""
+    """The parameters of ``text_search()``."""
 
     text: str
     text_fields: Sequence[str] | None = None
@@ -52,7 +52,7 @@ class TextSearch:
 
 @dataclass(frozen=True, kw_only=True)
 class HybridSearch:
-    """What ``hybrid_search()`` is asked for."""
+    """The parameters of ``hybrid_search()``."""
 
     text: str
     vector: Any = None
@@ -87,7 +87,7 @@ class HybridSearch:
 
 
 def _asking(search: Callable[_P, Any]) -> Callable[[Callable[..., _Found]], Callable[Concatenate[Any, _P], _Found]]:
-    """Give a function the arguments of a search behind the queryset, for type checkers and ``help()``."""
+    """Give a function the parameters of a search after ``queryset``, for type checkers and ``help()``."""
 
     def decorated(function: Callable[..., _Found]) -> Callable[Concatenate[Any, _P], _Found]:
         own, asked = signature(function), signature(search)
@@ -100,40 +100,47 @@ def _asking(search: Callable[_P, Any]) -> Callable[[Callable[..., _Found]], Call
 
 @_asking(HybridSearch)
 def hybrid_search(queryset: Any, **asked: Any) -> list[Any]:
-    """Return the instances that a full-text search of ``text`` and a search by ``vector`` find, best first.
+    """Run a hybrid search: fuse a full-text search for ``text`` and a search by ``vector``; best instances first.
 
-    The queryset's filters hold for both. ``vector`` is what ``nearest()`` takes, or a text; left out, it is the
-    embedding of ``text``. ``field`` is the vector field, ``text_fields`` are those of the model's TextIndex; both can
-    be left out where there is one. Each branch finds ``candidates`` rows (5 times ``limit``, at least 50). Each row has
-    its ``score``, ``text_rank`` and ``vector_rank`` from 1, ``text_score`` in the database's own units, and
-    ``vector_distance``: None from a branch that did not find it. ``prefix`` goes before these names.
-    ``fusion="rrf"`` sums weight / (``rrf_constant`` + rank); ``"weighted"`` sums weight times nearness, 1 for the best
-    of a branch's candidates and 0 for the last, the weights divided by their sum. ``weights`` is ``{"text": …,
-    "vector": …}``. Nothing in ``text`` is an operator; a row matches that has one of its words. Raises
-    UnsupportedByDatabase where the database needs a TextIndex and there is none. Source: Cormack, Clarke and Büttcher,
-    "Reciprocal rank fusion", SIGIR 2009.
+    The queryset's filters apply to both searches. ``vector`` is any ``to`` of ``nearest()``, or a text; by default it
+    is the embedding of ``text``. ``field`` is the vector field, and ``text_fields`` are the fields of the model's
+    TextIndex; omit either if the model has only one. Each branch finds ``candidates`` rows (by default 5 times
+    ``limit``, at least 50).
+
+    Each row has a ``score``, ``text_rank`` and ``vector_rank`` from 1, ``text_score`` in the database's own units, and
+    ``vector_distance``; the values of a branch that did not find the row are None. ``prefix`` is prepended to these
+    names.
+
+    ``fusion="rrf"`` sums weight / (``rrf_constant`` + rank). ``"weighted"`` sums weight times nearness, which is 1 for
+    the best of a branch's candidates and 0 for the last; the weights are divided by their sum. ``weights`` is
+    ``{"text": …, "vector": …}``. ``text`` has no operators; a row matches if it contains one of its words.
+
+    Raises:
+        UnsupportedByDatabase: The database needs a TextIndex and the model declares none.
+
+    Source: Cormack, Clarke and Büttcher, "Reciprocal rank fusion", SIGIR 2009.
     """
     return list(HybridSearch(**asked).found_in(queryset))
 
 
 @_asking(HybridSearch)
 async def ahybrid_search(queryset: Any, **asked: Any) -> list[Any]:
-    """Return what ``hybrid_search`` does."""
+    """Run a hybrid search; the async form of ``hybrid_search``."""
     return list(await HybridSearch(**asked).found_in(queryset))
 
 
 @_asking(TextSearch)
 def text_search(queryset: Any, **asked: Any) -> list[Any]:
-    """Return the instances that have one of the words of ``text``, best first, with ``text_rank`` and ``text_score``.
+    """Return the instances that contain a word of ``text``, best first, with ``text_rank`` and ``text_score``.
 
-    What ``hybrid_search`` says of ``text``, ``text_fields`` and ``prefix`` holds here.
+    ``text``, ``text_fields`` and ``prefix`` are those of ``hybrid_search``.
     """
     return list(TextSearch(**asked).found_in(queryset))
 
 
 @_asking(TextSearch)
 async def atext_search(queryset: Any, **asked: Any) -> list[Any]:
-    """Return what ``text_search`` does."""
+    """Run a full-text search; the async form of ``text_search``."""
     return list(await TextSearch(**asked).found_in(queryset))
 
 
@@ -148,7 +155,7 @@ def _vector_field(model: Any, name: str | None) -> Any:
 
 
 def _asked(field: Any, text: str, vector: Any) -> Any:
-    """Return what to search the field by; a text is embedded when the search is made."""
+    """Return the vector or text to search the field by; a text is embedded when the search runs."""
     if vector is None and not getattr(field, "fills", False):
         raise EmbeddingError(
             f"{field.label} embeds no text. Give the vector to search by, vector=…, or make it an EmbeddingField."
@@ -158,7 +165,7 @@ def _asked(field: Any, text: str, vector: Any) -> Any:
 
 
 def _words(model: Any, text: str, fields: Sequence[str] | None) -> Words | None:
-    """Return where to search for which words; None where the text has none."""
+    """Return the words to search for and where, or None if the text has no words."""
     if not isinstance(text, str):
         raise TypeError(f"text={text!r}: want a text, as a user types it.")
     declared = text_indexes_of(model)
@@ -169,7 +176,7 @@ def _words(model: Any, text: str, fields: Sequence[str] | None) -> Words | None:
         fields = declared[0].fields
     names = [fields] if isinstance(fields, str) else list(fields)
     index = next((index for index in declared if sorted(index.fields) == sorted(names)), None)
-    # Of the same fields in another order it is the same index, and asked for in its own.
+    # An index matches its fields in any order, but is searched in its own order.
     names = index.fields if index is not None else names
     _require_text_fields(model, names)
     words = words_of(text)

@@ -1,4 +1,4 @@
-"""What a user typed, as words: nothing of it is syntax to any database."""
+"""Split a user's text into words that no database reads as query syntax."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _INSIDE = "_'"
 
 
 def words_of(text: str) -> list[str]:
-    """Return the different words of a text, of letters, digits and what stands between two of them in ``don't``.
+    """Return the distinct words of a text, made of letters, digits and inner apostrophes, as in ``don't``.
 
-    The first 100 of them; one of more than 200 characters is none.
+    At most the first 100 words are returned; words of more than 200 characters are ignored.
     """
     plain = unicodedata.normalize("NFC", text).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     spaced = "".join(character if _is_of_a_word(character) else " " for character in plain)
@@ -24,5 +24,5 @@ def words_of(text: str) -> list[str]:
 
 
 def _is_of_a_word(character: str) -> bool:
-    # Letters, marks, which some scripts write vowels with, and numbers.
+    # Letters, numbers, and marks, because some scripts write vowels with them.
     return character in _INSIDE or unicodedata.category(character)[0] in "LMN"

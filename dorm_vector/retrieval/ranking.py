@@ -1,4 +1,4 @@
-"""What to do with rows once they are found: rank them again, spread them out, find twins and strangers."""
+"""Rerank rows, diversify them with MMR, and find duplicates and outliers."""
 
 from __future__ import annotations
 
@@ -28,11 +28,14 @@ Reranker = Callable[[Sequence[_Row]], Scores | Awaitable[Scores]]
 
 
 def rerank(rows: Iterable[_Row], reranker: Reranker[_Row], limit: int | None = None) -> list[_Row]:
-    """Return the rows by the scores that ``reranker(rows)`` gives them, highest first; each gets its ``rerank_score``.
+    """Sort the rows by the scores that ``reranker(rows)`` returns, highest first, and set each row's ``rerank_score``.
 
-    A cross-encoder reads the question and the text together: let it score the 50 rows that ``nearest()`` found. Raises
-    ValueError where there is not one score for each row. Rows of equal score keep their order. A row of ``values()``
-    gets its score as an item. Another thing than ``queryset.rerank()``, which lets a small index find a shortlist.
+    A cross-encoder reads the question and the text together, so use it to score the 50 rows that ``nearest()`` found.
+    Rows of equal score keep their order. A row of ``values()`` gets its score as an item. Not to be confused with
+    ``queryset.rerank()``, which finds a shortlist with a small index.
+
+    Raises:
+        ValueError: The reranker did not return one score per row.
     """
     _require_reranker(reranker)
     found = list(rows)
@@ -43,7 +46,7 @@ def rerank(rows: Iterable[_Row], reranker: Reranker[_Row], limit: int | None = N
 
 
 async def arerank(rows: Iterable[_Row], reranker: Reranker[_Row], limit: int | None = None) -> list[_Row]:
-    """Return what ``rerank`` does; a reranker that is not async runs in a thread, and a queryset is awaited."""
+    """Rerank like ``rerank``; a reranker that is not async runs in a thread, and a queryset is awaited."""
     _require_reranker(reranker)
     found: list[_Row] = list(await rows if inspect.isawaitable(rows) else rows)
     if not found:
@@ -80,10 +83,16 @@ def _require_reranker(reranker: Any) -> None:
 
 
 def mmr(rows: Iterable[_Row], field: str, to: Any, k: int, *, balance: float = 0.5) -> list[_Row]:
-    """Return ``k`` of the rows that are near ``to`` and far from each other: maximal marginal relevance, by cosine.
+    """Diversify results with maximal marginal relevance: return ``k`` rows near ``to`` and far from each other.
 
-    ``field`` names the vector of each row, ``to`` is the vector searched by. ``balance`` is 1 for nearness alone and 0
-    for difference alone. Give it more rows than ``k``: ``mmr(found[:50], "embedding", to, 10)``.
+    Nearness is cosine similarity. Pass more rows than ``k``: ``mmr(found[:50], "embedding", to, 10)``.
+
+    Args:
+        rows: The rows to choose from; those without a vector are left out.
+        field: The name of each row's vector.
+        to: The query vector.
+        k: The maximum number of rows to return.
+        balance: 1 for relevance only, 0 for diversity only.
     """
     if not 0 <= balance <= 1:
         raise ValueError(f"mmr(balance={balance!r}): want 0 to 1.")
@@ -114,7 +123,7 @@ def _dot(left: list[float], right: list[float]) -> float:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two rows and their distance; the key of ``first`` is the smaller."""
+    """Two rows and their distance; ``first`` has the smaller key."""
 
     first: Any
     second: Any
@@ -123,7 +132,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Outlier:
-    """A row and its mean distance from its nearest neighbours."""
+    """A row and its mean distance from its nearest neighbors."""
 
     row: Any
     distance: float
@@ -138,10 +147,10 @@ def find_duplicates(
     neighbors: int = 10,
     progress: Progress | None = None,
 ) -> list[Pair]:
-    """Return the pairs of rows that are no farther apart, nearest first.
+    """Return the pairs of rows that are at most ``max_distance`` apart, nearest first.
 
-    Each row is searched for its ``neighbors`` nearest, so that it costs one search a row; of a crowd of more twins than
-    that, some pairs are not listed, but each row is in one. ``progress(done, total)`` is called after each row.
+    This runs one search per row, for its ``neighbors`` nearest. In a group of more duplicates than that, some pairs
+    are not listed, but each row is in at least one pair. ``progress(done, total)`` is called after each row.
     """
     return run(_duplicates(queryset, field, max_distance, distance, neighbors, progress))
 
@@ -155,7 +164,7 @@ async def afind_duplicates(
     neighbors: int = 10,
     progress: Progress | None = None,
 ) -> list[Pair]:
-    """Return what ``find_duplicates`` does."""
+    """Return the pairs of near-duplicate rows; the async form of ``find_duplicates``."""
     return await arun(_duplicates(queryset, field, max_distance, distance, neighbors, progress))
 
 
@@ -168,9 +177,9 @@ def outliers(
     neighbors: int = 5,
     progress: Progress | None = None,
 ) -> list[Outlier]:
-    """Return the rows that are farthest, on average, from their ``neighbors`` nearest; one search a row.
+    """Return the rows with the largest mean distance from their ``neighbors`` nearest neighbors.
 
-    ``progress(done, total)`` is called after each row.
+    This runs one search per row. ``progress(done, total)`` is called after each row.
     """
     return run(_outliers(queryset, field, limit, distance, neighbors, progress))
 
@@ -184,7 +193,7 @@ async def aoutliers(
     neighbors: int = 5,
     progress: Progress | None = None,
 ) -> list[Outlier]:
-    """Return what ``outliers`` does."""
+    """Return the outliers; the async form of ``outliers``."""
     return await arun(_outliers(queryset, field, limit, distance, neighbors, progress))
 
 

@@ -1,4 +1,4 @@
-"""How much of the truth an index finds, measured against exact searches; and the options that find enough of it."""
+"""Measure the recall of an index against exact searches, and recommend search options that reach a target recall."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from ..steps import Fetch, Steps, arun, run
 
 _DISTANCE = "measured_distance"
 
-# A driver may give back the last bit of a distance otherwise than the same distance elsewhere in the statement.
+# The last bit of a distance may differ from the same distance elsewhere in the statement.
 _SAME = 1e-6
 
 
 @dataclass(frozen=True)
 class Recall:
-    """The share of the exact ``k`` nearest that searches found: mean and worst, 0 to 1, over ``queries`` searches.
+    """The share of the exact ``k`` nearest neighbors that searches found: mean and worst, over ``queries`` searches.
 
-    ``milliseconds`` and ``exact_milliseconds`` are medians, with and without the index.
+    ``recall`` and ``worst`` are 0 to 1. ``milliseconds`` and ``exact_milliseconds`` are the medians with and without
+    the index.
     """
 
     recall: float
@@ -46,10 +47,10 @@ class Recall:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The cheapest options that reached the target; ``measured`` is all that was tried, cheapest first.
+    """The cheapest options that reached the target; ``measured`` lists all that were tried, cheapest first.
 
-    ``options`` is for ``search_options(**options)``, and empty where every search is exact. Where ``reached`` is False
-    they are the best there were.
+    Pass ``options`` to ``search_options(**options)``; they are empty if every search is exact. If ``reached`` is
+    False, they are the best ones tried.
     """
 
     options: Mapping[str, int | str]
@@ -77,10 +78,13 @@ def measure_recall(
     seed: int = 0,
     **options: int | str,
 ) -> Recall:
-    """Search a model or a queryset ``sample`` times, with its index and exactly, and return how far they agree.
+    """Measure recall: search a model or a queryset with its index and exactly, and compare the results.
 
-    The queries are ``queries`` (vectors), or ``sample`` stored rows, each left out of its own search. ``options`` are
-    those of ``search_options``. Rows at one distance count alike. Raises ValueError where there is nothing to search.
+    The queries are the vectors in ``queries``, or ``sample`` stored rows, each excluded from its own search.
+    ``options`` are those of ``search_options``. Rows at the same distance are interchangeable.
+
+    Raises:
+        ValueError: There are no rows or no queries.
     """
     return run(_recall(_Measured(source, field, k, sample, queries, distance, seed), options))
 
@@ -96,7 +100,7 @@ async def ameasure_recall(
     seed: int = 0,
     **options: int | str,
 ) -> Recall:
-    """Return what ``measure_recall`` does."""
+    """Measure recall; the async form of ``measure_recall``."""
     return await arun(_recall(_Measured(source, field, k, sample, queries, distance, seed), options))
 
 
@@ -111,7 +115,7 @@ def recommend_search_options(
     distance: str | None = None,
     seed: int = 0,
 ) -> Recommendation:
-    """Try the option of the field's index from cheap to dear, and return the first that reaches the recall."""
+    """Try values of the index's search option, cheapest first, and return the first that reaches the target recall."""
     measured = _Measured(source, field, k, sample, queries, distance, seed)
     return run(_recommendation(measured, target_recall))
 
@@ -127,7 +131,7 @@ async def arecommend_search_options(
     distance: str | None = None,
     seed: int = 0,
 ) -> Recommendation:
-    """Return what ``recommend_search_options`` does."""
+    """Recommend search options; the async form of ``recommend_search_options``."""
     measured = _Measured(source, field, k, sample, queries, distance, seed)
     return await arun(_recommendation(measured, target_recall))
 
@@ -175,7 +179,7 @@ def _recommendation(measured: _Measured, target: float) -> Steps[Recommendation]
 
 
 def _ladder(measured: _Measured) -> Iterator[dict[str, int | str]]:
-    """Yield the options to try, from cheap to dear; none at all where no index has one."""
+    """Yield the options to try, cheapest first; one empty set if no index has an option."""
     target, dialect = vector_field(measured.rows.model, measured.field), dialect_of(measured.rows)
     metric = chosen_metric(target, measured.distance)
     kinds = [index.kind for index in indexes_of(target) if index.metric is metric]
@@ -193,7 +197,7 @@ def _ladder(measured: _Measured) -> Iterator[dict[str, int | str]]:
 
 
 def _truth(measured: _Measured) -> Steps[list[_Truth]]:
-    """Return what each query finds exactly."""
+    """Return the exact results of each query."""
     queries = measured.queries if measured.queries is not None else (yield from _stored(measured))
     truth = []
     for query in queries:
