@@ -88,6 +88,4 @@ def _reembedding(source: Any, name: str | None, batch_size: int | None, progress
     size = field.batch_size if batch_size is None else batch_size
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise ValueError(f"reembed(batch_size={batch_size!r}): want a whole number of rows, at least 1.")
-    # Late: few programs do.
-
     return reembedded(queryset, field, size, progress)
