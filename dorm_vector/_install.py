@@ -134,6 +134,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "engines.postgresql.binary_rows:binary_rows",
         "engines.postgresql.pool_check:check_where_in_doubt",
         "repairs.postgresql:pool_per_loop",
+        "repairs.contribs.schemas:tables_of_the_current_schema",
         "repairs.postgresql:pools_of_all_loops",
         "repairs.lost_transactions:lost_transactions",
         "engines.forked_transactions:forked_transactions",
@@ -194,6 +195,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.migrating.unfinished:unfinished_migrations",
     ),
     "dorm.inspect": (
+        "repairs.contribs.schemas:tables_of_the_current_schema",
         "schema.companions:hide_companions",
         "repairs.mysql_migrations:introspect_mysql_tables",
         "schema.inspection:inspect_vectors",

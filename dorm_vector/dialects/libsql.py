@@ -107,6 +107,7 @@ DIALECT = Dialect(
         plain_rows=True,
     ),
     ddl=Ddl(
+        converts_values=True,
         declarations="SELECT sql AS declaration FROM sqlite_master WHERE name = %s",
     ),
     planning=Planning(

@@ -162,9 +162,19 @@ DIALECT = Dialect(
         " AND m.amname IN ('hnsw', 'ivfflat')",
     ),
     extension=Extension(
-        enable=("CREATE EXTENSION IF NOT EXISTS vector",),
+        # Not into the schema of whichever tenant is migrated first: all of them use the one extension.
+        enable=(
+            (
+                "DO $$ BEGIN"
+                " IF EXISTS (SELECT FROM pg_extension WHERE extname = 'vector') THEN RETURN; END IF;"
+                " IF 'public' = ANY (current_schemas(false)) AND has_schema_privilege('public', 'CREATE')"
+                " THEN CREATE EXTENSION vector SCHEMA public; ELSE CREATE EXTENSION vector; END IF; END $$"
+            ),
+        ),
         disable=("DROP EXTENSION IF EXISTS vector",),
-        version_query="SELECT extversion AS version FROM pg_extension WHERE extname = 'vector'",
+        version_query="SELECT extversion AS version,"
+        " CASE WHEN to_regtype('vector') IS NULL THEN extnamespace::regnamespace::text END AS hidden_in"
+        " FROM pg_extension WHERE extname = 'vector'",
         install_hint="Install pgvector 0.7 or newer on the server, and let a superuser run CREATE EXTENSION vector.",
     ),
 )

@@ -174,7 +174,7 @@ class BinaryQuantize(VectorExpression):
         return replace(super().shape(names), element=Element.BIT)
 
 
-_CASTS = {
+CASTS = {
     Element.FLOAT32: Routine.TO_VECTOR,
     Element.HALF: Routine.TO_HALFVEC,
     Element.SPARSE: Routine.TO_SPARSEVEC,
@@ -195,13 +195,13 @@ class CastVector(VectorExpression):
 
     def __init__(self, expression: Any, output_field: Any) -> None:
         super().__init__(expression)
-        if output_field.element not in _CASTS:
+        if output_field.element not in CASTS:
             raise UnsuitableFunction("CastVector makes no bits. BinaryQuantize does.")
         self.output_field = output_field
 
     @property
     def routine(self) -> Routine:  # type: ignore[override]  # each type has a cast of its own
-        return _CASTS[self.output_field.element]
+        return CASTS[self.output_field.element]
 
     def shape(self, names: FieldResolver) -> Shape:
         given = self._input(names)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..engines import dialect_for
 from ..exceptions import VectorsWouldBeLost
+from ..expressions.functions import CASTS
 from ..indexes.contents import index_contents
 from ..indexes.vector import VectorIndex
 from ..migration_state import column_of, indexes_of, model_of, table_of
@@ -45,9 +46,26 @@ def alter_vector_field(
             connection.execute_script(template.format(table=table, definition=definition))
             return
         with _indexes_fitted(operation, app_label, connection, from_state, to_state, old, new):
+            _convert(operation, app_label, connection, to_state, old, new)
             original(operation, app_label, connection, from_state, to_state)
         return
     original(operation, app_label, connection, from_state, to_state)
+
+
+def _convert(operation: Any, app_label: str, connection: Any, state: Any, old: VectorField, new: VectorField) -> None:
+    """Give the stored vectors the form of the new column, on a database that keeps their bytes as they are."""
+    dialect = dialect_for(connection)
+    if not dialect.ddl.converts_values or old.element is new.element:
+        return
+    if new.element not in CASTS:
+        _require_no_vectors(operation, app_label, connection, state, old, new)
+        return
+    table, column = (
+        table_of(model_of(operation.model_name, app_label, state), app_label),
+        column_of(operation.name, old),
+    )
+    value = dialect.routine(CASTS[new.element], old.element).format(left=f'"{column}"')
+    connection.execute_write(f'UPDATE "{table}" SET "{column}" = {value} WHERE "{column}" IS NOT NULL')
 
 
 @contextmanager

@@ -61,6 +61,12 @@ def _require_version(dialect: Dialect, connection: Any) -> None:
     except DatabaseError as error:
         raise VectorsUnavailable(f"{dialect.title} here has no vectors. {dialect.extension.install_hint}") from error
     version = str(rows[0]["version"]) if rows else ""
+    hidden_in = dict(rows[0]).get("hidden_in") if rows else None
+    if hidden_in:
+        raise VectorsUnavailable(
+            f"{dialect.title} has vectors in the schema {hidden_in!r}, which is not in the search_path."
+            f" Add it to the search_path, or move them: ALTER EXTENSION vector SET SCHEMA public."
+        )
     if version_numbers(version) < version_numbers(dialect.minimum):
         found = f"this one has {version}" if version else "this one has none"
         raise VectorsUnavailable(

@@ -1,5 +1,5 @@
 -- create tables
-CREATE EXTENSION IF NOT EXISTS vector;
+DO $$ BEGIN IF EXISTS (SELECT FROM pg_extension WHERE extname = 'vector') THEN RETURN; END IF; IF 'public' = ANY (current_schemas(false)) AND has_schema_privilege('public', 'CREATE') THEN CREATE EXTENSION vector SCHEMA public; ELSE CREATE EXTENSION vector; END IF; END $$;
 CREATE TABLE IF NOT EXISTS "tests_author" ( "id" BIGSERIAL PRIMARY KEY, "name" VARCHAR(50) NOT NULL );
 CREATE TABLE IF NOT EXISTS "tests_document" ( "id" BIGSERIAL PRIMARY KEY, "title" VARCHAR(50) NOT NULL, "pages" INTEGER NOT NULL DEFAULT 1, "author_id" BIGINT REFERENCES "tests_author"("id") ON DELETE CASCADE, "embedding" vector(3), "other_vector" vector(3) );
 CREATE TABLE IF NOT EXISTS "tests_chunk" ( "id" BIGSERIAL PRIMARY KEY, "document_id" BIGINT NOT NULL REFERENCES "tests_document"("id") ON DELETE CASCADE, "embedding" vector(3) NOT NULL );
@@ -41,7 +41,7 @@ SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "test
 SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE((CASE WHEN jsonb_typeof("tests_note"."metadata" -> %s::text) = 'string' THEN "tests_note"."metadata" ->> %s::text END COLLATE "C") >= %s, FALSE);
 
 -- a key of JSON, as a number
-SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE(((CASE WHEN jsonb_typeof("tests_note"."metadata" -> %s::text) = 'number' THEN ("tests_note"."metadata" -> %s::text)::numeric END) IN (%s, %s)), FALSE);
+SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE(((CASE WHEN jsonb_typeof("tests_note"."metadata" -> %s::text) = 'number' THEN LEAST(GREATEST(("tests_note"."metadata" -> %s::text)::numeric, -1.7976931348623157e308), 1.7976931348623157e308) END) IN (%s, %s)), FALSE);
 
 -- an array in JSON
 SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE(CASE WHEN jsonb_typeof(("tests_note"."metadata" -> %s::text)) = 'array' THEN ("tests_note"."metadata" -> %s::text) END @> to_jsonb(%s::text), FALSE);
@@ -74,7 +74,7 @@ SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "test
 SELECT *, NULLIF("_sorted_by", 'NaN') AS "distance" FROM (SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", ("tests_package"."embedding" <=> %s::vector) AS "_sorted_by" FROM "tests_package" ORDER BY "_sorted_by" ASC LIMIT 0) AS "found" ORDER BY "_sorted_by" ASC;
 
 -- nearest, filtered
-SELECT extversion AS version FROM pg_extension WHERE extname = 'vector';
+SELECT extversion AS version, CASE WHEN to_regtype('vector') IS NULL THEN extnamespace::regnamespace::text END AS hidden_in FROM pg_extension WHERE extname = 'vector';
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('ivfflat.iterative_scan', 'relaxed_order', true);
 SELECT *, NULLIF("_sorted_by", 'NaN') AS "distance" FROM (SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", ("tests_package"."embedding" <=> %s::vector) AS "_sorted_by" FROM "tests_package" WHERE "tests_package"."section" = %s ORDER BY "_sorted_by" ASC LIMIT 0) AS "found" ORDER BY "_sorted_by" ASC;
 
@@ -208,7 +208,7 @@ SELECT vector_send(AVG("derived"."embedding")) AS "mean", vector_send(SUM(CASE W
 SELECT "tests_author"."id" AS "id", "tests_author"."name" AS "name", vector_send(AVG("tests_author_documents"."embedding")) AS "mean" FROM "tests_author" LEFT OUTER JOIN "tests_document" AS "tests_author_documents" ON "tests_author_documents"."author_id" = "tests_author"."id" GROUP BY "tests_author"."id", "tests_author"."name";
 
 -- fill a companion
-SELECT extversion AS version FROM pg_extension WHERE extname = 'vector';
+SELECT extversion AS version, CASE WHEN to_regtype('vector') IS NULL THEN extnamespace::regnamespace::text END AS hidden_in FROM pg_extension WHERE extname = 'vector';
 
 -- search a part of a companion
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('ivfflat.iterative_scan', 'relaxed_order', true);

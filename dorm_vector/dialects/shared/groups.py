@@ -101,6 +101,8 @@ class Ddl(Facts):
     """Drops an index, with ``{name}`` and ``{table}``."""
     alter_column: str = ""
     """Changes a column, with ``{table}`` and its new ``{definition}``; empty where djanorm does."""
+    converts_values: bool = False
+    """Whether stored vectors keep their bytes when the type of their column changes, so that they are converted."""
 
 
 class Planning(Facts):
