@@ -214,9 +214,6 @@ REFUSED: dict[str, dict[str, Any]] = {
         "index": VEC0.replace('"pages"', '"price"'),
         "more": "price = dorm.DecimalField(max_digits=5, decimal_places=2, default=0)",
     },
-    "cannot build item_vec0: partition_by names 'absent', and the model has no such field.": {
-        "index": VEC0.replace('"section"', '"absent"')
-    },
     "cannot build item_vec0: vec0 takes up to 8,192 dimensions; the vectors have 8,200.": {"dimensions": 8200},
     "cannot build item_vec0: it finds rows by a primary key of one column, a whole number or text.": {
         "more": "key = dorm.FloatField(primary_key=True)"

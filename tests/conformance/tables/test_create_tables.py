@@ -64,14 +64,14 @@ class Urgent(Ticket):
 class Opening(dorm.Model):
     """An opening and a page refer to each other."""
 
-    first = dorm.ForeignKey("Page", on_delete=dorm.CASCADE, null=True, related_name="begins")
+    first = dorm.ForeignKey("OpeningPage", on_delete=dorm.CASCADE, null=True, related_name="begins")
     embedding = VectorField(dimensions=3)
 
     class Meta:
         app_label = "book"
 
 
-class Page(dorm.Model):
+class OpeningPage(dorm.Model):
     chapter = dorm.ForeignKey(Opening, on_delete=dorm.CASCADE, null=True, related_name="pages")
     after = dorm.ForeignKey("self", on_delete=dorm.CASCADE, null=True)
 
@@ -178,9 +178,9 @@ def indexed_columns(database: Database, table: str) -> str:
 
 
 def test_models_may_refer_to_each_other(empty: Database) -> None:
-    create_tables(Page, Opening)
+    create_tables(OpeningPage, Opening)
     chapter = Opening.objects.create(embedding=[1, 2, 3])
-    chapter.first = Page.objects.create(chapter=chapter)
+    chapter.first = OpeningPage.objects.create(chapter=chapter)
     chapter.save()
     assert [row.first.chapter_id for row in Opening.objects.nearest("embedding", [1, 2, 3])[:1]] == [chapter.pk]
 

@@ -28,7 +28,7 @@ class LengthShelf(dorm.Model):
     name = dorm.CharField(max_length=20)
 
     class Meta:
-        db_table = "tests_shelf"
+        db_table = "tests_length_shelf"
 
 
 class LengthTable(dorm.Model):
