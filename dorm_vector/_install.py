@@ -34,6 +34,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "models.hooks:vector_querysets",
         "models.hooks:upgrade_on_distance",
         "models.hooks:upgrade_on_text",
+        "models.hooks:related_vectors",
         "repairs.known_references:known_names_in_expressions",
         "repairs.relations.sequences:sequences_of_bulk_keys",
     ),
@@ -53,6 +54,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "dorm.models": (
         "repairs.models:deferred_columns",
+        "repairs.models:proxies_of_proxies",
         "repairs.known_names:known_names_in_updates",
         "repairs.known_declarations:known_names_in_declarations",
         "models.deferred:models_read_in_part",
@@ -62,6 +64,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.models:generated_fields",
         "repairs.relations.sequences:sequences_of_keys",
         "repairs.relations.declared:inherited_indexes",
+        "models.proxies:indexes_of_proxies",
         "repairs.relations.reverse:reverse_of_later_models",
     ),
     "dorm.related_managers": (

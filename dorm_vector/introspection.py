@@ -49,6 +49,17 @@ def fields_of(model: Any) -> dict[str, Any]:
     return {field.name: field for field in model._meta.get_fields()}
 
 
+def key_names(model: Any) -> list[str]:
+    """Return the fields of the primary key, which may be of several."""
+    return list(getattr(model._meta.pk, "field_names", None) or [model._meta.pk.name])
+
+
+def is_row_of(instance: Any, model: Any) -> bool:
+    """Tell whether the instance is a row of the model's table, also as one of a proxy of it."""
+    meta = getattr(instance, "_meta", None)
+    return meta is not None and meta.concrete_model is model._meta.concrete_model
+
+
 def primary_key(model: Any) -> str:
     return str(model._meta.pk.name)
 

@@ -76,7 +76,7 @@ class FieldResolver:
         """Return the field at the end of ``path``, or None."""
         parts = path.split("__")
         if self.query is not None:
-            return self.query._resolve_field(parts) or _field_across(self.model, parts)
+            return self.query._resolve_field(parts) or field_across(self.model, parts)
         return self.model._meta.get_field(path) if self.model is not None else None
 
     def annotation(self, path: str) -> Any:
@@ -144,7 +144,7 @@ class CompileScope(FieldResolver):
         return str(own or self.table_alias or self.model._meta.db_table)
 
 
-def _field_across(model: Any, parts: list[str]) -> Any:
+def field_across(model: Any, parts: list[str]) -> Any:
     """Return the field at the end of a path with reverse relations, which djanorm does not look up."""
     for name in parts[:-1]:
         relation: Any = model._meta._field_cache.get(name) or getattr(model, name, None)

@@ -7,13 +7,16 @@ import re
 from typing import Any
 
 from dorm.expressions import F, Q
-from dorm.queryset import QuerySet
+from dorm.queryset import QuerySet, ValuesListQuerySet
 
 from ..dialects.shared.operands import SQL
 from ..expressions.aggregates import over_vectors
 from ..expressions.query_text import texts_in
+from ..expressions.scope import field_across
 from ..introspection import innermost, reads_vectors
 from ..patching.registry import hook
+
+_PLAIN = (QuerySet, ValuesListQuerySet)
 
 
 def _aggregates_vectors(queryset: Any, expressions: dict[str, Any]) -> bool:
@@ -125,7 +128,7 @@ def upgrade_on_distance(original: Any, queryset: Any, **expressions: Any) -> Any
     Cause: a plain QuerySet cannot filter or order by an annotation once a relation is joined. djanorm 4.3 to 4.5.
     """
     found = expressions.values()
-    if type(queryset) is QuerySet and (any(map(mentions_a_vector, found)) or any(texts_in(list(found)))):
+    if type(queryset) in _PLAIN and (any(map(mentions_a_vector, found)) or any(texts_in(list(found)))):
         from .querysets import upgraded
 
         return getattr(upgraded(queryset), original.__name__)(**expressions)
@@ -134,11 +137,32 @@ def upgrade_on_distance(original: Any, queryset: Any, **expressions: Any) -> Any
 
 @hook("dorm.queryset:QuerySet", "order_by", name="upgrade_on_distance")
 def _upgrade_on_order(original: Any, queryset: Any, *fields: Any) -> Any:
-    if type(queryset) is not QuerySet or all(isinstance(field, str) for field in fields):
+    if type(queryset) not in _PLAIN or all(isinstance(field, str) for field in fields):
         return original(queryset, *fields)
     from .querysets import upgraded
 
     return upgraded(queryset).order_by(*fields)
+
+
+@hook("dorm.queryset:QuerySet", "values", name="related_vectors")
+@hook("dorm.queryset:QuerySet", "values_list", name="related_vectors")
+def related_vectors(original: Any, queryset: Any, *names: Any, **options: Any) -> Any:
+    """Let ``values()`` and ``values_list()`` of a model without vectors read those of a related model.
+
+    Symptom: ``Author.objects.values_list("documents__embedding")`` returns what the driver does: bytes, or a text.
+    Cause: a plain QuerySet hands on the values of other models as they come. djanorm 4.3 to 4.5.
+    """
+    if type(queryset) in _PLAIN and any(_is_a_related_vector(queryset.model, name) for name in names):
+        from .querysets import upgraded
+
+        return getattr(upgraded(queryset), original.__name__)(*names, **options)
+    return original(queryset, *names, **options)
+
+
+def _is_a_related_vector(model: Any, path: Any) -> bool:
+    parts = path.split("__") if isinstance(path, str) else []
+    field = field_across(model, parts)
+    return field is not None and reads_vectors(field)
 
 
 @hook("dorm.queryset:QuerySet", "filter")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self
 
+from dorm.expressions import F
 from dorm.manager import BaseManager
 from dorm.queryset import CombinedQuerySet, QuerySet, ValuesListQuerySet
 
@@ -33,23 +34,18 @@ class Slices:
 
     filter = _of_whole_searches("filter")
     exclude = _of_whole_searches("exclude")
-    order_by = _of_whole_searches("order_by")
     reverse = _of_whole_searches("reverse")
     distinct = _of_whole_searches("distinct")
     last = _of_whole_searches("last")
     alast = _of_whole_searches("alast")
 
 
-class VectorQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRows, QuerySet[Any]):
-    """A QuerySet of a model with vector fields, which can annotate, filter, order, count and project distances."""
+class Shaped:
+    """How rows are sorted, and in which form they come: the same for rows, dicts and tuples."""
 
-    def update(self, **values: Any) -> int:
-        """Update every row; vectors in expressions are converted by their field."""
-        return super().update(**bound_values(self.model, values))
-
-    async def aupdate(self, **values: Any) -> int:
-        """Do what ``update()`` does."""
-        return await super().aupdate(**bound_values(self.model, values))
+    model: Any
+    _query: Any
+    _db: str
 
     def order_by(self, *fields: Any) -> Any:
         """Sort by field names, annotation names or expressions; ``"-distance"`` sorts in descending order."""
@@ -63,6 +59,9 @@ class VectorQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRows, QueryS
             expression, sign = (
                 (field.expression, "-" * field.descending) if hasattr(field, "descending") else (field, "")
             )
+            if type(expression) is F:
+                names.append(sign + expression.name)
+                continue
             hidden = f"_order_{len(queryset._query.annotations)}"
             queryset = queryset.alias(**{hidden: expression})
             names.append(sign + hidden)
@@ -71,26 +70,35 @@ class VectorQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRows, QueryS
 
     def values(self, *fields: str, **expressions: Any) -> Any:
         """Return dicts of the named fields and annotations, or of all of them if you pass no names."""
-        queryset: Any = self.annotate(**expressions) if expressions else self._clone()
-        queryset._query.selected_fields = [*fields, *expressions] or self._all_names()
-        queryset._query.deferred_loading = False
-        return queryset
+        whole: Any = self
+        source = whole.annotate(**expressions) if expressions else whole
+        queryset = VectorQuerySet(self.model, self._db)
+        return _reading(queryset, source, [*fields, *expressions])
 
     def values_list(self, *fields: str, flat: bool = False, named: bool = False) -> VectorValuesListQuerySet:
         """Return tuples of the named fields and annotations, or of all of them if you pass no names."""
-        plain = QuerySet.values_list(self, *fields, flat=flat, named=named)
-        queryset = VectorValuesListQuerySet(self.model, self._db)
-        queryset.__dict__.update(plain.__dict__)
-        queryset._query.selected_fields = queryset._fields = list(fields) or self._all_names()
-        queryset._query.deferred_loading = False
-        return queryset
-
-    def _all_names(self) -> list[str]:
-        names = [field.attname for field in self.model._meta.concrete_fields]
-        return names + [name for name in self._query.annotations if self._query._is_projected(name)]
+        if flat and len(fields) != 1:
+            raise ValueError("'flat' is only valid when values_list is called with a single field.")
+        queryset: Any = _reading(VectorValuesListQuerySet(self.model, self._db), self, list(fields))
+        queryset._flat, queryset._named = flat, named
+        queryset._fields = list(queryset._query.selected_fields)
+        found: VectorValuesListQuerySet = queryset
+        return found
 
 
-class VectorValuesListQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRows, ValuesListQuerySet):
+class VectorQuerySet(Shaped, Slices, SearchMethods, EmbeddingQueries, VectorRows, QuerySet[Any]):
+    """A QuerySet of a model with vector fields, which can annotate, filter, order, count and project distances."""
+
+    def update(self, **values: Any) -> int:
+        """Update every row; vectors in expressions are converted by their field."""
+        return super().update(**bound_values(self.model, values))
+
+    async def aupdate(self, **values: Any) -> int:
+        """Do what ``update()`` does."""
+        return await super().aupdate(**bound_values(self.model, values))
+
+
+class VectorValuesListQuerySet(Shaped, Slices, SearchMethods, EmbeddingQueries, VectorRows, ValuesListQuerySet):
     """The queryset that ``values_list()`` of a VectorQuerySet returns."""
 
     def _clone(self) -> Self:
@@ -104,13 +112,27 @@ class VectorValuesListQuerySet(Slices, SearchMethods, EmbeddingQueries, VectorRo
         self._fields = list(self._query.selected_fields or [])
 
     def _resolve_fields(self) -> list[str]:
-        return self._fields
+        return self._fields or super()._resolve_fields()
 
     def _as_row(self, row: Any, fields: list[str]) -> Any:
         return self._extract_row(row, fields)
 
     def _extract_row(self, row: Any, fields: list[str]) -> Any:
         return super()._extract_row({name: self._decode(name, row[name]) for name in fields}, fields)
+
+
+def _reading(queryset: Any, source: Any, names: list[str]) -> Any:
+    """Return the queryset with the rows of another one, of which it reads these names, or all."""
+    queryset._query = source._query.clone()
+    queryset._cache_alias, queryset._cache_timeout = source._cache_alias, source._cache_timeout
+    queryset._query.selected_fields = names or _all_names(source)
+    queryset._query.deferred_loading = False
+    return queryset
+
+
+def _all_names(queryset: Any) -> list[str]:
+    names = [field.attname for field in queryset.model._meta.concrete_fields]
+    return names + [name for name in queryset._query.annotations if queryset._query._is_projected(name)]
 
 
 def upgraded(queryset: Any) -> VectorQuerySet:
@@ -120,10 +142,12 @@ def upgraded(queryset: Any) -> VectorQuerySet:
         raise TypeError("The rows of union(), intersection() or difference() are taken from their parts, one by one.")
     if not isinstance(queryset, QuerySet):
         raise TypeError(f"This is a {type(queryset).__name__}, not a queryset. Give Document.objects.all().")
-    vector_queryset = VectorQuerySet(queryset.model, queryset._db)
+    kind = VectorValuesListQuerySet if isinstance(queryset, ValuesListQuerySet) else VectorQuerySet
+    vector_queryset: Any = kind(queryset.model, queryset._db)
     vector_queryset.__dict__.update(queryset.__dict__)
     vector_queryset._query = as_vector_query(queryset._query.clone(), queryset._db)
-    return vector_queryset
+    found: VectorQuerySet = vector_queryset
+    return found
 
 
 def require_whole(queryset: Any, method: str) -> None:

@@ -165,13 +165,13 @@ class VectorRows(Explained):
         return self._query.limit_val is None and not self._query.offset_val and not self._query.group_by_fields
 
     def count(self) -> int:
-        if self._is_whole():
+        if self._is_whole() and not self._query.distinct_flag:
             return int(super().count())
         connection = self._get_connection()
         return int(connection.execute(*DerivedQuery(self._query).as_count(connection))[0]["count"])
 
     async def acount(self) -> int:
-        if self._is_whole():
+        if self._is_whole() and not self._query.distinct_flag:
             return int(await super().acount())
         connection = self._get_async_connection()
         return int((await connection.execute(*DerivedQuery(self._query).as_count(connection)))[0]["count"])

@@ -11,7 +11,7 @@ from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
 from ..engines.statement import Statement
 from ..expressions.outputs import as_read
-from ..expressions.scope import compiling, current_connection
+from ..expressions.scope import compiling, current_connection, field_across
 from ..search.compiled import compiled_search
 from ..search.connection import SearchConnection
 from ..search.plans.choice import plan_for
@@ -104,6 +104,10 @@ class VectorSQLQuery(OrderingQuery):
         """Return the SQL that selects a column; inside a statement, the column is used as it is stored."""
         return sql
 
+    def _resolve_field(self, field_parts: list[str]) -> Any:
+        field: Any = super()._resolve_field(field_parts) or field_across(self.model, list(field_parts))
+        return field
+
     def _output_name(self, name: str, column: str) -> str:
         # Model instances are filled by column name; values() uses the requested names.
         return name if self.is_values() else column
@@ -122,6 +126,9 @@ class VectorSQLQuery(OrderingQuery):
         if self.is_values():
             chosen = self.selected_fields or []
             query.alias_only_names |= {name for name in self.annotations if name not in chosen}
+        if self.distinct_flag:
+            # PostgreSQL orders distinct rows by what they show alone; the reader of the rows leaves it out again.
+            query.alias_only_names -= {name.removeprefix("-") for name in self.order_by_fields}
         return query
 
     # subqueries
@@ -147,8 +154,7 @@ class VectorSQLQuery(OrderingQuery):
         columns, params = self._projection()
         where, where_params = self._compile_nodes(self.where_nodes, connection)
         joins = "".join(f' {kind} JOIN "{table}" AS "{alias}" ON {on}' for kind, table, alias, on in self.joins)
-        distinct = "DISTINCT " if self.distinct_flag else ""
-        sql = f'SELECT {distinct}{columns} FROM "{self.get_table()}" AS "{self._alias()}"{joins}'
+        sql = f'SELECT {self._distinct(connection)}{columns} FROM "{self.get_table()}" AS "{self._alias()}"{joins}'
         sql += f" WHERE {where}" if where else ""
         sql += self._grouping()
         having, having_params = self._compile_nodes(self.having_nodes, connection)
@@ -167,6 +173,15 @@ class VectorSQLQuery(OrderingQuery):
         sql, params = plan.found(sql, params) if plan is not None else (sql, params)
         columns = ", ".join(f'"{name}"' for name in names)
         return f'SELECT {columns} FROM ({sql}) AS "ranked"{by_output(self, connection)}{self._limits()}', params
+
+    def _distinct(self, connection: Any) -> str:
+        if not self.distinct_on_fields:
+            return "DISTINCT " if self.distinct_flag else ""
+        asked = SQLQuery(self.model)
+        asked.distinct_on_fields = self.distinct_on_fields
+        asked.as_select(connection)  # djanorm knows which databases have it, and raises for the others
+        columns = (self._resolve_column([name], connection) for name in self.distinct_on_fields)
+        return f"DISTINCT ON ({', '.join(columns)}) "
 
     def _projection(self) -> SQL:
         params: list[Any] = []
@@ -200,8 +215,10 @@ class VectorSQLQuery(OrderingQuery):
         query.selected_fields = (self.selected_fields or ["pk"])[:1]
         query.deferred_loading = False
         sql, params = query.as_subquery_sql(outer_alias, outer_model)
+        # Distinct rows may show what they are ordered by, too.
+        shown = f'"{query.selected_fields[0]}"' if query.distinct_flag else "*"
         # MySQL and MariaDB reject LIMIT directly inside IN.
-        return f'SELECT * FROM ({sql}) AS "chosen"', params
+        return f'SELECT {shown} FROM ({sql}) AS "chosen"', params
 
     def _adapt_placeholders(self, sql: str, connection: Any) -> str:
         # Every wrapper accepts %s, and ORDER BY is added after the part that djanorm would have numbered.

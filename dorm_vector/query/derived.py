@@ -14,6 +14,7 @@ from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
 from ..expressions.outputs import as_read
 from ..expressions.scope import compiling
+from ..introspection import key_names
 from ..patching.registry import hook
 from .compiler import VectorSQLQuery
 
@@ -84,10 +85,19 @@ class DerivedQuery(SQLQuery):
         yield from (self.model._meta.pk.column if name == "pk" else name for name in names if name != "*")
 
     def _from(self, names: list[str]) -> SQL:
-        self.inner.selected_fields = list(dict.fromkeys([*names, *self.inner.group_by_fields])) or ["pk"]
+        told_apart = self._told_apart() if self.inner.distinct_flag else []
+        self.inner.selected_fields = list(dict.fromkeys([*told_apart, *names, *self.inner.group_by_fields])) or ["pk"]
         self.inner.deferred_loading = False
         sql, params = self.inner.as_subquery_sql()
         return f'FROM ({sql}) AS "{_TABLE}"', params
+
+    def _told_apart(self) -> list[str]:
+        """Return what distinct rows differ by: what is asked for, or the key and the annotations of whole rows."""
+        if self.inner.is_values():
+            return list(self.inner.selected_fields or ())
+        shown = [name for name in self.inner.annotations if self.inner._is_projected(name)]
+        # What a row is ordered by is the same wherever its key is, and PostgreSQL wants it among what is selected.
+        return [*key_names(self.model), *shown, *(name.removeprefix("-") for name in self.inner.order_by_fields)]
 
 
 def _names_of(condition: Q | None) -> Iterator[str]:

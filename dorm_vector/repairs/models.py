@@ -1,4 +1,4 @@
-"""Repairs of djanorm's models: generated columns, keys and prefetched relations."""
+"""Repairs of djanorm's models: generated columns, keys, prefetched relations and proxies."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from dorm.fields import CASCADE, ForeignKey, GeneratedField, IntegerField, UUIDField
-from dorm.models import Model
+from dorm.fields import CASCADE, CharField, ForeignKey, GeneratedField, IntegerField, UUIDField
+from dorm.models import Model, ModelBase, _model_registry
 from dorm.query import SQLQuery
 from dorm.related_managers import ReverseFKManager
 
@@ -187,3 +187,53 @@ def deferred_columns(
     djanorm 4.3 to 4.5.
     """
     return original(instance, connection, meta, _loaded(instance, meta, update_fields))
+
+
+_PROBE = "DormVectorProbeOfProxies"
+
+
+def _stand_in(name: str, bases: tuple[type, ...], **meta: Any) -> Any:
+    facts = {
+        "abstract": False,
+        "proxy": False,
+        "fields": [],
+        "managers": [],
+        "indexes": [],
+        "db_table": "probe",
+        **meta,
+    }
+    made: Any = type.__new__(ModelBase, name, bases, {"_meta": SimpleNamespace(**facts)})
+    made._meta.concrete_model = bases[0] if bases else made
+    return made
+
+
+def _has_the_fields_of_its_table() -> bool:
+    key = CharField(max_length=9, primary_key=True)
+    key.name = "word"
+    proxy = _stand_in("Proxy", (_stand_in("Table", (), fields=[key]),), proxy=True)
+    meta = type("Meta", (), {"proxy": True})
+    try:
+        made: Any = ModelBase(_PROBE, (proxy,), {"Meta": meta, "__module__": "dorm_vector_probe"})
+    finally:
+        for known in (_PROBE, f"dorm_vector_probe.{_PROBE}"):
+            _model_registry.pop(known, None)
+    return any(field.name == "word" for field in made._meta.fields)
+
+
+@repair("dorm.models:ModelBase", "__new__", is_fixed=_has_the_fields_of_its_table)
+def proxies_of_proxies(original: Any, kind: Any, name: str, bases: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    """Give a proxy of a proxy the fields of its table.
+
+    Symptom: it has no field but ``id``, so that every filter and search raises FieldDoesNotExist. Cause: fields are
+    copied from parents that are no proxies. djanorm 4.3 to 4.5.
+    """
+    if getattr(attributes.get("Meta"), "proxy", False):
+        bases = _with_table(bases)
+    return original(kind, name, bases, attributes)
+
+
+def _with_table(bases: tuple[Any, ...]) -> tuple[Any, ...]:
+    metas = [base._meta for base in bases if hasattr(base, "_meta") and not base._meta.abstract]
+    if not metas or any(not meta.proxy for meta in metas):
+        return bases
+    return (*bases, metas[0].concrete_model)

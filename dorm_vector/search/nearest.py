@@ -14,7 +14,7 @@ from ..exceptions import InvalidVector
 from ..expressions.distances import DISTANCES, SIMILARITIES, VectorDistance
 from ..expressions.query_text import QueryText
 from ..expressions.scope import FieldResolver, vector_field
-from ..introspection import field_names, indexes_of, key_of_row, vector_fields
+from ..introspection import field_names, indexes_of, is_row_of, key_of_row, vector_fields
 from ..values.metrics import Metric
 from .plans.shortlist import with_shortlist
 from .spec import Search, SearchCondition, Within, as_search, with_options
@@ -224,7 +224,7 @@ def searched_by(queryset: Any, to: Any, path: str) -> Any:
         require_known(queryset, to)
     if not isinstance(to, Model):
         return require_vector(to, path)
-    holder = holder_of(to, path) if isinstance(to, queryset.model) else to
+    holder = holder_of(to, path) if is_row_of(to, queryset.model) else to
     name = path.rpartition("__")[2]
     if name not in field_names(type(holder)):
         raise InvalidVector(f"nearest({path!r}, ...): {type(holder).__name__} has no field {name!r}. Give a vector.")
@@ -241,7 +241,7 @@ def require_vector(to: Any, path: str, holder: Any = None) -> Any:
 
 def left_out(model: Any, to: Any) -> list[SearchCondition]:
     """Return the condition that excludes the instance being searched by."""
-    if not isinstance(to, model) or to.pk is None:
+    if not is_row_of(to, model) or to.pk is None:
         return []
     condition = SearchCondition(**key_of_row(to))
     condition.negated = True
