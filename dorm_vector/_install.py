@@ -37,6 +37,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "models.hooks:related_vectors",
         "repairs.known_references:known_names_in_expressions",
         "repairs.relations.sequences:sequences_of_bulk_keys",
+        "repairs.relations.databases:rows_on_their_database",
     ),
     "dorm.aggregates": (
         "models.hooks:aggregates_of_distances",
@@ -51,6 +52,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.relations.state:relations_in_migrations",
         "repairs.relations.reverse:reverse_many_to_many",
         "repairs.relations.junctions:relations_to_itself",
+        "repairs.relations.databases:rows_on_their_database",
     ),
     "dorm.models": (
         "repairs.models:deferred_columns",
@@ -66,10 +68,12 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.relations.declared:inherited_indexes",
         "models.proxies:indexes_of_proxies",
         "repairs.relations.reverse:reverse_of_later_models",
+        "repairs.relations.databases:rows_on_their_database",
     ),
     "dorm.related_managers": (
         "repairs.known_choices:known_names_in_queries",
         "repairs.models:prefetched_relations",
+        "repairs.relations.databases:rows_on_their_database",
     ),
     "dorm.indexes": ("repairs.known_declarations:known_names_in_declarations",),
     "dorm.manager": ("models.managers:searches_of_managers", "models.managers:vector_managers"),

@@ -118,6 +118,7 @@ class VectorRows(Explained):
 
     def _instance(self, row: Any, connection: Any) -> Any:
         instance = self.model._from_db_row(row, connection)
+        instance._state.db = self._db
         available = row.keys()
         for name in self._query.annotations:
             if name in available:
