@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from dorm.conf import settings
 from dorm.models import Model, _ModelState
@@ -16,6 +16,7 @@ from ...patching.stand_ins import model
 
 _REPAIR = "rows_on_their_database"
 _DEFAULT = "default"
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def _stays_on_its_database() -> bool:
@@ -24,7 +25,7 @@ def _stays_on_its_database() -> bool:
     return bool(manager._db == "other")
 
 
-def _repaired(target: str, attribute: str) -> Any:
+def _repaired(target: str, attribute: str) -> Callable[[_Function], _Function]:
     return repair(target, attribute, name=_REPAIR, is_fixed=_stays_on_its_database)
 
 
