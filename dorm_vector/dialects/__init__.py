@@ -1,4 +1,4 @@
-"""Which database is this? The only place that reads a connection's vendor, class or server version."""
+"""Identify the database; only this package reads a connection's vendor, class or server version."""
 
 from __future__ import annotations
 

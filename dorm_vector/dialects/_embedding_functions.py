@@ -1,4 +1,4 @@
-"""Why a function of the database does not embed text, and what does instead."""
+"""Why a database function cannot embed text, and what to use instead."""
 
 from __future__ import annotations
 

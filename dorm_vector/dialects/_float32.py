@@ -1,4 +1,4 @@
-"""Exact float32 arithmetic in SQL, for a server that lacks the function: each float is read from its four bytes.
+"""Exact float32 arithmetic in SQL for servers that lack the functions: each float is read from its four bytes.
 
 Source: IEEE 754, binary32.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 
 def number(data: str, end: str) -> str:
-    """Return the SQL that reads the float whose last byte is at ``end``, from 1, of little-endian ``data``; exact."""
+    """Return SQL that exactly reads a float from little-endian ``data``; ``end`` is its last byte, counted from 1."""
     low, middle, high, top = (f"ASCII(SUBSTR({data}, {end}{back}, 1))" for back in (" - 3", " - 2", " - 1", ""))
-    # Arithmetic, for bit operators are unsigned there; and MOD(), for the drivers format %. Denormals have no exponent.
+    # Bit operators are unsigned here and drivers format %, hence arithmetic and MOD(). Denormals have no exponent.
     mantissa = f"{low} + 256 * {middle} + 65536"
     return (
         f"IF({top} < 128, 1, -1) * IF(MOD({top}, 128) = 0 AND {high} < 128,"
@@ -18,10 +18,10 @@ def number(data: str, end: str) -> str:
     )
 
 
-# One row for each dimension, n.i = 1 and up.
+# One row per dimension, with n.i counting from 1.
 POSITIONS = "JSON_TABLE(CONCAT('[0', REPEAT(',0', {dimensions} - 1), ']'), '$[*]' COLUMNS (i FOR ORDINALITY)) n"
 
-# The same for the bytes of bits, and how far apart two of these are; 1 where neither has a bit that is set.
+# The same for the bytes of bit strings, and their distances; JACCARD is 1 if neither side has a set bit.
 BYTES = POSITIONS.replace("{dimensions}", "{bytes}")
 
 _LEFT, _RIGHT = "ASCII(SUBSTR({left}, n.i, 1))", "ASCII(SUBSTR({right}, n.i, 1))"
@@ -35,8 +35,8 @@ JACCARD = (
 
 
 def signs(data: str) -> str:
-    """Return the SQL of the byte ``n.i`` of the signs of ``data``: a bit for each float, 1 where it is above 0."""
-    # Past the end a part is empty, which is not greater than zeros.
+    """Return the SQL of byte ``n.i`` of the signs of ``data``: one bit per float, 1 if the float is above 0."""
+    # A part past the end is empty, and so not greater than zeros.
     return " + ".join(
         f"{128 >> bit} * (ASCII(SUBSTR({data}, 32 * n.i - {28 - 4 * bit}, 1)) < 128"
         f" AND SUBSTR({data}, 32 * n.i - {31 - 4 * bit}, 4) > X'00000000')"

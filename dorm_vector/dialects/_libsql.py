@@ -1,4 +1,4 @@
-"""libSQL's functions of vectors: those of BLOBs do for most of them.
+"""libSQL's vector functions, most of which are plain BLOB functions.
 
 Source: https://docs.turso.tech/features/ai-and-embeddings
 """
@@ -22,7 +22,7 @@ _AGGREGATE = _none("aggregates vectors, and avg() of one is 0.0", "SELECT vector
 
 ROUTINES: dict[RoutineKey, str | Unsupported] = {
     Routine.DIMENSIONS: "length({left}) / 4",
-    # Bits are stored by the eight.
+    # Bits are stored in whole bytes.
     (Routine.DIMENSIONS, Element.BIT): "{dimensions} + 0 * length({left})",
     Routine.NORM: "vector_distance_l2({left}, zeroblob(length({left})))",
     Routine.NORMALIZE: _none("normalizes a vector", "SELECT vector_normalize(vector32('[1]'))"),

@@ -1,6 +1,7 @@
-"""MariaDB's functions of vectors: those of bytes, and where there is none, float32 arithmetic in SQL.
+"""MariaDB's vector functions: byte functions where they suffice, and otherwise float32 arithmetic in SQL.
 
-Those read each float from its four bytes and write the result as text: a few milliseconds for a vector of 384.
+The arithmetic reads each float from its four bytes and writes the result as text, which takes a few milliseconds for
+a vector of 384 dimensions.
 Source: https://mariadb.com/docs/server/reference/sql-structure/vectors/vector-functions
 """
 
@@ -41,7 +42,7 @@ def _each(value: str) -> str:
 
 ROUTINES: dict[RoutineKey, str | Unsupported] = {
     Routine.DIMENSIONS: "LENGTH({left}) DIV 4",
-    # Bits are stored by the eight.
+    # Bits are stored in whole bytes.
     (Routine.DIMENSIONS, Element.BIT): "{dimensions} + 0 * LENGTH({left})",
     Routine.NORM: _NORM,
     Routine.NORMALIZE: f"IF({_NORM} = 0, {{left}}, {_each(f'{_LEFT} / {_NORM}')})",

@@ -1,7 +1,7 @@
-"""MySQL's arithmetic of vectors, in SQL: each float is read from its four bytes, exactly.
+"""MySQL's vector arithmetic in SQL: each float is read exactly from its four bytes.
 
-A vector is cast to bytes once a row, in a derived table that LIMIT keeps from being merged into what is around it; the
-cast inside every SUBSTR would cost thirty times as much.
+A derived table casts each row's vector to bytes once; its LIMIT prevents MySQL from merging it into the outer query.
+A cast inside every SUBSTR would cost thirty times as much.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _SEE = "https://dev.mysql.com/doc/refman/9.7/en/vector-functions.html"
 
 _LEFT, _RIGHT = "CAST({left} AS BINARY)", "CAST({right} AS BINARY)"
 
-# n.last is where a float ends, x and y are those of the two sides. One vector for all rows is read once, not per row.
+# n.last is the last byte of a float; x and y are the floats of the two sides. A constant vector is read only once.
 _ENDS = f"(SELECT 4 * n.i AS last FROM {_float32.POSITIONS} LIMIT {{dimensions}}) n"
 
 _X, _Y = _float32.number("s.h", "n.last"), _float32.number("s.g", "n.last")
@@ -34,13 +34,13 @@ _WITH_A_CONSTANT = (
 
 
 def of_pairs(value: str) -> tuple[str, str]:
-    """Return the SQL of an aggregate over ``{x}`` and ``{y}``: of two columns, and of a column and one vector."""
+    """Return the SQL of an aggregate over ``{x}`` and ``{y}``: for two columns, and for a column and one vector."""
     columns, constant = value.replace("{x}", _X).replace("{y}", _Y), value.replace("{x}", _X_BESIDE_A_CONSTANT)
     return f"(SELECT {columns} FROM {_PAIRS})", f"(SELECT {constant.replace('{y}', 'q.y')} FROM {_WITH_A_CONSTANT})"
 
 
 def of_read_pairs(value: str) -> tuple[str, str]:
-    """Return the same of ``d.x`` and ``d.y``, for an aggregate that names them more than once."""
+    """Return the same as ``of_pairs``, but over ``d.x`` and ``d.y``, for an aggregate that uses them more than once."""
     columns = f"SELECT {_X} AS x, {_Y} AS y FROM {_PAIRS}"
     constant = f"SELECT {_X_BESIDE_A_CONSTANT} AS x, q.y FROM {_WITH_A_CONSTANT}"
     return (
@@ -50,15 +50,15 @@ def of_read_pairs(value: str) -> tuple[str, str]:
 
 
 def _each(value: str, source: str) -> str:
-    """Return the SQL of a vector of the values ``d.v``, NULL where there is none."""
-    # STRING_TO_VECTOR() refuses what is smaller than a float32 can hold in full.
+    """Return the SQL of a vector of the values ``d.v``, or NULL if there are none."""
+    # STRING_TO_VECTOR() rejects numbers too small for a normal float32.
     full = "IF(ABS(d.v) < 1.1755E-38, 0E0, d.v)"
     rows = f"SELECT {value} AS v FROM {source} ORDER BY n.last LIMIT {{dimensions}}"
     return f"STRING_TO_VECTOR((SELECT CAST(JSON_ARRAYAGG({full}) AS CHAR) FROM ({rows}) d WHERE d.v IS NOT NULL))"
 
 
 def _joined(byte: str, source: str) -> str:
-    """Return the SQL of the bytes ``n.i``, of any number: GROUP_CONCAT() cuts at 1,024 of them."""
+    """Return the SQL that joins any number of bytes ``n.i``; GROUP_CONCAT() would truncate at 1,024 bytes."""
     rows = f"SELECT LPAD(HEX({byte}), 2, '0') AS b FROM {source} ORDER BY n.i LIMIT {{bytes}}"
     return f"(SELECT UNHEX(REGEXP_REPLACE(CAST(JSON_ARRAYAGG(d.b) AS CHAR), '[^0-9A-F]', '')) FROM ({rows}) d)"
 
@@ -86,7 +86,7 @@ GENERATED = Unsupported(
 
 ROUTINES: dict[RoutineKey, str | Unsupported] = {
     Routine.DIMENSIONS: "LENGTH({left}) DIV 4",
-    # Bits are stored by the eight.
+    # Bits are stored in whole bytes.
     (Routine.DIMENSIONS, Element.BIT): "{dimensions} + 0 * LENGTH({left})",
     Routine.NORM: f"(SELECT SQRT(SUM(POW({_X}, 2))) FROM {_ONE})",
     Routine.NORMALIZE: _each(

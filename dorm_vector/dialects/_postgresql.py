@@ -1,4 +1,4 @@
-"""PostgreSQL's functions of vectors.
+"""PostgreSQL's vector functions.
 
 Source: https://github.com/pgvector/pgvector#vector-functions
 """
@@ -11,10 +11,10 @@ from .base import RoutineKey
 from .shared.text_search import TextSearch
 from .shared.unsupported import Unsupported
 
-# What an index can be over has to be said with the dimensions.
+# Expressions that an index can cover must include the dimensions.
 ROUTINES: dict[RoutineKey, str | Unsupported] = {
     Routine.DIMENSIONS: "vector_dims({left})",
-    # There is none; a column holds what it says.
+    # sparsevec has no such function, but every value of a column has the declared dimensions.
     (Routine.DIMENSIONS, Element.SPARSE): "CASE WHEN {left} IS NOT NULL THEN {dimensions} END",
     (Routine.DIMENSIONS, Element.BIT): "length({left})",
     Routine.NORM: "vector_norm({left})",
@@ -31,23 +31,23 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
     Routine.TO_SPARSEVEC: "{left}::sparsevec({dimensions})",
     Routine.AVERAGE: "AVG",
     Routine.SUM: "SUM",
-    # Those of a sparse column are taken over dense vectors.
+    # Aggregates of a sparse column are computed over dense vectors.
     (Routine.AVERAGE, Element.SPARSE): "{left}::sparsevec({dimensions})",
     (Routine.SUM, Element.SPARSE): "{left}::sparsevec({dimensions})",
 }
 
 # https://www.postgresql.org/docs/current/textsearch-controls.html
-# One of the words is enough: what it makes of them is joined by &.
+# One matching word is enough, but plainto_tsquery joins words with &.
 _QUERY = "replace(plainto_tsquery('{language}', {query})::text, '&', '|')::tsquery"
 
 _VECTOR = "to_tsvector('{language}', {document})"
 
 TEXT_SEARCH = TextSearch(
     title="tsvector",
-    # Of an expression, so that the table needs no column for it.
+    # The index is on an expression, so that the table needs no extra column.
     create=(f'CREATE INDEX IF NOT EXISTS "{{name}}" ON "{{table}}" USING gin ({_VECTOR})',),
     condition=f"{_VECTOR} @@ {_QUERY}",
-    # Divided by 1 + the logarithm of the length, so that a long text is not better for being long.
+    # Flag 1 divides by 1 + the logarithm of the length, so that long texts have no advantage.
     score=f"ts_rank({_VECTOR}, {_QUERY}, 1)::float8",
     part="coalesce({column}, '')",
     joint=" || ' ' || ",

@@ -1,4 +1,4 @@
-"""Turso's functions of vectors.
+"""Turso's vector functions.
 
 Source: https://docs.turso.tech/sql-reference/functions/vector
 """
@@ -24,7 +24,7 @@ _AGGREGATE = _none("aggregates vectors, and avg() of one is 0.0", "SELECT vector
 
 ROUTINES: dict[RoutineKey, str | Unsupported] = {
     Routine.DIMENSIONS: "length({left}) / 4",
-    # Bits are stored by the eight.
+    # Bits are stored in whole bytes.
     (Routine.DIMENSIONS, Element.BIT): "{dimensions} + 0 * length({left})",
     Routine.NORM: "vector_distance_l2({left}, zeroblob(length({left})))",
     Routine.NORMALIZE: _none("normalizes a vector", "SELECT vector_normalize(vector32('[1]'))"),
@@ -49,7 +49,7 @@ GENERATED = Unsupported(
 )
 
 # https://docs.turso.tech/sql-reference/functions/fts
-# Asked by two placeholders it scores every row 0, so both are one number. Its manual takes a low score for a good one.
+# With two placeholders it scores every row 0, so both use one numbered parameter. Its manual sorts low scores first.
 TEXT_SEARCH = TextSearch(
     title="FTS",
     create=('CREATE INDEX "{name}" ON "{table}" USING fts ({columns})',),

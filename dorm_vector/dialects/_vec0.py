@@ -1,4 +1,4 @@
-"""The companions that sqlite-vec serves: its own table of vectors, ``vec0``, and a plain one of their signs.
+"""SQLite's companion tables: sqlite-vec's vector table, ``vec0``, and a plain table of the vectors' signs.
 
 Source: https://alexgarcia.xyz/sqlite-vec/features/vec0.html
 """
@@ -22,9 +22,9 @@ VEC0 = Companion(
     search='SELECT id FROM "{name}" WHERE vector MATCH {vector} AND k = {count}{filter}',
     metrics={Metric.L2: "l2", Metric.COSINE: "cosine", Metric.L1: "l1"},
     exact=True,
-    # Their distance is NULL, and would come before the nearest.
+    # The distance of these vectors is NULL, which would sort before the nearest.
     undirected={Metric.COSINE: "vec_distance_cosine({operand}, {operand}) IS NULL"},
-    # It sorts what it finds as an insertion does.
+    # vec0 sorts the rows that it finds with an insertion sort.
     most_rows=500,
     most_dimensions=8192,
     most_partitions=4,
@@ -34,7 +34,7 @@ VEC0 = Companion(
 
 _CODE = "vec_quantize_binary({operand})"
 
-# A table of codes is read in less than half the time that vec0 takes to find as many of them.
+# Scanning a plain table of codes takes less than half as long as vec0 takes for the same search.
 SIGNS = Companion(
     create='CREATE TABLE "{name}" (id {kind} PRIMARY KEY NOT NULL, {columns}vector BLOB NOT NULL)',
     partition="by_{column} {kind}",

@@ -1,4 +1,4 @@
-"""What every database must state: its facts as data, and the SQL made from them."""
+"""The base class of dialects: the facts about a database as data, and the SQL built from them."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ RoutineKey = Routine | tuple[Routine, Element]
 class Distance(Facts):
     """The SQL of one metric, with ``{left}``, ``{right}``, ``{zeros}`` and ``{dimensions}``.
 
-    ``value`` is what users read. ``rank`` sorts the same way and is what an index can serve; it is ``value`` unless
-    given. ``constant`` stands in for ``value`` where the right side is one vector for all rows.
+    ``value`` is the distance that users read. ``rank`` sorts the same way, in the form that an index can serve; it
+    defaults to ``value``. ``constant`` replaces ``value`` if the right side is one vector for all rows.
     """
 
     value: str
     rank: str = ""
     constant: str = ""
     nonzero: str = ""
-    """The same where that is bound as it is, and not all zeros."""
+    """Replaces ``value`` if that vector is bound directly and not all zeros."""
     shown: str = "{rank}"
-    """Makes ``value`` of a ``{rank}`` that is at hand."""
+    """Computes ``value`` from a ``{rank}`` that is already computed."""
     indexed: str = ""
-    """What ORDER BY says in a search that an index serves, where the database wants such a search said differently."""
+    """The ORDER BY of a search that an index serves, if the database requires a special form for it."""
     indexed_where: str = ""
-    """What keeps rows without a distance out of that search."""
+    """The condition that excludes rows without a distance from that search."""
     how: str = ""
-    """How it is computed, where servers of this database differ in it."""
+    """How the distance is computed, if servers of this database differ in it."""
 
     def against(self, right: Operand) -> str:
         if self.nonzero and right.constant and right.sql == "%s" and not is_zero(right.params[0]):
@@ -53,66 +53,67 @@ class Distance(Facts):
 
 
 class Form(Facts):
-    """How the columns of one element type are declared, bound, read and widened."""
+    """How to declare, bind, read and widen the columns of one element type."""
 
     column: str
-    """Column type, with ``{dimensions}`` and ``{bytes}``, an eighth of them rounded up."""
+    """Column type, with ``{dimensions}`` and ``{bytes}``, which is an eighth of the dimensions, rounded up."""
     placeholder: str = "%s"
     read: str = "{column}"
     """How the outermost SELECT reads the column."""
     literal: str = "X'{hex}'"
-    """A value inside DDL, where nothing can be bound, with ``{hex}`` and ``{text}``."""
+    """A value in DDL, which takes no parameters, with ``{hex}`` and ``{text}``."""
     widened: str = "{operand}"
     """The value as float32, for a distance to a float32 vector."""
     narrow: frozenset[Metric] | None = None
-    """The metrics that measure it as it is, where others want it as float32; None for all."""
+    """The metrics that measure this type directly; the others require float32. None means all."""
     max_dimensions: int = 16_000
     stored: Callable[[Any], bytes] = bytes
     """The bytes of a value in the column."""
 
 
 class Dialect(Facts):
-    """The SQL that one database speaks for vectors. Holds no connection and runs nothing."""
+    """The SQL of one database for vectors. It holds no connection and runs nothing."""
 
     name: str
     title: str
     minimum: str
-    """Lowest version of the server or extension that the suite passes on."""
+    """Lowest version of the server or extension on which the test suite passes."""
     column: str
     """Column type, with ``{dimensions}``."""
     any_length: str | Unsupported
-    """Column type of vectors of several lengths, with ``{element}``."""
+    """Column type for vectors of any length, with ``{element}``."""
     distances: Mapping[Metric, Distance | Unsupported]
     indexes: Mapping[str, str | Unsupported]
-    """Index kind to its CREATE statement.
+    """The CREATE statement of each index kind.
 
-    With ``{name} {table} {column} {opclass} {options} {condition}``, ``{expression}`` (the quoted column, or what is
-    indexed of it), ``{metric}`` as IndexRules names it, and each of the index's parameters by its own name.
+    Placeholders are ``{name} {table} {column} {opclass} {options} {condition}``, ``{expression}`` (the quoted column,
+    or the indexed expression of it), ``{metric}`` as IndexRules names it, and each of the index's parameters by name.
     """
     text_search: TextSearch
     json: JsonRules = SQLITE
-    """How the values in a JSON column are compared."""
+    """How to compare the values in a JSON column."""
     forms: Mapping[Element, Form | Unsupported] = NOTHING
-    """Element types that are not stored as float32 vectors are."""
+    """Element types whose storage differs from that of float32 vectors."""
     routines: Mapping[RoutineKey, str | Unsupported] = NOTHING
-    """The SQL of each function, with ``{left} {right} {dimensions}``, and of a part ``{start}`` from 1, ``{offset}``
-    from 0, ``{count}`` and ``{end}``; that of an aggregate is its name. A pair with an element holds for that one."""
+    """The SQL of each function, with ``{left} {right} {dimensions}``, and for a subvector ``{start}`` from 1,
+    ``{offset}`` from 0, ``{count}`` and ``{end}``; for an aggregate, its name. A key that is a pair applies to that
+    element type only."""
     computed: str = "{operand}"
-    """What a function of the database returned, as a vector."""
+    """Converts the result of a database function to a vector."""
     embedding_functions: Mapping[str, Unsupported] = NOTHING
-    """Why a function whose name begins so embeds no text here."""
+    """Prefixes of function names, and why such a function cannot embed text here."""
     max_dimensions: int = 16_000
     placeholder: str = "%s"
-    """How a bound vector is written."""
+    """The placeholder of a bound vector."""
     equality: str = "{left} = {right}"
     read: str = "{column}"
     """How the outermost SELECT reads a vector column."""
     null_guard: str = "{distance}"
-    """Wraps a distance whose operands can be NULL, with ``{condition}`` and ``{distance}``."""
+    """Wraps a distance with nullable operands, with ``{condition}`` and ``{distance}``."""
     zeros: str = ""
-    """A vector of ``{dimensions}`` zeros; ``{nothing:0>{digits}}`` are the hexadecimal digits of its bytes."""
+    """A vector of ``{dimensions}`` zeros; ``{nothing:0>{digits}}`` expands to the hexadecimal digits of its bytes."""
     null_distance: str = "CAST(NULL AS DOUBLE PRECISION)"
-    count_past_keys: str = ""  # moves a table's sequence past its keys; none where the database does so itself
+    count_past_keys: str = ""  # moves a table's sequence past its keys; empty if the database does so itself
     ordering: Ordering = Ordering()
     loading: Loading = Loading()
     tuning: SearchTuning = SearchTuning()
@@ -122,13 +123,13 @@ class Dialect(Facts):
     index_use: IndexUse = IndexUse()
     index_rules: IndexRules = IndexRules()
     companions: Mapping[str, Companion] = NOTHING
-    """The kinds of index that are a table beside the model's."""
+    """The index kinds that are a separate table next to the model's."""
     companions_found: str = ""
-    """Returns the name of each companion that there is, and its table."""
+    """Returns the name and the table of each existing companion."""
     stored: str = "{column}"
-    """A vector column beside bound vectors in a CASE."""
+    """A vector column in a CASE that also contains bound vectors."""
     longest: float = math.inf
-    """The length, as a distance from zero, that the database stores no vector of."""
+    """The Euclidean length that the database cannot store a vector of."""
     wire: Wire = Wire.PACKED
 
     def __repr__(self) -> str:
@@ -136,12 +137,12 @@ class Dialect(Facts):
 
     @property
     def is_approximate(self) -> bool:
-        """Whether some index of this database answers searches, unasked, with some of the nearest rows."""
+        """Whether the database may answer a search approximately from an index without a request to do so."""
         own = [template for kind, template in self.indexes.items() if kind not in self.companions]
         return not self.index_use.probe and not all(isinstance(template, Unsupported) for template in own)
 
     def form(self, element: Element) -> Form:
-        """Return how columns of the element type are treated; UnsupportedByDatabase where there are none."""
+        """Return the form of columns of the element type; raises UnsupportedByDatabase if there are none."""
         found = self.forms.get(element)
         if isinstance(found, Unsupported):
             raise self._refusal(found)
@@ -150,7 +151,11 @@ class Dialect(Facts):
         )
 
     def column_type(self, element: Element, dimensions: int | None, *, unique: bool = False) -> str:
-        """Return the column type, of any length for None; UnsupportedByDatabase past what the database has."""
+        """Return the column type; None is any length.
+
+        Raises:
+            UnsupportedByDatabase: The database has no such column, or not of that many dimensions.
+        """
         form = self.form(element)
         if unique and self.ddl.unique is not None and element not in self.forms:
             raise self._refusal(self.ddl.unique)
@@ -166,24 +171,24 @@ class Dialect(Facts):
         return form.column.format(dimensions=dimensions, bytes=-(-dimensions // 8))
 
     def distance(self, metric: Metric, left: Operand, right: Operand, dimensions: int) -> SQL:
-        """Return the distance as users read it: NULL where it has no answer."""
+        """Return the SQL of the distance that users read; it is NULL if the distance is undefined."""
         return self._measure(self._supported(metric).against(right), left, right, dimensions)
 
     def rank(self, metric: Metric, left: Operand, right: Operand, dimensions: int) -> SQL:
-        """Return the distance as ORDER BY wants it, so that an index can serve it."""
+        """Return the SQL of the distance for ORDER BY, in the form that an index can serve."""
         spelled = self._supported(metric)
         return self._measure(spelled.rank or spelled.against(right), left, right, dimensions)
 
     def shown(self, metric: Metric) -> str:
-        """Return the template that makes the distance that users read of its ``{rank}``."""
+        """Return the template that computes the distance that users read from its ``{rank}``."""
         return self._supported(metric).shown
 
     def how(self, metric: Metric) -> str:
-        """Return how the distance is computed; empty where all servers of this database do it alike."""
+        """Return how the distance is computed; empty if all servers of this database compute it the same way."""
         return self._supported(metric).how
 
     def index_search(self, metric: Metric, left: Operand, right: Operand, dimensions: int) -> tuple[SQL, SQL]:
-        """Return what ORDER BY and WHERE say in a search that an index serves."""
+        """Return the SQL for ORDER BY and WHERE in a search that an index serves."""
         spelled = self._supported(metric)
         condition = self._measure(spelled.indexed_where, left, right, dimensions) if spelled.indexed_where else ("", [])
         return self._measure(spelled.indexed, left, right, dimensions), condition
@@ -192,7 +197,7 @@ class Dialect(Facts):
         return Operand(self.form(vector.element).placeholder, (vector,), nullable=False, constant=True)
 
     def measures(self, metric: Metric, element: Element) -> bool:
-        """Tell whether the metric measures two vectors of the type as they are."""
+        """Return whether the metric measures two vectors of the element type directly."""
         narrow = self.form(element).narrow
         return narrow is None or metric in narrow
 
@@ -201,14 +206,14 @@ class Dialect(Facts):
         return replace(operand, sql=self.form(element).widened.format(operand=operand.sql))
 
     def routine(self, routine: Routine, element: Element) -> str:
-        """Return the template of a function, or the name of an aggregate; UnsupportedByDatabase where there is none."""
+        """Return the template of a function or the name of an aggregate; raises UnsupportedByDatabase without one."""
         spelled = self.routines.get((routine, element)) or self.routines.get(routine) or _unknown(routine)
         if isinstance(spelled, Unsupported):
             raise self._refusal(spelled)
         return spelled
 
     def call(self, routine: Routine, element: Element, operands: Mapping[str, Operand]) -> Operand:
-        """Return what the function makes of its operands: NULL where one of them is."""
+        """Return the call of a function; its value is NULL if an operand is NULL."""
         template = self.routine(routine, element)
         self._require_dimensions(f"to {routine.value}", template, operands)
         sql, params = self._guarded(template, operands)
@@ -228,7 +233,7 @@ class Dialect(Facts):
         return form.literal.format(hex=form.stored(vector).hex(), text=vector.to_text())
 
     def create_index(self, kind: str, **parts: str) -> list[str]:
-        """Return the statements that build the index; none where the database searches exactly without one."""
+        """Return the statements that build the index; none if the database does not support it and searches exactly."""
         template = self.indexes[kind]
         return [] if isinstance(template, Unsupported) else [template.format(**parts)]
 
@@ -253,7 +258,7 @@ class Dialect(Facts):
         return UnsupportedByDatabase(f"{self.title}: {lacking.reason} {lacking.instead} See {lacking.see}.")
 
     def require_embedding(self, function: str, *, in_column: bool) -> None:
-        """Raise UnsupportedByDatabase where a function of this name embeds no text, there or anywhere."""
+        """Raise UnsupportedByDatabase if a function of this name cannot embed text, in a column or anywhere."""
         refused = [claim for start, claim in self.embedding_functions.items() if function.startswith(start)]
         refused += [self.ddl.generated_call] if in_column and self.ddl.generated_call else []
         if refused:
@@ -290,5 +295,5 @@ def _unknown(routine: Routine) -> Unsupported:
 
 
 def version_numbers(version: str) -> tuple[int, ...]:
-    """Return what versions compare by: ``"0.8.1-dev"`` is (0, 8, 1)."""
+    """Return the numbers of a version, for comparison: ``"0.8.1-dev"`` is (0, 8, 1)."""
     return tuple(int(part) for part in version.partition("-")[0].split(".") if part.isdigit())

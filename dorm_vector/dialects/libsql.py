@@ -26,15 +26,15 @@ _NO_IVFFLAT = Unsupported(
     see="https://docs.turso.tech/features/ai-and-embeddings",
 )
 
-# Of vectors of one bit a number it says how many differ.
+# For one-bit vectors this function returns how many bits differ.
 _HAMMING = "vector_distance_cos({left}, {right})"
 
 _NO_BITS = "vector1bit({zeros})"
 
-# With h bits that differ among a and b set ones, (a + b - h) / 2 are set in both and (a + b + h) / 2 in either.
+# If a and b bits are set and h differ, (a + b - h) / 2 are set in both and (a + b + h) / 2 in either.
 _EITHER_TWICE = f"{_HAMMING} + vector_distance_cos({{left}}, {_NO_BITS}) + vector_distance_cos({{right}}, {_NO_BITS})"
 
-# No such function: the L2 distance of two numbers is how far they are apart, and a slice of four bytes is one number.
+# There is no L1 function. The L2 distance of two numbers is their difference, and four bytes are one number.
 _L1 = (
     "(WITH RECURSIVE numbers(at) AS (SELECT 1 UNION ALL SELECT at + 4 FROM numbers WHERE at + 4 < 4 * {dimensions})"
     " SELECT sum(vector_distance_l2(substr({left}, at, 4), substr({right}, at, 4))) FROM numbers)"
@@ -43,7 +43,7 @@ _L1 = (
 _FORMS = {
     Element.HALF: Form(
         "F16_BLOB({dimensions})",
-        # It raises on NULL, and makes nothing of nothing.
+        # vector32() raises on NULL, and returns an empty blob for an empty one.
         widened="nullif(vector32(coalesce({operand}, X'')), X'')",
         narrow=frozenset({Metric.L2, Metric.COSINE}),
         stored=HalfVector.to_f16_blob,
@@ -64,7 +64,7 @@ DIALECT = Dialect(
     distances={
         Metric.L2: Distance("vector_distance_l2({left}, {right})"),
         Metric.COSINE: Distance("vector_distance_cos({left}, {right})"),
-        # a.b = cos * |a| * |b|; a zero vector has no cosine, and its product is 0.
+        # a.b = cos * |a| * |b|; a zero vector has no cosine, but its product is 0.
         Metric.INNER_PRODUCT: Distance(
             "(coalesce(vector_distance_cos({left}, {right}), 1) - 1)"
             " * vector_distance_l2({left}, {zeros}) * vector_distance_l2({right}, {zeros})"
@@ -73,7 +73,7 @@ DIALECT = Dialect(
         Metric.HAMMING: Distance(_HAMMING),
         Metric.JACCARD: Distance(f"coalesce(2.0 * {_HAMMING} / nullif({_EITHER_TWICE}, 0), 1.0)"),
     },
-    # Its functions raise on NULL.
+    # libSQL's functions raise on NULL.
     null_guard="CASE WHEN {condition} THEN {distance} END",
     null_distance="CAST(NULL AS REAL)",
     indexes={
@@ -86,12 +86,12 @@ DIALECT = Dialect(
     },
     text_search=FTS5,
     index_rules=IndexRules(
-        # Not compressed, a row of 384 dimensions takes 82 KB of it, with one byte a number 16 KB, with one bit 4 KB.
-        # Of few dimensions one bit each says too little, and of lengths it says nothing.
+        # A row of 384 dimensions takes 82 KB uncompressed, 16 KB with one byte per number, and 4 KB with one bit.
+        # One bit per dimension is too little for few dimensions, and contains nothing about lengths.
         metrics={
             Metric.L2: "'metric=l2', 'compress_neighbors=float8'",
             Metric.COSINE: "'metric=cosine', 'compress_neighbors=float8'",
-            # Bits cannot be compressed, and their cosine is how many differ.
+            # Bits cannot be compressed, and their cosine distance is the number of bits that differ.
             Metric.HAMMING: "'metric=cosine'",
         },
         wide_metrics={Metric.COSINE: "'metric=cosine', 'compress_neighbors=float1bit'"},
@@ -114,13 +114,13 @@ DIALECT = Dialect(
         index_in_plan="SCAN vector_top_k VIRTUAL TABLE INDEX",
     ),
     extension=Extension(
-        # Fails where the vector functions are missing.
+        # This fails if the vector functions are missing.
         version_query="SELECT sqlite_version() AS version, vector_distance_l2(zeroblob(4), zeroblob(4)) AS works",
         install_hint='Install libsql 0.1.11 or newer (pip install "dorm-vector[libsql-native]") or use a newer server.',
     ),
     index_use=IndexUse(
-        # Only its table function uses the index. It finds at most search_l rows, whatever the count; a count of none or
-        # of billions aborts the process.
+        # Only the table function uses the index. It finds at most search_l rows, whatever the count; a count of 0 or of
+        # billions aborts the process.
         probe="{row}.rowid IN (SELECT id FROM vector_top_k('{index}', {vector}, {count}))",
         probe_width=200,
     ),

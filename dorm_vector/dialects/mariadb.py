@@ -32,7 +32,7 @@ _L1 = (
     f" FROM {_float32.POSITIONS})"
 )
 
-# A derived table cannot name a column outside it; where the right side is one vector, it is read once, not per row.
+# A derived table cannot name an outer column, so a constant right side is read once, not per row.
 _L1_OF_A_CONSTANT = (
     f"(SELECT SUM(ABS({_float32.number('{left}', '4 * q.i')} - q.y)) FROM"
     f" (SELECT n.i, {_float32.number('p.h', '4 * n.i')} AS y FROM (SELECT {{right}} AS h) p, {_float32.POSITIONS}"
@@ -51,29 +51,29 @@ DIALECT = Dialect(
         see="https://mariadb.com/docs/server/reference/sql-structure/vectors/vector-overview",
     ),
     forms={Element.BIT: Form("VARBINARY({bytes})", literal="(X'{hex}')", max_dimensions=8 * 65_532)},
-    # What a row of 65,535 bytes has left beside its key.
+    # A row holds 65,535 bytes, including its key.
     max_dimensions=16_380,
-    # REPEAT() would be called for each row, and cost twenty times what the distance does.
+    # REPEAT() would be called for each row, and cost twenty times as much as the distance.
     zeros="X'{nothing:0>{digits}}'",
     json=MARIADB,
     routines=ROUTINES,
     embedding_functions=POSTGRESML,
     distances={
         Metric.L2: Distance(_L2, indexed=_L2),
-        # It says 0, a perfect match, for a zero vector. Its index ranks one as if its distance was 0.5.
+        # It returns 0, a perfect match, for a zero vector. Its index ranks one as if its distance were 0.5.
         Metric.COSINE: Distance(
             f"CASE WHEN {_LENGTH} > 0 AND {_RIGHT_LENGTH} > 0 THEN {_COSINE} END",
             nonzero=f"CASE WHEN {_LENGTH} > 0 THEN {_COSINE} END",
             indexed=_COSINE,
             indexed_where=f"{_LENGTH} > 0",
         ),
-        # No inner product function. a.b = cos * |a| * |b|. The 0 above is a NaN in truth, an error in arithmetic.
+        # There is no inner product function. a.b = cos * |a| * |b|. The 0 above is really a NaN, an arithmetic error.
         Metric.INNER_PRODUCT: Distance(f"IF({_LENGTHS} > 0, ({_COSINE} - 1) * {_LENGTHS}, {_LENGTHS})"),
         Metric.L1: Distance(_L1, constant=_L1_OF_A_CONSTANT),
         Metric.HAMMING: Distance(_float32.HAMMING),
         Metric.JACCARD: Distance(_float32.JACCARD),
     },
-    # A distance of vectors of two lengths is NULL, so the field checks each; of NULL too.
+    # The distance of NULL, or of vectors of different lengths, is NULL, so the field checks each length.
     null_distance="CAST(NULL AS DOUBLE)",
     indexes={
         # https://mariadb.com/docs/server/reference/sql-structure/vectors/create-table-with-vectors
@@ -97,16 +97,16 @@ DIALECT = Dialect(
     longest=2.0**64,
     ordering=Ordering(
         ascending="{rank} IS NULL, {rank} ASC",
-        # The same order, and the distance is measured once.
+        # This sorts the same way, but measures the distance only once.
         nearest_first="-{rank} DESC",
         descending="{value} DESC",
         second_key=False,
     ),
     loading=Loading(
         method="values",
-        # The values are part of the statement, of which it takes 16 MB, and an escaped byte is two.
+        # The values are part of the statement, which may be 16 MB, and an escaped byte takes two.
         bytes=4 * 2**20,
-        # INSERT IGNORE would forgive more than a duplicate.
+        # INSERT IGNORE would ignore other errors than duplicates.
         keep_existing="ON DUPLICATE KEY UPDATE {first} = {first}",
         overwrite_existing="ON DUPLICATE KEY UPDATE {assignments}",
         ddl_commits=True,
@@ -123,7 +123,7 @@ DIALECT = Dialect(
         for_statement="SET STATEMENT {assignments} FOR {statement}",
     ),
     ddl=Ddl(
-        # No case, accent or final space is left out of the comparison.
+        # Comparisons respect case, accents and trailing spaces.
         text_key="VARCHAR({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
         generated_call=NOT_IN_A_COLUMN,
         generated_subquery=GENERATED_SUBQUERY,
@@ -138,7 +138,7 @@ DIALECT = Dialect(
     planning=Planning(
         explain="EXPLAIN{format}",
         explain_analyze="ANALYZE{format}",
-        # Behind the access type and the keys that were possible: the key that is used.
+        # In the plan, the key that is used follows the access type and the possible keys.
         index_in_plan=" index None {name} ",
         built_indexes="SELECT index_name AS name, 1 AS valid, '' AS opclass FROM information_schema.statistics"
         " WHERE table_schema = DATABASE() AND table_name = %s AND column_name = %s AND index_type = 'VECTOR'",
@@ -149,8 +149,8 @@ DIALECT = Dialect(
         install_hint="Upgrade the server to MariaDB 11.7 or newer, 11.8 for long-term support.",
     ),
     index_use=IndexUse(
-        # With a filter or a large LIMIT the index returns its rows unsorted; an outer ORDER BY keeps it in use. The
-        # graph holds rounded numbers, and LIMIT widens the search: take as many candidates as pgvector does.
+        # With a filter or a large LIMIT the index returns unsorted rows; an outer ORDER BY keeps the index in use. The
+        # graph holds rounded numbers, and LIMIT widens the search, so this uses as many candidates as pgvector does.
         sort_found='SELECT * FROM ({select}) AS "found" ORDER BY {value} IS NULL, {value}{limits}',
         candidates=40,
     ),

@@ -1,4 +1,4 @@
-"""MySQL 9: VECTOR columns of packed little-endian float32; distances in SQL, or by DISTANCE() where the server has it.
+"""MySQL 9: VECTOR columns of packed little-endian float32; distances in SQL, or with DISTANCE() if the server has it.
 
 Source: https://dev.mysql.com/doc/refman/9.7/en/vector.html
 """
@@ -55,7 +55,7 @@ DIALECT = Dialect(
     forms={Element.BIT: Form("VARBINARY({bytes})", literal="(X'{hex}')", max_dimensions=8 * 65_524)},
     max_dimensions=16_383,
     zeros="REPEAT(X'00', 4 * {dimensions})",
-    # A VECTOR is equal to another one, and to nothing else.
+    # A VECTOR compares equal only to another VECTOR, never to bound bytes.
     equality="CAST({left} AS BINARY) = CAST({right} AS BINARY)",
     stored="CAST({column} AS BINARY)",
     json=MYSQL,
@@ -74,15 +74,15 @@ DIALECT = Dialect(
     text_search=fulltext("using {name} ("),
     ordering=Ordering(
         ascending="{rank} IS NULL, {rank} ASC",
-        # A distance is computed as often as it is written.
+        # A distance is computed as many times as the statement contains it.
         nearest_first="-{rank} DESC",
         descending="{value} DESC",
     ),
     loading=Loading(
         method="values",
-        # The values are part of the statement, of which it takes 64 MB, and an escaped byte is two.
+        # The values are part of the statement, which may be 64 MB, and an escaped byte takes two.
         bytes=4 * 2**20,
-        # INSERT IGNORE would forgive more than a duplicate.
+        # INSERT IGNORE would ignore other errors than duplicates.
         keep_existing="ON DUPLICATE KEY UPDATE {first} = {first}",
         overwrite_existing="ON DUPLICATE KEY UPDATE {assignments}",
         ddl_commits=True,
@@ -91,7 +91,7 @@ DIALECT = Dialect(
     ),
     ddl=Ddl(
         unique=UNIQUE,
-        # No case, accent or final space is left out of the comparison.
+        # Comparisons respect case, accents and trailing spaces.
         text_key="VARCHAR({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin",
         generated_call=NOT_IN_A_COLUMN,
         generated=GENERATED,
@@ -127,9 +127,9 @@ WITH_DISTANCE = Dialect(
         "distances": {
             **DIALECT.distances,
             Metric.L2: _by_function("DISTANCE({left}, {right}, 'EUCLIDEAN')"),
-            # What it says of a zero vector is written down for one of the two servers.
+            # Only one of the two servers documents the result for a zero vector.
             Metric.COSINE: _by_function(f"CASE WHEN {_LENGTHS} THEN DISTANCE({{left}}, {{right}}, 'COSINE') END"),
-            # One of the two has it negated already, and of the other nothing is written down.
+            # One of the two servers returns it negated, and the other does not document the sign.
             Metric.INNER_PRODUCT: _by_function(f"-{_SIGN} * DISTANCE({{left}}, {{right}}, 'DOT')"),
         }
     }

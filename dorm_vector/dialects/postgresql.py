@@ -1,6 +1,6 @@
 """PostgreSQL with pgvector 0.7+: vector columns, HNSW and IVFFlat indexes.
 
-Values travel in pgvector's binary form both ways.
+Values are sent and received in pgvector's binary format.
 Source: https://github.com/pgvector/pgvector
 """
 
@@ -25,7 +25,7 @@ _FORMS = {
         placeholder=f"%s::{element.value}",
         read=f"{element.value}_send({{column}})",
         literal="'{text}'",
-        # Left to itself it narrows the vector beside it.
+        # Without the cast, PostgreSQL would narrow the vector on the other side.
         widened="{operand}::vector",
         max_dimensions=limit,
     )
@@ -37,7 +37,7 @@ _FORMS[Element.BIT] = Form(
 )
 
 _INDEX_RULES = IndexRules(
-    # HNSW and IVFFlat alike. sparsevec has no limit of dimensions, and one of 1,000 non-zero elements.
+    # HNSW and IVFFlat share these limits. sparsevec is limited to 1,000 non-zero elements, not in its dimensions.
     max_dimensions={Element.FLOAT32: 2_000, Element.HALF: 4_000, Element.BIT: 64_000},
     too_full="non-zero elements",
     casts={
@@ -61,7 +61,7 @@ _INDEX_RULES = IndexRules(
     ),
 )
 
-_SCAN = {"strict_order": "relaxed_order"}  # IVFFlat has the one; its rows are sorted on arrival
+_SCAN = {"strict_order": "relaxed_order"}  # IVFFlat has only relaxed order; its rows are sorted on arrival
 
 _SEARCH_OPTIONS = {
     "ef_search": SearchOption({"hnsw.ef_search": {}}, range(1, 1001), default=40),
@@ -77,7 +77,7 @@ _SEARCH_OPTIONS = {
     "max_probes": SearchOption({"ivfflat.max_probes": {}}, range(1, 32769), default=32_768, since="0.8.0"),
 }
 
-# nextval() never goes back, whoever else counts meanwhile; a gap that is too wide for it is jumped.
+# nextval() never goes back, even with concurrent callers; setval() skips gaps that are too wide for it.
 _COUNT_PAST_KEYS = (
     "SELECT CASE WHEN top - last <= 1000 THEN (SELECT MAX(step) FROM (SELECT nextval(name) AS step"
     " FROM generate_series(1, top - last)) AS steps) ELSE setval(name, top) END AS counted"
@@ -94,7 +94,7 @@ DIALECT = Dialect(
     column="vector({dimensions})",
     any_length="{element}",
     placeholder="%s::vector",
-    # bytea of the binary form: twelve times faster to read than text, on the same plan.
+    # The binary form as bytea is twelve times faster to read than text, with the same plan.
     read="vector_send({column})",
     forms=_FORMS,
     json=POSTGRESQL,
@@ -102,14 +102,14 @@ DIALECT = Dialect(
     computed="{operand}::vector",
     distances={
         Metric.L2: Distance("{left} <-> {right}"),
-        # <=> says NaN for a zero vector. The operator alone can be served by an index.
+        # <=> returns NaN for a zero vector. An index can serve only the bare operator.
         Metric.COSINE: Distance(
             "NULLIF({left} <=> {right}, 'NaN')", rank="{left} <=> {right}", shown="NULLIF({rank}, 'NaN')"
         ),
         Metric.INNER_PRODUCT: Distance("{left} <#> {right}"),
         Metric.L1: Distance("{left} <+> {right}"),
         Metric.HAMMING: Distance("{left} <~> {right}"),
-        # Doubled for psycopg.
+        # The % is doubled for psycopg.
         Metric.JACCARD: Distance("{left} <%%> {right}"),
     },
     text_search=TEXT_SEARCH,
@@ -118,7 +118,7 @@ DIALECT = Dialect(
     wire=Wire.HEADED,
     index_rules=_INDEX_RULES,
     ordering=Ordering(
-        # NULLS LAST is the default here, and spelling NULLS FIRST would lose the index.
+        # NULLS LAST is the default here, and an explicit NULLS FIRST would prevent index use.
         ascending="{rank} ASC",
         exact_rank="{rank} + 0",
     ),
@@ -129,11 +129,11 @@ DIALECT = Dialect(
     tuning=SearchTuning(
         options=_SEARCH_OPTIONS,
         width="ef_search",
-        # Rows in relaxed order are more and found sooner; they are sorted on arrival.
+        # Relaxed order finds more rows, and sooner; they are sorted on arrival.
         filtered={"iterative_scan": "relaxed_order"},
-        # A generic plan takes every filter for one that a third of the rows pass, and goes through the index for a few.
+        # A generic plan assumes that a third of the rows pass any filter, and so uses the index even if only a few do.
         filtered_settings={"plan_cache_mode": "force_custom_plan"},
-        # Before pgvector is loaded into a session its settings read as NULL, and as '' once a transaction had set them.
+        # Until a session loads pgvector, its settings read as NULL, or as '' after a transaction has set them.
         assignment="set_config('{variable}', {value}, true)",
         value="'{value}'",
         at_least="greatest(nullif(current_setting('{variable}', true), '')::int, {value})::text",
@@ -153,7 +153,7 @@ DIALECT = Dialect(
         index_in_plan="Index Scan using {name} ",
         analyze='ANALYZE "{table}"',
         switch="enable_seqscan",
-        # An index on an expression has no column: it counts for each.
+        # An index on an expression has no column, so it is returned for every column.
         built_indexes="SELECT i.relname AS name, x.indisvalid AS valid, o.opcname AS opclass"
         " FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am m ON m.oid = i.relam"
         " JOIN pg_opclass o ON o.oid = x.indclass[0]"

@@ -26,7 +26,7 @@ _NO_INDEX = Unsupported(
 
 _HAMMING = "vec_distance_hamming(vec_bit({left}), vec_bit({right}))"
 
-# With h bits that differ among a and b set ones, (a + b - h) / 2 are set in both and (a + b + h) / 2 in either.
+# If a and b bits are set and h differ, (a + b - h) / 2 are set in both and (a + b + h) / 2 in either.
 _ONES_LEFT = "vec_distance_hamming(vec_bit({left}), vec_bit(zeroblob({bytes})))"
 
 _ONES_RIGHT = "vec_distance_hamming(vec_bit({right}), vec_bit(zeroblob({bytes})))"
@@ -44,7 +44,7 @@ DIALECT = Dialect(
     distances={
         Metric.L2: Distance("vec_distance_l2({left}, {right})"),
         Metric.COSINE: Distance("vec_distance_cosine({left}, {right})"),
-        # No inner product function. a.b = cos * |a| * |b|; a zero vector has no cosine, and its product is 0.
+        # There is no inner product function. a.b = cos * |a| * |b|; a zero vector has no cosine, but its product is 0.
         Metric.INNER_PRODUCT: Distance(
             "(coalesce(vec_distance_cosine({left}, {right}), 1) - 1)"
             " * vec_distance_l2({left}, {zeros}) * vec_distance_l2({right}, {zeros})"
@@ -55,7 +55,7 @@ DIALECT = Dialect(
             f"coalesce(2.0 * {_HAMMING} / nullif({_HAMMING} + {_ONES_LEFT} + {_ONES_RIGHT}, 0), 1.0)"
         ),
     },
-    # sqlite-vec raises on NULL; CASE is evaluated first, and costs nothing measurable.
+    # sqlite-vec raises on NULL; the CASE is evaluated first, at no measurable cost.
     null_guard="CASE WHEN {condition} THEN {distance} END",
     null_distance="CAST(NULL AS REAL)",
     text_search=FTS5,

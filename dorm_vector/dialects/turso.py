@@ -1,6 +1,6 @@
-"""Turso, which djanorm's engine ``libsql`` drives with pyturso: F32_BLOB columns of packed little-endian float32.
+"""Turso, the database behind djanorm's ``libsql`` engine (pyturso): F32_BLOB columns of packed little-endian float32.
 
-A vector function that fails, even in a SELECT, rolls the open transaction back: nothing that can fail is sent.
+A vector function that fails, even in a SELECT, rolls back the open transaction, so nothing that can fail is sent.
 Source: https://docs.turso.tech/sql-reference/functions/vector
 """
 
@@ -23,10 +23,11 @@ _NO_INDEX = Unsupported(
     see="https://docs.turso.tech/guides/vector-search",
 )
 
-# There is no L1, but a weighted Jaccard distance: j = 1 - m / M, of the sums m and M of the smaller and of the larger
-# of each pair. With s = m + M, the sum of both vectors, M = s / (2 - j) and L1 = M - m = 2M - s. One more dimension, k,
-# alike in both and past what either can sum to, keeps M from 0. It is a whole number, so that its text is exact; the
-# rest is float64. A product with its own signs sums a vector's sizes; those of zeros are all -1, and "dot" is negated.
+# There is no L1 function, but a weighted Jaccard distance: j = 1 - m / M, where m and M are the sums of the smaller and
+# of the larger number of each pair. With s = m + M, the sum of both vectors, M = s / (2 - j) and L1 = M - m = 2M - s.
+# One more dimension, k, equal in both and greater than either sum can be, keeps M above 0. It is a whole number, so
+# that its text is exact; the rest is float64. The product of a vector and its signs is the sum of its absolute values;
+# the signs of zeros are all -1, and "dot" is negated.
 _A, _B = "vector64({left})", "vector64({right})"
 
 _SIGNS_A, _SIGNS_B = "vector64(vector1bit({left}))", "vector64(vector1bit({right}))"
@@ -41,8 +42,8 @@ _J = f"vector_distance_jaccard(vector_concat({_A}, {_LAST}), vector_concat({_B},
 
 _S = f"(2 * {_K} + vector_distance_dot({_A}, {_MINUS}) + vector_distance_dot({_B}, {_MINUS}))"
 
-# Packed bits become Turso's bit vector by what it has behind them: zeros up to an odd number of bytes, how many bits
-# from the end are unused, and the type. Its "cosine" of two is their Hamming distance.
+# Turso's bit vector is the packed bits followed by zeros up to an odd number of bytes, the number of unused bits at
+# the end, and the type. Its "cosine" distance of two bit vectors is their Hamming distance.
 _BITS_A, _BITS_B = (
     f"unhex(hex({side}) || CASE {{bytes}} % 2 WHEN 1 THEN '0803' ELSE '001003' END)" for side in ("{left}", "{right}")
 )
@@ -60,16 +61,16 @@ DIALECT = Dialect(
     embedding_functions=NONE_CAN_BE_ADDED,
     distances={
         Metric.L2: Distance("vector_distance_l2({left}, {right})"),
-        # To or from a zero vector it says 1, and 0 between two of them; x / 0 is NULL.
+        # It returns 1 for one zero vector and 0 for two; x / 0 makes both NULL.
         Metric.COSINE: Distance(
             "vector_distance_cos({left}, {right})"
             " + 0 / (vector_distance_dot({left}, {left}) * vector_distance_dot({right}, {right}))"
         ),
-        # Negated already.
+        # The function already negates the product.
         Metric.INNER_PRODUCT: Distance("vector_distance_dot({left}, {right})"),
         Metric.L1: Distance(f"2 * {_S} / (2 - {_J}) - {_S}"),
         Metric.HAMMING: Distance(f"vector_distance_cos({_BITS_A}, {_BITS_B})"),
-        # NULL where neither has a bit.
+        # It is NULL if neither side has a set bit.
         Metric.JACCARD: Distance(f"coalesce(vector_distance_jaccard({_BITS_A}, {_BITS_B}), 1.0)"),
     },
     null_guard="CASE WHEN {condition} THEN {distance} END",

@@ -213,7 +213,7 @@ class HammingDistance(VectorDistance):
 
 
 class JaccardDistance(VectorDistance):
-    """1 - the number of bits set in both, divided by the number set in either; 0 to 1, and 1 if no bit is set.
+    """1 - (bits set in both / bits set in either), 0 to 1; 1 if no bit is set.
 
     On SQLite it is computed from Hamming distances, and exact.
     """

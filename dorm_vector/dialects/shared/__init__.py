@@ -1,1 +1,1 @@
-"""Building blocks of several dialects."""
+"""Building blocks shared by several dialects."""

@@ -1,4 +1,4 @@
-"""A table beside a model's table, kept in step by triggers, that searches are answered from."""
+"""Companion tables: search tables that triggers keep in sync with a model's table."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from .facts import NOTHING, Facts
 
 
 class Companion(Facts):
-    """What one kind of companion is. Its templates know its ``{name}``, that of the ``{table}``, and what they say."""
+    """One kind of companion. All templates have its ``{name}`` and the ``{table}``; others are listed below."""
 
     create: str
-    """With ``{dimensions}``, ``{metric}``, the ``{kind}`` of the key, and ``{columns}``, a comma behind each."""
+    """With ``{dimensions}``, ``{metric}``, the ``{kind}`` of the key, and ``{columns}``, each followed by a comma."""
     partition: str
-    """One of the columns that split it, ``by_{column}`` of the type ``{kind}``."""
+    """A partition column, ``by_{column}`` of the type ``{kind}``."""
     metadata: str
-    """One of the columns that do not."""
+    """A metadata column, which does not partition it."""
     value: str
-    """What it holds of ``{operand}``, a vector."""
+    """The value that it stores for ``{operand}``, a vector."""
     search: str
-    """Finds the keys of the ``{count}`` rows nearest to ``{vector}``; ``{filter}`` is conditions, AND before each."""
+    """Finds the keys of the ``{count}`` rows nearest to ``{vector}``; ``{filter}`` is conditions, each after AND."""
     metrics: Mapping[Metric, str]
-    """The distances that it serves, and their names in ``create``."""
+    """The metrics that it serves, and their names in ``create``."""
     exact: bool
-    """Whether it finds what reading every row finds."""
+    """Whether it finds the same rows as a full scan."""
     filled_up: str = ""
-    """The vector ``{operand}`` with ``{bytes}`` of zeros behind it, where it takes dimensions by the eight."""
+    """The vector ``{operand}`` followed by ``{bytes}`` of zeros, if it requires a multiple of eight dimensions."""
     indexed_partition: str = ""
-    """Indexes the columns that split it, ``{columns}`` with a comma behind each."""
+    """Indexes the partition columns; ``{columns}`` has a comma after each."""
     undirected: Mapping[Metric, str] = NOTHING
-    """What ``{operand}`` is where it has no distance to anything, so that the companion does without it."""
+    """True for an ``{operand}`` that has no distance to any vector, so that the companion omits it."""
     most_rows: int = 0
-    """How many rows it finds sooner than reading every row does; 0 without a limit."""
+    """Above this many rows, a full scan is faster; 0 means no limit."""
     most_dimensions: int = 0
     most_partitions: int = 16
     most_metadata: int = 16
     is_virtual: bool = False
-    """Whether it needs the extension itself, and not the stand-in for its functions."""
+    """Whether it needs the extension itself; the stand-in for the extension's functions is not enough."""
     takes_null: bool = True
-    """Whether a column that does not split it may be NULL."""
+    """Whether a metadata column may be NULL."""
 
 
 DROP = (
@@ -51,16 +51,16 @@ DROP = (
 )
 
 FILL = 'INSERT INTO "{name}" (id, {into}vector) SELECT "{key}", {columns}{value} FROM "{table}" WHERE {held}'
-"""Fills a new one: ``{into}`` its columns, ``{columns}`` those of the table, ``{held}`` which rows it is to have."""
+"""Fills a new one: ``{into}`` is its columns, ``{columns}`` the table's, ``{held}`` the condition of its rows."""
 
-# A row that REPLACE puts another one in the place of fires no trigger.
+# A row that REPLACE replaces fires no trigger.
 _INSERT = (
     'CREATE TRIGGER "{name}_insert" AFTER INSERT ON "{table}" BEGIN'
     ' DELETE FROM "{name}" WHERE id = new."{key}";'
     ' INSERT INTO "{name}" (id, {into}vector) SELECT new."{key}", {new}{new_value} WHERE {new_held}; END'
 )
 
-# In its place: the place of a row that is deleted stays empty.
+# The row is updated in place, because the space of a deleted row stays empty.
 _UPDATE = (
     'CREATE TRIGGER "{name}_update" AFTER UPDATE OF {watched} ON "{table}"'
     " WHEN {stays} AND {old_held} AND {new_held} AND ({changed}) BEGIN"
@@ -79,7 +79,7 @@ _DELETE = (
 )
 
 TRIGGERS = (_INSERT, _UPDATE, _MOVE, _DELETE)
-"""Keep it in step: ``{stays}`` where a row keeps its key and its part, ``{changed}`` where more of it did not."""
+"""Keep it in sync: ``{stays}`` if a row keeps its key and partition, ``{changed}`` if other values changed."""
 
 HELD = "(CASE WHEN {operand} IS NOT NULL THEN {measurable} ELSE 0 END)"
 
@@ -87,14 +87,14 @@ STANDING = (
     "SELECT count(*) AS \"parts\" FROM sqlite_master WHERE (type = 'table' AND name = %s AND sql = %s)"
     " OR (type = 'trigger' AND tbl_name = %s AND name IN (%s, %s, %s, %s))"
 )
-"""Counts the table and its triggers: with its name, what created it, the model's table, and the triggers' names."""
+"""Counts the table and its triggers; binds its name, its CREATE, the model's table, and the triggers' names."""
 
 FOUND = (
     'SELECT substr(name, 1, length(name) - 5) AS "name", tbl_name AS "table", 1 AS "valid" FROM sqlite_master'
     " WHERE type = 'trigger' AND substr(name, -5) = '_move' AND instr(sql, 'DELETE FROM \"' || substr(name, 1,"
     " length(name) - 5) || '\" WHERE id = old.')"
 )
-"""Returns each companion that there is, with its table."""
+"""Returns each existing companion, with its table."""
 
 KINDS = {
     "INTEGER": "integer",
@@ -106,4 +106,4 @@ KINDS = {
     "VARCHAR": "text",
     "CHAR": "text",
 }
-"""How a column is declared, and what it is in a companion."""
+"""Declared column types, and their types in a companion."""

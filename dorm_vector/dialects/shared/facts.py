@@ -1,4 +1,4 @@
-"""The class of what is stated about a database: names with values, some of them by default."""
+"""The base class for facts about a database: named values, some with defaults."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any, NoReturn, dataclass_transform
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
+# Instances compare by identity, because comparing facts one by one would only slow down the import.
 @dataclass_transform(frozen_default=True, eq_default=False)
 class Facts:
-    """A frozen dataclass for whoever reads it; it compiles no methods, which would be half of the package's import."""
+    """Behaves like a frozen dataclass, but compiles no methods; that would take half of the package's import time."""
 
     def __init__(self, *values: Any, **named: Any) -> None:
         names = type(self).__annotations__

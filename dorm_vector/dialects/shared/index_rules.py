@@ -1,4 +1,4 @@
-"""What a database demands of its vector indexes."""
+"""The requirements of a database for its vector indexes."""
 
 from __future__ import annotations
 
@@ -10,48 +10,48 @@ from .facts import NOTHING, Facts
 
 
 class IndexRules(Facts):
-    """What the database's own vector index demands. The defaults demand nothing."""
+    """The requirements of the database's own vector index. The defaults require nothing."""
 
     metrics: Mapping[Metric, str] | None = None
-    """The distances it can be built for, and their names in CREATE; None where the opclass says it."""
+    """The metrics that it supports, and their names in CREATE; None if the operator class determines the metric."""
     wide_metrics: Mapping[Metric, str] = NOTHING
-    """Their names from ``wide`` dimensions on, where those differ."""
+    """The names for ``wide`` or more dimensions, if they differ."""
     wide: int = 0
     links: range = range(2, 101)
-    """What ``m`` may be."""
+    """The allowed values of ``m``."""
     not_null: bool = False
-    """Whether the column has to be NOT NULL."""
+    """Whether the column must be NOT NULL."""
     whole_table: bool = False
-    """Whether it takes no condition."""
+    """Whether it must cover the whole table, without a condition."""
     one_per_table: bool = False
     max_dimensions: Mapping[Element, int] = NOTHING
-    """The most dimensions that it takes of an element type."""
+    """The maximum dimensions of each element type."""
     too_full: str = ""
-    """What the error of a build says where a sparse vector has more numbers than the index takes."""
+    """The text in a build error if a sparse vector has more non-zero numbers than the index allows."""
     casts: Mapping[Element, str] = NOTHING
-    """How ``{operand}`` stands in it as ``{dimensions}`` of another type; empty where it takes only columns."""
+    """How to index ``{operand}`` as ``{dimensions}`` of another type; empty if the index accepts only columns."""
     prefix: str = ""
     """The first ``{dimensions}`` of ``{operand}``."""
     build_option: str = ""
-    """Sets ``{name}`` to ``{value}`` inside a transaction, for a build."""
+    """Sets ``{name}`` to ``{value}`` for a build, inside a transaction."""
     build_option_now: str = ""
-    """Reads ``{name}`` as ``value``."""
+    """Reads the setting ``{name}`` as ``value``."""
     concurrent: ConcurrentBuild | None = None
 
 
 class ConcurrentBuild(Facts):
-    """What the database demands of a build, and of a removal, that does not stop writers."""
+    """How to build and remove an index without blocking writers."""
 
     set_option: str
     """Sets ``{name}`` to ``{value}`` for the session."""
     inherited: tuple[str, ...]
-    """The settings of the migration's session that this one needs."""
+    """The settings that the build's session copies from the migration's session."""
     own_locks: str
-    """Finds, as ``mode``, how the migration's transaction has locked ``{table}``."""
+    """Returns, as ``mode``, the locks that the migration's transaction holds on ``{table}``."""
     exclusive: str
-    """The lock under which nobody else can use the table."""
+    """The lock that blocks all other use of the table."""
     waits_not_for: frozenset[str]
-    """The locks that a build does not wait for; a removal waits for all."""
+    """The locks that a build does not wait for; a removal waits for all locks."""
     invalid: str
-    """Finds the index ``{name}`` that a failed build left behind."""
+    """Finds the invalid index ``{name}`` that a failed build left behind."""
     drop_invalid: str

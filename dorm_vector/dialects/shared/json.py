@@ -1,6 +1,6 @@
-"""How each database reads a value out of a JSON column, and compares it: as SQL, with the key bound.
+"""The SQL with which each database reads a value from a JSON column and compares it; the key is bound.
 
-Every template may hold ``{column}``, ``{key}``, the key as JSON text spells it, ``{spelled}``, and its ``{path}``.
+Templates may contain ``{column}``, ``{key}``, ``{spelled}`` (the key escaped as in JSON text), and its ``{path}``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .facts import Facts
 
 
 class Kind(Enum):
-    """The kinds of JSON values that can be compared; those of two kinds are never equal, nor one of them less."""
+    """The kinds of JSON values that can be compared; values of different kinds are neither equal nor ordered."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -20,17 +20,17 @@ class Kind(Enum):
 
 
 class Scalar(Facts):
-    """A value of one kind; NULL where there is none, or one of another kind."""
+    """A value of one kind; NULL if there is no value, or one of another kind."""
 
     sql: str
     bound: str = "{value}"
-    """A bound value beside it."""
+    """The bound value to compare it with."""
     comparison: str = ""
-    """The comparison with that, by ``{operator}``, where it is no plain one."""
+    """The comparison with ``{operator}``, if a plain one is not enough."""
 
 
 class Pattern(Facts):
-    """How text is matched: the ``condition`` with ``{text}`` and ``{pattern}``, and the wildcards of the pattern."""
+    """How to match text: the ``condition``, with ``{text}`` and ``{pattern}``, and the wildcards of the pattern."""
 
     condition: str
     many: str = "%"
@@ -39,7 +39,7 @@ class Pattern(Facts):
     literally: str = "!{}"
 
     def spelled(self, pattern: str) -> str:
-        r"""Return a pattern of LIKE, with ``%``, ``_`` and, before one that is to be a character, ``\``, as its own."""
+        r"""Translate a LIKE pattern, with ``%``, ``_`` and the escape character ``\``, to this database's wildcards."""
         written, characters = "", iter(pattern)
         for character in characters:
             wildcard = {"%": self.many, "_": self.one}.get(character)
@@ -49,17 +49,17 @@ class Pattern(Facts):
 
 
 class JsonRules(Facts):
-    """What is asked of a JSON column."""
+    """The SQL of conditions on a JSON column."""
 
     scalars: Mapping[Kind, Scalar]
     exists: str
-    """Whether the key has a value other than null."""
+    """Tests whether the key has a value other than null."""
     array: str
     """The array under the key, else NULL."""
     whole: str
     """The column, if it is an array itself, else NULL."""
     elements: Mapping[Kind, str]
-    """Whether ``{value}`` is in ``{array}``."""
+    """Tests whether ``{value}`` is in ``{array}``."""
     empty: str = "json_array_length({array}) = 0"
     like: Pattern = Pattern("{text} LIKE {pattern} ESCAPE '!'")
     ilike: Pattern = Pattern("LOWER({text}) LIKE LOWER({pattern}) ESCAPE '!'")
@@ -70,10 +70,10 @@ class JsonRules(Facts):
 
 
 def _each(is_key: str) -> JsonRules:
-    """Return the rules of SQLite and its kin, where json_each() has no path in which a key could be misread."""
+    """Return the rules of SQLite and Turso; json_each() needs no path, in which a key could be misread."""
     value = f"(SELECT {{it}} FROM json_each({{column}}) WHERE {is_key} AND type IN ({{types}}))"
     types = {Kind.TEXT: "'text'", Kind.NUMBER: "'integer', 'real'", Kind.BOOLEAN: "'true', 'false'"}
-    # Turso compares text that looks like a number as one.
+    # Without the cast, Turso compares text that looks like a number as a number.
     its = {Kind.TEXT: "CAST(value AS TEXT)", Kind.NUMBER: "value", Kind.BOOLEAN: "value"}
     element = "EXISTS (SELECT 1 FROM json_each({array}) WHERE type IN ({types}) AND {it} = {value})"
     return JsonRules(
@@ -82,7 +82,7 @@ def _each(is_key: str) -> JsonRules:
         array=_filled(value, "'array'", "value"),
         whole="CASE json_type({column}) WHEN 'array' THEN {column} END",
         elements={kind: _filled(element, types[kind], it) for kind, it in its.items()},
-        # Its LIKE takes a capital for a small letter.
+        # LIKE ignores case here, so this uses GLOB.
         like=Pattern("{text} GLOB {pattern}", many="*", one="?", special="*?[", literally="[{}]"),
     )
 
@@ -93,7 +93,7 @@ def _filled(template: str, types: str, it: str) -> str:
 
 SQLITE = _each("key = {key}")
 
-# Turso gives the keys as they are spelled, escapes and all, but for that of a quotation mark.
+# Turso returns keys with their escapes, except for that of a quotation mark.
 TURSO = _each("key IN ({key}, replace({spelled}, '\\\"', '\"'))")
 
 _GREATEST = "1.7976931348623157e308"
@@ -104,7 +104,7 @@ _ARRAY = "CASE WHEN jsonb_typeof({json}) = 'array' THEN {json} END"
 
 POSTGRESQL = JsonRules(
     scalars={
-        # In the order of code points, which is that of every other database here.
+        # Code point order, as in all the other databases here.
         Kind.TEXT: Scalar(
             f"CASE WHEN jsonb_typeof({_JSONB}) = 'string' THEN {{column}} ->> {{key}}::text END COLLATE \"C\""
         ),
@@ -134,7 +134,7 @@ _NUMBERS = "('INTEGER', 'UNSIGNED INTEGER', 'DOUBLE', 'DECIMAL')"
 
 _BINARY = "CAST({value} AS BINARY)"
 
-# float64 holds no whole number past 2**53, and a decimal no number past 65 digits.
+# float64 cannot hold every whole number above 2**53, and a decimal has at most 65 digits.
 _NUMBER = (
     "CASE WHEN JSON_TYPE({json}) IN {numbers} THEN CASE"
     " WHEN ABS({json} + 0e0) < 1e34 AND {json} + 0e0 = FLOOR({json} + 0e0)"
@@ -151,7 +151,7 @@ _TEXT = "CONVERT({text} USING utf8mb4)"
 
 MYSQL = JsonRules(
     scalars={
-        # As bytes: its collations take one letter for another, and leave out spaces at the end.
+        # Compared as bytes, because collations treat different letters as equal and ignore trailing spaces.
         Kind.TEXT: Scalar(f"CASE JSON_TYPE({_AT}) WHEN 'STRING' THEN CAST(JSON_UNQUOTE({_AT}) AS BINARY) END", _BINARY),
         Kind.NUMBER: Scalar("", comparison=_NUMBER.replace("{json}", _AT)),
         Kind.BOOLEAN: Scalar(f"CASE JSON_TYPE({_AT}) WHEN 'BOOLEAN' THEN JSON_UNQUOTE({_AT}) = 'true' END"),

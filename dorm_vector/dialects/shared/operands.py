@@ -1,4 +1,4 @@
-"""What stands in the SQL of a dialect, and how a template is filled with it."""
+"""The operands of a dialect's SQL, and how to fill a template with them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ class Operand:
     constant: bool = False
 
 
-# A database is itself: comparing its facts one by one would only make the import slower.
 def compose(template: str, operands: Mapping[str, Operand]) -> SQL:
-    """Fill a template and collect the parameters in the order in which the operands stand in it."""
+    """Fill a template, and collect the parameters in the order of its operands."""
     params: list[Any] = []
     sql = ""
     for text, name in parsed(template):
@@ -36,5 +35,5 @@ def compose(template: str, operands: Mapping[str, Operand]) -> SQL:
 
 @functools.cache
 def parsed(template: str) -> list[tuple[str, str | None]]:
-    """Return each text of a template, and the name behind it."""
+    """Return each literal text of a template, with the name of the placeholder after it."""
     return [(text, name) for text, name, _, _ in Formatter().parse(template)]

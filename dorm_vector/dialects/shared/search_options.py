@@ -1,4 +1,4 @@
-"""What a search may ask of an index."""
+"""Options of index searches."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from .facts import Facts
 class SearchOption(Facts):
     """A setting of the server that trades the speed of an index for its recall.
 
-    ``variables`` maps the server's names for it to the values that are spelled otherwise there; ``allowed`` is a range
-    of whole numbers or the words it takes; ``since`` is the version that brought it, as ``Dialect.minimum`` counts.
+    ``variables`` maps the server's variables to the values that are spelled differently there. ``allowed`` is a range
+    of whole numbers, or the allowed words. ``since`` is the version that introduced it, comparable with
+    ``Dialect.minimum``.
     """
 
     variables: Mapping[str, Mapping[str, str]]
@@ -20,5 +21,5 @@ class SearchOption(Facts):
     since: str = ""
 
     def spelled(self, value: int | str) -> dict[str, str]:
-        """Return the server's variables with the value as each spells it."""
+        """Return the server's variables, and the value as each spells it."""
         return {name: spellings.get(str(value), str(value)) for name, spellings in self.variables.items()}

@@ -1,4 +1,4 @@
-"""What a database says to search texts, and to keep an index of them; and those that two databases have in common."""
+"""The SQL of full-text search and its index, and the versions that several databases share."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ from .facts import NOTHING, Facts
 class TextSearch(Facts):
     """The SQL of a full-text search.
 
-    Templates hold ``{name}`` of the index, ``{table}``, ``{columns}``, ``{new}`` (those of a trigger's row), ``{key}``
-    (the primary key), ``{document}`` (what is searched of a row) and ``{language}``; ``condition`` and ``score`` hold
-    the ``{query}`` as well.
+    Templates may contain ``{name}`` (of the index), ``{table}``, ``{columns}``, ``{new}`` (the columns of a trigger's
+    new row), ``{key}`` (the primary key), ``{document}`` (the searched part of a row) and ``{language}``;
+    ``condition`` and ``score`` also contain ``{query}``.
     """
 
     title: str
-    """What the database calls it."""
+    """The database's name for it."""
     create: tuple[str, ...]
     condition: str
-    """Says of a row that it has one of the words."""
+    """Tests whether a row contains one of the words."""
     score: str
-    """How well the row matches: the higher, the better."""
+    """The relevance of a row; higher is better."""
     drop: tuple[str, ...] = ('DROP INDEX IF EXISTS "{name}"',)
     part: str = "{column}"
     """A column in ``{document}``."""
     joint: str = ", "
-    """What stands between two."""
+    """The separator between columns in ``{document}``."""
     word: str = "{word}"
-    """A word in the text that is bound."""
+    """A word in the bound text."""
     either: str = " "
-    """What stands between two."""
+    """The separator between words."""
     query: str = "%s"
     """The words in ``condition`` and in ``score``."""
     words_first: bool = False
-    """Whether the words are bound once, before all else, because ``query`` is a number."""
+    """Whether the words are bound once, as the first parameter, because ``query`` is a parameter number."""
     join: str = ""
-    """How a row is joined to the index, where that is a table."""
+    """The condition that joins a row to the index, if the index is a table."""
     needs_index: bool = True
     standing: str = ""
-    """Finds the index ``{name}``, where changing a column drops it with its table."""
+    """Finds the index ``{name}``, if changing a column drops the index together with its table."""
     outlives_table: bool = False
-    """Whether it has to be dropped after its table."""
+    """Whether the index must be dropped after its table."""
     in_plan: str = ""
-    """What the database's plan says where the index ``{name}`` serves a search."""
+    """The text in the database's plan if the index ``{name}`` serves a search."""
     hidden: str = ""
-    """Finds, as ``name``, the tables that are indexes."""
+    """Returns, as ``name``, the tables that are indexes."""
     shadows: tuple[str, ...] = ()
-    """What the names of their own tables end with."""
+    """The suffixes of the tables that belong to such an index."""
     languages: Mapping[str, str] = NOTHING
-    """What ``{language}`` is for a language; under "" for those that are not named. Without any it is itself."""
+    """The ``{language}`` of each language; "" is the default. If empty, the name is used as it is."""
 
     def document(self, columns: list[str], prefix: str = "") -> str:
         return self.joint.join(self.part.format(column=f'{prefix}"{column}"') for column in columns)
@@ -58,13 +58,13 @@ class TextSearch(Facts):
         return self.languages.get(name, self.languages.get("", name))
 
     def bound(self, words: list[str]) -> str:
-        """Return the text to bind; words have no quotation marks in them."""
+        """Return the text to bind; words contain no quotation marks."""
         return self.either.join(self.word.format(word=word) for word in words)
 
 
 # https://www.sqlite.org/fts5.html
-# A table of its own rather than one with external content: that has to be told the old text of a row that goes, which
-# no trigger sees where INSERT OR REPLACE takes it away. Rows keep their rowid when a table is rebuilt or vacuumed.
+# FTS5 stores its own copy, because an external-content table needs the old text of a deleted row, and no trigger sees
+# that row with INSERT OR REPLACE. Rows keep their rowid when a table is rebuilt or vacuumed.
 _FORGET_OLD = 'DELETE FROM "{name}" WHERE rowid = old.rowid;'
 
 _FORGET_NEW = 'DELETE FROM "{name}" WHERE rowid = new.rowid;'
@@ -89,7 +89,7 @@ FTS5 = TextSearch(
         'DROP TABLE IF EXISTS "{name}"',
     ),
     condition='"{name}" MATCH {query}',
-    # The lower, the better, in FTS5.
+    # In FTS5 lower is better, so the score is negated.
     score='-bm25("{name}")',
     word='"{word}"',
     either=" OR ",
@@ -107,7 +107,7 @@ _MATCH = "MATCH ({document}) AGAINST ({query} IN NATURAL LANGUAGE MODE)"
 
 
 def fulltext(in_plan: str) -> TextSearch:
-    """Return the FULLTEXT of MySQL and of MariaDB, whose plans name it in their own words."""
+    """Return the FULLTEXT search of MySQL and MariaDB; only the text in their plans differs."""
     return TextSearch(
         title="FULLTEXT",
         create=('CREATE FULLTEXT INDEX "{name}" ON "{table}" ({columns})',),

@@ -1,4 +1,4 @@
-"""What a database lacks."""
+"""Features that a database lacks."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from .facts import Facts
 
 
 class Unsupported(Facts):
-    """Something the database lacks.
+    """A feature that the database lacks.
 
-    ``reason`` is the sentence that users read, ``instead`` what to use, ``probe`` a statement that fails on the server
-    as long as this is true, ``see`` where it is documented.
+    ``reason`` is the sentence that users read, ``instead`` is what to use, ``probe`` is a statement that fails on the
+    server as long as this is true, and ``see`` is the documentation.
     """
 
     reason: str
