@@ -42,7 +42,7 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
 }
 
 GENERATED = Unsupported(
-    "generated columns want a flag that djanorm does not pass.",
+    "generated columns require a flag that djanorm does not pass.",
     "Compute the vector in Python, and save it.",
     "CREATE TABLE probe (a BLOB, b BLOB GENERATED ALWAYS AS (a) STORED)",
     "https://docs.turso.tech/sql-reference/experimental-features",

@@ -52,7 +52,7 @@ SIGNS = Companion(
 
 NO_VEC0 = Unsupported(
     reason="vec0 is a table of sqlite-vec, which is for SQLite.",
-    instead="Declare an HnswIndex beside it for the databases that have one; a Vec0Index is built on SQLite alone.",
+    instead="Declare an HnswIndex as well for the databases that have one; a Vec0Index is built on SQLite alone.",
     probe="CREATE VIRTUAL TABLE probe_vec0 USING vec0(embedding float[3])",
     see="https://alexgarcia.xyz/sqlite-vec/features/vec0.html",
 )

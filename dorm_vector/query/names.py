@@ -33,7 +33,7 @@ def qualified(query: Any, sql: str, parts: list[str]) -> str:
 def refuse(query: Any, name: str) -> None:
     if name in query.annotations:
         raise FieldDoesNotExist(
-            f"{name!r} is an aggregate, and a filter is asked before there are groups: filter what it aggregates, by"
+            f"{name!r} is an aggregate, and a filter runs before rows are grouped: filter what it aggregates, by"
             " its own filter=Q(…), or the rows that come."
         )
     raise no_such_field(query.model, name, query.annotations)

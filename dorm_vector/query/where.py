@@ -119,9 +119,7 @@ class FilteringQuery(SearchQuery):
 
 def _operator(lookup: str) -> str:
     if lookup not in _COMPARISONS:
-        raise NotImplementedError(
-            f"an expression cannot stand behind {lookup!r}. It can behind {', '.join(_COMPARISONS)}."
-        )
+        raise NotImplementedError(f"an expression cannot follow {lookup!r}. It can follow {', '.join(_COMPARISONS)}.")
     return _COMPARISONS[lookup]
 
 

@@ -209,7 +209,7 @@ def searchable(queryset: Any) -> Any:
             "hybrid_search() and text_search() return instances: give a queryset without values() and aggregates."
         )
     if query.search is not None:
-        raise ValueError("hybrid_search() ranks by itself: give it the queryset without nearest().")
+        raise ValueError("hybrid_search() ranks on its own: give it the queryset without nearest().")
     return rows
 
 

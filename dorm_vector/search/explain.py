@@ -98,8 +98,8 @@ def _reasons(observed: Observed) -> Iterator[Reason]:
     if observed.dialect.index_use.probe and not _asks_an_index(observed.query):
         yield Reason(
             "no-such-index",
-            f"{observed.dialect.title} uses no index by itself.",
-            "Every search there is exact, unless it says nearest(..., exact=False).",
+            f"{observed.dialect.title} uses no index on its own.",
+            "Every search there is exact, unless it sets nearest(..., exact=False).",
         )
     elif observed.companions:
         yield from _beside(observed)
@@ -128,19 +128,19 @@ def _beside(observed: Observed) -> Iterator[Reason]:
         return
     found = [*_shape(observed, distance), *_indexes(observed, distance)]
     found += [] if found else [Reason(*each) for each in observed.obstacles]
-    yield from found or [Reason("unknown", "Its plan says no more.", "Read it: queryset.explain().")]
+    yield from found or [Reason("unknown", "Its plan shows no more.", "Read it: queryset.explain().")]
 
 
 def _shape(observed: Observed, distance: VectorDistance) -> Iterator[Reason]:
     """Yield the reasons in the query itself that rule out every index."""
     query = observed.query
     if query.search is not None and query.search.exact:
-        yield Reason("exact", "It was asked to be exact.", "Leave out exact=True.")
+        yield Reason("exact", "It is set to be exact.", "Leave out exact=True.")
     if query.limit_val is None:
         yield Reason("no-limit", "It has no limit, so every row is wanted.", "Slice it: queryset[:10].")
     yield from _order(observed)
     if query.distinct_flag:
-        yield Reason("distinct", "It wants distinct rows, so all are read first.", "Leave out distinct().")
+        yield Reason("distinct", "It selects distinct rows, so all are read first.", "Leave out distinct().")
     if not isinstance(distance.vector, Vector):
         yield Reason(
             "another-column", "It measures from another column, row by row.", "Search by one vector, read beforehand."
@@ -154,7 +154,7 @@ def _order(observed: Observed) -> Iterator[Reason]:
         yield Reason("not-first", f"It sorts by {names[0]!r} first.", "Sort by the distance first.")
         return
     if names[0].startswith("-") is not isinstance(expression, VectorSimilarity):
-        yield Reason("descending", "It wants the farthest.", "Sort by the distance, ascending.")
+        yield Reason("descending", "It sorts the farthest first.", "Sort by the distance, ascending.")
     elif not isinstance(expression, (VectorDistance, VectorSimilarity)):
         yield Reason("arithmetic", "It sorts by arithmetic on the distance.", "Sort by the distance itself.")
     if len(names) > 1 and (observed.companions or not observed.dialect.ordering.second_key):
@@ -237,11 +237,11 @@ def _choice(observed: Observed) -> Iterator[Reason]:
     if width and observed.query.candidates() > width:
         yield Reason(
             "too-many-rows",
-            f"It wants {observed.query.candidates()} rows, and an index finds {width} at most.",
+            f"It requests {observed.query.candidates()} rows, and an index finds {width} at most.",
             "Slice it shorter, or leave out exact=False.",
         )
     elif width or (observed.dialect.planning.switch and not _used(observed, observed.forced_plan)):
-        yield Reason("unknown", "Its plan says no more.", "Read it: queryset.explain().")
+        yield Reason("unknown", "Its plan shows no more.", "Read it: queryset.explain().")
     elif observed.query.is_filtered():
         yield Reason(
             "selective-filter",

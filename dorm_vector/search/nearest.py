@@ -165,7 +165,7 @@ def greatest_distance(metric: Metric, max_distance: float | None, min_similarity
         raise ValueError("nearest() takes max_distance or min_similarity, not both.")
     if metric not in SIMILARITIES:
         raise ValueError(
-            f"{metric.value} has no similarity, so min_similarity={min_similarity!r} says nothing. Use max_distance."
+            f"{metric.value} has no similarity, so min_similarity={min_similarity!r} is meaningless. Use max_distance."
         )
     return SIMILARITIES[metric].distance_of(required_number("min_similarity", min_similarity))
 

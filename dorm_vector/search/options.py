@@ -57,7 +57,7 @@ def checked(dialect: Dialect, name: str, value: Any) -> Any:
     allowed = options[name].allowed
     # The type is checked first, because `in` compares a string with each number of a range in turn.
     if type(value) is not (int if isinstance(allowed, range) else str) or value not in allowed:
-        raise ValueError(f"search option {name}={value!r}: {dialect.title} wants {_wording(allowed)}.")
+        raise ValueError(f"search option {name}={value!r}: {dialect.title} requires {_wording(allowed)}.")
     return value
 
 

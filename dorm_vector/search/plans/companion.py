@@ -128,7 +128,7 @@ def obstacles(index: Any, query: Any, distance: Any, connection: Any) -> Iterato
     if most and count > most:
         yield (
             "too-many-rows",
-            f"It wants {count:,} rows, and {name} finds up to {most:,} sooner than all are read.",
+            f"It requests {count:,} rows, and {name} finds up to {most:,} sooner than all are read.",
             "Slice it shorter, or leave it: the answer is exact.",
         )
     if distance.metric is Metric.COSINE and is_zero(distance.vector):

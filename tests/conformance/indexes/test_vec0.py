@@ -645,7 +645,7 @@ def test_how_many_signs_are_compared_exactly(shop: Database) -> None:
     few = keys(nearest(exact=False).search_options(oversample=1)[:5])
     assert keys(nearest(exact=False).search_options(oversample=60)[:5]) == expected(5)
     assert few != expected(5)
-    with pytest.raises(ValueError, match="oversample=0: SQLite wants a whole number from 1 to 1000"):
+    with pytest.raises(ValueError, match="oversample=0: SQLite requires a whole number from 1 to 1000"):
         list(nearest(exact=False).search_options(oversample=0)[:5])
 
 

@@ -156,7 +156,7 @@ def test_where_an_index_has_to_be_asked(few: Database) -> None:
     assert nearest(exact=False)[:3].explain_search().index == INDEX
     unasked = nearest()[:3].explain_search()
     assert (unasked.index, codes(unasked)) == (None, {"no-such-index"})
-    assert "unless it says nearest(..., exact=False)" in str(unasked)
+    assert "unless it sets nearest(..., exact=False)" in str(unasked)
     wide = few.dialect.index_use.probe_width + 1
     misses = {
         "no-limit": nearest(exact=False),

@@ -326,7 +326,7 @@ def test_two_indexes_of_different_metrics_need_a_choice(db: Database) -> None:
         ({"as_": "pk"}, ValueError, r"Document has an attribute 'pk', where nearest\(\) would put the distance"),
         ({"as_": "chunks"}, ValueError, r"Document has an attribute 'chunks', where"),
         ({"as_": "title"}, ValueError, r"Document has a field 'title', where nearest\(\) would put the distance\."),
-        ({"min_similarity": 0.5}, ValueError, r"l2 has no similarity, so min_similarity=0\.5 says nothing\."),
+        ({"min_similarity": 0.5}, ValueError, r"l2 has no similarity, so min_similarity=0\.5 is meaningless\."),
         ({"min_similarity": 0.5, "max_distance": 1}, ValueError, r"max_distance or min_similarity, not both"),
     ],
 )

@@ -136,7 +136,7 @@ def test_a_database_without_options_says_that_searches_are_exact(db: Database) -
 def test_a_value_out_of_range_is_refused(real: Database) -> None:
     for name, option in real.dialect.tuning.options.items():
         for value in (0, option.allowed[-1] * 2, "sideways", True, None):
-            with pytest.raises(ValueError, match=f"search option {name}={value!r}: {real.dialect.title} wants "):
+            with pytest.raises(ValueError, match=f"search option {name}={value!r}: {real.dialect.title} requires "):
                 list(nearest().search_options(**{name: value})[:3])
 
 

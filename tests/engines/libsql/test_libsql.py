@@ -77,7 +77,7 @@ def test_the_index_is_used_where_it_is_asked_for(packages: Database) -> None:
     assert nearest(exact=False)[:10].explain_search().index == INDEX
     for queryset in (nearest()[:10], nearest(exact=True)[:10], nearest(exact=False)):
         assert not asks(queryset, packages)
-    assert "unless it says nearest(..., exact=False)" in str(nearest()[:10].explain_search())
+    assert "unless it sets nearest(..., exact=False)" in str(nearest()[:10].explain_search())
 
 
 def test_what_it_finds_is_ranked_exactly(packages: Database) -> None:
