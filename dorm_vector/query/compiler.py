@@ -79,7 +79,7 @@ class VectorSQLQuery(OrderingQuery):
         if self.selected_fields is None:
             return [field.column for field in self.model._meta.concrete_fields]
         names = [name for name in self.selected_fields if name is not None and not self._is_annotation(name)]
-        # djanorm asks for the column of a composite key, which has several.
+        # djanorm requests the column of a composite key, which has several.
         key = self.model._meta.pk.field_names if None in self.selected_fields else ()
         columns = [self.model._meta.get_field(name).column for name in key]
         return [column for column in columns if column not in names] + names
@@ -232,7 +232,7 @@ class SelectHead(VectorSQLQuery):
     is_binary: bool
     """Whether the rows arrive in binary, so that plain vector columns need no conversion."""
     marks_filter: bool
-    """Whether to mark the parameters of WHERE, so that they can be told from the others."""
+    """Whether to mark the parameters of WHERE, so that they are distinguishable from the others."""
 
     @classmethod
     def of(cls, query: VectorSQLQuery, reader: Dialect, purpose: Purpose, *, marks_filter: bool) -> Self:
