@@ -90,6 +90,8 @@ ORDER: dict[str, tuple[str, ...]] = {
     "dorm.search": ("repairs.known_references:known_names_in_expressions",),
     "dorm.lookups": ("repairs.mysql_sql:like_escape",),
     # Connections and drivers
+    "dorm.transaction": ("repairs.lost_transactions:commit_callbacks",),
+    "dorm.db.utils": ("engines.driver_errors:only_lost_connections",),
     "dorm.db.connection": (
         "repairs.turso:turso_async",
         "engines.connections:prepare_connections",
@@ -108,9 +110,11 @@ ORDER: dict[str, tuple[str, ...]] = {
         "engines.turso.driver:turso_errors",
         "engines.ended_threads:ended_threads",
         "engines.forked_transactions:forked_transactions",
+        "engines.driver_errors:driver_errors",
     ),
     "dorm.db.backends.mysql": (
         "engines.timeouts:connect_timeouts",
+        "engines.mysql.pool:async_pool",
         "engines.forked_transactions:shared_sockets",
         "repairs.interrupted_transactions:interrupted_transactions",
         "repairs.interrupted_transactions:cancelled_transactions",
@@ -132,6 +136,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.mysql_async:async_streaming",
         "repairs.mysql_async:async_script",
         "repairs.mysql_async:async_introspection",
+        "engines.driver_errors:driver_errors",
     ),
     "dorm.db.backends.postgresql": (
         "engines.timeouts:connect_timeouts",
@@ -145,6 +150,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.postgresql:pools_of_all_loops",
         "repairs.lost_transactions:lost_transactions",
         "engines.forked_transactions:forked_transactions",
+        "engines.driver_errors:driver_errors",
     ),
     "dorm.db.backends.libsql": (
         "repairs.turso:turso_patience",
@@ -155,6 +161,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.turso:turso_push_and_pull",
         "engines.turso.driver:turso_errors",
     ),
+    "psycopg.connection_async": ("engines.postgresql.cancellation:soon_cancelled",),
     "pymysql.connections": ("engines.mysql.drivers:vector_columns_as_bytes", "engines.mysql.moments:moments_in_utc"),
     "aiomysql.connection": (
         "engines.mysql.drivers:vector_columns_as_bytes",

@@ -47,6 +47,9 @@ class IndexWouldWait(VectorError, MigrationError):
 class ConnectionLost(VectorError, OperationalError):
     """The connection was lost, or the server aborted the transaction; the message states what is known to be stored."""
 
+    may_be_stored = False
+    """Whether the COMMIT was under way: nobody here can know whether it arrived."""
+
 
 class HalfPrecisionWarning(UserWarning):
     """An index is built in half precision, because its vectors have more dimensions than full precision allows."""

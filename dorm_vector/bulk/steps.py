@@ -10,7 +10,7 @@ from typing import Any
 from dorm.db.utils import log_query
 from dorm.transaction import aatomic, atomic
 
-from ..engines.turso.driver import normalize
+from ..engines.driver_errors import raising_ours
 from ..engines.uncancelled import PATIENCE, finished
 from ..steps import Step, Steps, arun, run
 
@@ -145,9 +145,5 @@ class RawConnection(Step):
 @contextmanager
 def _logged(wrapper: Any, sql: str) -> Any:
     """Report the statement to djanorm's query log and signals, and convert its exceptions to djanorm's."""
-    with log_query(wrapper.vendor, sql, None):
-        try:
-            yield
-        except Exception as error:
-            normalize(error)
-            raise
+    with raising_ours(), log_query(wrapper.vendor, sql, None):
+        yield

@@ -53,7 +53,10 @@ class Proxy:
 
     def close(self) -> None:
         """Stop listening, and cut."""
-        self._listener.close()
+        if self._listener.fileno() >= 0:
+            # Else the thread that waits in accept() would still take the next one.
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
         self.cut()
 
     def _accept(self) -> None:

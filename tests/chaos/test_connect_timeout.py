@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from dorm.exceptions import OperationalError
+from dorm.transaction import aatomic
 
 from tests.chaos import workers
+from tests.chaos.proxy import Proxy
 from tests.databases import Database
+from tests.models import Author
 
 LIMIT, MOST = 2, 6.0
 
@@ -39,6 +44,36 @@ def moved(settings: dict[str, Any], port: int) -> dict[str, Any]:
     if "URL" in settings:
         return {**settings, "URL": f"ws://127.0.0.1:{port}", "OPTIONS": options}
     return {**settings, "HOST": "127.0.0.1", "PORT": port, "OPTIONS": options}
+
+
+@pytest.mark.not_on("sqlite", "turso", "libsql", reason="the proxy is in front of a server")
+@pytest.mark.parametrize("in_a_block", [False, True])
+def test_asyncio_timeouts_hold_in_a_black_hole(proxied: Database, proxy: Proxy, in_a_block: bool) -> None:
+    async def swallowed() -> float:
+        async with aatomic() if in_a_block else nullcontext():
+            await Author.objects.acount()
+            proxy.swallows = True
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(LIMIT):
+                    await Author.objects.acount()
+            except TimeoutError:
+                return time.monotonic() - began
+        raise AssertionError("nothing was swallowed")
+
+    took = workers.run(_timed(swallowed()))
+    proxy.swallows = False
+    proxy.cut()
+    workers.stop()
+    assert took < LIMIT + 2.5
+
+
+async def _timed(work: Coroutine[Any, Any, float]) -> float:
+    """Return the seconds until the work ended, also where its block could not end well."""
+    began = time.monotonic()
+    with suppress(OperationalError):
+        await work
+    return time.monotonic() - began
 
 
 @pytest.mark.not_on("sqlite", "turso", reason="they have no server")

@@ -15,7 +15,7 @@ AT_ONCE = 10
 def test_short_threads_leave_no_descriptor(db: Database) -> None:
     Document.objects.create(title="a", embedding=[3, 4, 0])
     # A login takes a tenth of a second.
-    rounds = 10 if db.name in ("mysql", "mariadb") else 50
+    rounds = 3 if db.name in ("mysql", "mariadb") else 10
     # The first round opens what stays: pools, and the file's own.
     assert run(1) == ["a"] * AT_ONCE
     before = opened()

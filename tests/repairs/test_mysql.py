@@ -160,14 +160,16 @@ def test_foreign_key_type(db: Database) -> None:
 
 
 async def test_statements_in_their_transaction(db: Database) -> None:
-    async def write(name: str) -> None:
+    async def write_and_fail(name: str) -> None:
         async with aatomic():
             await Author.objects.acreate(name=name)
+            raise ZeroDivisionError
 
-    with repairs.switched_off("statements_in_their_transaction"):
-        await write("lost")
-    await write("kept")
-    assert list(Author.objects.values_list("name", flat=True)) == ["kept"]
+    with repairs.switched_off("statements_in_their_transaction"), pytest.raises(ZeroDivisionError):
+        await write_and_fail("on a connection of its own")
+    with pytest.raises(ZeroDivisionError):
+        await write_and_fail("in the transaction")
+    assert list(Author.objects.values_list("name", flat=True)) == ["on a connection of its own"]
 
 
 async def test_strict_async_writes(db: Database) -> None:

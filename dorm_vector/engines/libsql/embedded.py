@@ -111,7 +111,7 @@ def _translating() -> Iterator[None]:
         if type(error).__name__ != "PanicException":
             raise
         # The driver panics on text that is not UTF-8, and its PanicException is not an Exception.
-        raise translated(f"libsql: {error}") from None
+        raise translated(f"libsql: {error}") from error
 
 
 def _libsql() -> Any:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from math import isclose
 from typing import Any
 
-from dorm.exceptions import OperationalError
-
+from ..driver_errors import raising_ours
 from ..timeouts import connect_timeout
 
 # [3, 4] and [1, 0], the latter in the form in which vectors are bound. A stored function may have the same name, so
@@ -43,7 +42,8 @@ def server_of(wrapper: Any) -> Server:
     """
     known: Server | None = getattr(wrapper, "_dorm_vector_server", None)
     if known is None:
-        known = wrapper._dorm_vector_server = _ask(wrapper)
+        with raising_ours():
+            known = wrapper._dorm_vector_server = _ask(wrapper)
     return known
 
 
@@ -52,11 +52,7 @@ def _ask(wrapper: Any) -> Server:
         return _server(wrapper.get_connection())
     import pymysql
 
-    try:
-        connection = pymysql.connect(**_arguments(wrapper))
-    except pymysql.MySQLError as error:
-        raise OperationalError(str(error)) from error
-    with connection:
+    with pymysql.connect(**_arguments(wrapper)) as connection:
         return _server(connection)
 
 

@@ -14,6 +14,7 @@ from turso.lib_sync_aio import ConnectionSync
 from turso.worker import STOP_RUNNING_SENTINEL
 
 from .. import event_loops, forked_files
+from ..driver_errors import raising_ours
 from ..sqlite.transactions import opened
 from ..statements import statements
 from . import replica
@@ -66,14 +67,21 @@ class TursoAsyncWrapper(LibSQLAsyncDatabaseWrapper):
             _release(connection)
 
     async def push(self) -> None:
-        async with replica_of(self)._operation_conn() as connection:
-            await connection.push()
+        with raising_ours():
+            async with replica_of(self)._operation_conn() as connection:
+                await connection.push()
 
     async def pull(self) -> bool:
-        async with replica_of(self)._operation_conn() as connection:
-            return bool(await connection.pull())
+        with raising_ours():
+            async with replica_of(self)._operation_conn() as connection:
+                return bool(await connection.pull())
 
     async def execute_streaming(self, sql: str, params: Any = None, chunk_size: int = 1000) -> AsyncIterator[Any]:
+        with raising_ours():
+            async for row in self._streamed(sql, params, chunk_size):
+                yield row
+
+    async def _streamed(self, sql: str, params: Any, chunk_size: int) -> AsyncIterator[Any]:
         async with self._operation_conn() as connection:
             cursor = await connection.execute(self._adapt(sql), params or [])
             try:
@@ -84,12 +92,13 @@ class TursoAsyncWrapper(LibSQLAsyncDatabaseWrapper):
                 await cursor.close()
 
     async def execute_script(self, sql: str) -> None:
-        async with self._operation_conn() as connection:
-            # pyturso's executescript() commits first.
-            for statement in statements(sql) if self._in_atomic() else ():
-                await connection.execute(statement)
-            if not self._in_atomic():
-                await connection.executescript(sql)
+        with raising_ours():
+            async with self._operation_conn() as connection:
+                # pyturso's executescript() commits first.
+                for statement in statements(sql) if self._in_atomic() else ():
+                    await connection.execute(statement)
+                if not self._in_atomic():
+                    await connection.executescript(sql)
 
     def pool_stats(self) -> dict[str, Any]:
         return {"open": any(here.get("_conn") for here in self._loops.values()), "vendor": self.vendor}

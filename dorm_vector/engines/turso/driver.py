@@ -94,12 +94,6 @@ def _translating() -> Iterator[None]:
         raise
 
 
-def normalize(error: Exception) -> None:
-    """Raise djanorm's exception for a driver's, if there is one."""
-    raise_turso_error(error)
-    utils.normalize_db_exception(error)
-
-
 def raise_turso_error(error: Exception) -> None:
     # BusySnapshot is defined in the module itself, and is not a subclass of turso.Error.
     if type(error).__module__.partition(".")[0] == "turso":

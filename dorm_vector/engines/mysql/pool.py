@@ -1,0 +1,190 @@
+"""A bounded pool for async MySQL and MariaDB: djanorm opens a connection for each statement, however many tasks ask.
+
+Its settings are those that djanorm has for PostgreSQL: ``MAX_POOL_SIZE``, ``POOL_TIMEOUT``, ``MAX_IDLE`` and
+``MAX_LIFETIME``. A pool of the user's in ``OPTIONS["pool"]`` takes its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from time import monotonic
+from typing import Any
+
+from dorm.exceptions import OperationalError
+
+from ...patching.registry import hook
+from ..sockets import has_news
+
+_WRAPPER = "dorm.db.backends.mysql:MySQLAsyncDatabaseWrapper"
+_MADE, _USED = "dorm_vector_made", "dorm_vector_used"
+_IN_TRANSACTION = 1  # SERVER_STATUS_IN_TRANS
+
+
+class Pool:
+    """The connections of one event loop: idle ones are given again, the last first."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.size = int(settings.get("MAX_POOL_SIZE", 10))
+        self._patience = float(settings.get("POOL_TIMEOUT", 30.0))
+        self._max_idle = float(settings.get("MAX_IDLE", 600.0))
+        self._max_lifetime = float(settings.get("MAX_LIFETIME", 3600.0))
+        self._places = asyncio.Semaphore(self.size)
+        self.idle: list[Any] = []
+        self.used: dict[int, Any] = {}
+        self._at_the_end: AsyncIterator[None] | None = None
+
+    async def acquire(self, connect: Any) -> Any:
+        """Return an idle connection or a new one; wait for one where all are in use."""
+        await self._take_a_place()
+        try:
+            connection = self._alive() or await self._opened(connect)
+        except BaseException:
+            self._places.release()
+            raise
+        self.used[id(connection)] = connection
+        return connection
+
+    def release(self, connection: Any) -> bool:
+        """Take a connection back, and return whether it was of this pool."""
+        if self.used.pop(id(connection), None) is None:
+            return False
+        self._places.release()
+        vars(connection)[_USED] = monotonic()
+        if self._is_as_new(connection):
+            self.idle.append(connection)
+        else:
+            connection.close()
+        return True
+
+    def close(self) -> None:
+        """Close the idle connections, and those in use when they come back."""
+        self._max_idle = -1.0
+        while self.idle:
+            abandon(self.idle.pop())
+
+    async def _take_a_place(self) -> None:
+        if not self._places.locked():
+            await self._places.acquire()
+            return
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise OperationalError(
+                f"MySQL: no connection became free within {self._patience:g} seconds: all {self.size} of this event"
+                " loop are in use. Raise MAX_POOL_SIZE or POOL_TIMEOUT in DATABASES, or hold connections for less time."
+            ) from error
+
+    async def _opened(self, connect: Any) -> Any:
+        if self._at_the_end is None:
+            # asyncio.run() closes open generators at its end, and with this one the connections.
+            self._at_the_end = self._closing()
+            await anext(self._at_the_end)
+        connection = await connect()
+        vars(connection)[_MADE] = monotonic()
+        return connection
+
+    async def _closing(self) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            idle, self.idle = self.idle, []
+            for connection in idle:
+                await connection.ensure_closed()
+
+    def _alive(self) -> Any:
+        while self.idle:
+            connection = self.idle.pop()
+            if self._is_young(connection) and not _is_gone(connection):
+                return connection
+            connection.close()
+        return None
+
+    def _is_young(self, connection: Any) -> bool:
+        now, facts = monotonic(), vars(connection)
+        return bool(now - facts[_USED] <= self._max_idle and now - facts[_MADE] <= self._max_lifetime)
+
+    def _is_as_new(self, connection: Any) -> bool:
+        if connection.closed or self._max_idle < 0:
+            return False
+        return bool(not connection.server_status & _IN_TRANSACTION and connection.get_autocommit())
+
+
+def _is_gone(connection: Any) -> bool:
+    socket = connection._writer.transport.get_extra_info("socket")
+    is_over = connection._reader.at_eof() or connection._writer.transport.is_closing()
+    return bool(is_over) or has_news(socket.fileno())
+
+
+def abandon(connection: Any) -> None:
+    """Close a connection whose event loop may be gone."""
+    writer = connection._writer
+    # Else the driver would close it once more, by way of the loop.
+    connection._writer = None
+    if writer is not None:
+        try:
+            writer.transport.close()
+        except RuntimeError:
+            # The loop is closed.
+            writer.transport.get_extra_info("socket")._sock.close()
+            vars(writer.transport)["_sock"] = None
+
+
+def _loops(wrapper: Any) -> dict[Any, Pool]:
+    # Under the name that a forked child empties.
+    pools: dict[Any, Pool] = vars(wrapper).setdefault("_loops", {})
+    return pools
+
+
+def _of_loop(wrapper: Any) -> Pool:
+    pools, loop = _loops(wrapper), asyncio.get_running_loop()
+    for gone in [other for other in tuple(pools) if other.is_closed()]:
+        pools.pop(gone).close()
+    if loop not in pools:
+        pools[loop] = Pool(wrapper.settings)
+    return pools[loop]
+
+
+@hook(_WRAPPER, "_acquire")
+async def async_pool(original: Any, wrapper: Any) -> Any:
+    """Take the connection from the pool of the event loop."""
+    if wrapper._pool is not None:
+        return await original(wrapper)
+    # A child that was forked has left the user's pool to its parent.
+    wrapper._kwargs.pop("pool", None)
+    # Else a connection would keep the snapshot of its first read, and go back to the pool with it.
+    wrapper._kwargs["autocommit"] = True
+    return await _of_loop(wrapper).acquire(lambda: original(wrapper))
+
+
+@hook(_WRAPPER, "_release", name="async_pool")
+async def _release(original: Any, wrapper: Any, connection: Any) -> None:
+    if wrapper._pool is not None or not _of_loop(wrapper).release(connection):
+        await original(wrapper, connection)
+
+
+@hook(_WRAPPER, "close", name="async_pool")
+async def _aclose(original: Any, wrapper: Any) -> None:
+    _close(wrapper)
+    await original(wrapper)
+
+
+@hook(_WRAPPER, "force_close_sync", name="async_pool")
+def _force_close(original: Any, wrapper: Any) -> None:
+    _close(wrapper)
+    original(wrapper)
+
+
+def _close(wrapper: Any) -> None:
+    """Close what every event loop has, from whichever of them, or from none."""
+    pools = _loops(wrapper)
+    for loop in tuple(pools):
+        pools.pop(loop).close()
+
+
+@hook(_WRAPPER, "pool_stats", name="async_pool", added=True)
+def _stats(_absent: Any, wrapper: Any) -> dict[str, Any]:
+    pools = tuple(_loops(wrapper).values())
+    idle, used = sum(len(pool.idle) for pool in pools), sum(len(pool.used) for pool in pools)
+    return {"open": idle + used > 0, "vendor": wrapper.vendor, "pool_size": idle + used, "pool_available": idle}

@@ -1,0 +1,25 @@
+"""A cancelled async statement of psycopg ends soon, also where the server cannot be reached to cancel it there."""
+
+from __future__ import annotations
+
+import os
+import socket
+from time import monotonic
+from typing import Any
+
+from ...patching.registry import hook
+from ..uncancelled import PATIENCE
+
+
+@hook("psycopg.connection_async:AsyncConnection", "_try_cancel")
+async def soon_cancelled(original: Any, connection: Any, *, timeout: float = PATIENCE) -> None:  # noqa: ASYNC109
+    """Ask the server to cancel for a second, not for five; where it is silent, give up the connection.
+
+    psycopg would wait another five seconds for the statement then.
+    """
+    began = monotonic()
+    await original(connection, timeout=min(timeout, PATIENCE))
+    if monotonic() - began >= PATIENCE and not connection.closed:
+        # The waiting reader sees its end at once; psycopg closes the rest.
+        with socket.socket(fileno=os.dup(connection.fileno())) as copied:
+            copied.shutdown(socket.SHUT_RDWR)
