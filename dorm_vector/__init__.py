@@ -55,7 +55,7 @@ from .expressions.functions import (
 from .indexes.hnsw_ivfflat import HnswIndex, IvfflatIndex
 from .indexes.text import TextIndex
 from .models.embedding_field import EmbeddingField
-from .models.fields import BitField, HalfVectorField, SparseVectorField, VectorField
+from .models.fields import BitField, HalfVectorField, LongTextField, SparseVectorField, VectorField
 from .models.generated_fields import GeneratedVectorField
 from .models.managers import VectorManager, as_vector
 from .models.querysets import VectorQuerySet
@@ -127,6 +127,7 @@ __all__ = [
     "L1Distance",
     "L2Distance",
     "L2Normalize",
+    "LongTextField",
     "MaxInnerProduct",
     "Metric",
     "Outlier",

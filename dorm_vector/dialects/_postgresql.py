@@ -54,3 +54,13 @@ TEXT_SEARCH = TextSearch(
     needs_index=False,
     in_plan="Index Scan on {name} ",
 )
+
+# nextval() never goes back, even with concurrent callers; setval() skips gaps that are too wide for it.
+COUNT_PAST_KEYS = (
+    "SELECT CASE WHEN top - last <= 1000 THEN (SELECT MAX(step) FROM (SELECT nextval(name) AS step"
+    " FROM generate_series(1, top - last)) AS steps) ELSE setval(name, top) END AS counted"
+    " FROM (SELECT name, COALESCE(pg_sequence_last_value(name), 0) AS last,"
+    """ (SELECT MAX("{key}") FROM "{table}") AS top"""
+    """ FROM (SELECT pg_get_serial_sequence('"{table}"', '{key}')::regclass AS name) AS sequence"""
+    " WHERE name IS NOT NULL) AS counter WHERE last < top"
+)

@@ -125,6 +125,9 @@ DIALECT = Dialect(
     ddl=Ddl(
         # Comparisons respect case, accents and trailing spaces.
         text_key="VARCHAR({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
+        # TEXT holds 65,535 bytes.
+        long_text="LONGTEXT",
+        narrower={"longtext": ("tinytext", "text", "mediumtext")},
         generated_call=NOT_IN_A_COLUMN,
         generated_subquery=GENERATED_SUBQUERY,
         drop_index='DROP INDEX IF EXISTS "{name}" ON "{table}"',

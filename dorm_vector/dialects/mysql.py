@@ -93,6 +93,9 @@ DIALECT = Dialect(
         unique=UNIQUE,
         # Comparisons respect case, accents and trailing spaces.
         text_key="VARCHAR({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin",
+        # TEXT holds 65,535 bytes.
+        long_text="LONGTEXT",
+        narrower={"longtext": ("tinytext", "text", "mediumtext")},
         generated_call=NOT_IN_A_COLUMN,
         generated=GENERATED,
         drop_index='DROP INDEX "{name}" ON "{table}"',

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..values.elements import Element
 from ..values.metrics import Metric
 from ..values.wire import Wire
-from ._postgresql import ROUTINES, TEXT_SEARCH
+from ._postgresql import COUNT_PAST_KEYS, ROUTINES, TEXT_SEARCH
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
 from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, SearchTuning
@@ -77,16 +77,6 @@ _SEARCH_OPTIONS = {
     "max_probes": SearchOption({"ivfflat.max_probes": {}}, range(1, 32769), default=32_768, since="0.8.0"),
 }
 
-# nextval() never goes back, even with concurrent callers; setval() skips gaps that are too wide for it.
-_COUNT_PAST_KEYS = (
-    "SELECT CASE WHEN top - last <= 1000 THEN (SELECT MAX(step) FROM (SELECT nextval(name) AS step"
-    " FROM generate_series(1, top - last)) AS steps) ELSE setval(name, top) END AS counted"
-    " FROM (SELECT name, COALESCE(pg_sequence_last_value(name), 0) AS last,"
-    """ (SELECT MAX("{key}") FROM "{table}") AS top"""
-    """ FROM (SELECT pg_get_serial_sequence('"{table}"', '{key}')::regclass AS name) AS sequence"""
-    " WHERE name IS NOT NULL) AS counter WHERE last < top"
-)
-
 DIALECT = Dialect(
     name="postgresql",
     title="PostgreSQL",
@@ -114,7 +104,7 @@ DIALECT = Dialect(
     },
     text_search=TEXT_SEARCH,
     indexes={**{kind: _INDEX.replace("{method}", kind) for kind in ("hnsw", "ivfflat")}, **NO_VEC0_INDEXES},
-    count_past_keys=_COUNT_PAST_KEYS,
+    count_past_keys=COUNT_PAST_KEYS,
     wire=Wire.HEADED,
     index_rules=_INDEX_RULES,
     ordering=Ordering(
@@ -146,6 +136,7 @@ DIALECT = Dialect(
     ddl=Ddl(
         literal="'{text}'",
         concurrently=" CONCURRENTLY",
+        narrower={"double precision": ("real",)},
         declarations="SELECT attname || ' ' || format_type(atttypid, atttypmod) AS declaration FROM pg_attribute"
         " WHERE attrelid = to_regclass(quote_ident(%s)) AND attnum > 0 AND NOT attisdropped",
     ),

@@ -6,6 +6,7 @@ The limit covers servers that do not answer, and servers that accept the connect
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from time import monotonic
 from typing import Any
@@ -130,3 +131,24 @@ def _silent(database: str, settings: Mapping[str, Any], limit: float) -> Operati
         f"{database}: no connection to {host}, port {port}, within {limit:g} seconds. Look whether the server runs and"
         ' can be reached; set OPTIONS["connect_timeout"] where it needs longer.'
     )
+
+
+_PORTS = {"postgresql": 5432, "mariadb": 3306, "mysql": 3306}
+
+
+def answers(options: dict[str, Any]) -> bool:
+    """Tell whether something listens where ``DATABASES`` says that the server is; False for a file."""
+    engine = str(options.get("ENGINE", ""))
+    usual = next((port for name, port in _PORTS.items() if name in engine), None)
+    if usual is None:
+        return False
+    host, port = str(options.get("HOST") or "localhost"), int(options.get("PORT") or usual)
+    try:
+        if host.startswith("/"):
+            with socket.socket(socket.AF_UNIX) as unix:
+                unix.connect(f"{host}/.s.PGSQL.{port}")
+        else:
+            socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True

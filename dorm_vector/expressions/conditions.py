@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,9 @@ COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
 _INT64 = range(-(2**63), 2**63)
 
 Parts = dict[str, Operand]
+
+Key = str | tuple[str, ...]
+"""A key of the JSON, or the keys that lead to a value inside of objects."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,14 @@ class Condition:
 class JsonCompare(Condition):
     """Compare the value of a key with text, a number or a bool; false if the stored value is of another kind."""
 
-    key: str
+    key: Key
     operator: str
     value: Any
 
     def written(self, parts: Parts, dialect: Dialect) -> SQL:
         if self.operator not in COMPARISONS:
             raise ValueError(f"JsonCompare(operator={self.operator!r}): want one of {' '.join(COMPARISONS)}.")
-        parts = parts | _key(self.key, dialect) | {"operator": Operand(self.operator), "value": bound(self.value)}
+        parts = _at(self.key, parts, dialect) | {"operator": Operand(self.operator), "value": bound(self.value)}
         return _compared(dialect.json.scalars[kind_of(self.value)], parts)
 
 
@@ -57,11 +60,11 @@ class JsonCompare(Condition):
 class JsonIn(Condition):
     """Test whether the value of a key is one of several."""
 
-    key: str
+    key: Key
     values: tuple[Any, ...]
 
     def written(self, parts: Parts, dialect: Dialect) -> SQL:
-        parts = parts | _key(self.key, dialect) | {"operator": Operand("=")}
+        parts = _at(self.key, parts, dialect) | {"operator": Operand("=")}
         found = [
             _one_of(dialect.json.scalars[kind], values, parts) for kind, values in _by_kind(self.values).items()
         ] or [("FALSE", [])]
@@ -72,17 +75,17 @@ class JsonIn(Condition):
 class JsonExists(Condition):
     """Test whether a key has a value other than null."""
 
-    key: str
+    key: Key
 
     def written(self, parts: Parts, dialect: Dialect) -> SQL:
-        return compose(dialect.json.exists, parts | _key(self.key, dialect))
+        return compose(dialect.json.exists, _at(self.key, parts, dialect))
 
 
 @dataclass(frozen=True)
 class JsonContains(Condition):
     """Test whether the array under a key, or the column itself if ``key`` is None, contains a text, number or bool."""
 
-    key: str | None
+    key: Key | None
     value: Any
 
     def written(self, parts: Parts, dialect: Dialect) -> SQL:
@@ -94,7 +97,7 @@ class JsonContains(Condition):
 class JsonEmpty(Condition):
     """Test whether a key, or the column itself if ``key`` is None, holds an empty array."""
 
-    key: str | None
+    key: Key | None
 
     def written(self, parts: Parts, dialect: Dialect) -> SQL:
         return compose(dialect.json.empty, {"array": _array(self.key, parts, dialect)})
@@ -110,14 +113,14 @@ class Like(Condition):
 
     pattern: str
     ignore_case: bool = False
-    key: str | None = None
+    key: Key | None = None
 
     def written(self, parts: Parts, dialect: Dialect) -> SQL:
         rules = dialect.json
         form: Pattern = rules.ilike if self.ignore_case else rules.like
         text = parts["column"]
         if self.key is not None:
-            text = _composed(rules.scalars[Kind.TEXT].sql, parts | _key(self.key, dialect))
+            text = _composed(rules.scalars[Kind.TEXT].sql, _at(self.key, parts, dialect))
         pattern = Operand("%s", (form.spelled(self.pattern),))
         return compose(form.condition, {"text": text, "pattern": pattern})
 
@@ -152,12 +155,23 @@ def joined(word: str, conditions: list[SQL]) -> SQL:
     return "(" + word.join(sql for sql, _ in conditions) + ")", [part for _, params in conditions for part in params]
 
 
-def _key(key: str, dialect: Dialect) -> Parts:
-    spelled = json.dumps(key)
+def _at(key: Key, parts: Parts, dialect: Dialect) -> Parts:
+    """Return the parts of a template that is about the value under a key."""
+    keys = (key,) if isinstance(key, str) else key
+    if dialect.json.object:
+        for outer in keys[:-1]:
+            parts = parts | {"column": _composed(dialect.json.object, parts | _key((outer,), dialect))}
+        keys = keys[-1:]
+    return parts | _key(keys, dialect)
+
+
+def _key(keys: Sequence[str], dialect: Dialect) -> Parts:
+    spelled = [json.dumps(key) for key in keys]
+    path = [_in_path(*pair, dialect) for pair in zip(keys, spelled, strict=True)]
     return {
-        "key": Operand("%s", (key,)),
-        "spelled": Operand("%s", (spelled[1:-1],)),
-        "path": Operand("%s", (f"$.{_in_path(key, spelled, dialect)}",)),
+        "key": Operand("%s", (keys[-1],)),
+        "spelled": Operand("%s", (spelled[-1][1:-1],)),
+        "path": Operand("%s", (".".join(["$", *path]),)),
     }
 
 
@@ -197,7 +211,7 @@ def _by_kind(values: tuple[Any, ...]) -> dict[Kind, list[Any]]:
     return found
 
 
-def _array(key: str | None, parts: Parts, dialect: Dialect) -> Operand:
+def _array(key: Key | None, parts: Parts, dialect: Dialect) -> Operand:
     if key is None:
         return _composed(dialect.json.whole, parts)
-    return _composed(dialect.json.array, parts | _key(key, dialect))
+    return _composed(dialect.json.array, _at(key, parts, dialect))

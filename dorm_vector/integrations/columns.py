@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dorm.constraints import UniqueConstraint
 from dorm.exceptions import FieldDoesNotExist
-from dorm.fields import JSONField, TextField
+from dorm.fields import CharField, JSONField, TextField
 
 from ..expressions.scope import vector_field
 from ..introspection import primary_key, require_one_key
@@ -26,6 +27,8 @@ class Columns:
     vector: Any
     metadata: Any | None
     others: dict[str, Any]
+    is_unique: bool = True
+    """Whether the database has a unique index of the key."""
 
     def named(self, name: str) -> Any | None:
         """Return the field that a filter refers to by this name, or None if the name must be a metadata key."""
@@ -63,19 +66,37 @@ def columns_of(
     """
     require_one_key(model, "A store")
     fields = concrete_fields(model)
+    if isinstance(metadata_columns, str):
+        raise TypeError(f"metadata_columns={metadata_columns!r}: want a list of names.")
     key = _named(fields, id_field or _the_key(fields, primary_key(model)), model)
-    if not (key.primary_key or key.unique):
+    _require_kind(key, "id_field", "a key", not isinstance(key, (VectorField, JSONField)))
+    is_unique = key.primary_key or key.unique or _is_constrained(model, key.name)
+    if not is_unique and id_field is None:
         raise ValueError(
-            f"{model.__name__}.{key.name} may be the same in two rows, and an id is not. Declare unique=True."
+            f"{model.__name__}.{key.name} may be the same in two rows, and an id is not. Declare unique=True, or name"
+            f" the field if the table has no such index: DormVectorStore(…, id_field={key.name!r})."
         )
     vector = vector_field(model, embedding_field) if embedding_field else _the_vector(model, fields)
     text = _named(fields, text_field, model) if text_field else _the_text(model, fields, vector)
+    _require_kind(text, "text_field", "text", isinstance(text, (CharField, TextField)))
     taken = {key.name, primary_key(model), vector.name, text.name}
     metadata = _the_metadata(fields, metadata_field, model)
     others = {name: field for name, field in fields.items() if field.name not in taken and _is_plain(field, metadata)}
     if metadata_columns is not None:
         others = {name: _named(others, name, model) for name in metadata_columns}
-    return Columns(model, key, text, vector, metadata, others)
+    return Columns(model, key, text, vector, metadata, others, is_unique)
+
+
+def _require_kind(field: Any, option: str, what: str, is_fit: bool) -> None:
+    if not is_fit:
+        raise FieldDoesNotExist(
+            f"{field.model.__name__}.{field.name} is a {type(field).__name__}, and {option}= wants {what}."
+        )
+
+
+def _is_constrained(model: Any, name: str) -> bool:
+    constraints = [item for item in model._meta.constraints if isinstance(item, UniqueConstraint)]
+    return any(list(item.fields) == [name] and item.condition is None for item in constraints)
 
 
 def _named(fields: dict[str, Any], name: str, model: Any) -> Any:
@@ -85,7 +106,7 @@ def _named(fields: dict[str, Any], name: str, model: Any) -> Any:
 
 
 def _the_key(fields: dict[str, Any], primary: str) -> str:
-    keys = [str(field.name) for field in fields.values() if isinstance(field, TextKeyField)]
+    keys = [str(field.name) for field in fields.values() if isinstance(field, TextKeyField) and field.unique]
     return keys[0] if len(keys) == 1 else primary
 
 

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import zip_longest
-from typing import Any, Self
-
-from dorm.expressions import Q
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from ..steps import Steps, arun, run
 from .extras import required
 from .filters import from_dict
-from .records import Asked, Found, Record, relevance
-from .rows import Rows
+from .langchain_documents import Documents, Filter, as_document
+from .records import Asked, Found, relevance
 
 with required("langchain"):
     from langchain_core.documents import Document
-    from langchain_core.embeddings import Embeddings
-    from langchain_core.vectorstores import VectorStore
-
-Filter = Mapping[str, Any] | Q
 
 Scored = list[tuple[Document, float]]
 
 _NARROWED = ("filter", "max_distance", "exact", "search_options")
 
 
-class DormVectorStore(VectorStore):
+class DormVectorStore(Documents):
     """A LangChain vector store over your own model, or over a ready-made one from ``document_model()``.
 
     Searches accept ``filter``, a LangChain dict such as ``{"pages": {"$gt": 3}}`` or a ``Q``; ``max_distance``; and
     ``exact`` and ``search_options`` as in ``nearest()``.
 
     Args:
-        model: A model, or a queryset, which limits reads and deletes to its rows.
+        model: A model, or a queryset, which limits reads, writes and deletes to its rows.
         embedding: Anything that ``as_embedder`` accepts; optional if the vector field is an EmbeddingField.
         id_field: By default, the only TextKeyField, or else the primary key.
         text_field: By default, the source of the EmbeddingField, or else the only TextField.
@@ -41,6 +34,7 @@ class DormVectorStore(VectorStore):
         metadata_field: The JSONField for keys that have no column. By default, the JSONField named ``metadata``.
         metadata_columns: The columns that hold metadata keys of their name. By default, all other columns.
         distance: By default, the distance of the field's index, or cosine.
+        relevance_score_fn: Turns a distance into a relevance. By default, the metric decides.
         using: The database alias.
         clean_text: Whether to remove NUL characters from stored text, and replace lone surrogates with U+FFFD. If
             False, such text raises ValueError.
@@ -50,112 +44,6 @@ class DormVectorStore(VectorStore):
         ValueError: A filter, an id, a text or metadata is invalid, or the model or the database cannot store it.
         EmbeddingError: A text must be embedded, and there is no embedder.
     """
-
-    def __init__(
-        self,
-        model: Any,
-        embedding: Any = None,
-        *,
-        id_field: str | None = None,
-        text_field: str | None = None,
-        embedding_field: str | None = None,
-        metadata_field: str | None = None,
-        metadata_columns: Sequence[str] | None = None,
-        distance: str | None = None,
-        using: str | None = None,
-        clean_text: bool = False,
-    ) -> None:
-        self._embedding = embedding
-        self._rows = Rows(
-            model,
-            embedding=embedding,
-            distance=distance,
-            using=using,
-            clean_text=clean_text,
-            id_field=id_field,
-            text_field=text_field,
-            embedding_field=embedding_field,
-            metadata_field=metadata_field,
-            metadata_columns=metadata_columns,
-        )
-
-    @property
-    def embeddings(self) -> Embeddings | None:
-        return self._embedding if isinstance(self._embedding, Embeddings) else None
-
-    @classmethod
-    def from_texts(
-        cls,
-        texts: list[str],
-        embedding: Any,
-        metadatas: list[dict[str, Any]] | None = None,
-        *,
-        ids: list[str] | None = None,
-        model: Any = None,
-        **options: Any,
-    ) -> Self:
-        """Return a store over ``model``, and add the texts to it; its table must exist."""
-        store = cls(_given(model), embedding, **options)
-        store.add_texts(texts, metadatas, ids=ids)
-        return store
-
-    @classmethod
-    async def afrom_texts(
-        cls,
-        texts: list[str],
-        embedding: Any,
-        metadatas: list[dict[str, Any]] | None = None,
-        *,
-        ids: list[str] | None = None,
-        model: Any = None,
-        **options: Any,
-    ) -> Self:
-        """Do what ``from_texts`` does."""
-        store = cls(_given(model), embedding, **options)
-        await store.aadd_texts(texts, metadatas, ids=ids)
-        return store
-
-    # documents
-
-    def add_texts(
-        self,
-        texts: Iterable[str],
-        metadatas: list[dict[str, Any]] | None = None,
-        *,
-        ids: list[str] | None = None,
-        **kwargs: Any,
-    ) -> list[str]:
-        """Upsert all of the texts or none, replacing documents with the same ids, and return the ids."""
-        return run(self._adding(texts, metadatas, ids, **kwargs))
-
-    async def aadd_texts(
-        self,
-        texts: Iterable[str],
-        metadatas: list[dict[str, Any]] | None = None,
-        *,
-        ids: list[str] | None = None,
-        **kwargs: Any,
-    ) -> list[str]:
-        """Do what ``add_texts`` does."""
-        return await arun(self._adding(texts, metadatas, ids, **kwargs))
-
-    def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
-        """Return the documents with these ids, in the same order; ids that do not exist are skipped."""
-        return [_document(record) for record in run(self._rows.get(ids))]
-
-    async def aget_by_ids(self, ids: Sequence[str], /) -> list[Document]:
-        """Do what ``get_by_ids`` does."""
-        return [_document(record) for record in await arun(self._rows.get(ids))]
-
-    def delete(self, ids: list[str] | None = None, *, filter: Filter | None = None, **kwargs: Any) -> bool:
-        """Delete documents by id, by filter, or by both (both must match); ``filter={}`` deletes all documents."""
-        return run(self._deleting(ids, filter, **kwargs))
-
-    async def adelete(self, ids: list[str] | None = None, *, filter: Filter | None = None, **kwargs: Any) -> bool:
-        """Do what ``delete`` does."""
-        return await arun(self._deleting(ids, filter, **kwargs))
-
-    # searches
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Return the ``k`` documents nearest to the text, nearest first.
@@ -197,7 +85,8 @@ class DormVectorStore(VectorStore):
     def hybrid_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Return the ``k`` best documents of a hybrid search (full-text and semantic), best first.
 
-        Accepts ``fusion``, ``weights``, ``candidates`` and ``rrf_constant`` as in ``dorm_vector.hybrid_search``.
+        ``fts_query`` holds the words where they are not those of the text that is embedded. Accepts ``fusion``,
+        ``weights``, ``candidates`` and ``rrf_constant`` as in ``dorm_vector.hybrid_search``.
         """
         return _documents(run(self._searching_both(query, k, **kwargs)))
 
@@ -240,21 +129,36 @@ class DormVectorStore(VectorStore):
         """Do what ``max_marginal_relevance_search_by_vector`` does."""
         return _documents(await arun(self._rows.diverse(embedding, k, fetch_k, lambda_mult, self._asked(**kwargs))))
 
-    def _select_relevance_score_fn(self) -> Callable[[float | None], float]:
+    def max_marginal_relevance_search_with_score(
+        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+    ) -> Scored:
+        """Return the same documents, each with its distance, in the order in which they were chosen."""
+        return _scored(run(self._diversifying(query, k, fetch_k, lambda_mult, **kwargs)))
+
+    async def amax_marginal_relevance_search_with_score(
+        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+    ) -> Scored:
+        """Do what ``max_marginal_relevance_search_with_score`` does."""
+        return _scored(await arun(self._diversifying(query, k, fetch_k, lambda_mult, **kwargs)))
+
+    def max_marginal_relevance_search_with_score_by_vector(
+        self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+    ) -> Scored:
+        """Do what ``max_marginal_relevance_search`` does, for a vector."""
+        return _scored(run(self._rows.diverse(embedding, k, fetch_k, lambda_mult, self._asked(**kwargs))))
+
+    async def amax_marginal_relevance_search_with_score_by_vector(
+        self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+    ) -> Scored:
+        """Do what ``max_marginal_relevance_search_with_score_by_vector`` does."""
+        return _scored(await arun(self._rows.diverse(embedding, k, fetch_k, lambda_mult, self._asked(**kwargs))))
+
+    def _select_relevance_score_fn(self) -> Callable[[float], float]:
+        if self.override_relevance_score_fn is not None:
+            return self.override_relevance_score_fn
         return lambda distance: relevance(self._rows.metric, distance)
 
     # steps shared by the sync and async methods
-
-    def _adding(
-        self, texts: Iterable[str], metadatas: list[dict[str, Any]] | None, ids: list[str] | None
-    ) -> Steps[list[str]]:
-        return self._rows.add(list(_records(list(texts), metadatas, ids)))
-
-    def _deleting(self, ids: list[str] | None, filter: Filter | None) -> Steps[bool]:
-        if ids is None and filter is None:
-            raise ValueError("delete() without ids and filter would delete every row. Say delete(filter={}) for that.")
-        yield from self._rows.delete(ids, from_dict(self._rows.columns, filter))
-        return True
 
     def _finding(
         self, query: str, k: int, *, hybrid: bool | Mapping[str, Any] = False, **kwargs: Any
@@ -263,11 +167,13 @@ class DormVectorStore(VectorStore):
             return self._searching(query, k, **kwargs)
         return self._searching_both(query, k, **kwargs, **({} if hybrid is True else hybrid))
 
-    def _searching_both(self, query: str, k: int, **options: Any) -> Steps[list[Found]]:
+    def _searching_both(
+        self, query: str, k: int, *, fts_query: str | None = None, **options: Any
+    ) -> Steps[list[Found]]:
         narrowed = {name: options.pop(name) for name in _NARROWED if name in options}
         asked = self._asked(**narrowed)
         vector = yield from self._rows.embedded(query)
-        found = yield from self._rows.both(query, vector, k, asked, **options)
+        found = yield from self._rows.both(query if fts_query is None else fts_query, vector, k, asked, **options)
         return found
 
     def _searching(self, query: str, k: int, **kwargs: Any) -> Steps[list[Found]]:
@@ -285,41 +191,18 @@ class DormVectorStore(VectorStore):
     def _asked(self, *, filter: Filter | None = None, **options: Any) -> Asked:
         unknown = sorted(set(options) - set(_NARROWED))
         if unknown:
-            also = " By words too: hybrid_search_with_score()." if "hybrid" in unknown else ""
+            also = " By words too: hybrid_search_with_score()." if {"hybrid", "fts_query"} & set(unknown) else ""
             raise TypeError(f"This search takes {', '.join(_NARROWED)}; got {', '.join(unknown)}.{also}")
         return Asked(from_dict(self._rows.columns, filter), **options)
 
 
-def _given(model: Any) -> Any:
-    if model is None:
-        raise TypeError(
-            "from_texts() needs a model: from_texts(texts, embedding, model=Document), or"
-            ' model=create_table(document_model("documents", dimensions=384)).'
-        )
-    return model
-
-
-def _records(
-    texts: Sequence[str], metadatas: Sequence[dict[str, Any]] | None, ids: Sequence[str | None] | None
-) -> Iterator[Record]:
-    for name, given in (("metadatas", metadatas), ("ids", ids)):
-        if given is not None and len(given) != len(texts):
-            raise ValueError(f"There are {len(texts)} texts, and {len(given)} {name}. Give one for each text.")
-    for text, metadata, key in zip_longest(texts, metadatas or (), ids or ()):
-        yield Record(text, metadata or {}, key)
-
-
-def _document(record: Record) -> Document:
-    return Document(id=record.id, page_content=record.text, metadata=dict(record.metadata))
-
-
 def _documents(found: Iterable[Found]) -> list[Document]:
-    return [_document(each.record) for each in found]
+    return [as_document(each.record) for each in found]
 
 
 def _scored(found: Iterable[Found]) -> Scored:
-    return [(_document(each.record), float("nan") if each.distance is None else each.distance) for each in found]
+    return [(as_document(each.record), float("nan") if each.distance is None else each.distance) for each in found]
 
 
 def _by_score(found: Iterable[Found]) -> Scored:
-    return [(_document(each.record), 0.0 if each.score is None else each.score) for each in found]
+    return [(as_document(each.record), 0.0 if each.score is None else each.score) for each in found]

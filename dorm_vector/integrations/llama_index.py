@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from dorm.expressions import Q
+from dorm.queryset import QuerySet
 
 from ..embeddings.embedders import Embedder
 from ..steps import Steps, arun, run
 from .extras import required
-from .filters import all_of, from_metadata_filters, target
+from .filter_targets import all_of, target
+from .filters import from_metadata_filters
 from .records import Asked, Found, Record, relevance
 from .rows import Rows
 
@@ -32,6 +34,13 @@ _CONTENT, _TYPE, _SOURCE = "_node_content", "_node_type", "ref_doc_id"
 
 _BALANCE, _FETCHED = 0.5, 4
 
+_TUNED = ("max_distance", "exact", "search_options")
+
+# Other stores of LlamaIndex write these too, and find the nodes of a document by one of them.
+_SOURCES, _NO_SOURCE = ("document_id", "doc_id", _SOURCE), "None"
+
+CustomizeQuery = Callable[..., Any]
+
 
 class DormVectorStore(BasePydanticVectorStore):
     """A LlamaIndex vector store over your own model, or over a ready-made one from ``document_model()``.
@@ -40,7 +49,7 @@ class DormVectorStore(BasePydanticVectorStore):
     a vector. Rows that your application wrote are read as TextNodes.
 
     Args:
-        model: A model, or a queryset, which limits reads and deletes to its rows.
+        model: A model, or a queryset, which limits reads, writes and deletes to its rows.
         embedding: Anything that ``as_embedder`` accepts.
         id_field: By default, the only TextKeyField, or else the primary key.
         text_field: By default, the source of the EmbeddingField, or else the only TextField.
@@ -49,6 +58,8 @@ class DormVectorStore(BasePydanticVectorStore):
             default, the JSONField named ``metadata``.
         metadata_columns: The columns that hold metadata keys of their name. By default, all other columns.
         distance: By default, the distance of the field's index, or cosine.
+        customize_query_fn: ``customize_query_fn(queryset, model, **kwargs)`` returns the queryset that a query
+            searches; ``kwargs`` are the ``vector_store_kwargs`` that the store does not know.
         using: The database alias.
         clean_text: Whether to remove NUL characters from stored text, and replace lone surrogates with U+FFFD. If
             False, such text raises ValueError.
@@ -62,6 +73,7 @@ class DormVectorStore(BasePydanticVectorStore):
     stores_text: bool = True
     flat_metadata: bool = False
     _rows: Rows = PrivateAttr()
+    _customize_query_fn: CustomizeQuery | None = PrivateAttr(default=None)
 
     def __init__(
         self,
@@ -74,10 +86,12 @@ class DormVectorStore(BasePydanticVectorStore):
         metadata_field: str | None = None,
         metadata_columns: Sequence[str] | None = None,
         distance: str | None = None,
+        customize_query_fn: CustomizeQuery | None = None,
         using: str | None = None,
         clean_text: bool = False,
     ) -> None:
         super().__init__(stores_text=True)
+        self._customize_query_fn = customize_query_fn
         self._rows = Rows(
             model,
             embedding=embedding,
@@ -185,9 +199,21 @@ class DormVectorStore(BasePydanticVectorStore):
         mode = str(getattr(query.mode, "value", query.mode))
         if mode not in _MODES:
             raise ValueError(f"The mode {mode!r} is none of this store. It has {', '.join(_MODES)}.")
-        tuned = {name: options.pop(name) for name in ("max_distance", "exact", "search_options") if name in options}
+        tuned = {name: options.pop(name) for name in _TUNED if name in options}
+        if self._customize_query_fn is not None:
+            own = {name: options.pop(name) for name in list(options) if name not in _OPTIONS.get(mode, ())}
+            tuned["narrow"] = partial(self._customized, own)
         found = yield from _MODES[mode](self._rows, query, Asked(self._where(query), **tuned), **options)
         return found
+
+    def _customized(self, own: dict[str, Any], queryset: Any) -> Any:
+        function: Any = self._customize_query_fn
+        customized = function(queryset, self.client, **own)
+        if not isinstance(customized, QuerySet):
+            raise TypeError(
+                f"customize_query_fn has to return a queryset of {self.client.__name__}; got {customized!r}."
+            )
+        return customized
 
     def _similarity(self, found: Found) -> float:
         return relevance(self._rows.metric, found.distance) if found.score is None else found.score
@@ -217,9 +243,9 @@ class DormVectorStore(BasePydanticVectorStore):
             metadata[_SOURCE] = node.ref_doc_id
         if columns.metadata is not None:
             described = node_to_metadata_dict(node, remove_text=True, flat_metadata=self.flat_metadata)
-            # Leave out the metadata and the text: they are in the row, where the application may change them.
-            content = json.loads(described[_CONTENT]) | {"metadata": {}}
-            metadata |= {_CONTENT: json.dumps(content), _TYPE: described[_TYPE]}
+            metadata |= {_CONTENT: described[_CONTENT], _TYPE: described[_TYPE]}
+            if node.ref_doc_id is not None:
+                metadata |= {name: node.ref_doc_id for name in _SOURCES if name not in node.metadata}
         return metadata
 
     def _result(self, found: list[Found]) -> VectorStoreQueryResult:
@@ -236,7 +262,11 @@ def _node(record: Record) -> BaseNode:
     source = metadata.pop(_SOURCE, None)
     if _CONTENT in described:
         node = metadata_dict_to_node(described, text=record.text)
-        node.metadata = metadata
+        # The metadata and the text of the row go first: the application may have changed them.
+        had = node.metadata
+        added = [name for name in _SOURCES if name not in had and metadata.get(name) in (source, _NO_SOURCE)]
+        metadata = {name: value for name, value in metadata.items() if name not in added}
+        node.metadata = metadata | ({_SOURCE: had[_SOURCE]} if _SOURCE in had else {})
         return node
     node = TextNode(id_=str(record.id), text=record.text, metadata=metadata)
     if source is not None:
@@ -302,6 +332,13 @@ _MODES: dict[str, Callable[..., Steps[list[Found]]]] = {
     VectorStoreQueryMode.HYBRID.value: _of_both,
     VectorStoreQueryMode.TEXT_SEARCH.value: _of_words,
     VectorStoreQueryMode.SPARSE.value: _of_words,
+}
+
+
+# What each mode takes besides; the rest is for customize_query_fn.
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    VectorStoreQueryMode.MMR.value: ("mmr_threshold",),
+    VectorStoreQueryMode.HYBRID.value: ("fusion", "weights", "candidates", "rrf_constant"),
 }
 
 

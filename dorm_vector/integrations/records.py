@@ -39,6 +39,17 @@ class Asked:
     max_distance: float | None = None
     exact: bool | None = None
     search_options: Mapping[str, int | str] = field(default_factory=dict)
+    narrow: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of the documents: those with these ids, or all, that pass a filter."""
+
+    ids: list[str] | None = None
+    where: Q | None = None
+    limit: int | None = None
+    offset: int = 0
 
 
 _RELEVANCE: dict[Metric, Callable[[float], float]] = {

@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dorm.exceptions import ValidationError
 from dorm.expressions import Q
-from dorm.fields import AutoField, CharField, TextField, UUIDField
+from dorm.fields import AutoField, CharField, JSONField, TextField, UUIDField
 
 from ..embeddings.embedders import Embedder, EmbedDocuments, as_embedder, one_for_each
 from ..exceptions import EmbeddingError
-from ..introspection import indexes_of, text_indexes_of
+from ..introspection import indexes_of, primary_key, text_indexes_of
+from ..models.managers import as_vector
 from ..retrieval.ranking import mmr
 from ..search.nearest import chosen_metric
 from ..steps import Fetch, Steps
 from ..values.metrics import Metric
+from . import json_numbers
 from .columns import columns_of
-from .filters import all_of
-from .records import Asked, Found, Record
+from .confined import confined_values
+from .filter_targets import all_of
+from .records import Asked, Found, Page, Record
 from .steps import EmbedQuery, SearchBoth, SearchText
 from .storage import Delete, Upsert, UpsertGroup, rows_in
 from .stored import storable
@@ -49,11 +52,16 @@ class Rows:
         **fields: Any,
     ) -> None:
         self._cleans_text = clean_text
-        self.queryset: Any = rows_in(source, using)
+        self._source, self._using = source, using
         self.columns = columns_of(self.queryset.model, **fields)
         chosen = distance or (None if indexes_of(self.columns.vector) else Metric.COSINE)
         self.metric = chosen_metric(self.columns.vector, chosen)
         self._embedder = None if embedding is None else as_embedder(embedding)
+
+    @property
+    def queryset(self) -> Any:
+        # Each time: the manager of a model may choose by what is true now, such as the tenant.
+        return rows_in(self._source, self._using)
 
     @property
     def embedder(self) -> Embedder:
@@ -70,34 +78,46 @@ class Rows:
 
     # writing
 
-    def add(self, records: Sequence[Record]) -> Steps[list[str]]:
+    def add(self, records: Sequence[Record], *, batch_size: int | None = None) -> Steps[list[str]]:
         """Upsert all of the documents or none, replacing documents with the same ids, and return the ids."""
         records = storable(records, clean=self._cleans_text)
-        vectors = yield from self._vectors(records)
-        instances = [self._instance(record, vector) for record, vector in zip(records, vectors, strict=True)]
+        if batch_size is not None and _count("batch_size", batch_size) == 0:
+            raise ValueError("batch_size=0: want a number of documents from 1 up.")
+        vectors = yield from self._vectors(records, batch_size)
+        confined = yield from confined_values(self.queryset)
+        instances = [self._instance(record, vector, confined) for record, vector in zip(records, vectors, strict=True)]
         if instances:
-            yield Upsert(self.queryset, self.columns.key.name, list(self._groups(records, instances)))
+            groups = list(self._groups(records, instances))
+            yield Upsert(self.queryset, self.columns.key, groups, batch_size, self.columns.is_unique)
         return [self._id(instance) for instance in instances]
 
-    def _vectors(self, records: Sequence[Record]) -> Steps[list[Any]]:
+    def _vectors(self, records: Sequence[Record], batch_size: int | None) -> Steps[list[Any]]:
         waiting = [position for position, record in enumerate(records) if record.vector is None]
         vectors = [record.vector for record in records]
         if waiting and not (self._embedder is None and getattr(self.columns.vector, "fills", False)):
-            texts = [records[position].text for position in waiting]
-            found = yield EmbedDocuments(self.embedder, texts)
-            for position, vector in zip(waiting, one_for_each(self.embedder, texts, found), strict=True):
+            found = yield from self._embedded([records[position].text for position in waiting], batch_size)
+            for position, vector in zip(waiting, found, strict=True):
                 vectors[position] = vector
         return vectors
 
-    def _instance(self, record: Record, vector: Any) -> Any:
+    def _embedded(self, texts: list[str], batch_size: int | None) -> Steps[list[Any]]:
+        vectors: list[Any] = []
+        for start in range(0, len(texts), batch_size or len(texts)):
+            some = texts[start : start + (batch_size or len(texts))]
+            found = yield EmbedDocuments(self.embedder, some)
+            vectors += one_for_each(self.embedder, some, found)
+        return vectors
+
+    def _instance(self, record: Record, vector: Any, confined: Mapping[str, Any]) -> Any:
         columns, metadata = self.columns, dict(record.metadata)
         columns.require_place(metadata)
-        values = {name: metadata.pop(name) for name in columns.others if name in metadata}
+        present = {name: field for name, field in columns.others.items() if name in metadata}
+        values = {name: _in_column(field, metadata.pop(name)) for name, field in present.items()}
         values |= {columns.text.attname: record.text, columns.vector.attname: vector}
         if columns.metadata is not None:
-            values[columns.metadata.attname] = _as_json(metadata)
+            values[columns.metadata.attname] = json_numbers.written(_as_json(metadata))
         key = self._new_key() if record.id is None else self._key(record.id)
-        return columns.model(**values, **({} if key is None else {columns.key.attname: key}))
+        return columns.model(**{**confined, **values}, **({} if key is None else {columns.key.attname: key}))
 
     def _groups(self, records: Sequence[Record], instances: Sequence[Any]) -> Iterator[UpsertGroup]:
         alike: dict[tuple[str, ...], dict[Any, Any]] = {}
@@ -136,6 +156,18 @@ class Rows:
 
     def filtered(self, where: Q | None) -> Steps[list[Record]]:
         rows = yield Fetch(self._filtered(where))
+        return [self._record(row) for row in rows]
+
+    def page(self, page: Page) -> Steps[list[Record]]:
+        """Return a part of the documents, in the order of the primary key."""
+        limit = None if page.limit is None else _count("limit", page.limit)
+        first, last = _count("offset", page.offset), None if limit is None else page.offset + limit
+        if page.ids is not None:
+            found = yield from self.get(page.ids, page.where)
+            return found[first:last]
+        if limit == 0:
+            return []
+        rows = yield Fetch(self._filtered(page.where).order_by(primary_key(self.columns.model))[first:last])
         return [self._record(row) for row in rows]
 
     def delete(self, ids: Iterable[str] | None = None, where: Q | None = None) -> Steps[int]:
@@ -203,6 +235,8 @@ class Rows:
 
     def narrowed(self, asked: Asked) -> Any:
         queryset = self._filtered(asked.where)
+        if asked.narrow is not None:
+            queryset = as_vector(asked.narrow(queryset))
         return queryset.search_options(**asked.search_options) if asked.search_options else queryset
 
     def _filtered(self, where: Q | None) -> Any:
@@ -213,8 +247,8 @@ class Rows:
 
     def _record(self, row: Any) -> Record:
         columns = self.columns
-        metadata = getattr(row, columns.metadata.attname) if columns.metadata is not None else None
-        own = {name: getattr(row, name) for name in columns.others}
+        metadata = json_numbers.read(getattr(row, columns.metadata.attname)) if columns.metadata is not None else None
+        own = {name: json_numbers.read(getattr(row, name)) for name in columns.others}
         return Record(
             getattr(row, columns.text.attname) or "",
             {**(metadata or {}), **{name: value for name, value in own.items() if value is not None}},
@@ -274,6 +308,10 @@ def _count(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"{name}={value!r}: want a whole number of documents.")
     return value
+
+
+def _in_column(field: Any, value: Any) -> Any:
+    return json_numbers.written(value) if isinstance(field, JSONField) else value
 
 
 def _as_json(metadata: dict[str, Any]) -> dict[str, Any]:

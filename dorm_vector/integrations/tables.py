@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -9,7 +11,7 @@ import dorm
 
 from ..indexes.hnsw_ivfflat import HnswIndex
 from ..indexes.text import TextIndex
-from ..models.fields import TextKeyField, VectorField
+from ..models.fields import LongTextField, TextKeyField, VectorField
 from ..schema.tables import acreate_tables, create_tables
 from ..values.metrics import Metric
 
@@ -20,6 +22,7 @@ def document_model(
     *,
     distance: str = "cosine",
     language: str | None = "english",
+    indexed_metadata_keys: Iterable[tuple[str, str]] = (),
     app_label: str | None = None,
 ) -> Any:
     """Return a document model for ``table``: ``document_id``, ``text``, ``metadata`` and an indexed ``embedding``.
@@ -31,17 +34,29 @@ def document_model(
         dimensions: The length of the vectors.
         distance: The distance of the HnswIndex on ``embedding``.
         language: The language of the TextIndex on ``text``, for full-text search; None for no TextIndex.
+        indexed_metadata_keys: Keys of the metadata that get a column and an index of their own, each with its type:
+            ``{("year", "int"), ("source", "text")}``.
         app_label: The app that the model belongs to; call ``document_model()`` in its ``models.py``. If None,
             migrations ignore the model, and ``create_table`` creates its table.
     """
-    return _model(table, dimensions, Metric(distance).value, language, app_label)
+    keys = tuple(sorted((name, kind) for name, kind in indexed_metadata_keys))
+    return _model(table, dimensions, Metric(distance).value, language, keys, app_label)
 
 
 @cache
-def _model(table: str, dimensions: int, distance: str, language: str | None, app_label: str | None) -> Any:
+def _model(
+    table: str,
+    dimensions: int,
+    distance: str,
+    language: str | None,
+    keys: tuple[tuple[str, str], ...],
+    app_label: str | None,
+) -> Any:
     indexes: list[Any] = [HnswIndex(fields=["embedding"], name=f"{table}_embedding", distance=distance)]
     if language is not None:
         indexes.append(TextIndex(fields=["text"], name=f"{table}_text", language=language))
+    columns = {name: _column(name, kind) for name, kind in keys}
+    indexes += [dorm.Index(fields=[name], name=f"{table}_{name}_key") for name in columns]
     meta = {
         "db_table": table,
         "indexes": indexes,
@@ -53,13 +68,39 @@ def _model(table: str, dimensions: int, distance: str, language: str | None, app
         "__doc__": f"Documents in the table {table}.",
         # Not the primary key: MariaDB's vector index supports keys up to 256 bytes, and libSQL's no text keys.
         "document_id": TextKeyField(max_length=255, unique=True),
-        "text": dorm.TextField(default=""),
+        "text": LongTextField(default=""),
         "metadata": dorm.JSONField(default=dict),
         "embedding": VectorField(dimensions),
+        **columns,
         "Meta": type("Meta", (), meta),
     }
     metaclass: Any = type(dorm.Model)
     return metaclass(f"DocumentOf_{table}", (dorm.Model,), attributes)
+
+
+def _column(name: str, kind: str) -> Any:
+    if not name.isidentifier() or keyword.iskeyword(name) or "__" in name or name in _TAKEN:
+        raise ValueError(
+            f"The metadata key {name!r} cannot be a column: want a Python name that is none of {', '.join(_TAKEN)}."
+        )
+    if kind not in _COLUMNS:
+        raise ValueError(f"The metadata key {name!r} has the type {kind!r}. Known are {', '.join(_COLUMNS)}.")
+    return _COLUMNS[kind]()
+
+
+_TAKEN = ("id", "pk", "document_id", "text", "metadata", "embedding", "objects")
+
+# By the names that LlamaIndex's store for PostgreSQL has.
+_COLUMNS: dict[str, Callable[[], Any]] = {
+    "text": lambda: TextKeyField(max_length=255, null=True),
+    "int": lambda: dorm.BigIntegerField(null=True),
+    "integer": lambda: dorm.BigIntegerField(null=True),
+    "bigint": lambda: dorm.BigIntegerField(null=True),
+    "numeric": lambda: dorm.FloatField(null=True),
+    "float": lambda: dorm.FloatField(null=True),
+    "double precision": lambda: dorm.FloatField(null=True),
+    "boolean": lambda: dorm.BooleanField(null=True),
+}
 
 
 def create_table(model: Any, *, using: str = "default") -> Any:

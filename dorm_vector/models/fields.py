@@ -6,7 +6,7 @@ import math
 from typing import Any, ClassVar
 
 from dorm.expressions import F, Value
-from dorm.fields import CharField, Field
+from dorm.fields import CharField, Field, TextField
 
 from ..engines import dialect_for
 from ..engines.row_source import row_source
@@ -247,3 +247,14 @@ class TextKeyField(CharField):
     def deconstruct(self) -> tuple[str | None, str, list[Any], dict[str, Any]]:
         name, _path, args, options = super().deconstruct()
         return name, "dorm_vector.keys.TextKeyField", args, options
+
+
+class LongTextField(TextField):
+    """Store a text of any length: LONGTEXT on MySQL and MariaDB, where a TextField holds 65,535 bytes."""
+
+    def db_type(self, connection: Any) -> str:
+        return dialect_for(connection).ddl.long_text
+
+    def deconstruct(self) -> tuple[str | None, str, list[Any], dict[str, Any]]:
+        name, _path, args, options = super().deconstruct()
+        return name, "dorm_vector.LongTextField", args, options

@@ -61,7 +61,7 @@ def text_default(original: Any, name: str, field: Any, connection: Any) -> str:
     TEXT column only in parentheses, and djanorm writes none. djanorm 4.3 to 4.5.
     """
     sql = str(original(name, field, connection))
-    return _DEFAULT.sub(r" DEFAULT (\1)", sql, count=1) if field.db_type(connection) == "TEXT" else sql
+    return _DEFAULT.sub(r" DEFAULT (\1)", sql, count=1) if field.db_type(connection) in ("TEXT", "LONGTEXT") else sql
 
 
 _DEFAULT = re.compile(r" DEFAULT ('(?:[^']|'')*')")

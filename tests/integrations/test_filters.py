@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from dorm import Q
 from dorm_vector.integrations.columns import Columns, columns_of
 from dorm_vector.integrations.filters import LANGCHAIN, from_dict
 from tests.databases import Database
+from tests.helpers.metadata_filters import MEANS, holds
 from tests.models import Note
 
 ODD_KEYS = ('a"b\\c', "$.k", "a.b", "ключ", "😀", "new\nline", "'; DROP TABLE tests_note; --", "%s", "")
@@ -76,67 +76,6 @@ ASKED: list[dict[str, Any]] = [
 @pytest.fixture
 def columns() -> Columns:
     return columns_of(Note)
-
-
-def kind(value: Any) -> str:
-    return "number" if type(value) in (int, float) else type(value).__name__
-
-
-def is_equal(value: Any, other: Any) -> bool:
-    return (value is None and other is None) or (kind(value) == kind(other) and value == other)
-
-
-def comparable(value: Any, other: Any) -> bool:
-    return value is not None and kind(value) == kind(other)
-
-
-def like(value: Any, pattern: str, flags: int = 0) -> bool:
-    parts = re.findall(r"\\.|.|\\$", pattern, re.DOTALL)
-    wild = {"%": ".*", "_": "."}
-    expression = "".join(wild.get(part) or re.escape(part[-1]) for part in parts)
-    return isinstance(value, str) and re.fullmatch(expression, value, re.DOTALL | flags) is not None
-
-
-# What each operator means, of the value under the key (None where there is none) and the operand.
-MEANS: dict[str, Callable[[Any, Any], bool]] = {
-    "$eq": is_equal,
-    "$ne": lambda value, other: not is_equal(value, other),
-    "$gt": lambda value, other: comparable(value, other) and value > other,
-    "$gte": lambda value, other: comparable(value, other) and value >= other,
-    "$lt": lambda value, other: comparable(value, other) and value < other,
-    "$lte": lambda value, other: comparable(value, other) and value <= other,
-    "$in": lambda value, others: any(is_equal(value, other) for other in others),
-    "$nin": lambda value, others: not any(is_equal(value, other) for other in others),
-    "$between": lambda value, ends: all(comparable(value, end) for end in ends) and ends[0] <= value <= ends[1],
-    "$exists": lambda value, wanted: (value is not None) == wanted,
-    "$like": like,
-    "$ilike": lambda value, pattern: like(value, pattern, re.IGNORECASE),
-    "$contains": lambda value, other: isinstance(value, list) and any(is_equal(item, other) for item in value),
-}
-
-
-def holds(document: Mapping[str, Any], filter: Mapping[str, Any]) -> bool:  # noqa: A002
-    return all(_holds(document, key, value) for key, value in filter.items())
-
-
-def _holds(document: Mapping[str, Any], key: str, value: Any) -> bool:
-    if key == "$not":
-        return not any(holds(document, inner) for inner in (value if isinstance(value, list) else [value]))
-    if key in ("$and", "$or"):
-        return {"$and": all, "$or": any}[key](holds(document, inner) for inner in value)
-    return asked(document.get(key), value if isinstance(value, dict) else {"$eq": value})
-
-
-def asked(value: Any, operators: Mapping[str, Any]) -> bool:
-    found = []
-    for name, operand in operators.items():
-        if name == "$not":
-            found.append(not asked(value, operand))
-        elif name == "$or":
-            found.append(any(asked(value, inner) for inner in operand))
-        else:
-            found.append(MEANS[name](value, operand))
-    return all(found)
 
 
 def slugs(condition: Q | None) -> set[str]:

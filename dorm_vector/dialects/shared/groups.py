@@ -84,6 +84,10 @@ class Ddl(Facts):
 
     text_key: str = "VARCHAR({length})"
     """A text column in which no two different texts compare equal."""
+    long_text: str = "TEXT"
+    """A text column for texts of any length."""
+    narrower: Mapping[str, tuple[str, ...]] = NOTHING
+    """Types, as ``declarations`` spells them, that earlier tables may have in place of a wider one."""
     unique: Unsupported | None = None
     """Why a float32 vector column cannot be unique."""
     generated: str | Unsupported = "{type} GENERATED ALWAYS AS ({expression}) {kind}"

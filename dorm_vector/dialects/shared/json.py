@@ -60,6 +60,8 @@ class JsonRules(Facts):
     """The column, if it is an array itself, else NULL."""
     elements: Mapping[Kind, str]
     """Tests whether ``{value}`` is in ``{array}``."""
+    object: str = ""
+    """The object under the key, else NULL; empty where ``{path}`` leads into objects itself."""
     empty: str = "json_array_length({array}) = 0"
     like: Pattern = Pattern("{text} LIKE {pattern} ESCAPE '!'")
     ilike: Pattern = Pattern("LOWER({text}) LIKE LOWER({pattern}) ESCAPE '!'")
@@ -80,6 +82,7 @@ def _each(is_key: str) -> JsonRules:
         scalars={kind: Scalar(_filled(value, types[kind], it)) for kind, it in its.items()},
         exists=f"EXISTS (SELECT 1 FROM json_each({{column}}) WHERE {is_key} AND type <> 'null')",
         array=_filled(value, "'array'", "value"),
+        object=_filled(value, "'object'", "value"),
         whole="CASE json_type({column}) WHEN 'array' THEN {column} END",
         elements={kind: _filled(element, types[kind], it) for kind, it in its.items()},
         # LIKE ignores case here, so this uses GLOB.
@@ -98,7 +101,8 @@ TURSO = _each("key IN ({key}, replace({spelled}, '\\\"', '\"'))")
 
 _GREATEST = "1.7976931348623157e308"
 
-_JSONB = "{column} -> {key}::text"
+# A column of somebody else's may be json; of jsonb the cast is none.
+_JSONB = "({column} -> {key}::text)::jsonb"
 
 _ARRAY = "CASE WHEN jsonb_typeof({json}) = 'array' THEN {json} END"
 
@@ -116,11 +120,13 @@ POSTGRESQL = JsonRules(
         Kind.BOOLEAN: Scalar(f"CASE WHEN jsonb_typeof({_JSONB}) = 'boolean' THEN ({_JSONB})::boolean END"),
     },
     exists=f"jsonb_typeof({_JSONB}) <> 'null'",
-    array=_ARRAY.replace("{json}", f"({_JSONB})"),
-    whole=_ARRAY.replace("{json}", "{column}"),
+    array=_ARRAY.replace("{json}", _JSONB),
+    object=_JSONB,
+    whole=_ARRAY.replace("{json}", "{column}::jsonb"),
     elements={
         Kind.TEXT: "{array} @> to_jsonb({value}::text)",
-        Kind.NUMBER: "{array} @> to_jsonb({value}::numeric)",
+        # Of a float straight to numeric PostgreSQL keeps 15 digits.
+        Kind.NUMBER: "{array} @> to_jsonb({value}::text::numeric)",
         Kind.BOOLEAN: "{array} @> to_jsonb({value}::boolean)",
     },
     empty="jsonb_array_length({array}) = 0",

@@ -14,6 +14,7 @@ from ...migration_state import column_of, model_of, table_of
 from ...patching.registry import repair
 from ..migrations import _named
 from .columns import NotedStatements
+from .float_columns import widen
 from .mysql import FOREIGN_KEYS
 from .rebuild import definition_of, rebuild
 from .state import is_many_to_many
@@ -69,6 +70,7 @@ def alter_every_field(original: Any, operation: Any, app_label: str, connection:
     if old is None or is_many_to_many(old) or is_many_to_many(new):
         return
     if definition_of(operation.name, old, connection) == definition_of(operation.name, new, connection):
+        widen(table_of(old_model, app_label), column_of(operation.name, old), old, connection)
         return
     if _rebuilds(connection):
         rebuild(_named(connection), app_label, old_model, {**new_model, "fields": _with(old_model, operation)})
