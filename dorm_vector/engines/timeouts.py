@@ -47,8 +47,11 @@ async def _mysql_async(original: Any, wrapper: Any) -> Any:
         # All connections of the pool may be in use, so waiting for one has no connect limit.
         return await original(wrapper)
     limit = connect_timeout(wrapper.settings)
+    # Before Python 3.12 wait_for() loses a cancellation that arrives as its work ends; aiomysql calls it, too.
+    wrapper._kwargs["connect_timeout"] = None
     try:
-        return await asyncio.wait_for(original(wrapper), limit)
+        async with asyncio.timeout(limit):
+            return await original(wrapper)
     except TimeoutError as error:
         raise _silent("MySQL", wrapper.settings, limit) from error
 
