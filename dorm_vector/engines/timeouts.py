@@ -48,7 +48,7 @@ async def _mysql_async(original: Any, wrapper: Any) -> Any:
         return await original(wrapper)
     limit = connect_timeout(wrapper.settings)
     # Before Python 3.12 wait_for() loses a cancellation that arrives as its work ends; aiomysql calls it, too.
-    wrapper._kwargs["connect_timeout"] = None
+    wrapper._kwargs.pop("connect_timeout", None)
     try:
         async with asyncio.timeout(limit):
             return await original(wrapper)
