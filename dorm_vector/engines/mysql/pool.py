@@ -112,6 +112,8 @@ class Pool:
 
 
 def _is_gone(connection: Any) -> bool:
+    if connection.closed:
+        return True
     socket = connection._writer.transport.get_extra_info("socket")
     is_over = connection._reader.at_eof() or connection._writer.transport.is_closing()
     return bool(is_over) or has_news(socket.fileno())
