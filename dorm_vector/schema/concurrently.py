@@ -78,8 +78,11 @@ class SeparateSession:
         return getattr(self._connection, name)
 
     def execute_script(self, sql: str) -> None:
-        # A query with parameters keeps its snapshot until the transaction's next query; the build would wait for it.
-        self._connection.execute_script("SELECT 1")
+        held = getattr(self._connection, "_atomic_conn", None)
+        if held is not None:
+            # A query with parameters, or a prepared one, keeps its snapshot until the next query; the build
+            # would wait for that.
+            held.execute("SELECT 1", prepare=False)
         self._raw.execute(sql)
 
     def execute(self, sql: str, params: Any = None) -> list[Any]:

@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS "tests_chunk" ( "id" BIGSERIAL PRIMARY KEY, "document
 CREATE TABLE IF NOT EXISTS "tests_package" ( "id" BIGSERIAL PRIMARY KEY, "section" VARCHAR(20) NOT NULL, "embedding" vector(16) NOT NULL );
 CREATE INDEX IF NOT EXISTS "package_embedding_hnsw" ON "tests_package" USING hnsw ("embedding" vector_cosine_ops) WITH (m = 16, ef_construction = 64);
 CREATE TABLE IF NOT EXISTS "tests_sample" ( "id" BIGSERIAL PRIMARY KEY, "title" VARCHAR(50) NOT NULL, "full" vector(3), "half" halfvec(3), "sparse" sparsevec(3), "bits" bit(3), "unit" vector(3) );
-CREATE TABLE IF NOT EXISTS "tests_note" ( "id" BIGSERIAL PRIMARY KEY, "slug" VARCHAR(255) NOT NULL UNIQUE, "body" TEXT, "source" VARCHAR(50), "pages" INTEGER, "price" REAL, "urgent" BOOLEAN, "written" DATE, "labels" JSONB, "metadata" JSONB, "embedding" vector(6) NOT NULL );
+CREATE TABLE IF NOT EXISTS "tests_note" ( "id" BIGSERIAL PRIMARY KEY, "slug" VARCHAR(255) NOT NULL UNIQUE, "body" TEXT, "source" VARCHAR(50), "pages" INTEGER, "price" DOUBLE PRECISION, "urgent" BOOLEAN, "written" DATE, "labels" JSONB, "metadata" JSONB, "embedding" vector(6) NOT NULL );
 CREATE TABLE IF NOT EXISTS "tests_article" ( "id" BIGSERIAL PRIMARY KEY, "head" VARCHAR(100) NOT NULL, "body" TEXT, "pages" INTEGER NOT NULL DEFAULT 1, "author_id" BIGINT REFERENCES "tests_author"("id") ON DELETE CASCADE, "embedding" vector(3) );
 CREATE INDEX IF NOT EXISTS "article_words" ON "tests_article" USING gin (to_tsvector('english', coalesce("head", '') || ' ' || coalesce("body", '')));
 
@@ -38,13 +38,13 @@ UPDATE "tests_document" SET "embedding" = CASE "id" WHEN $1 THEN $2 ELSE "embedd
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", vector_send("tests_document"."embedding") AS "embedding", vector_send("tests_document"."other_vector") AS "other_vector" FROM "tests_document" WHERE ("tests_document"."embedding" = %s::vector) ORDER BY "tests_document"."id" ASC;
 
 -- a key of JSON, as text
-SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE((CASE WHEN jsonb_typeof("tests_note"."metadata" -> %s::text) = 'string' THEN "tests_note"."metadata" ->> %s::text END COLLATE "C") >= %s, FALSE);
+SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE((CASE WHEN jsonb_typeof(("tests_note"."metadata" -> %s::text)::jsonb) = 'string' THEN "tests_note"."metadata" ->> %s::text END COLLATE "C") >= %s, FALSE);
 
 -- a key of JSON, as a number
-SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE(((CASE WHEN jsonb_typeof("tests_note"."metadata" -> %s::text) = 'number' THEN LEAST(GREATEST(("tests_note"."metadata" -> %s::text)::numeric, -1.7976931348623157e308), 1.7976931348623157e308) END) IN (%s, %s)), FALSE);
+SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE(((CASE WHEN jsonb_typeof(("tests_note"."metadata" -> %s::text)::jsonb) = 'number' THEN LEAST(GREATEST((("tests_note"."metadata" -> %s::text)::jsonb)::numeric, -1.7976931348623157e308), 1.7976931348623157e308) END) IN (%s, %s)), FALSE);
 
 -- an array in JSON
-SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE(CASE WHEN jsonb_typeof(("tests_note"."metadata" -> %s::text)) = 'array' THEN ("tests_note"."metadata" -> %s::text) END @> to_jsonb(%s::text), FALSE);
+SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE(CASE WHEN jsonb_typeof(("tests_note"."metadata" -> %s::text)::jsonb) = 'array' THEN ("tests_note"."metadata" -> %s::text)::jsonb END @> to_jsonb(%s::text), FALSE);
 
 -- a pattern
 SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE(("tests_note"."source")::text LIKE %s ESCAPE '!', FALSE);

@@ -88,8 +88,8 @@ async def quiet_async_plans(original: Any, cursor: Any, connection: Any) -> None
     """Explain a query on an async connection without warnings.
 
     Symptom: ``aexplain()`` on MySQL warns about each column of an outer query that a subquery uses. Cause: aiomysql
-    turns every note of the server into a warning, and EXPLAIN reports in notes how it read the statement. djanorm 4.3
-    to 4.5, with aiomysql 0.3.
+    turns every note of the server into a warning: EXPLAIN reports in notes how it read the statement, and the first
+    full-text index of a table that InnoDB adds a hidden column. djanorm 4.3 to 4.5, with aiomysql 0.3.
     """
-    if not str(cursor._last_executed).startswith("EXPLAIN"):
+    if not str(cursor._last_executed).startswith(("EXPLAIN", "CREATE FULLTEXT INDEX")):
         await original(cursor, connection)
