@@ -146,11 +146,12 @@ class HalfVector(Vector):
 
     @classmethod
     def from_wire(cls, data: Any, dimensions: int | None = None, source: Source = unknown) -> Self:
+        # Only libSQL's form has an odd length; a zero in it may look like PostgreSQL's header.
+        if len(data) % 2 and data[-1:] == _F16:
+            return bytes.__new__(cls, _from_halves(data[:-1], "<"))
         # Read as a float32, the header is smaller than any 16-bit float.
         if data[2:4] == _NO_FLAGS and data[:2] != _NO_FLAGS:
             return bytes.__new__(cls, _from_halves(_body(data, 2), ">"))
-        if len(data) % 2 and data[-1:] == _F16:
-            return bytes.__new__(cls, _from_halves(data[:-1], "<"))
         return bytes.__new__(cls, from_wire(data, dimensions, source))
 
     def to_binary(self) -> bytes:
