@@ -13,7 +13,8 @@ class _Owner:
     """An object in the thread's own storage that closes the connection when the thread ends."""
 
     def __init__(self, wrapper: Any, connection: Any) -> None:
-        self.connection = connection
+        # No reference to the connection: Turso unlocks a file only when a closed connection is gone.
+        self.identity = id(connection)
         self._connections, self._lock = wrapper._conns, wrapper._conns_lock
         self._thread, self._process = get_ident(), os.getpid()
 
@@ -22,10 +23,12 @@ class _Owner:
             # In a forked child, the parent's other threads end, but their connections belong to the parent.
             return
         with self._lock:
-            if self._connections.get(self._thread) is self.connection:
-                del self._connections[self._thread]
+            connection = self._connections.get(self._thread)
+            if connection is None or id(connection) != self.identity:
+                return
+            del self._connections[self._thread]
         # A connection to a server closes without waiting for the answer.
-        getattr(self.connection, "close_soon", self.connection.close)()
+        getattr(connection, "close_soon", connection.close)()
 
 
 @hook("dorm.db.backends.sqlite:SQLiteDatabaseWrapper", "get_connection")
@@ -37,6 +40,6 @@ def ended_threads(original: Any, wrapper: Any) -> Any:
 def owned(wrapper: Any, connection: Any) -> Any:
     """Return the connection, which is closed when this thread ends."""
     owner = getattr(wrapper._local, "owner", None)
-    if hasattr(connection, "close") and (owner is None or owner.connection is not connection):
+    if hasattr(connection, "close") and (owner is None or owner.identity != id(connection)):
         wrapper._local.owner = _Owner(wrapper, connection)
     return connection
