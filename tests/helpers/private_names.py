@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import gc
 import re
 import sys
 from collections import defaultdict
@@ -24,6 +25,15 @@ ROOT = Path(__file__).parents[2] / "dorm_vector"
 LIBRARIES = ("dorm", "psycopg", "psycopg_pool", "pymysql", "aiomysql", "aiosqlite", "turso", "libsql_client")
 PRIVATE = re.compile(r"_(?!_)\w+$|__\w+(?<!__)$")
 BY_TEXT = ("getattr", "hasattr", "setattr", "delattr")
+
+
+def parsed(source: str) -> ast.Module:
+    """Parse without the garbage collector: CPython 3.11 fails if a finalizer runs Python code meanwhile."""
+    gc.disable()
+    try:
+        return ast.parse(source)
+    finally:
+        gc.enable()
 
 
 @dataclass
@@ -46,7 +56,7 @@ def uses() -> dict[tuple[str, str], set[str]]:
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for path in sorted(ROOT.rglob("*.py")):
         text = path.read_text()
-        tree = ast.parse(text)
+        tree = parsed(text)
         own = _private(tree)
         for name in set(_foreign(tree)):
             library = owner(name, text)
@@ -66,7 +76,7 @@ def owner(name: str, text: str) -> str:
 
 def taken(source: str) -> list[str]:
     """Return the private names that the code takes from somebody else, or replaces."""
-    return list(_foreign(ast.parse(source)))
+    return list(_foreign(parsed(source)))
 
 
 def _foreign(tree: ast.AST) -> Iterator[str]:
@@ -164,4 +174,4 @@ def _trees(package: str) -> tuple[ast.AST, ...]:
     spec = find_spec(package)
     assert spec is not None, f"{package} is not installed: pip install -e '.[dev]'"
     folders = [Path(place) for place in spec.submodule_search_locations or ()]
-    return tuple(ast.parse(path.read_text()) for folder in folders for path in sorted(folder.rglob("*.py")))
+    return tuple(parsed(path.read_text()) for folder in folders for path in sorted(folder.rglob("*.py")))
