@@ -1,4 +1,4 @@
-"""A process that writes to a file of SQLite beside others: ``python -m tests.helpers.writers WORK FILE NUMBER``."""
+"""A process that writes to a SQLite file while others do: ``python -m tests.helpers.writers WORK FILE NUMBER``."""
 
 from __future__ import annotations
 
