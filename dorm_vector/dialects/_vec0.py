@@ -6,7 +6,7 @@ Source: https://alexgarcia.xyz/sqlite-vec/features/vec0.html
 from __future__ import annotations
 
 from ..values.metrics import Metric
-from .shared.companions import Companion
+from .shared.companions import COMPARISONS, EQUALITY, Companion
 from .shared.unsupported import Unsupported
 
 _VEC0 = (
@@ -30,6 +30,11 @@ VEC0 = Companion(
     most_partitions=4,
     is_virtual=True,
     takes_null=False,
+    partition_kinds=frozenset({"integer", "text"}),
+    # It compares texts as far as the stored one is long, and fails at one of 12 bytes; there is no IN for floats.
+    # https://github.com/asg017/sqlite-vec/blob/v0.1.9/sqlite-vec.c (vec0_metadata_filter_text)
+    compared={"integer": COMPARISONS, "float": COMPARISONS - {"in"}, "text": EQUALITY},
+    compares_past_nul=False,
 )
 
 _CODE = "vec_quantize_binary({operand})"

@@ -202,6 +202,8 @@ def _unfit(option: str, name: str, column: Column | None, companion: Companion) 
         yield f"{option} names {name!r}, and the model has no such field."
     elif kind_of(column) is None:
         yield f"{option} takes whole numbers, floats and text, and {name} is {column.declared or 'none of a column'}."
+    elif option == "partition_by" and kind_of(column) not in companion.partition_kinds:
+        yield f"vec0 cannot be partitioned by {name}, which is {column.declared}. Put it into metadata instead."
     elif option == "metadata" and column.nullable and not companion.takes_null:
         yield f"vec0 takes no NULL in metadata, and {name} may be. Declare it without null=True, or leave it out."
 

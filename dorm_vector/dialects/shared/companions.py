@@ -7,6 +7,12 @@ from collections.abc import Mapping
 from ...values.metrics import Metric
 from .facts import NOTHING, Facts
 
+EQUALITY = frozenset({"exact", "in"})
+
+COMPARISONS = EQUALITY | {"gt", "gte", "lt", "lte", "range"}
+
+ALL_COMPARED: Mapping[str, frozenset[str]] = {"integer": COMPARISONS, "float": COMPARISONS, "text": COMPARISONS}
+
 
 class Companion(Facts):
     """One kind of companion. All templates have its ``{name}`` and the ``{table}``; others are listed below."""
@@ -40,6 +46,12 @@ class Companion(Facts):
     """Whether it needs the extension itself; the stand-in for the extension's functions is not enough."""
     takes_null: bool = True
     """Whether a metadata column may be NULL."""
+    partition_kinds: frozenset[str] = frozenset({"integer", "float", "text"})
+    """The types of column that can partition it."""
+    compared: Mapping[str, frozenset[str]] = ALL_COMPARED
+    """The lookups that it evaluates as SQLite does on a metadata column, by the column's type."""
+    compares_past_nul: bool = True
+    """Whether it compares all of a metadata text, and not only what comes before a NUL character."""
 
 
 DROP = (

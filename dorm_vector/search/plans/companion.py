@@ -13,7 +13,7 @@ from dorm.lookups import parse_lookup_key
 from dorm.models import Model
 
 from ...dialects.base import Dialect
-from ...dialects.shared.companions import STANDING
+from ...dialects.shared.companions import EQUALITY, STANDING, Companion
 from ...dialects.shared.operands import SQL, Operand, compose
 from ...engines import dialect_for
 from ...engines.sqlite.extension import NO_EXTENSION, is_served
@@ -29,11 +29,13 @@ from ..options import block_options, checked
 from ..spec import SearchCondition, Within
 from .plan import Plan
 
-_FILTER = "Filter by = on a field in partition_by, or by comparison on one in metadata;"
+_FILTER = "Filter by = or in on partition_by and on text in metadata, by comparison on numbers there;"
 
 _COMPARISONS = {"exact": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "in": "IN", "range": "BETWEEN"}
 
 _VALUES: dict[str | None, type | tuple[type, ...]] = {"integer": int, "float": (int, float), "text": (str, UUID)}
+
+_BOUND: dict[str | None, type | tuple[type, ...]] = {"integer": int, "float": (int, float), "text": str}
 
 
 @dataclass(frozen=True)
@@ -194,13 +196,13 @@ def _asked(index: Any, query: Any, distance: Any, connection: Any) -> CompanionP
 
 def _covered(index: Any, query: Any, connection: Any) -> dict[int, list[SQL]] | None:
     """Return the companion's SQL for each filter, by the ``id()`` of its node; None if it cannot express one."""
-    columns = None
+    columns, companion = None, dialect_for(connection).companions[index.kind]
     said: dict[int, list[SQL]] = {}
     for node in query.where_nodes:
         if isinstance(node, SearchCondition):
             continue
         columns = columns if columns is not None else _columns(query.model, connection)
-        parts = [_said(leaf, index, query, columns) for leaf in _leaves(node)]
+        parts = [_said(leaf, index, query, columns, companion) for leaf in _leaves(node)]
         if not parts or None in parts:
             return None
         said[id(node)] = [part for part in parts if part is not None]
@@ -235,17 +237,18 @@ def _leaves(node: Any) -> Iterator[tuple[list[str], str, Any] | None]:
         yield None
 
 
-def _said(leaf: Any, index: Any, query: Any, columns: dict[str, Column]) -> SQL | None:
+def _said(leaf: Any, index: Any, query: Any, columns: dict[str, Column], companion: Companion) -> SQL | None:
     """Return one comparison as SQL on the companion's columns, or None if it cannot express it."""
     parts, lookup, value = leaf or ([], "", None)
     field = query._resolve_field(parts) if len(parts) == 1 and parts[0] not in query.annotations else None
     if field is None or field.name not in index.filters or lookup not in _COMPARISONS:
         return None
-    if field.name in index.partition_by and lookup not in ("exact", "in"):
+    column, is_part = columns[field.name], field.name in index.partition_by
+    kind = str(kind_of(column))
+    if lookup not in (EQUALITY if is_part else companion.compared[kind]):
         return None
-    column = columns[field.name]
-    values = _values(field, lookup, value, kind_of(column))
-    if values is None:
+    values = _values(field, lookup, value, kind)
+    if values is None or not (is_part or companion.compares_past_nul or "\0" not in "".join(map(str, values))):
         return None
     places = {"in": f"({', '.join(['%s'] * len(values))})", "range": "%s AND %s"}.get(lookup, "%s")
     return f"by_{column.name} {_COMPARISONS[lookup]} {places}", values
@@ -261,7 +264,17 @@ def _values(field: Any, lookup: str, value: Any, kind: str | None) -> list[Any] 
     if not many or (lookup == "range" and len(many) != 2) or not all(isinstance(each, _VALUES[kind]) for each in many):
         return None
     bound = [field.get_db_prep_value(each) for each in many]
-    return [float(each) if kind == "float" else each for each in bound]
+    if kind == "float":
+        bound = [_float(each) for each in bound]
+    return bound if all(isinstance(each, _BOUND[kind]) for each in bound) else None
+
+
+def _float(value: Any) -> float | None:
+    """Return the float of the same value; None for a whole number that has none, which SQLite compares exactly."""
+    try:
+        return float(value) if float(value) == value else None
+    except OverflowError:
+        return None
 
 
 def _columns(model: Any, connection: Any) -> dict[str, Column]:
