@@ -25,6 +25,7 @@ from .exceptions import (
     UnsuitableFunction,
     UnsupportedByDatabase,
     VectorError,
+    VectorsDropped,
     VectorsUnavailable,
     VectorsWouldBeLost,
 )
@@ -160,6 +161,7 @@ __all__ = [
     "VectorQuerySet",
     "VectorSub",
     "VectorSum",
+    "VectorsDropped",
     "VectorsUnavailable",
     "VectorsWouldBeLost",
     "abulk_load",

@@ -200,6 +200,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         "schema.renaming:rename_what_a_companion_filters_by",
         "repairs.relations.columns:indexes_over_columns",
         "repairs.relations.state:operations_in_their_state",
+        "schema.keeping.dropped_vectors:explicit_vector_loss",
+        "schema.keeping.dropped_vectors:vector_loss_refused",
     ),
     "dorm.migrations.executor": (
         "repairs.migrations:keep_what_refers",
@@ -208,6 +210,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.relations.executor:states_one_by_one",
         "repairs.relations.executor:other_apps_first",
         "repairs.migrating.unfinished:unfinished_migrations",
+        "schema.keeping.dropped_vectors:vector_loss_refused",
     ),
     "dorm.inspect": (
         "repairs.contribs.schemas:tables_of_the_current_schema",
@@ -219,6 +222,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "schema.autodetector:changed_vector_indexes",
         "repairs.migrations:changed_indexes",
         "repairs.relations.order:operations_in_order",
+        "schema.keeping.dropped_vectors:explicit_vector_loss",
     ),
     "dorm.migrations.lint": ("schema.narrow_columns:narrow_columns_in_lint",),
     "dorm.migrations.loader": ("repairs.relations.executor:squashed_or_replaced",),
@@ -231,6 +235,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.migrations:index_source",
         "schema.writer:write_migration",
         "schema.writer:enable_pgvector",
+        "schema.keeping.dropped_vectors:explicit_vector_loss",
         "repairs.relations.writer:loadable_migrations",
     ),
     # Fixtures, schemas and the rest

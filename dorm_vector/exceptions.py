@@ -77,6 +77,10 @@ class IndexMissed(UserWarning):
     """A ``nearest()`` slice by a distance that no index of its field supports: it reads every row."""
 
 
+class VectorsDropped(UserWarning):
+    """A migration of an earlier release drops stored vectors; a newer one has to allow it."""
+
+
 class StaleEmbedding(UserWarning):
     """An ``update()`` or a database-computed text that may leave rows with the vector of their previous text."""
 

@@ -1,0 +1,1 @@
+"""Keep stored vectors when models change: dropping them is explicit, and renames are recognized."""
