@@ -94,6 +94,7 @@ if TYPE_CHECKING:
     )
     from .schema.operations import VectorExtension
     from .schema.tables import acreate_tables, create_tables
+    from .search.distance_of import distance_of
     from .search.explain import Reason, SearchPlan
 
 
@@ -179,6 +180,7 @@ __all__ = [
     "ato_matrix",
     "bulk_load",
     "create_tables",
+    "distance_of",
     "find_duplicates",
     "hybrid_search",
     "load_sqlite_vec_extension",
@@ -221,6 +223,7 @@ _LATER = {
     "ato_matrix": "bulk.matrix",
     "bulk_load": "bulk.load",
     "create_tables": "schema.tables",
+    "distance_of": "search.distance_of",
     "find_duplicates": "retrieval.ranking",
     "hybrid_search": "retrieval.hybrid",
     "measure_recall": "retrieval.recall",

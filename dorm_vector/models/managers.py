@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
-from dorm.manager import Manager
+from dorm.manager import BaseManager, Manager
+from dorm.queryset import QuerySet
 
 from ..introspection import vector_fields
 from ..patching.registry import hook
 from ..search.nearest import SearchMethods
+from .queryset_types import Chaining, Row
 from .querysets import VectorQuerySet, VectorValuesListQuerySet, upgraded
 
 __all__ = ["VectorManager", "VectorQuerySet", "VectorValuesListQuerySet", "as_vector"]
 
-_Manager: Any = Manager.from_queryset(VectorQuerySet)
+if TYPE_CHECKING:
+
+    class _Manager(Chaining[VectorQuerySet[Row]], SearchMethods[VectorQuerySet[Row]], Manager[Row]):
+        def get_queryset(self) -> VectorQuerySet[Row]: ...
+        def values_list(self, *fields: str, flat: bool = False, named: bool = False) -> VectorValuesListQuerySet: ...
+
+else:
+
+    class _Manager(Manager.from_queryset(VectorQuerySet), Generic[Row]):
+        """The class that djanorm makes takes no type arguments."""
 
 
-class VectorManager(_Manager):  # type: ignore[misc]  # made by a call
+class VectorManager(_Manager[Row]):
     """The manager of a model with vectors, with every method of VectorQuerySet; VectorField adds one automatically."""
 
 
-def as_vector(queryset: Any) -> VectorQuerySet:
+def as_vector(queryset: QuerySet[Row] | BaseManager[Row]) -> VectorQuerySet[Row]:
     """Return a VectorQuerySet of the same rows, which can filter and order by distance."""
     return upgraded(queryset)
 

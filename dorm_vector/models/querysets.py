@@ -12,6 +12,7 @@ from dorm.queryset import CombinedQuerySet, QuerySet, ValuesListQuerySet
 from ..embeddings.querysets import EmbeddingQueries
 from ..search.nearest import SearchMethods
 from .assigned import bound_values
+from .queryset_types import Row, RowMethods
 from .rows import VectorRows, as_vector_query
 
 
@@ -86,7 +87,14 @@ class Shaped:
         return found
 
 
-class VectorQuerySet(Shaped, Slices, SearchMethods, EmbeddingQueries, VectorRows, QuerySet[Any]):
+class VectorQuerySet(  # type: ignore[misc]  # djanorm's union() returns a CombinedQuerySet, ours does not
+    RowMethods["VectorQuerySet[Row]", Row],
+    Shaped,
+    Slices,
+    SearchMethods["VectorQuerySet[Row]"],
+    EmbeddingQueries,
+    VectorRows[Row],
+):
     """A QuerySet of a model with vector fields, which can annotate, filter, order, count and project distances."""
 
     def update(self, **values: Any) -> int:
@@ -98,7 +106,15 @@ class VectorQuerySet(Shaped, Slices, SearchMethods, EmbeddingQueries, VectorRows
         return await super().aupdate(**bound_values(self.model, values))
 
 
-class VectorValuesListQuerySet(Shaped, Slices, SearchMethods, EmbeddingQueries, VectorRows, ValuesListQuerySet):
+class VectorValuesListQuerySet(  # type: ignore[misc]  # as above
+    RowMethods["VectorValuesListQuerySet", Any],
+    Shaped,
+    Slices,
+    SearchMethods["VectorValuesListQuerySet"],
+    EmbeddingQueries,
+    VectorRows[Any],
+    ValuesListQuerySet,
+):
     """The queryset that ``values_list()`` of a VectorQuerySet returns."""
 
     def _clone(self) -> Self:
@@ -135,7 +151,7 @@ def _all_names(queryset: Any) -> list[str]:
     return names + [name for name in queryset._query.annotations if queryset._query._is_projected(name)]
 
 
-def upgraded(queryset: Any) -> VectorQuerySet:
+def upgraded(queryset: Any) -> VectorQuerySet[Any]:
     """Return a VectorQuerySet with the state of a queryset, or of a manager's queryset."""
     queryset = queryset.get_queryset() if isinstance(queryset, BaseManager) else queryset
     if isinstance(queryset, CombinedQuerySet):
@@ -146,7 +162,7 @@ def upgraded(queryset: Any) -> VectorQuerySet:
     vector_queryset: Any = kind(queryset.model, queryset._db)
     vector_queryset.__dict__.update(queryset.__dict__)
     vector_queryset._query = as_vector_query(queryset._query.clone(), queryset._db)
-    found: VectorQuerySet = vector_queryset
+    found: VectorQuerySet[Any] = vector_queryset
     return found
 
 

@@ -25,9 +25,10 @@ from ..search.connection import searching
 from ..steps import Execute, Steps, arun, run
 from ..values.metrics import Metric
 from .deferred import keeping_what_was_left_out
+from .queryset_types import Row
 
 
-class Explained(QuerySet[Any]):
+class Explained(QuerySet[Row]):
     """A QuerySet whose ``explain()`` uses the dialect's statement and reports how each distance is computed."""
 
     def explain(self, *, analyze: bool = False, format: str | None = None, verbose: bool = False) -> str:
@@ -73,7 +74,7 @@ def _measured(expression: Any) -> Iterator[Metric]:
             yield from _measured(side)
 
 
-class VectorRows(Explained):
+class VectorRows(Explained[Row]):
     """The behavior that every queryset of a model with vector fields adds to djanorm's."""
 
     _query: VectorSQLQuery
@@ -117,7 +118,7 @@ class VectorRows(Explained):
             return read_from(self._get_connection(), decode, value)
 
     def _instance(self, row: Any, connection: Any) -> Any:
-        instance = self.model._from_db_row(row, connection)
+        instance: Any = self.model._from_db_row(row, connection)
         instance._state.db = self._db
         available = row.keys()
         for name in self._query.annotations:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from inspect import signature
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, Protocol
 
 from dorm.exceptions import FieldDoesNotExist
 
@@ -14,6 +15,7 @@ from ..exceptions import EmbeddingError
 from ..expressions.query_text import QueryText
 from ..expressions.scope import vector_field
 from ..introspection import fields_of, text_indexes_of, vector_fields
+from ..models.queryset_types import Row, Source
 from ..search.nearest import chosen_metric, what_is_called
 from ..values.metrics import Metric
 from .fusion import FOUND, FusedSearch, Fusion, Near, Words, fused, searchable
@@ -27,8 +29,6 @@ _BRANCHES = ("text", "vector")
 
 
 _P = ParamSpec("_P")
-
-_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,20 +86,36 @@ class HybridSearch:
         return Near(field.name, asked, chosen_metric(field, self.distance), self.exact)
 
 
-def _asking(search: Callable[_P, Any]) -> Callable[[Callable[..., _Found]], Callable[Concatenate[Any, _P], _Found]]:
+class _Searching(Protocol[_P]):
+    """A search of the rows of a model, which are what it returns."""
+
+    def __call__(self, queryset: Source[Row], /, *args: _P.args, **asked: _P.kwargs) -> list[Row]: ...
+
+
+class _AsyncSearching(Protocol[_P]):
+    async def __call__(self, queryset: Source[Row], /, *args: _P.args, **asked: _P.kwargs) -> list[Row]: ...
+
+
+def _asking(search: Callable[_P, Any]) -> Callable[[Callable[..., list[Any]]], _Searching[_P]]:
     """Give a function the parameters of a search after ``queryset``, for type checkers and ``help()``."""
+    return partial(_with_parameters_of, search)
 
-    def decorated(function: Callable[..., _Found]) -> Callable[Concatenate[Any, _P], _Found]:
-        own, asked = signature(function), signature(search)
-        parameters = [own.parameters["queryset"], *asked.parameters.values()]
-        vars(function)["__signature__"] = own.replace(parameters=parameters)
-        return function
 
-    return decorated
+def _asking_async(
+    search: Callable[_P, Any],
+) -> Callable[[Callable[..., Coroutine[Any, Any, list[Any]]]], _AsyncSearching[_P]]:
+    return partial(_with_parameters_of, search)
+
+
+def _with_parameters_of(search: Callable[..., Any], function: Any) -> Any:
+    own, asked = signature(function), signature(search)
+    parameters = [own.parameters["queryset"], *asked.parameters.values()]
+    function.__signature__ = own.replace(parameters=parameters)
+    return function
 
 
 @_asking(HybridSearch)
-def hybrid_search(queryset: Any, **asked: Any) -> list[Any]:
+def hybrid_search(queryset: Source[Row], **asked: Any) -> list[Row]:
     """Run a hybrid search: fuse a full-text search for ``text`` and a search by ``vector``; best instances first.
 
     The queryset's filters apply to both searches. ``vector`` is any ``to`` of ``nearest()``, or a text; by default it
@@ -123,14 +139,14 @@ def hybrid_search(queryset: Any, **asked: Any) -> list[Any]:
     return list(HybridSearch(**asked).found_in(queryset))
 
 
-@_asking(HybridSearch)
-async def ahybrid_search(queryset: Any, **asked: Any) -> list[Any]:
+@_asking_async(HybridSearch)
+async def ahybrid_search(queryset: Source[Row], **asked: Any) -> list[Row]:
     """Run a hybrid search; the async form of ``hybrid_search``."""
     return list(await HybridSearch(**asked).found_in(queryset))
 
 
 @_asking(TextSearch)
-def text_search(queryset: Any, **asked: Any) -> list[Any]:
+def text_search(queryset: Source[Row], **asked: Any) -> list[Row]:
     """Return the instances that contain a word of ``text``, best first, with ``text_rank`` and ``text_score``.
 
     ``text``, ``text_fields`` and ``prefix`` are those of ``hybrid_search``.
@@ -138,8 +154,8 @@ def text_search(queryset: Any, **asked: Any) -> list[Any]:
     return list(TextSearch(**asked).found_in(queryset))
 
 
-@_asking(TextSearch)
-async def atext_search(queryset: Any, **asked: Any) -> list[Any]:
+@_asking_async(TextSearch)
+async def atext_search(queryset: Source[Row], **asked: Any) -> list[Row]:
     """Run a full-text search; the async form of ``text_search``."""
     return list(await TextSearch(**asked).found_in(queryset))
 

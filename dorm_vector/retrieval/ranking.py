@@ -7,10 +7,11 @@ import inspect
 import math
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ..expressions.scope import vector_field
 from ..introspection import rows_of
+from ..models.queryset_types import Row, Source
 from ..search.nearest import chosen_metric
 from ..steps import Fetch, Steps, arun, run
 from ..values.metrics import Metric
@@ -122,31 +123,31 @@ def _dot(left: list[float], right: list[float]) -> float:
 
 
 @dataclass(frozen=True)
-class Pair:
+class Pair(Generic[Row]):
     """Two rows and their distance; ``first`` has the smaller key."""
 
-    first: Any
-    second: Any
+    first: Row
+    second: Row
     distance: float
 
 
 @dataclass(frozen=True)
-class Outlier:
+class Outlier(Generic[Row]):
     """A row and its mean distance from its nearest neighbors."""
 
-    row: Any
+    row: Row
     distance: float
 
 
 def find_duplicates(
-    queryset: Any,
+    queryset: Source[Row],
     field: str,
     max_distance: float,
     *,
     distance: str | Metric | None = None,
     neighbors: int = 10,
     progress: Progress | None = None,
-) -> list[Pair]:
+) -> list[Pair[Row]]:
     """Return the pairs of rows that are at most ``max_distance`` apart, nearest first.
 
     This runs one search per row, for its ``neighbors`` nearest. In a group of more duplicates than that, some pairs
@@ -156,27 +157,27 @@ def find_duplicates(
 
 
 async def afind_duplicates(
-    queryset: Any,
+    queryset: Source[Row],
     field: str,
     max_distance: float,
     *,
     distance: str | Metric | None = None,
     neighbors: int = 10,
     progress: Progress | None = None,
-) -> list[Pair]:
+) -> list[Pair[Row]]:
     """Return the pairs of near-duplicate rows; the async form of ``find_duplicates``."""
     return await arun(_duplicates(queryset, field, max_distance, distance, neighbors, progress))
 
 
 def outliers(
-    queryset: Any,
+    queryset: Source[Row],
     field: str,
     limit: int = 10,
     *,
     distance: str | Metric | None = None,
     neighbors: int = 5,
     progress: Progress | None = None,
-) -> list[Outlier]:
+) -> list[Outlier[Row]]:
     """Return the rows with the largest mean distance from their ``neighbors`` nearest neighbors.
 
     This runs one search per row. ``progress(done, total)`` is called after each row.
@@ -185,27 +186,27 @@ def outliers(
 
 
 async def aoutliers(
-    queryset: Any,
+    queryset: Source[Row],
     field: str,
     limit: int = 10,
     *,
     distance: str | Metric | None = None,
     neighbors: int = 5,
     progress: Progress | None = None,
-) -> list[Outlier]:
+) -> list[Outlier[Row]]:
     """Return the outliers; the async form of ``outliers``."""
     return await arun(_outliers(queryset, field, limit, distance, neighbors, progress))
 
 
 def _duplicates(
-    queryset: Any,
+    queryset: Source[Row],
     field: str,
     bound: float,
     distance: str | Metric | None,
     neighbors: int,
     progress: Progress | None,
-) -> Steps[list[Pair]]:
-    pairs: dict[frozenset[Any], Pair] = {}
+) -> Steps[list[Pair[Row]]]:
+    pairs: dict[frozenset[Any], Pair[Row]] = {}
     rows = yield Fetch(_with_vectors(queryset, field, neighbors))
     for done, row in enumerate(rows, 1):
         search = _nearest(queryset, field, row, distance, max_distance=bound)
@@ -219,14 +220,14 @@ def _duplicates(
 
 
 def _outliers(
-    queryset: Any,
+    queryset: Source[Row],
     field: str,
     limit: int,
     distance: str | Metric | None,
     neighbors: int,
     progress: Progress | None,
-) -> Steps[list[Outlier]]:
-    found = []
+) -> Steps[list[Outlier[Row]]]:
+    found: list[Outlier[Row]] = []
     rows = yield Fetch(_with_vectors(queryset, field, neighbors))
     for done, row in enumerate(rows, 1):
         near = yield Fetch(_nearest(queryset, field, row, distance)[:neighbors])

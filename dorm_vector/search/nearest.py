@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from dorm.exceptions import FieldDoesNotExist
 from dorm.expressions import F
@@ -56,8 +56,11 @@ def holder_of(instance: Any, path: str) -> Any:
     return instance
 
 
-class SearchMethods:
-    """The search methods of VectorQuerySet."""
+_Found = TypeVar("_Found")
+
+
+class SearchMethods(Generic[_Found]):
+    """The search methods of VectorQuerySet, which return another queryset."""
 
     model: Any
 
@@ -71,7 +74,7 @@ class SearchMethods:
         min_similarity: float | None = None,
         exact: bool | None = None,
         as_: str = "distance",
-    ) -> Any:
+    ) -> _Found:
         """Sort the rows by their distance from ``to``, nearest first; slice the result like any queryset.
 
         Rows without a vector are left out. A slice is filled if enough rows pass the filters: when the index finds too
@@ -102,16 +105,18 @@ class SearchMethods:
             conditions.append(Within(**{f"{as_}__lte": bound}))
         itself = left_out(self.model, to)
         search = Search(as_, field, excluded=len(itself), exact=bool(exact), approximate=exact is False)
-        return as_search(ranked, search, conditions + itself)
+        found: _Found = as_search(ranked, search, conditions + itself)
+        return found
 
-    def search_options(self, **options: int | str) -> Any:
+    def search_options(self, **options: int | str) -> _Found:
         """Set index options for this queryset only, such as ``ef_search=200``; they end with its statement.
 
         PostgreSQL has ef_search, probes, iterative_scan, max_scan_tuples, scan_mem_multiplier and max_probes; MariaDB
         has ef_search. Running the queryset raises UnsupportedByDatabase for an option that the database does not have,
         and ValueError for a value outside the option's range.
         """
-        return with_options(self, options)
+        found: _Found = with_options(self, options)
+        return found
 
     def explain_search(self) -> SearchPlan:
         """Return which index serves this queryset, or each reason why none does; reads its plan, and no rows."""
@@ -125,7 +130,7 @@ class SearchMethods:
 
         return await aexplained(self)
 
-    def rerank(self, shortlist: int, *, index: str | None = None) -> Any:
+    def rerank(self, shortlist: int, *, index: str | None = None) -> _Found:
         """Find a shortlist with a small index, and rerank it by exact distance, in one statement.
 
         The rows have their exact distances and are sorted by them. If the shortlist, after filtering, is too short for
@@ -139,7 +144,8 @@ class SearchMethods:
         Raises:
             ValueError: There is no such index, or several are possible.
         """
-        return with_shortlist(self, shortlist, index)
+        found: _Found = with_shortlist(self, shortlist, index)
+        return found
 
 
 def chosen_metric(field: Any, distance: str | Metric | None) -> Metric:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import dorm
 
 from dorm_vector import EmbeddingField, HnswIndex, VectorManager
@@ -15,7 +17,7 @@ class Task(dorm.Model):
     done = dorm.BooleanField(default=False)
     embedding = EmbeddingField(DIMENSIONS, source="text", embedder=EMBEDDER)
 
-    objects = VectorManager()  # it would be there anyway; so type checkers know, too
+    objects: ClassVar[VectorManager[Task]] = VectorManager()  # for type checkers
 
     class Meta:
         app_label = "tasks"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import dorm
 import pytest
@@ -40,7 +40,8 @@ class Seat(dorm.Model):
     title = dorm.CharField(max_length=50)
     embedding = EmbeddingField(WORDS.dimensions, source="title", embedder=WORDS, null=True)
     pk = CompositePrimaryKey("hall", "number")
-    objects = VectorManager()
+    # djanorm types a row's composite key as its field.
+    objects: ClassVar[VectorManager[Any]] = VectorManager()
 
     class Meta:
         app_label = "tests"
