@@ -171,7 +171,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         "engines.mysql.moments:moments_in_utc",
     ),
     "aiomysql.cursors": ("engines.mysql.drivers:quiet_async_plans",),
-    # Migrations and inspection
+    # Commands, migrations and inspection
+    "dorm.cli": ("schema.keeping.answers:rename_options",),
     "dorm.migrations.state": ("repairs.relations.declared:declared_indexes",),
     "dorm.migrations.operations": (
         "repairs.relations.junctions:drop_junctions_too",
@@ -179,6 +180,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.relations.alter:alter_every_field_back",
         "repairs.relations.fields:fields_by_column",
         "repairs.relations.fields:rename_columns",
+        "repairs.relations.tables:tables_follow_models",
         "repairs.relations.constraints:constraints_over_columns",
         "repairs.migrations:alter_by_rebuilding",
         "repairs.migrations:create_junction",
@@ -221,8 +223,10 @@ ORDER: dict[str, tuple[str, ...]] = {
     "dorm.migrations.autodetector": (
         "schema.autodetector:changed_vector_indexes",
         "repairs.migrations:changed_indexes",
+        "repairs.relations.tables:changed_tables",
         "repairs.relations.order:operations_in_order",
         "schema.keeping.dropped_vectors:explicit_vector_loss",
+        "schema.keeping.renames:recognized_renames",
     ),
     "dorm.migrations.lint": ("schema.narrow_columns:narrow_columns_in_lint",),
     "dorm.migrations.loader": ("repairs.relations.executor:squashed_or_replaced",),

@@ -44,7 +44,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     package = {path.relative_to(ROOT).as_posix() for path in (ROOT / "dorm_vector").rglob("*.py")}
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {name for name in names if ".dist-info/" not in name} == package | {"dorm_vector/py.typed"}
+    started = {path.name for path in (ROOT / "startup").glob("dorm_vector_autoload.*")}
+    assert {name for name in names if ".dist-info/" not in name} == package | {"dorm_vector/py.typed"} | started
 
 
 def test_a_bare_install_imports_without_a_driver(wheel: Path, tmp_path: Path) -> None:
@@ -56,3 +57,5 @@ def test_a_bare_install_imports_without_a_driver(wheel: Path, tmp_path: Path) ->
     assert Path(report["file"]).is_relative_to(tmp_path)
     assert report["installed"] == []
     assert report["imported"] == []
+    # The command knows what only the package adds to it, and nobody has imported the package.
+    assert "--rename OLD=NEW" in run(python.parent / "dorm", "makemigrations", "--help", cwd=tmp_path)

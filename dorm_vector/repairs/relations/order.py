@@ -20,6 +20,7 @@ _ORDER = (
     "RemoveConstraint",
     "RenameModel",
     "RenameField",
+    "AlterModelTable",
     "CreateModel",
     "RemoveField",
     "AddField",

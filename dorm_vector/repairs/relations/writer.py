@@ -87,6 +87,8 @@ def _operation(original: Any, operation: Any) -> str:
     if kind == "RunPython":
         reverse = f", reverse_code={_function(operation.reverse_code)}" if operation.reverse_code else ""
         return f"RunPython(code={_function(operation.code)}{reverse})"
+    if kind == "AlterModelTable":
+        return f"AlterModelTable(name={operation.name!r}, table={operation.table!r})"
     return str(original(operation))
 
 

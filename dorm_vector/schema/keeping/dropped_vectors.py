@@ -153,18 +153,18 @@ def _dropped(operation: Any, app_label: str, state: Any) -> Iterator[tuple[str, 
     fields = model_of(_model_name(operation), app_label, state)["fields"]
     for name, field in fields.items():
         is_meant = not isinstance(operation, operations.RemoveField) or name == operation.name
-        if is_meant and _stores_vectors(field):
+        if is_meant and stores_vectors(field):
             yield name, column_of(name, field)
 
 
-def _stores_vectors(field: Any) -> bool:
-    # The database computes a generated column again.
+def stores_vectors(field: Any) -> bool:
+    """Return whether a column holds vectors that only its rows have; a generated one is computed again."""
     return reads_vectors(field) and not isinstance(field, GeneratedVectorField)
 
 
 def _adds_vectors(operation: Any) -> bool:
     fields = [field for _name, field in getattr(operation, "fields", None) or ()]
-    return any(map(_stores_vectors, [*fields, getattr(operation, "field", None)]))
+    return any(map(stores_vectors, [*fields, getattr(operation, "field", None)]))
 
 
 def _model_name(operation: Any) -> str:

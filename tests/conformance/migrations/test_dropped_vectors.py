@@ -64,6 +64,7 @@ def refused(project: Project) -> str:
 
 
 def test_what_nobody_allowed_is_refused(project: Project) -> None:
+    allowed = ""
     for operation, held in (
         ("DeleteModel('Note')", "Note.first holds 1 vector, and DeleteModel drops them."),
         (

@@ -1,0 +1,119 @@
+"""``makemigrations`` recognizes what was renamed, and everything that was stored is there afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import backends
+from tests.helpers.catalogue import indexes_of, tables_of
+from tests.helpers.project import Project
+
+MODELS = """
+from dorm_vector import TextIndex
+
+
+class Tag(dorm.Model):
+    word = dorm.CharField(max_length=20)
+
+
+class Item(dorm.Model):
+    title = dorm.CharField(max_length=20, db_index=True)
+    parent = dorm.ForeignKey("Item", on_delete=dorm.CASCADE, null=True)
+    tags = dorm.ManyToManyField("Tag", related_name="items")
+    alike = dorm.ManyToManyField("Item")
+    embedding = VectorField(dimensions=2)
+
+    class Meta:
+        indexes = [
+            HnswIndex(fields=["embedding"], name="item_hnsw", distance="l2"),
+            Vec0Index(fields=["embedding"], name="item_vec0", distance="l2", metadata=["id"]),
+            TextIndex(fields=["title"], name="item_text"),
+        ]
+
+
+class Note(dorm.Model):
+    item = dorm.ForeignKey("Item", on_delete=dorm.CASCADE, related_name="notes")
+    about = dorm.ManyToManyField("Item", related_name="mentions")
+"""
+FILL = """
+tag = Tag.objects.create(word="new")
+for place in (1, 2, 3):
+    item = Item.objects.create(title=f"word{place} common", embedding=[place, 0])
+item.parent = Item.objects.get(pk=1)
+item.save()
+item.tags.add(tag)
+item.alike.add(Item.objects.get(pk=1))
+Note.objects.create(item=item).about.add(item)
+"""
+READ = """
+from dorm_vector import text_search
+rows = Item.objects.nearest("embedding", [2.9, 0])[:2]
+item = rows[0]
+note = Note.objects.get()
+found = [row.title for row in text_search(Item, text="word2", text_fields=["title"], limit=1)]
+print(item.title, item.parent.title, [tag.word for tag in item.tags.all()], [one.pk for one in item.alike.all()])
+print(note.item.title, [one.pk for one in note.about.all()], found, [row.pk for row in Tag.objects.get().items.all()])
+plan = rows.explain_search()
+# A planner reads three rows with or without an index; what it would not say of one is that it is not built.
+print([list(row.embedding) for row in rows], plan.index == "item_vec0", "not-built" in str(plan.reasons))
+"""
+
+
+@pytest.fixture
+def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
+    settings = running.new_database()
+    made = Project(tmp_path, settings)
+    made.models(MODELS)
+    made.dorm("makemigrations", "shop", "--enable-pgvector")
+    made.dorm("makemigrations", "shop")
+    made.dorm("migrate")
+    made.python(FILL)
+    yield made
+    running.drop_database(settings)
+
+
+def migrated(project: Project, models: str, *options: str) -> str:
+    """Make the migration of the models, apply it, and return it."""
+    project.models(models)
+    project.dorm("makemigrations", "shop", *options)
+    project.dorm("migrate")
+    assert "No changes detected" in project.dorm("makemigrations", "shop")
+    return project.source(len(project.migrations()))
+
+
+def test_fields_models_and_tables_keep_what_they_hold(project: Project) -> None:
+    kept = project.python(READ)
+    assert kept.startswith("word3 common word1 common ['new'] [1]\nword3 common [3] ['word2 common'] [3]\n[[3.0, 0.0]")
+    renamed = MODELS.replace("embedding", "vector")
+    project.models(renamed)
+    run = project.try_dorm("makemigrations", "shop")
+    assert run.returncode == 1
+    assert "Was the vector field Item.embedding renamed to vector? Nothing was written." in run.stderr
+    assert len(project.migrations()) == 2
+    source = migrated(project, renamed, "--rename", "embedding=vector")
+    assert "operations = [ RenameField(model_name='Item', old_name='embedding', new_name='vector'), ]" in source
+    assert project.python(READ.replace("embedding", "vector")) == kept
+
+    products = renamed.replace("Item", "Product")
+    assert "RenameModel(old_name='Item', new_name='Product')" in migrated(project, products, "--rename", "Item=Product")
+    read = READ.replace("embedding", "vector").replace("Item", "Product")
+    assert project.python(read) == kept
+
+    goods = products.replace("class Meta:\n", 'class Meta:\n        db_table = "goods"\n')
+    wider = goods.replace("    vector = ", "    pages = dorm.IntegerField(default=1)\n    vector = ", 1)
+    source = migrated(project, wider)
+    assert "AlterModelTable(name='Product', table='goods')" in source
+    assert "RemoveField" not in source
+    assert project.python(read) == kept
+    assert project.python("print(Product.objects.create(title='x', vector=[0, 0]).pk)") == "4"
+    assert any(columns == ["title"] for columns, _is_unique in indexes_of(project.database, "goods").values())
+
+    project.dorm("migrate", "shop", "2")
+    project.models(MODELS)
+    project.python("Item.objects.get(pk=4).delete()")
+    assert project.python(READ) == kept
+    project.dorm("migrate", "shop", "zero")
+    assert {table for table in tables_of(project.database) if table.startswith(("shop_", "goods"))} == set()
