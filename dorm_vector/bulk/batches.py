@@ -11,6 +11,7 @@ from dorm.fields import NOT_PROVIDED, AutoField, Field, IntegerField
 
 from ..exceptions import DimensionMismatch, at_row
 from ..models.fields import VectorField
+from ..values.lengths import LONGEST, SHORTEST
 from ..values.missing import is_left_out
 from ..values.vector import Vector
 from .columns import is_relation, key_held, key_of, named_fields, written_fields
@@ -298,15 +299,15 @@ def _bind_one(convert: Callable[[Any], Any], value: Any, row: int) -> None:
 
 
 def _float32(field: Any, part: Any, start: int) -> Any:
-    """Return the rows as little-endian float32; raise the field's error for the first row that is not finite."""
+    """Return the rows as little-endian float32; raise the field's error for the first row that it refuses."""
     import numpy as np
 
     if isinstance(part, np.ma.MaskedArray):
         part = np.ma.filled(part.astype(np.float32), np.nan)
     with np.errstate(over="ignore"):
         matrix = np.ascontiguousarray(part, dtype="<f4")
-    finite = np.isfinite(matrix).all(axis=1)
-    if not finite.all():
-        position = int(finite.argmin())
+        squares = np.einsum("ij,ij->i", matrix, matrix)
+    # Also what is not finite; a row of zeros is looked at, and accepted.
+    for position in np.flatnonzero(~((squares >= SHORTEST**2) & (squares < LONGEST**2))).tolist():
         _bind_one(field.to_vector, part[position], start + position)
     return matrix

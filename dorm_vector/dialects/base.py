@@ -9,6 +9,7 @@ from typing import Any
 
 from ..exceptions import UnsupportedByDatabase
 from ..values.elements import Element
+from ..values.lengths import near_one
 from ..values.metrics import Metric
 from ..values.routines import Routine
 from ..values.vector import is_zero
@@ -26,8 +27,9 @@ RoutineKey = Routine | tuple[Routine, Element]
 
 
 class Distance(Facts):
-    """The SQL of one metric, with ``{left}``, ``{right}``, ``{zeros}`` and ``{dimensions}``.
+    """The SQL of one metric, with ``{left}``, ``{right}``, ``{direction}``, ``{zeros}`` and ``{dimensions}``.
 
+    ``{direction}`` is the right side, scaled to about length 1 if it is a bound vector.
     ``value`` is the distance that users read. ``rank`` sorts the same way, in the form that an index can serve; it
     defaults to ``value``. ``constant`` replaces ``value`` if the right side is one vector for all rows.
     """
@@ -266,6 +268,8 @@ class Dialect(Facts):
 
     def _measure(self, template: str, left: Operand, right: Operand, dimensions: int) -> SQL:
         operands = {"left": left, "right": right}
+        if "{direction}" in template:
+            operands["direction"] = _direction(right)
         if dimensions:
             operands["zeros"] = Operand(self.zeros.format(dimensions=dimensions, nothing="", digits=8 * dimensions))
             operands |= {"dimensions": Operand(str(dimensions)), "bytes": Operand(str(-(-dimensions // 8)))}
@@ -288,6 +292,12 @@ class Dialect(Facts):
         guarded = Operand(sql, tuple(params))
         guard = Operand(condition, tuple(value for side in sides for value in side.params))
         return compose(f"({self.null_guard})", {"condition": guard, "distance": guarded})
+
+
+def _direction(operand: Operand) -> Operand:
+    if not operand.constant or operand.sql != "%s":
+        return operand
+    return replace(operand, params=tuple(near_one(vector) for vector in operand.params))
 
 
 def _unknown(routine: Routine) -> Unsupported:

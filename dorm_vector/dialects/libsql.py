@@ -63,10 +63,11 @@ DIALECT = Dialect(
     embedding_functions=NONE_CAN_BE_ADDED,
     distances={
         Metric.L2: Distance("vector_distance_l2({left}, {right})"),
-        Metric.COSINE: Distance("vector_distance_cos({left}, {right})"),
+        # It multiplies the squares of both lengths in float32.
+        Metric.COSINE: Distance("vector_distance_cos({left}, {direction})"),
         # a.b = cos * |a| * |b|; a zero vector has no cosine, but its product is 0.
         Metric.INNER_PRODUCT: Distance(
-            "(coalesce(vector_distance_cos({left}, {right}), 1) - 1)"
+            "(coalesce(vector_distance_cos({left}, {direction}), 1) - 1)"
             " * vector_distance_l2({left}, {zeros}) * vector_distance_l2({right}, {zeros})"
         ),
         Metric.L1: Distance(_L1),

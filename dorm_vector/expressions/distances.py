@@ -13,6 +13,7 @@ from ..exceptions import InvalidVector, UnsuitableDistance
 from ..introspection import indexes_of
 from ..values.bit import Bit
 from ..values.elements import Element
+from ..values.lengths import require_measurable
 from ..values.metrics import Metric
 from ..values.sparse import SparseVector
 from ..values.vector import Vector, is_zero
@@ -95,6 +96,8 @@ class VectorDistance(Expression):
             self.text = vector
             return
         self.vector = vector if self.is_typed or _is_reference(vector) else _value(vector, self.metric)
+        if isinstance(self.vector, VALUES):
+            require_measurable(self.vector)
 
     @cached_property
     def vector(self) -> Any:

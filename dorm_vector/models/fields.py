@@ -15,6 +15,7 @@ from ..expressions.outputs import FIELDS
 from ..introspection import check_indexes
 from ..values.bit import Bit
 from ..values.elements import Element
+from ..values.lengths import require_measurable
 from ..values.sparse import MAX_DIMENSIONS as MAX_SPARSE_DIMENSIONS
 from ..values.sparse import SparseVector
 from ..values.vector import HalfVector, Vector, unpack, unpack_numpy
@@ -129,6 +130,10 @@ class VectorField(Field[Any]):
             raise DimensionMismatch(
                 f"{self.label} holds {self.dimensions} dimensions; this vector has {vector.dimensions()}."
             )
+        try:
+            require_measurable(vector)
+        except InvalidVector as error:
+            raise InvalidVector(f"{self.label}: {error}") from None
         return vector
 
     def validate(self, value: Any, model_instance: Any) -> None:

@@ -45,7 +45,7 @@ def test_every_kind_of_vector_is_stored(db: Database, value: Any) -> None:
 
 
 def test_values_are_rounded_to_float32(db: Database) -> None:
-    values = [0.1, 1e-40, min(3.4e38, db.dialect.longest / 2)]
+    values = [0.1, 1e-40, 9e18]
     Document.objects.create(title="a", embedding=values)
     assert Document.objects.get().embedding == float32(values)
 

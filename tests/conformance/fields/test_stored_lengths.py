@@ -217,7 +217,7 @@ def test_numbers_near_zero_are_no_header(db: Database, first: int) -> None:
     assert sample.full == values
 
 
-@pytest.mark.parametrize("values", [[0, 0, 0], [0.5, 0, 0], [2, 0, 0], [3.0 * 2**-123, 0, 0], [0, 0, 1]])
+@pytest.mark.parametrize("values", [[0, 0, 0], [0.5, 0, 0], [2, 0, 0], [0, 0, 1]])
 def test_a_sparse_vector_is_what_was_written(db: Database, values: list[float]) -> None:
     """Of 3, 5, 7 … dimensions the binary form can be as long as the dense vector."""
     Sample.objects.create(title="x", sparse=values)

@@ -1,0 +1,40 @@
+"""The Euclidean lengths that every database measures: most square the numbers in float32.
+
+Beyond them a square is infinite or zero, and pgvector, sqlite-vec, libSQL, Turso and MariaDB return a distance of
+infinity, of zero or in the wrong direction. MariaDB stores no vector of length 2^64.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..exceptions import InvalidVector
+from .elements import Element
+
+SHORTEST, LONGEST = 2.0**-56, 2.0**63
+
+# Halves have no such lengths, and bits have none.
+_LONG = (Element.FLOAT32, Element.SPARSE)
+
+
+def require_measurable(vector: Any) -> None:
+    """Raise InvalidVector if databases cannot measure distances to the vector; a vector of zeros is measurable."""
+    if vector.element not in _LONG:
+        return
+    length = _length(vector)
+    if length and not SHORTEST <= length < LONGEST:
+        raise InvalidVector(
+            f"its length is {length:.2g}, and databases measure lengths from {SHORTEST:.2g} to {LONGEST:.2g}."
+            " Scale it, for example to length 1; VectorField(…, normalize=True) does that."
+        )
+
+
+def near_one(vector: Any) -> Any:
+    """Return the vector scaled by a power of two, which is exact, to a length from 0.5 to 1; halves as they are."""
+    _fraction, exponent = math.frexp(_length(vector) if vector.element in _LONG else 0.0)
+    return type(vector)([math.ldexp(value, -exponent) for value in vector.to_list()]) if exponent else vector
+
+
+def _length(vector: Any) -> float:
+    return math.hypot(*(vector.values() if vector.element is Element.SPARSE else vector.to_list()))
