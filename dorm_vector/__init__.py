@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from . import _addresses, _install
 from .embeddings.embedders import Embedder, as_embedder
-from .embeddings.reembedding import areembed, reembed
-from .engines.sqlite.extension import SqliteVecTier, load_sqlite_vec_extension, sqlite_vec_tier
 from .exceptions import (
     ConnectionLost,
     DimensionMismatch,
@@ -71,6 +69,8 @@ if TYPE_CHECKING:
     from .bulk.load import abulk_load, bulk_load
     from .bulk.matrix import ato_matrix, to_matrix
     from .bulk.progress import rich_progress, tqdm_progress
+    from .embeddings.reembedding import areembed, reembed
+    from .engines.sqlite.extension import SqliteVecTier, load_sqlite_vec_extension, sqlite_vec_tier
     from .indexes.vec0 import Vec0Index
     from .retrieval.hybrid import ahybrid_search, atext_search, hybrid_search, text_search
     from .retrieval.ranking import (
@@ -209,8 +209,9 @@ _LATER = {
     "Recall": "retrieval.recall",
     "Recommendation": "retrieval.recall",
     "SearchPlan": "search.explain",
-    "VectorExtension": "schema.operations",
+    "SqliteVecTier": "engines.sqlite.extension",
     "Vec0Index": "indexes.vec0",
+    "VectorExtension": "schema.operations",
     "abulk_load": "bulk.load",
     "acreate_tables": "schema.tables",
     "afind_duplicates": "retrieval.ranking",
@@ -218,6 +219,7 @@ _LATER = {
     "ameasure_recall": "retrieval.recall",
     "aoutliers": "retrieval.ranking",
     "arecommend_search_options": "retrieval.recall",
+    "areembed": "embeddings.reembedding",
     "arerank": "retrieval.ranking",
     "atext_search": "retrieval.hybrid",
     "ato_matrix": "bulk.matrix",
@@ -226,12 +228,15 @@ _LATER = {
     "distance_of": "search.distance_of",
     "find_duplicates": "retrieval.ranking",
     "hybrid_search": "retrieval.hybrid",
+    "load_sqlite_vec_extension": "engines.sqlite.extension",
     "measure_recall": "retrieval.recall",
     "mmr": "retrieval.ranking",
     "outliers": "retrieval.ranking",
     "recommend_search_options": "retrieval.recall",
+    "reembed": "embeddings.reembedding",
     "rerank": "retrieval.ranking",
     "rich_progress": "bulk.progress",
+    "sqlite_vec_tier": "engines.sqlite.extension",
     "text_search": "retrieval.hybrid",
     "to_matrix": "bulk.matrix",
     "tqdm_progress": "bulk.progress",

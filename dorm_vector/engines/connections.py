@@ -8,10 +8,13 @@ from typing import Any
 from dorm.db import connection as dorm_connections
 
 from ..patching import registry
+from ..patching.on_import import Late
 from ..patching.registry import hook
 from . import forking
 from .postgresql import adapters
-from .sqlite import extension
+
+extension: Any = Late(f"{__package__}.sqlite.extension")
+_CANCELED = "57014"  # PostgreSQL's query_canceled
 
 
 def _nothing() -> None:
@@ -77,6 +80,12 @@ async def _sqlite_async_connection(original: Any, wrapper: Any) -> Any:
     # The raw connection may be used only in aiosqlite's own thread.
     await connection._execute(extension.load_sqlite_vec_extension, connection._conn)
     return connection
+
+
+@hook("dorm.db.utils", "_is_transient")
+def only_lost_connections(original: Any, error: BaseException) -> bool:
+    """Try nothing again that the server canceled on request: it is no connection that was lost."""
+    return getattr(error, "sqlstate", None) != _CANCELED and bool(original(error))
 
 
 def in_transaction(connection: Any) -> bool:

@@ -15,12 +15,11 @@ from typing import Any
 from dorm.db.utils import normalize_db_exception
 from dorm.exceptions import DatabaseError, IntegrityError, OperationalError, ProgrammingError
 
-from ..patching.registry import hook, repair
+from ..patching.registry import repair
 
 _DRIVERS = frozenset({"aiomysql", "psycopg", "psycopg_pool", "pymysql", "sqlite3", "turso"})
 # By the names of PEP 249, where djanorm knows none of the driver's classes; any other is an OperationalError.
 _BY_NAME: dict[str, type[DatabaseError]] = {"IntegrityError": IntegrityError, "ProgrammingError": ProgrammingError}
-_CANCELED = "57014"
 
 
 def raise_ours(error: Exception) -> None:
@@ -82,12 +81,6 @@ def _rebuilt(ours: Any, driver: Any, args: tuple[Any, ...], state: dict[str, Any
     error = cls.__new__(cls, *args)
     vars(error).update(state)
     return error
-
-
-@hook("dorm.db.utils", "_is_transient")
-def only_lost_connections(original: Any, error: BaseException) -> bool:
-    """Try nothing again that the server canceled on request: it is no connection that was lost."""
-    return getattr(error, "sqlstate", None) != _CANCELED and bool(original(error))
 
 
 class _LockedError(Exception):

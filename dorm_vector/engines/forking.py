@@ -17,7 +17,9 @@ from weakref import WeakSet, WeakValueDictionary
 from dorm.db import connection as dorm_connections
 from dorm.db.utils import ASYNC_ATOMIC_STATE
 
-from . import forked_files
+from ..patching.on_import import Late
+
+forked_files: Any = Late(f"{__package__}.forked_files")
 
 _wrappers: WeakSet[Any] = WeakSet()
 _connections: WeakValueDictionary[int, Any] = WeakValueDictionary()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 from dorm.queryset import QuerySet
@@ -11,9 +10,8 @@ from ..engines.connections import alias_of
 from ..introspection import is_one_of
 from ..patching.registry import hook
 from ..steps import Fetch, Steps, arun, run
-from .serialization import plain
 
-_NOT_READ = "_dorm_vector_not_read"
+NOT_READ = "_dorm_vector_not_read"
 """The instance attribute that holds the stored values of deferred columns, for the history record."""
 
 _TRAILS = ("_history_model", "_temporal_model", "_audit_model")
@@ -55,28 +53,4 @@ async def _async_trails_of_deleted_rows(original: Any, instance: Any, using: str
 def _read_the_rest(instance: Any, alias: str) -> Steps[None]:
     missing = [f.attname for f in instance._meta.concrete_fields if f.column and f.attname not in instance.__dict__]
     rows = (yield Fetch(QuerySet(type(instance), alias).filter(is_one_of([instance])))) if missing else []
-    instance.__dict__[_NOT_READ] = {name: row.__dict__.get(name) for row in rows for name in missing}
-
-
-@hook("dorm.contrib.history", "_snapshot_kwargs", name="whole_snapshots")
-@hook("dorm.contrib.temporal", "_snapshot", name="whole_snapshots")
-def whole_snapshots(original: Any, instance: Any, meta: Any) -> dict[str, Any]:
-    """Record the stored value of a deferred column."""
-    found: dict[str, Any] = original(instance, meta)
-    rest = instance.__dict__.get(_NOT_READ, {})
-    kept = [field for field in meta.fields if field.attname in rest and field.attname not in instance.__dict__]
-    return found | {field.name: rest[field.attname] for field in kept if not getattr(field, "pii", False)}
-
-
-@hook("dorm.contrib.audit", "_emit_diff")
-def numbers_in_audits(
-    original: Any, sender: Any, instance: Any, *, operation: str, pre: dict[str, Any], **options: Any
-) -> Any:
-    """Compare and record vectors as lists of numbers; a deferred column is unchanged."""
-    before = {name: plain(value) for name, value in pre.items()}
-    rest = {name: plain(value) for name, value in instance.__dict__.get(_NOT_READ, {}).items()}
-    if operation == "-":
-        before |= {name: value for name, value in rest.items() if name in before and name not in instance.__dict__}
-    held = before if operation == "~" else {}
-    after = held | {name: plain(value) for name, value in instance.__dict__.items()}
-    return original(sender, SimpleNamespace(**after), operation=operation, pre=before, **options)
+    instance.__dict__[NOT_READ] = {name: row.__dict__.get(name) for row in rows for name in missing}

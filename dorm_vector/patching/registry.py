@@ -12,16 +12,21 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import local
 from typing import Any, TypeVar, cast
 
+import dorm
 from dorm.conf import settings
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_PACKAGE = __package__.partition(".")[0]
 
 _switched_off: ContextVar[frozenset[str]] = ContextVar("dorm_vector_repairs_off", default=frozenset())
 
@@ -51,6 +56,11 @@ class Patch:
         """Return where the patch is defined, in the notation of the ordered list: ``repairs.mysql:like_escape``."""
         return f"{self.replacement.__module__.partition('.')[2]}:{self.name}"
 
+    @property
+    def condition(self) -> object:
+        """Return what decides whether the patch is needed: patches with one condition are asked once."""
+        return None
+
     def is_needed(self) -> bool:
         return True
 
@@ -79,6 +89,10 @@ class Repair(Patch):
 
     is_fixed: Callable[[], bool] | None = None
     fixed_in: str = ""
+
+    @property
+    def condition(self) -> object:
+        return self.is_fixed or self.fixed_in
 
     def is_needed(self) -> bool:
         """Run the probe; if no check works without a server, compare the installed version of djanorm."""
@@ -111,8 +125,8 @@ class RepairedAttribute(Repair):
             setattr(owner, self.attribute, self.stand_in)
 
 
-_patches: list[Patch] = []
-"""Patches whose modules have been imported; ``PATCHES`` and ``REPAIRS`` import the rest first."""
+_patches: dict[str, list[Patch]] = {}
+"""The patches of each module; ``PATCHES`` and ``REPAIRS`` first import the modules that define the rest."""
 
 _order: Mapping[str, tuple[str, ...]] = {}
 _installed: set[str] = set()
@@ -130,7 +144,7 @@ def hook(target: str, attribute: str, *, name: str = "", added: bool = False) ->
     """
 
     def register(replacement: _Function) -> _Function:
-        _patches.append(Patch(name or replacement.__name__, target, attribute, replacement, added))
+        _register(Patch(name or replacement.__name__, target, attribute, replacement, added))
         return replacement
 
     return register
@@ -158,7 +172,7 @@ def repair(
 
     def register(replacement: _Function) -> _Function:
         chosen = name or replacement.__name__
-        _patches.append(Repair(chosen, target, attribute, replacement, added, is_fixed, fixed_in))
+        _register(Repair(chosen, target, attribute, replacement, added, is_fixed, fixed_in))
         return replacement
 
     return register
@@ -172,10 +186,14 @@ def repair_attributes(
     def register(replacement: _Function) -> _Function:
         for attribute, stand_in in stand_ins.items():
             name = replacement.__name__
-            _patches.append(RepairedAttribute(name, target, attribute, replacement, True, is_fixed, fixed_in, stand_in))
+            _register(RepairedAttribute(name, target, attribute, replacement, True, is_fixed, fixed_in, stand_in))
         return replacement
 
     return register
+
+
+def _register(patch: Patch) -> None:
+    _patches.setdefault(patch.module, []).append(patch)
 
 
 def arrange(order: Mapping[str, tuple[str, ...]]) -> None:
@@ -209,25 +227,30 @@ def install(module: str) -> None:
 def _install(module: str) -> None:
     patches = patches_of(module)
     # Run every probe before the first patch: one part of a repair would make the probes of the others pass.
-    fixed = {patch.name for patch in patches if not patch.is_needed()}
+    needed: dict[object, bool] = {}
     for patch in patches:
-        if patch.name not in fixed:
+        if patch.condition not in needed:
+            needed[patch.condition] = patch.is_needed()
+    unneeded = {patch.name for patch in patches if not needed[patch.condition]}
+    for patch in patches:
+        if patch.name not in unneeded:
             patch.install()
 
 
 def patches_of(module: str) -> list[Patch]:
     """Return the patches of a module, innermost first."""
     places = {address: number for number, address in enumerate(_order[module])}
-    for address in places:
-        importlib.import_module(f"{__package__.partition('.')[0]}.{address.partition(':')[0]}")
-    patches = [patch for patch in _patches if patch.module == module]
-    differing = sorted({patch.address for patch in patches} ^ places.keys())
+    for name in dict.fromkeys(address.partition(":")[0] for address in places):
+        importlib.import_module(f"{_PACKAGE}.{name}")
+    patches = _patches.get(module, [])
+    addresses = {patch: patch.address for patch in patches}
+    differing = sorted({*addresses.values()} ^ places.keys())
     if differing:
         raise LookupError(
             f"The patches of {module} differ from the list in dorm_vector/_install.py: {', '.join(differing)}."
             " List each one that is registered, and no other."
         )
-    return sorted(patches, key=lambda patch: places[patch.address])
+    return sorted(patches, key=lambda patch: places[addresses[patch]])
 
 
 def __getattr__(name: str) -> Any:
@@ -273,7 +296,11 @@ def _absent(owner: Any, attribute: str) -> Callable[..., Any]:
 
 @functools.cache
 def _djanorm_version() -> str:
-    from importlib.metadata import version  # late: it takes longer to import than all patches
+    # The folder's name says it; importlib.metadata takes longer to import than all patches to install.
+    for name in os.listdir(Path(dorm.__file__).parent.parent):  # noqa: PTH208  # pathlib takes five times as long
+        if name.startswith("djanorm-") and name.endswith(".dist-info"):
+            return name.removeprefix("djanorm-").removesuffix(".dist-info")
+    from importlib.metadata import version  # for an editable installation
 
     # dorm.__version__ is 4.3.0 in 4.4 and 4.5 as well.
     return version("djanorm")

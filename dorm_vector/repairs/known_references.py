@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from dorm import aggregates, functions, search
+from dorm import aggregates, functions
 from dorm.exceptions import FieldDoesNotExist
 from dorm.expressions import CombinedExpression, F, Q
 from dorm.lookups import parse_lookup_key
@@ -180,7 +181,7 @@ def _known_window(original: Any, window: Any, /, table_alias: str | None = None,
     "dorm.search:SearchVector",
     "as_sql",
     name=_NAME,
-    is_fixed=lambda: refuses(lambda: search.SearchVector(UNKNOWN).as_sql("probe", model=model())),
+    is_fixed=lambda: refuses(lambda: sys.modules["dorm.search"].SearchVector(UNKNOWN).as_sql("probe", model=model())),
 )
 def _known_text(original: Any, vector: Any, /, table_alias: str | None = None, **context: Any) -> SQL:
     named = copy.copy(vector)

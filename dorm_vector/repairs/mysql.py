@@ -7,16 +7,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from functools import cache
-from types import SimpleNamespace
 from typing import Any
-
-from dorm.fields import BigAutoField
-from dorm.query import SQLQuery
 
 from ..engines.mysql.server import for_pymysql
 from ..engines.sockets import has_news
 from ..patching.registry import repair, repair_attributes
-from ..patching.stand_ins import Statements, model
 
 _WRAPPER = "dorm.db.backends.mysql:MySQLDatabaseWrapper"
 
@@ -239,23 +234,30 @@ def inserts_many() -> bool:
     return all(hasattr(wrapper, "execute_bulk_insert") for wrapper in wrappers)
 
 
-def _writes_no_on_conflict() -> bool:
-    field = SimpleNamespace(column="name", primary_key=False)
-    sql, _params = SQLQuery(model()).as_bulk_insert([field], [["a"]], Statements("mysql"), ignore_conflicts=True)
-    return "ON CONFLICT" not in sql
+@repair(_WRAPPER, "execute_bulk_insert", added=True, is_fixed=inserts_many)
+def bulk_insert(
+    _absent: Any, wrapper: Any, sql: str, params: Any = None, pk_col: str = "id", count: int = 1
+) -> list[int]:
+    """Insert many rows with one statement, and return their keys.
+
+    Symptom: ``bulk_create()`` and ``abulk_create()`` raise AttributeError. Cause: the MySQL connections lack
+    ``execute_bulk_insert``. djanorm 4.3 to 4.5.
+    """
+    first = wrapper.execute_insert(sql, params, pk_col=pk_col)
+    if not generates(sql, pk_col, first):
+        return []
+    (step,) = wrapper.execute(STEP)
+    return keys(first, count, step)
 
 
-def _copies_what_it_found() -> bool:
-    query = SQLQuery(model())
-    query.joins = [("INNER", "author", "item_author", '"item_author"."id" = "item"."author_id"')]
-    sql, _params = query.as_delete(Statements("mysql"))
-    return 'IN (SELECT "item"' not in sql
+STEP = "SELECT @@auto_increment_increment AS step"
 
 
-def _escapes_the_escape(module: Any) -> bool:
-    sql, _params = module.build_lookup_sql('"name"', "contains", "a", vendor="mysql")
-    return r"ESCAPE '\'" not in sql
+def generates(sql: str, pk_col: str, first: int | None) -> bool:
+    """Return whether the server generated the keys of all rows of the statement."""
+    return bool(first) and f'"{pk_col}"' not in sql.partition(" VALUES ")[0]
 
 
-def _refers_by_the_same_type() -> bool:
-    return BigAutoField().rel_db_type(Statements("mysql")) == "BIGINT"
+def keys(first: int, count: int, step: Any) -> list[int]:
+    # The server reports the first key, and numbers the rows of one INSERT … VALUES without gaps.
+    return list(range(first, first + count * step["step"], step["step"]))

@@ -14,8 +14,7 @@ from ..engines.async_blocks import statement_lock
 from ..engines.ended import require_unended
 from ..patching.registry import is_on, repair
 from ..patching.stand_ins import AsyncStatements, finished
-from .mysql import counts_matched_rows, inserts_many, matched
-from .mysql_sql import STEP, generates, keys
+from .mysql import STEP, counts_matched_rows, generates, inserts_many, keys, matched
 
 _WRAPPER = "dorm.db.backends.mysql:MySQLAsyncDatabaseWrapper"
 

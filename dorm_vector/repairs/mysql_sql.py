@@ -5,53 +5,42 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import dorm.query
 from dorm import lookups
+from dorm.fields import BigAutoField
+from dorm.query import SQLQuery
 
 from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
 from ..engines.one_database import only_on
 from ..engines.statement import searches_in, with_searches
 from ..patching.registry import repair
-from .mysql import (
-    _WRAPPER,
-    _copies_what_it_found,
-    _escapes_the_escape,
-    _refers_by_the_same_type,
-    _writes_no_on_conflict,
-    inserts_many,
-)
+from ..patching.stand_ins import Statements, model
 
 
-@repair(_WRAPPER, "execute_bulk_insert", added=True, is_fixed=inserts_many)
-def bulk_insert(
-    _absent: Any, wrapper: Any, sql: str, params: Any = None, pk_col: str = "id", count: int = 1
-) -> list[int]:
-    """Insert many rows with one statement, and return their keys.
-
-    Symptom: ``bulk_create()`` and ``abulk_create()`` raise AttributeError. Cause: the MySQL connections lack
-    ``execute_bulk_insert``. djanorm 4.3 to 4.5.
-    """
-    first = wrapper.execute_insert(sql, params, pk_col=pk_col)
-    if not generates(sql, pk_col, first):
-        return []
-    (step,) = wrapper.execute(STEP)
-    return keys(first, count, step)
+def _writes_no_on_conflict() -> bool:
+    field = SimpleNamespace(column="name", primary_key=False)
+    sql, _params = SQLQuery(model()).as_bulk_insert([field], [["a"]], Statements("mysql"), ignore_conflicts=True)
+    return "ON CONFLICT" not in sql
 
 
-STEP = "SELECT @@auto_increment_increment AS step"
+def _copies_what_it_found() -> bool:
+    query = SQLQuery(model())
+    query.joins = [("INNER", "author", "item_author", '"item_author"."id" = "item"."author_id"')]
+    sql, _params = query.as_delete(Statements("mysql"))
+    return 'IN (SELECT "item"' not in sql
 
 
-def generates(sql: str, pk_col: str, first: int | None) -> bool:
-    """Return whether the server generated the keys of all rows of the statement."""
-    return bool(first) and f'"{pk_col}"' not in sql.partition(" VALUES ")[0]
+def _escapes_the_escape(module: Any) -> bool:
+    sql, _params = module.build_lookup_sql('"name"', "contains", "a", vendor="mysql")
+    return r"ESCAPE '\'" not in sql
 
 
-def keys(first: int, count: int, step: Any) -> list[int]:
-    # The server reports the first key, and numbers the rows of one INSERT … VALUES without gaps.
-    return list(range(first, first + count * step["step"], step["step"]))
+def _refers_by_the_same_type() -> bool:
+    return BigAutoField().rel_db_type(Statements("mysql")) == "BIGINT"
 
 
 @repair("dorm.query:SQLQuery", "as_bulk_insert", is_fixed=_writes_no_on_conflict)

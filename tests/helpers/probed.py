@@ -116,15 +116,16 @@ def _is_left_alone(registry: Any, parts: list[Any], places: list[Any]) -> bool:
     for function in theirs:
         # A property is known by its getter.
         vars(getattr(function, "fget", function)).pop("dorm_vector_patch", None)
-    order, every, registry._patches[:] = registry._order, list(registry._patches), parts
-    registry.arrange({part.module: tuple(own.address for own in parts if own.module == part.module) for part in parts})
+    order, every = registry._order, registry._patches
+    registry._patches = {part.module: [own for own in parts if own.module == part.module] for part in parts}
+    registry.arrange({module: tuple(own.address for own in owned) for module, owned in registry._patches.items()})
     installed, registry._djanorm_version = registry._djanorm_version, lambda: "5.0.1"
     try:
         for part in parts:
             registry._installed.discard(part.module)
             registry.install(part.module)
     finally:
-        registry._patches[:], registry._djanorm_version = every, installed
+        registry._patches, registry._djanorm_version = every, installed
         registry.arrange(order)
     return all(getattr(owner, attribute) is own for (owner, attribute), own in zip(places, theirs, strict=True))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dorm.fields import ManyToManyField
+from dorm.fields import ForeignKey, ManyToManyField
 from dorm.models import Options
 from dorm.related_managers import ManyToManyDescriptor
 
@@ -120,3 +120,51 @@ def _connect(field: Any, target: Any) -> None:
     name = field.related_name or f"{field.model.__name__.lower()}_set"
     if field.related_name or not hasattr(target, name):
         setattr(target, name, ManyToManyDescriptor(_OtherSide(field, name)))
+
+
+def junction_columns(source: str, target: str) -> tuple[str, str]:
+    """Return the columns of a junction, named after its models; equal names get different prefixes."""
+    names = (f"{source.lower()}_id", f"{target.lower()}_id")
+    return names if names[0] != names[1] else (f"from_{names[0]}", f"to_{names[1]}")
+
+
+def _tells_its_ends_apart() -> bool:
+    class Person:
+        __name__ = "Person"
+
+    field = ManyToManyField(Person)
+    field.model = Person  # type: ignore[assignment]
+    source, target = field._get_through_columns()
+    return source != target
+
+
+@repair("dorm.fields:ManyToManyField", "_get_through_columns", is_fixed=_tells_its_ends_apart)
+def relations_to_itself(original: Any, field: Any) -> tuple[str, str]:
+    """Give the two columns of a many-to-many relation to the same model different names.
+
+    Symptom: ``ManyToManyField("self")`` fails with a duplicate column. Cause: both columns are named after the same
+    model. djanorm 4.3 to 4.5.
+    """
+    source, target = original(field)
+    if field.through:
+        return _through_columns(field, source, target)
+    return (source, target) if source != target else junction_columns(source[:-3], target[:-3])
+
+
+def _through_columns(field: Any, source: str, target: str) -> tuple[str, str]:
+    """Return the columns of a through model; two foreign keys to the same model are used in declaration order."""
+    through = _class_of(field.through)
+    to_source = [one.column for one in through._meta.fields if _refers_to(one, field.model)]
+    if field._resolve_related_model() is field.model and len(to_source) > 1:
+        return to_source[0], to_source[1]
+    return source, target
+
+
+def _refers_to(field: Any, model: Any) -> bool:
+    return isinstance(field, ForeignKey) and field._resolve_related_model() is model
+
+
+def _class_of(through: Any) -> Any:
+    from dorm.models import _model_registry
+
+    return _model_registry[through] if isinstance(through, str) else through

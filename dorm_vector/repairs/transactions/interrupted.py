@@ -13,14 +13,14 @@ from typing import Any
 
 from dorm.db.utils import ASYNC_ATOMIC_STATE
 
-from ..engines.async_blocks import savepoint, statement_lock, transaction
-from ..engines.ended import mark_ended
-from ..engines.open_transactions import amysql_is_open
-from ..engines.uncancelled import PATIENCE, finished, undone
-from ..patching.registry import repair
-from ..patching.stand_ins import AsyncStatements, Statements
-from ..patching.stand_ins import finished as run_at_once
-from .lost_transactions import Ends, may_roll_back, require_open
+from ...engines.async_blocks import savepoint, statement_lock, transaction
+from ...engines.ended import mark_ended
+from ...engines.open_transactions import amysql_is_open
+from ...engines.uncancelled import PATIENCE, finished, undone
+from ...patching.registry import repair
+from ...patching.stand_ins import AsyncStatements, Statements
+from ...patching.stand_ins import finished as run_at_once
+from .lost import Ends, may_roll_back, require_open
 
 _BACKENDS = "dorm.db.backends"
 

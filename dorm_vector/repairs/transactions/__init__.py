@@ -1,0 +1,1 @@
+"""Repairs of transactions: lost connections, interrupted blocks, callbacks of a failed COMMIT."""
