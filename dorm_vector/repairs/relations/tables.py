@@ -11,7 +11,8 @@ from dorm.fields import CharField
 from ...migration_state import model_of, table_of
 from ...patching.on_import import Late
 from ...patching.registry import repair
-from .junctions import junction_columns, junctions_of
+from .junctions import junctions_of
+from .reverse import junction_columns
 from .state import is_relation, target_key
 
 _OPERATIONS = "dorm.migrations.operations"
