@@ -25,7 +25,9 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.mysql_sql:on_duplicate_key",
         "repairs.mysql_sql:rows_of_the_same_table",
         "repairs.mysql_sql:like_escape",
+        "repairs.expressions:counts_of_distinct_rows",
     ),
+    "dorm.constraints": ("repairs.expressions:conditions_of_checks",),
     "dorm.queryset": (
         "models.hooks:vector_aggregates",
         "repairs.known_names:known_names_in_updates",

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from dorm.aggregates import Aggregate
+from dorm.constraints import CheckConstraint
 from dorm.expressions import F, Q
 from dorm.functions import Lower
+from dorm.query import SQLQuery
 
 from ..dialects.shared.operands import SQL
 from ..models.hooks import _of_an_expression
 from ..patching.registry import repair
+from ..patching.stand_ins import Statements, model
 
 
 def _negates_the_whole() -> bool:
@@ -51,3 +54,49 @@ def aggregates_of_expressions(original: Any, aggregate: Any, table_alias: str | 
     treats its argument as a name. djanorm 4.3 to 4.5.
     """
     return _of_an_expression(original, aggregate, table_alias, context)
+
+
+def _counts_distinct_rows() -> bool:
+    query = SQLQuery(model())
+    query.distinct_flag, query.selected_fields = True, ["name"]
+    sql, _params = query.as_count(Statements("sqlite"))
+    return "DISTINCT" in sql
+
+
+@repair("dorm.query:SQLQuery", "as_count", is_fixed=_counts_distinct_rows)
+def counts_of_distinct_rows(original: Any, query: Any, connection: Any) -> SQL:
+    """Count distinct rows and slices, in querysets of models without vectors.
+
+    Symptom: ``distinct().count()`` counts every row, and ``[:3].count()`` the rows of the whole queryset. Cause:
+    ``count()`` ignores both. djanorm 4.3 to 4.5.
+    """
+    is_slice = query.limit_val is not None or query.offset_val is not None
+    if not (query.distinct_flag or query.distinct_on_fields or is_slice):
+        sql, params = original(query, connection)
+        return sql, params
+    inner = query.clone()
+    inner.select_related_fields = []
+    if not is_slice:
+        # The order changes no count, and PostgreSQL sorts distinct rows only by what they show.
+        inner.order_by_fields = []
+    sql, params = inner.as_select(connection)
+    return f'SELECT COUNT(*) AS "count" FROM ({sql}) AS "counted"', params
+
+
+def _takes_a_condition() -> bool:
+    constraint: Any = CheckConstraint
+    try:
+        return bool(constraint(condition=Q(a=1), name="positive").check)
+    except TypeError:
+        return False
+
+
+@repair("dorm.constraints:CheckConstraint", "__init__", is_fixed=_takes_a_condition)
+def conditions_of_checks(original: Any, constraint: Any, *, condition: Any = None, **options: Any) -> None:
+    """Accept ``CheckConstraint(condition=…)``, the name of the argument in Django 5.1 and later.
+
+    Symptom: TypeError. Cause: the argument is still called ``check``. djanorm 4.3 to 4.5.
+    """
+    if condition is not None and "check" in options:
+        raise TypeError("CheckConstraint() takes the condition once: as condition=Q(…), or as check=Q(…).")
+    original(constraint, **options if condition is None else {**options, "check": condition})

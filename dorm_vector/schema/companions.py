@@ -22,11 +22,11 @@ def drop_companions(
     model's table, and SQLite drops only the triggers on it. djanorm 4.3 to 4.5.
     """
     table = table_of(model_of(operation.name, app_label, from_state), app_label)
-    beside = [name for name, owner in companions_found(connection) if owner == table]
-    original(operation, app_label, connection, from_state, to_state)
-    for name in beside:
+    # First, because a table that refers to itself is locked by its own triggers as its rows are deleted.
+    for name in [name for name, owner in companions_found(connection) if owner == table]:
         for statement in DROP:
             connection.execute_write(statement.format(name=name))
+    original(operation, app_label, connection, from_state, to_state)
 
 
 @hook(f"{_OPERATIONS}:CreateModel", "database_backwards", name="drop_companions")

@@ -55,16 +55,18 @@ def drop_text_indexes(
     Symptom: on SQLite and libSQL, the table of a TextIndex remains after its model is deleted. Cause: djanorm drops
     only the model's table, and the database drops only what belongs to it. djanorm 4.3 to 4.5.
     """
-    original(operation, app_label, connection, from_state, to_state)
+    # First, because a table that refers to itself is locked by its own triggers as its rows are deleted.
     _drop_orphans(operation.name, app_label, connection, from_state)
+    original(operation, app_label, connection, from_state, to_state)
 
 
 @hook(f"{_OPERATIONS}:CreateModel", "database_backwards", name="drop_text_indexes")
 def _drop_text_indexes_back(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
-    original(operation, app_label, connection, from_state, to_state)
+    # First, because a table that refers to itself is locked by its own triggers as its rows are deleted.
     _drop_orphans(operation.name, app_label, connection, from_state)
+    original(operation, app_label, connection, from_state, to_state)
 
 
 def _drop_orphans(name: str, app_label: str, connection: Any, state: Any) -> None:

@@ -164,9 +164,8 @@ def _order(observed: Observed) -> Iterator[Reason]:
 def _indexes(observed: Observed, distance: VectorDistance) -> Iterator[Reason]:
     """Yield the reasons why the search does not use each declared or built index."""
     field = vector_field(observed.query.model, distance.field_path)
-    wanted, declared = distance.metric, indexes_of(field)
-    if observed.companions:
-        declared = [index for index in declared if index.is_built_by(observed.dialect)]
+    wanted = distance.metric
+    declared = [index for index in indexes_of(field) if index.is_built_by(observed.dialect)]
     kind = "Vec0Index" if observed.companions else "HnswIndex"
     suggestion = f'{kind}(fields=[{field.name!r}], name="…", distance={wanted.value!r})'
     metrics = {index.name: index.metric for index in declared}

@@ -41,7 +41,7 @@ class TextSearch(Facts):
     standing: str = ""
     """Finds the index ``{name}``, if changing a column drops the index together with its table."""
     outlives_table: bool = False
-    """Whether the index must be dropped after its table."""
+    """Whether the index stays when its table is dropped, and must be dropped as well."""
     in_plan: str = ""
     """The text in the database's plan if the index ``{name}`` serves a search."""
     hidden: str = ""
