@@ -158,6 +158,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "dorm.db.backends.libsql": (
         "repairs.turso:turso_patience",
         "engines.turso.driver:one_process",
+        "engines.turso.driver:unlocked_files",
         "repairs.turso:turso_replicas",
         "engines.turso.driver:turso_text_indexes",
         "engines.turso.driver:turso_async_rows",
@@ -210,6 +211,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "dorm.migrations.executor": (
         "repairs.migrations:keep_what_refers",
         "repairs.migrating.lock:one_migration_at_a_time",
+        "repairs.migrating.lock:migration_lock_until_commit",
         "schema.checks:indexes_checked_first",
         "repairs.relations.executor:states_one_by_one",
         "repairs.relations.executor:other_apps_first",

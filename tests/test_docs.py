@@ -130,7 +130,7 @@ def test_the_examples_of_a_page_run(runnable_page: Path, database_url: str, tmp_
     assert run.returncode == 0, f"{run.stdout}\n{run.stderr}"
 
 
-@pytest.mark.parametrize("page", support.pages("reference"), ids=name_of)
+@pytest.mark.parametrize("page", [*support.pages("reference"), *support.pages("contributing")], ids=name_of)
 def test_what_the_code_writes_of_a_page_is_what_it_says_now(page: Path, pytestconfig: pytest.Config) -> None:
     support.assert_fresh(page, update=pytestconfig.getoption("--update-golden"))
 

@@ -9,11 +9,21 @@ from typing import Any
 import pytest
 from dorm.db.connection import _create_sync_connection
 
+from tests.chaos.faults import Faults
 from tests.chaos.proxy import Proxy
 from tests.databases import Database
 
 NUMBERS = {"mysql": "SELECT connection_id() AS number", "postgresql": "SELECT pg_backend_pid() AS number"}
 KILLS = {"mysql": "KILL {}", "postgresql": "SELECT pg_terminate_backend({}, 5000)"}
+
+
+@pytest.fixture
+def faults(database: Database, pytestconfig: pytest.Config) -> Iterator[Faults]:
+    """Where a test counts the rows that were acknowledged and the rows that are there."""
+    counted = Faults(database.name)
+    yield counted
+    if pytestconfig.getoption("--update-golden"):
+        counted.write()
 
 
 @pytest.fixture

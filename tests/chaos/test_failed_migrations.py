@@ -9,11 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any
+from unittest.mock import patch
 
+import dorm
 import pytest
 from dorm.db.connection import _create_sync_connection
+from dorm.migrations import executor
 
 import backends
+from dorm_vector.patching import registry
+from tests.databases import Database
 from tests.helpers.project import ENVIRONMENT, ROOT, Project
 
 COMMITS_EACH_CHANGE = ("mariadb", "mysql")
@@ -60,7 +65,7 @@ STOPS = {"fails": "raise ValueError('a bug')", "killed": "os.kill(os.getpid(), s
 @pytest.fixture
 def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
     settings = running.new_database()
-    yield Project(tmp_path, settings, is_new=True)
+    yield Project(tmp_path, settings)
     running.drop_database(settings)
 
 
@@ -168,6 +173,44 @@ def test_going_back_that_stopped_is_run_again(project: Project) -> None:
     assert columns(project) == ["id", "title"]
     assert titles(project) == 40
     assert not notes_are_there(project)
+
+
+@pytest.mark.not_on("sqlite", "turso", "libsql", "mariadb", "mysql", reason="PostgreSQL has this lock")
+def test_migration_lock_until_commit(db: Database) -> None:
+    """The bug that the repair is for: the next ``dorm migrate`` begins before this one has committed."""
+    assert seen_by_another(db) == [False, True]
+    with registry.switched_off("migration_lock_until_commit"):
+        assert seen_by_another(db) == [False, True, True]
+    with pytest.raises(dorm.DatabaseError, match="division by zero"):
+        seen_by_another(db, fails=True)
+    assert seen_by_another(db) == [False, True]
+
+
+def seen_by_another(database: Database, *, fails: bool = False) -> list[bool]:
+    """Tell whether the lock is free inside of it, once it was released if something releases it, and at the end."""
+    connection, seen = database.connection, []
+    other: Any = _create_sync_connection("other", database.settings)
+    answered = connection.execute
+
+    def look() -> None:
+        (row,) = other.execute(f"SELECT pg_try_advisory_xact_lock({executor._DORM_MIGRATION_LOCK_ID}) AS is_free")
+        seen.append(row["is_free"])
+
+    def execute(sql: str, *arguments: Any) -> Any:
+        rows = answered(sql, *arguments)
+        if "unlock" in sql:
+            look()
+        return rows
+
+    try:
+        with patch.object(connection, "execute", execute), executor._migration_lock(connection):
+            look()
+            if fails:
+                connection.execute_script("SELECT 1 / 0")
+        look()
+    finally:
+        other.close()
+    return seen
 
 
 def test_two_at_once_wait_for_each_other(project: Project) -> None:

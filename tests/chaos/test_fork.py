@@ -23,6 +23,7 @@ from dorm.transaction import aatomic, atomic
 
 from tests.chaos import workers
 from tests.chaos.children import Child, forked
+from tests.chaos.extent import IS_SOAK
 from tests.databases import Database
 from tests.models import Document
 
@@ -33,8 +34,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarni
 @pytest.fixture
 def filled(db: Database) -> Iterator[Database]:
     """A database that this process has searched, sync and async."""
-    for number in range(ROWS):
-        Document.objects.create(title=str(number), embedding=workers.vector(number))
+    rows = [Document(title=str(number), embedding=workers.vector(number)) for number in range(ROWS)]
+    Document.objects.bulk_create(rows)
     assert workers.search([1, 2]) == ["1", "2"]
     yield db
     workers.stop()
@@ -200,7 +201,7 @@ def test_other_threads_are_left_behind(filled: Database) -> None:
     assert found == ["2"] * 3
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["fork", "spawn", *["forkserver"] * IS_SOAK])
 def test_multiprocessing(several: Database, method: str) -> None:
     processes = 1 if several.name == "turso" else 2
     with multiprocessing.get_context(method).Pool(processes) as pool:

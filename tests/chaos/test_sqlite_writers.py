@@ -16,9 +16,12 @@ from dorm.db.connection import get_async_connection, get_connection, reset_conne
 from dorm.transaction import aatomic, atomic
 
 from dorm_vector.patching import registry
+from tests.chaos.extent import IS_SOAK
+from tests.chaos.faults import Faults
 from tests.databases import Database, create_tables
 from tests.helpers.project import ENVIRONMENT, ROOT
-from tests.helpers.writers import ASYNC_LOADS, LOADS, ROWS_A_LOAD, UPDATES, WRITERS, Counter, Passage
+from tests.helpers.writers import ASYNC_LOADS, LOADS, UPDATES, Counter, Passage
+from tests.helpers.writers import rows as load_of
 
 pytestmark = pytest.mark.not_on("turso", "libsql", "postgresql", "mariadb", "mysql", reason="it is SQLite's file")
 
@@ -38,30 +41,27 @@ def configure(settings: dict[str, Any]) -> Any:
     return get_connection()
 
 
-def write_at_once(work: str, path: Path) -> list[str]:
-    """Let four processes do the work, and return what went wrong."""
-    command = [sys.executable, "-m", "tests.helpers.writers", work, str(path)]
+def write_at_once(path: Path, writers: int) -> list[str]:
+    """Let processes write, sync and async, and return what went wrong."""
+    command = [sys.executable, "-m", "tests.helpers.writers", str(path)]
     environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
-    running = [Popen([*command, str(n)], cwd=ROOT, env=environment, stderr=PIPE, text=True) for n in range(WRITERS)]
+    running = [Popen([*command, str(n)], cwd=ROOT, env=environment, stderr=PIPE, text=True) for n in range(writers)]
     ended = [(process.communicate(timeout=120)[1], process.returncode) for process in running]
     return [errors for errors, code in ended if code]
 
 
-@pytest.mark.parametrize("work, loads", [("load", LOADS), ("aload", ASYNC_LOADS)])
-def test_every_load_arrives(path: Path, work: str, loads: int) -> None:
-    create_tables(get_connection(), (Passage,))
-    assert write_at_once(work, path) == []
-    rows = WRITERS * loads * ROWS_A_LOAD
-    assert Passage.objects.count() == rows
+@pytest.mark.parametrize("writers", [1, 4, 16] if IS_SOAK else [4])
+def test_every_write_of_every_process_arrives(path: Path, writers: int, faults: Faults) -> None:
+    create_tables(get_connection(), (Passage, Counter))
+    assert write_at_once(path, writers) == []
+    loads = [(number, each) for number in range(writers) for each in range(LOADS + ASYNC_LOADS)]
+    expected = [tuple(row["embedding"]) for load in loads for row in load_of(*load)]
+    stored = [tuple(embedding) for embedding in Passage.objects.values_list("embedding", flat=True)]
+    faults.count(f"{writers} processes write to one file", acknowledged=expected, stored=stored)
+    rows = len(expected)
     assert len(Passage.objects.nearest("embedding", [0.0, 0.0, 0.0, 0.0])[:500]) == min(rows, 500)
     for table in ("passage_words", "passage_vec"):
         assert get_connection().execute(f'SELECT COUNT(*) AS "rows" FROM "{table}"')[0]["rows"] == rows
-
-
-@pytest.mark.parametrize("work", ["update", "aupdate"])
-def test_every_update_or_create_arrives(path: Path, work: str) -> None:
-    create_tables(get_connection(), (Counter,))
-    assert write_at_once(work, path) == []
     assert Counter.objects.count() == UPDATES
 
 

@@ -6,6 +6,7 @@ it anew. None of it depends on which databases a run has chosen.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,6 +40,7 @@ from dorm_vector.values.routines import Routine
 ROOT = Path(__file__).parents[2]
 README, TABLE = ROOT / "README.md", ROOT / "docs/support.md"
 GOLDEN = ROOT / "tests/golden"
+FAULTS = GOLDEN / "faults.json"
 
 BLOCK = re.compile(
     r"^(?P<start><!-- (?P<name>[^/\n]+?) -->\n)(?P<text>.*?)(?P<end>^<!-- /(?P=name) -->)$", re.DOTALL | re.MULTILINE
@@ -329,6 +331,20 @@ def tidy(sql: str) -> str:
     return re.sub(r" (?=(?:FROM|WHERE|ORDER BY|LIMIT|SET) )", "\n", plain)
 
 
+# What the chaos run tried
+
+
+def faults(_argument: str, _page: Path) -> str:
+    """List what the last chaos run with ``--update-golden`` tried on each database."""
+    rows = [
+        [fault, dialect.title, *(f"{seen[dialect.name][what]:,}" for what in ("times", "acknowledged", "lost"))]
+        for fault, seen in json.loads(FAULTS.read_text()).items()
+        for dialect in dialects()
+        if dialect.name in seen
+    ]
+    return table(["fault", "database", "times tried", "rows acknowledged", "rows lost"], rows)
+
+
 # The repairs
 
 
@@ -373,4 +389,5 @@ WRITERS: dict[str, Callable[[str, Path], str]] = {
     "routines": routines,
     "sql": accepted,
     "repairs": repairs,
+    "faults": faults,
 }

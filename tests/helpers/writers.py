@@ -1,4 +1,4 @@
-"""A process that writes to a SQLite file while others do: ``python -m tests.helpers.writers WORK FILE NUMBER``."""
+"""A process that writes to a SQLite file while others do: ``python -m tests.helpers.writers FILE NUMBER``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import dorm
 
 from dorm_vector import TextIndex, Vec0Index, VectorField, abulk_load, bulk_load
 
-WRITERS = 4
-LOADS = 80
-ASYNC_LOADS = 20
+LOADS = 15
+ASYNC_LOADS = 5
 ROWS_A_LOAD = 2
-UPDATES = 30
+UPDATES = 8
 
 
 class Passage(dorm.Model):
@@ -48,7 +47,7 @@ def load(number: int) -> None:
 
 
 async def aload(number: int) -> None:
-    for each in range(ASYNC_LOADS):
+    for each in range(LOADS, LOADS + ASYNC_LOADS):
         await abulk_load(Passage, rows(number, each))
 
 
@@ -66,14 +65,17 @@ async def aupdate(number: int) -> None:
         await Counter.objects.aupdate_or_create(name=name, defaults={"number": number})
 
 
-def main(work: str, path: str, number: int) -> None:
+def main(path: str, number: int) -> None:
     dorm.configure(DATABASES={"default": {"ENGINE": "sqlite", "NAME": path}}, INSTALLED_APPS=[])
-    done = {"load": load, "update": update}.get(work)
-    if done is not None:
-        done(number)
-    else:
-        asyncio.run({"aload": aload, "aupdate": aupdate}[work](number))
+    load(number)
+    update(number)
+    asyncio.run(awrite(number))
+
+
+async def awrite(number: int) -> None:
+    await aload(number)
+    await aupdate(number)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]))

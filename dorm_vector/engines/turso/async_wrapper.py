@@ -18,7 +18,7 @@ from ..driver_errors import raising_ours
 from ..sqlite.transactions import opened
 from ..statements import statements
 from . import replica
-from .driver import FEATURES, PATIENCE, one_process_at_a_time, replica_of
+from .driver import FEATURES, PATIENCE, let_go, one_process_at_a_time, replica_of
 
 
 class TursoAsyncWrapper(LibSQLAsyncDatabaseWrapper):
@@ -126,4 +126,5 @@ def _close(wrapper: TursoAsyncWrapper) -> None:
 
 def _release(connection: Any) -> None:
     # The driver holds the file and its lock until the object is freed, and the object is part of a reference cycle.
-    connection._conn = None
+    blocking, connection._conn = connection._conn, None
+    let_go(blocking)

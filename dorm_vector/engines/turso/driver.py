@@ -164,6 +164,24 @@ def one_process(original: Any, wrapper: Any) -> Any:
         return forked_files.share(original(wrapper))
 
 
+@hook(_SYNC, "close")
+def unlocked_files(original: Any, wrapper: Any) -> None:
+    """Unlock the file of every connection that is closed."""
+    connections = list(wrapper._conns.values())
+    original(wrapper)
+    for connection in connections:
+        let_go(connection)
+
+
+def let_go(connection: Any) -> None:
+    """Free the driver's own object of a closed connection, which locks the file while it lives.
+
+    The traceback of an error that somebody caught refers to the cursor, and the cursor to the connection.
+    """
+    if not hasattr(connection, "replica"):
+        connection._conn = None
+
+
 def is_open_elsewhere(error: BaseException) -> bool:
     """Return whether a file could not be opened because another process has it open."""
     return any(_LOCKED_BY_ANOTHER_PROCESS in str(found) for found in (error, error.__cause__))

@@ -47,6 +47,38 @@ def one_migration_at_a_time(original: Any, connection: Any) -> Iterator[None]:
         yield
 
 
+class _Transaction(Statements):
+    def atomic(self) -> Any:
+        return self
+
+
+def _locks_until_commit() -> bool:
+    connection = _Transaction("postgresql")
+    with sys.modules["dorm.migrations.executor"]._migration_lock(connection):
+        pass
+    return "unlock" not in "".join(connection)
+
+
+@repair("dorm.migrations.executor", "_migration_lock", is_fixed=_locks_until_commit)
+@contextmanager
+def migration_lock_until_commit(original: Any, connection: Any) -> Iterator[None]:
+    """Hold the lock of ``dorm migrate`` on PostgreSQL until its transaction ends, and no longer.
+
+    Symptom: of two that run at the same time, one fails with ``duplicate key value violates unique constraint
+    "pg_type_typname_nsp_index"``, or applies a migration again; after one that failed in a process that lives on, all
+    others wait for ever. Cause: djanorm unlocks before the COMMIT, so that the next one does not see what this one
+    applied, and cannot unlock in a failed transaction. djanorm 4.3 to 4.5.
+    """
+    if connection.vendor != "postgresql":
+        with original(connection):
+            yield
+        return
+    number = sys.modules["dorm.migrations.executor"]._DORM_MIGRATION_LOCK_ID
+    with connection.atomic():
+        connection.execute(f"SELECT pg_advisory_xact_lock({number})")
+        yield
+
+
 def _held(connection: Any) -> AbstractContextManager[Any]:
     if connection.vendor == "mysql":
         return _named_lock(connection)
