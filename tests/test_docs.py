@@ -5,6 +5,7 @@ namespace. A block with `title="path"` is written there instead, as a reader wou
 lines that begin with `dorm ` or `python -m examples` are run. What a page needs and its reader does not can stand in
 an HTML comment. A block that cannot run says why, directly above: `<!-- not run: reason -->`. DATABASE_URL names an
 empty SQLite database; a page with `<!-- database: postgresql -->` finds that one there, and runs where it is chosen.
+`<!-- libraries: django==… -->` names what the page moves data from; its examples can import that.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import pytest
 import backends
 import dorm_vector
 from backends.servers.url import url_from
-from tests.helpers import support
+from tests.helpers import libraries, support
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -42,6 +43,7 @@ BLOCK = re.compile(
 TITLE = re.compile(r'title="([^"]+)"')
 COMMAND = re.compile(r"(?:^\$ |&& )(?P<command>(?:dorm |python -m examples)[^\n&]*)", re.MULTILINE)
 DATABASE = re.compile(r"^<!-- database: (\w+) -->$", re.MULTILINE)
+LIBRARIES = re.compile(r"^<!-- libraries: (.+) -->$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!\w+:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
@@ -96,6 +98,11 @@ def database_of(page: Path) -> str:
     return asked[1] if asked else "sqlite"
 
 
+def libraries_of(page: Path) -> list[Path]:
+    asked = LIBRARIES.search(page.read_text())
+    return [libraries.installed(asked[1].split())] if asked else []
+
+
 @cache
 def server(name: str) -> backends.Running:
     return backends.get(name).start()
@@ -124,7 +131,8 @@ def database_url(runnable_page: Path, tmp_path: Path) -> Iterator[str]:
 
 def test_the_examples_of_a_page_run(runnable_page: Path, database_url: str, tmp_path: Path) -> None:
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "DATABASE_URL": database_url}
+    imported = os.pathsep.join(map(str, [ROOT, *libraries_of(runnable_page)]))
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": imported, "DATABASE_URL": database_url}
     command = [sys.executable, __file__, str(runnable_page)]
     run = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert run.returncode == 0, f"{run.stdout}\n{run.stderr}"
