@@ -55,3 +55,10 @@ def tables_of(database: dict[str, Any]) -> set[str]:
     with closing(connection):
         query = queries.get(connection.vendor, "SELECT name FROM sqlite_master WHERE type = 'table'")
         return {row["name"] for row in connection.execute(query)}
+
+
+def rows_of(database: dict[str, Any], query: str) -> list[dict[str, Any]]:
+    """Return the rows of a query of the database's catalogue."""
+    connection: Any = _create_sync_connection("catalogue", database)
+    with closing(connection):
+        return [dict(row) for row in connection.execute(query)]
