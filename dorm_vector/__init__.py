@@ -19,6 +19,7 @@ from .exceptions import (
     IndexWouldWait,
     InvalidVector,
     StaleEmbedding,
+    StatementTimeout,
     UnsuitableDistance,
     UnsuitableFunction,
     UnsupportedByDatabase,
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from .bulk.matrix import ato_matrix, to_matrix
     from .bulk.progress import rich_progress, tqdm_progress
     from .embeddings.reembedding import areembed, reembed
+    from .engines.limits.exempt import no_statement_timeout
     from .engines.sqlite.extension import SqliteVecTier, load_sqlite_vec_extension, sqlite_vec_tier
     from .indexes.vec0 import Vec0Index
     from .retrieval.hybrid import ahybrid_search, atext_search, hybrid_search, text_search
@@ -142,6 +144,7 @@ __all__ = [
     "SparseVectorField",
     "SqliteVecTier",
     "StaleEmbedding",
+    "StatementTimeout",
     "SubVector",
     "TextIndex",
     "UnsuitableDistance",
@@ -186,6 +189,7 @@ __all__ = [
     "load_sqlite_vec_extension",
     "measure_recall",
     "mmr",
+    "no_statement_timeout",
     "outliers",
     "recommend_search_options",
     "reembed",
@@ -231,6 +235,7 @@ _LATER = {
     "load_sqlite_vec_extension": "engines.sqlite.extension",
     "measure_recall": "retrieval.recall",
     "mmr": "retrieval.ranking",
+    "no_statement_timeout": "engines.limits.exempt",
     "outliers": "retrieval.ranking",
     "recommend_search_options": "retrieval.recall",
     "reembed": "embeddings.reembedding",

@@ -209,6 +209,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "schema.keeping.dropped_vectors:vector_loss_refused",
     ),
     "dorm.migrations.executor": (
+        "engines.limits.exempt:long_work",
         "repairs.migrations:keep_what_refers",
         "repairs.migrating.lock:one_migration_at_a_time",
         "repairs.migrating.lock:migration_lock_until_commit",
@@ -252,6 +253,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "models.serialization:vectors_in_fixtures",
         "models.serialization:embeddings_in_fixtures",
         "repairs.relations.sequences:sequences_of_fixtures",
+        "engines.limits.exempt:long_work",
     ),
     "dorm.contrib.pydantic": (
         "models.serialization:vectors_in_schemas",

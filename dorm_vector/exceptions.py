@@ -51,6 +51,10 @@ class ConnectionLost(VectorError, OperationalError):
     """Whether the COMMIT was under way: nobody here can know whether it arrived."""
 
 
+class StatementTimeout(VectorError, OperationalError):
+    """A statement took longer than ``OPTIONS["statement_timeout"]``; it is also of the driver's class."""
+
+
 class HalfPrecisionWarning(UserWarning):
     """An index is built in half precision, because its vectors have more dimensions than full precision allows."""
 

@@ -13,6 +13,7 @@ from dorm.db.connection import get_async_connection, get_connection
 from ..embeddings.loading import filled_columns, filled_rows
 from ..engines import dialect_for
 from ..engines.keys import keys_counted
+from ..engines.limits.exempt import exempt
 from ..exceptions import at_row
 from ..steps import Execute, Step, Steps, arun, run
 from . import writers
@@ -26,6 +27,7 @@ Progress = Callable[[int, int | None], object]
 BATCH_SIZE = 2_000
 
 
+@exempt
 def bulk_load(
     model: Any,
     rows: Iterable[Any] | Mapping[str, Any],
@@ -69,6 +71,7 @@ def bulk_load(
     return written
 
 
+@exempt
 async def abulk_load(
     model: Any,
     rows: Iterable[Any] | AsyncIterable[Any] | Mapping[str, Any],

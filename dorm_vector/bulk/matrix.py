@@ -7,6 +7,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from ..engines import dialect_for, wire_of
+from ..engines.limits.exempt import exempt
 from ..engines.row_source import reading_from
 from ..exceptions import DimensionMismatch
 from ..introspection import require_one_key
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     Matrix = tuple[list[Any], npt.NDArray[np.float32]]
 
 
+@exempt
 def to_matrix(queryset: Any, field: str) -> Matrix:
     """Return the primary keys of the queryset as a list, and its vectors as an (n, d) float32 array in the same order.
 
@@ -74,6 +76,7 @@ def to_matrix(queryset: Any, field: str) -> Matrix:
     return _assembled(query, run(query.columns(), query.connection))
 
 
+@exempt
 async def ato_matrix(queryset: Any, field: str) -> Matrix:
     """Do what ``to_matrix`` does, on an async connection."""
     query = MatrixQuery(queryset, field, is_async=True)

@@ -16,7 +16,7 @@ from ..values.vector import is_zero
 from ..values.wire import Wire
 from .shared.companions import DROP, Companion
 from .shared.facts import NOTHING, Facts
-from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, SearchTuning
+from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, SearchTuning, StatementLimit
 from .shared.index_rules import IndexRules
 from .shared.json import SQLITE, JsonRules
 from .shared.operands import SQL, Operand, compose, parsed
@@ -123,6 +123,7 @@ class Dialect(Facts):
     planning: Planning = Planning()
     extension: Extension = Extension()
     index_use: IndexUse = IndexUse()
+    limits: StatementLimit = StatementLimit()
     index_rules: IndexRules = IndexRules()
     companions: Mapping[str, Companion] = NOTHING
     """The index kinds that are a separate table next to the model's."""
@@ -265,6 +266,11 @@ class Dialect(Facts):
         refused += [self.ddl.generated_call] if in_column and self.ddl.generated_call else []
         if refused:
             raise self._refusal(refused[0])
+
+    def require_limits_in_process(self) -> None:
+        """Raise UnsupportedByDatabase if a database in this process cannot end a statement that takes too long."""
+        if self.limits.none_in_process:
+            raise UnsupportedByDatabase(f"{self.title}: {self.limits.none_in_process}")
 
     def _measure(self, template: str, left: Operand, right: Operand, dimensions: int) -> SQL:
         operands = {"left": left, "right": right}

@@ -14,7 +14,7 @@ from ._embedding_functions import NONE_CAN_BE_ADDED
 from ._libsql import ROUTINES
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
-from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning
+from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, StatementLimit
 from .shared.index_rules import IndexRules
 from .shared.text_search import FTS5
 from .shared.unsupported import Unsupported
@@ -113,6 +113,12 @@ DIALECT = Dialect(
     ),
     planning=Planning(
         index_in_plan="SCAN vector_top_k VIRTUAL TABLE INDEX",
+    ),
+    limits=StatementLimit(
+        none_in_process=(
+            "its driver cannot end a statement in this process, so a file or memory takes no statement timeout. Leave"
+            " OPTIONS['statement_timeout'] out of DATABASES, use a libSQL server, or ENGINE sqlite."
+        ),
     ),
     extension=Extension(
         # This fails if the vector functions are missing.

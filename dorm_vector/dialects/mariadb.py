@@ -12,7 +12,7 @@ from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
 from ._mariadb import GENERATED_SUBQUERY, ROUTINES
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
-from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, SearchTuning
+from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, SearchTuning, StatementLimit
 from .shared.index_rules import IndexRules
 from .shared.json import MARIADB
 from .shared.search_options import SearchOption
@@ -146,6 +146,10 @@ DIALECT = Dialect(
         built_indexes="SELECT index_name AS name, 1 AS valid, '' AS opclass FROM information_schema.statistics"
         " WHERE table_schema = DATABASE() AND table_name = %s AND column_name = %s AND index_type = 'VECTOR'",
         analyze='ANALYZE TABLE "{table}"',
+    ),
+    limits=StatementLimit(
+        session="SET SESSION max_statement_time = {seconds}",
+        told=frozenset({1969}),
     ),
     extension=Extension(
         version_query="SELECT VERSION() AS version",

@@ -11,7 +11,7 @@ from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
 from ._mysql import GENERATED, ROUTINES, UNIQUE, of_pairs, of_read_pairs
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
-from .shared.groups import Ddl, Extension, Loading, Ordering, Planning
+from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, StatementLimit
 from .shared.json import MYSQL
 from .shared.text_search import fulltext
 from .shared.unsupported import Unsupported
@@ -111,6 +111,11 @@ DIALECT = Dialect(
         explain_analyze="EXPLAIN ANALYZE{format}",
         explain_format="tree",
         analyze='ANALYZE TABLE "{table}"',
+    ),
+    limits=StatementLimit(
+        session="SET SESSION max_execution_time = {milliseconds}",
+        told=frozenset({3024}),
+        reads_only=True,
     ),
     extension=Extension(
         version_query="SELECT VERSION() AS version",

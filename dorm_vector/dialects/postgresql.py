@@ -12,7 +12,7 @@ from ..values.wire import Wire
 from ._postgresql import COUNT_PAST_KEYS, ROUTINES, TEXT_SEARCH
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
-from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, SearchTuning
+from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, SearchTuning, StatementLimit
 from .shared.index_rules import ConcurrentBuild, IndexRules
 from .shared.json import POSTGRESQL
 from .shared.search_options import SearchOption
@@ -151,6 +151,9 @@ DIALECT = Dialect(
         " LEFT JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]"
         " WHERE x.indrelid = to_regclass(quote_ident(%s)) AND (a.attname = %s OR x.indkey[0] = 0)"
         " AND m.amname IN ('hnsw', 'ivfflat')",
+    ),
+    limits=StatementLimit(
+        told=frozenset({"57014"}),
     ),
     extension=Extension(
         # Not into the schema of whichever tenant is migrated first: all of them use the one extension.

@@ -12,7 +12,7 @@ from ._sqlite import ROUTINES
 from ._vec0 import SIGNS, VEC0
 from .base import Dialect, Distance, Form
 from .shared.companions import FOUND
-from .shared.groups import Extension, Loading, Ordering, Planning, SearchTuning
+from .shared.groups import Extension, Loading, Ordering, Planning, SearchTuning, StatementLimit
 from .shared.search_options import SearchOption
 from .shared.text_search import FTS5
 from .shared.unsupported import Unsupported
@@ -79,6 +79,9 @@ DIALECT = Dialect(
     planning=Planning(
         index_in_plan=" {name} ",
         built_indexes=f"SELECT name, valid, '' AS opclass FROM ({FOUND}) WHERE \"table\" = %s AND %s IS NOT NULL",
+    ),
+    limits=StatementLimit(
+        told=frozenset({9}),  # SQLITE_INTERRUPT
     ),
     extension=Extension(
         version_query="SELECT ltrim(vec_version(), 'v') AS version",

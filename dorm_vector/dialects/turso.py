@@ -12,7 +12,7 @@ from ._embedding_functions import NONE_CAN_BE_ADDED
 from ._turso import GENERATED, ROUTINES, TEXT_SEARCH
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
-from .shared.groups import Ddl, Extension, Loading
+from .shared.groups import Ddl, Extension, Loading, StatementLimit
 from .shared.json import TURSO
 from .shared.unsupported import Unsupported
 
@@ -83,6 +83,9 @@ DIALECT = Dialect(
     ddl=Ddl(
         generated=GENERATED,
         declarations="SELECT sql AS declaration FROM sqlite_master WHERE type = 'table' AND name = %s",
+    ),
+    limits=StatementLimit(
+        told=frozenset({"interrupted"}),
     ),
     extension=Extension(
         install_hint='Install pyturso 0.7 or newer: pip install "dorm-vector[turso]".',

@@ -7,6 +7,7 @@ from typing import Any
 
 from dorm.queryset import QuerySet
 
+from ..engines.limits.exempt import exempt
 from ..exceptions import EmbeddingError
 from ..introspection import require_one_key, rows_of
 from ..steps import Count, Fetch, Steps, Update, arun, run
@@ -54,6 +55,7 @@ def _stale(field: Any, page: list[Any]) -> Iterator[tuple[Any, str | None]]:
             yield row, text
 
 
+@exempt
 def reembed(
     queryset: Any, field: str | None = None, *, batch_size: int | None = None, progress: Progress | None = None
 ) -> int:
@@ -70,6 +72,7 @@ def reembed(
     return run(_reembedding(queryset, field, batch_size, progress))
 
 
+@exempt
 async def areembed(
     queryset: Any, field: str | None = None, *, batch_size: int | None = None, progress: Progress | None = None
 ) -> int:

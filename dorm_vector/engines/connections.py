@@ -11,6 +11,7 @@ from ..patching import registry
 from ..patching.on_import import Late
 from ..patching.registry import hook
 from . import forking
+from .limits import setting
 from .postgresql import adapters
 
 extension: Any = Late(f"{__package__}.sqlite.extension")
@@ -43,6 +44,7 @@ def prepare(wrapper: Any) -> None:
     for cls in type(wrapper).__mro__:
         registry.install(cls.__module__)
         _DRIVERS.get(cls.__module__, _nothing)()
+    setting.limit(wrapper)
     forking.watch(wrapper)
 
 

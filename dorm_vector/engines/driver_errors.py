@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 from dorm.db.utils import normalize_db_exception
 from dorm.exceptions import DatabaseError, IntegrityError, OperationalError, ProgrammingError
@@ -24,10 +24,14 @@ _BY_NAME: dict[str, type[DatabaseError]] = {"IntegrityError": IntegrityError, "P
 
 def raise_ours(error: Exception) -> None:
     """Raise djanorm's exception, of the driver's class as well, where the error is a driver's or comes of one."""
-    driver = _of_driver(error)
+    driver = driver_error(error)
     if driver is None or (driver is not error and isinstance(error, type(driver))):
         return
-    ours = error if isinstance(error, DatabaseError) else _djanorms(driver)
+    raise_as(error if isinstance(error, DatabaseError) else _djanorms(driver), driver)
+
+
+def raise_as(ours: Any, driver: Exception) -> NoReturn:
+    """Raise an exception of ours, of the driver's class as well."""
     # The driver's own arguments, so that a number among them can be asked for; both print the same.
     args = driver.args if str(ours) == str(driver) else ours.args
     raise _rebuilt(type(ours), type(driver), args, {**vars(driver), **vars(ours)}) from driver
@@ -42,7 +46,8 @@ def raising_ours() -> Iterator[None]:
         raise
 
 
-def _of_driver(error: BaseException | None) -> Exception | None:
+def driver_error(error: BaseException | None) -> Exception | None:
+    """Return the driver's error that an exception of djanorm's was raised from, or the error if it is a driver's."""
     while isinstance(error, DatabaseError):
         error = error.__cause__
     if not isinstance(error, Exception):

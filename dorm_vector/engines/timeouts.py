@@ -14,6 +14,7 @@ from typing import Any
 from dorm.exceptions import OperationalError
 
 from ..patching.registry import hook
+from .limits.checkout import achecked_out, checked_out
 
 SECONDS = 10.0
 _MYSQL = "dorm.db.backends.mysql"
@@ -62,7 +63,7 @@ def _postgresql(original: Any, wrapper: Any) -> Any:
     pool = original(wrapper)
     if vars(pool).get(_LIMITED) is None and hasattr(pool, "getconn"):
         vars(pool)[_LIMITED] = getconn = pool.getconn
-        pool.getconn = lambda timeout=None: _Wait(wrapper, pool, limit, timeout).run(getconn)
+        pool.getconn = lambda timeout=None: checked_out(wrapper, _Wait(wrapper, pool, limit, timeout).run(getconn))
     return pool
 
 
@@ -74,7 +75,7 @@ async def _postgresql_async(original: Any, wrapper: Any) -> Any:
         vars(pool)[_LIMITED] = getconn = pool.getconn
 
         async def limited(timeout: float | None = None) -> Any:  # noqa: ASYNC109  # psycopg's signature
-            return await _Wait(wrapper, pool, limit, timeout).arun(getconn)
+            return await achecked_out(wrapper, await _Wait(wrapper, pool, limit, timeout).arun(getconn))
 
         pool.getconn = limited
     return pool

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from ..engines.limits.setting import limit
 from ..engines.mysql.server import for_pymysql
 from ..engines.sockets import has_news
 from ..patching.registry import repair, repair_attributes
@@ -220,6 +221,7 @@ def streaming_connection(original: Any, wrapper: Any, *arguments: Any, **options
         return
     # A separate connection, for as long as the rows are read.
     twin = type(wrapper)(wrapper.settings, wrapper.alias)
+    limit(twin)
     try:
         yield from original(twin, *arguments, **options)
     finally:

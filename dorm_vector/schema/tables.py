@@ -13,10 +13,12 @@ from dorm.migrations.state import ProjectState
 from dorm.transaction import aatomic
 
 from ..engines.from_threads import FromThread
+from ..engines.limits.exempt import exempt
 from .declared import with_declared
 from .operations import VectorExtension
 
 
+@exempt
 def create_tables(*models: Any, using: str = "default") -> None:
     """Enable vectors, and create the tables of these models with their indexes and many-to-many tables.
 
@@ -32,6 +34,7 @@ def create_tables(*models: Any, using: str = "default") -> None:
         _create(tables, connection)
 
 
+@exempt
 async def acreate_tables(*models: Any, using: str = "default") -> None:
     """Do what ``create_tables()`` does over the async connection, as an in-memory ``sqlite://`` requires."""
     tables, connection = _tables_of(models), FromThread(get_async_connection(using))

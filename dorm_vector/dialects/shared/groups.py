@@ -138,6 +138,19 @@ class Extension(Facts):
     install_hint: str = ""
 
 
+class StatementLimit(Facts):
+    """How a statement that takes too long is ended."""
+
+    session: str = ""
+    """Limits the statements of a session to ``{seconds}`` or ``{milliseconds}``; 0 is no limit."""
+    told: frozenset[int | str] = frozenset()
+    """The codes by which the driver says that it was ended: numbers, SQLSTATE, texts."""
+    reads_only: bool = False
+    """Whether the server limits only statements that read, so that the client ends the others."""
+    none_in_process: str = ""
+    """Why a database in this process cannot end a statement; empty if it can."""
+
+
 class IndexUse(Facts):
     """How to write a search so that an index serves it."""
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from dorm.exceptions import ImproperlyConfigured
 
+from ..limits.setting import statement_timeout
 from ..timeouts import SECONDS, connect_timeout
 
 # Turso's URL scheme: a WebSocket, encrypted unless the URL has tls=0.
@@ -34,6 +35,8 @@ class Address:
     """Seconds to wait for a lock on a file, or for a response of a server."""
     connect_timeout: float = SECONDS
     """Seconds in which a server must accept the connection and send its greeting."""
+    statement_timeout: float | None = None
+    """Seconds that a statement may take; None for no limit."""
 
     def without_secrets(self, text: str) -> str:
         return text.replace(self.token, HIDDEN) if self.token else text
@@ -73,4 +76,5 @@ def address_of(settings: Mapping[str, Any]) -> Address:
         token,
         None if timeout is None else float(timeout),
         connect_timeout(settings),
+        statement_timeout(settings),
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from .connection import Connection
 from .rows import Cursor, Row
@@ -72,7 +73,9 @@ class AsyncConnection:
         self._thread.shutdown()
 
     async def _do(self, call: Callable[[], _Answer]) -> _Answer:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        # In the caller's context, which may be without a statement timeout.
+        context: Any = copy_context()
+        return cast("_Answer", await asyncio.get_running_loop().run_in_executor(self._thread, context.run, call))
 
 
 class AsyncCursor:

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dorm.exceptions import DatabaseError, ImproperlyConfigured
 
-from ...exceptions import ConnectionLost
+from ...exceptions import ConnectionLost, StatementTimeout
+from ..limits.calls import timeout_text
+from ..limits.exempt import is_exempt
 from .address import Address
 from .connection import Transport, Values
 from .errors import translated
@@ -39,6 +41,8 @@ _FATAL = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOMEM")
 
 # The server rolled back in favor of another connection that had waited too long to write.
 _ROLLED_BACK = "TRANSACTION_TIMEOUT"
+
+_MAY_FINISH = " (the connection was closed; the server may finish the statement, so look for what it was to store)."
 
 _CONNECT, _READ_ON = "connect", "read on"
 
@@ -68,14 +72,14 @@ class Remote(Transport):
 
     def execute(self, sql: str, values: Values) -> Result:
         self._require_a_server()
-        result = self._ask(self._link.execute(statement(sql, values)), self._address.timeout, sql)
+        result = self._ask(self._link.execute(statement(sql, values)), self._seconds(), sql)
         self._follow(sql)
         return result
 
     def execute_each(self, sql: str, rows: list[Values]) -> int:
         self._require_a_server()
         statements = [statement(sql, values) for values in rows]
-        return self._ask(self._link.execute_each(statements), self._address.timeout, sql)
+        return self._ask(self._link.execute_each(statements), self._seconds(), sql)
 
     def stream(self, sql: str, values: Values, size: int) -> tuple[Sequence[str], Iterator[tuple[Any, ...]]]:
         self._require_a_server()
@@ -83,16 +87,16 @@ class Remote(Transport):
             # A cursor blocks its stream while it is read, and only this stream sees uncommitted rows.
             result = self.execute(sql, values)
             return result.columns, iter(result.rows)
-        cursor = self._ask(self._link.open_cursor(statement(sql, values)), self._address.timeout, sql)
+        cursor = self._ask(self._link.open_cursor(statement(sql, values)), self._seconds(), sql)
         return cursor.columns, self._read(cursor, size)
 
     def _read(self, cursor: Cursor, size: int) -> Iterator[tuple[Any, ...]]:
         try:
-            while rows := self._ask(cursor.fetch(size), self._address.timeout, _READ_ON):
+            while rows := self._ask(cursor.fetch(size), self._seconds(), _READ_ON):
                 yield from rows
         finally:
             if not self.is_lost:
-                self._ask(cursor.close(), self._address.timeout, _READ_ON)
+                self._ask(cursor.close(), self._seconds(), _READ_ON)
 
     def close(self) -> None:
         if not self._is_closed and self._process == os.getpid():
@@ -104,6 +108,11 @@ class Remote(Transport):
         if not self._is_closed and self._process == os.getpid():
             self._is_closed = True
             _submit(self._link.close())
+
+    def _seconds(self) -> float | None:
+        """Return how long to wait for an answer."""
+        limits = (self._address.timeout, None if is_exempt() else self._address.statement_timeout)
+        return min((seconds for seconds in limits if seconds is not None), default=None)
 
     def _ask(self, question: Coroutine[Any, Any, _Answer], seconds: float | None, sql: str) -> _Answer:
         try:
@@ -126,6 +135,8 @@ class Remote(Transport):
         # Further statements on this stream would no longer be part of its transaction.
         self._is_closed = True
         _submit(self._link.close())
+        if isinstance(error, TimeoutError) and self._seconds() == self._address.statement_timeout is not None:
+            return StatementTimeout(timeout_text("libSQL", self._address.statement_timeout, sql, _MAY_FINISH))
         return self._lost(f"was lost: {message}", "" if code == _ROLLED_BACK else sql)
 
     def _require_a_server(self) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 from typing import Any
 
 from ...patching.registry import is_on, repair
 from ..sockets import has_news
+from ..timeouts import connect_timeout
+from .limits import watched
 
 _POSTGRESQL = "dorm.db.backends.postgresql"
 
@@ -29,7 +32,7 @@ def check_where_in_doubt(original: Any, wrapper: Any) -> Any:
     pool = original(wrapper)
     # djanorm sets the check when it creates and opens the pool, and no setting changes that.
     if getattr(pool, "_check", None) is type(pool).check_connection:
-        pool._check = _check
+        pool._check = partial(_check, connect_timeout(wrapper.settings))
     return pool
 
 
@@ -37,19 +40,21 @@ def check_where_in_doubt(original: Any, wrapper: Any) -> Any:
 async def _async_check_where_in_doubt(original: Any, wrapper: Any) -> Any:
     pool = await original(wrapper)
     if getattr(pool, "_check", None) is type(pool).check_connection:
-        pool._check = _acheck
+        pool._check = partial(_acheck, connect_timeout(wrapper.settings))
     return pool
 
 
-def _check(connection: Any) -> None:
+def _check(seconds: float, connection: Any) -> None:
     if _is_doubtful(connection):
-        type(connection._pool).check_connection(connection)
+        with watched(connection, seconds):
+            type(connection._pool).check_connection(connection)
     setattr(connection, _LAST_GIVEN, monotonic())
 
 
-async def _acheck(connection: Any) -> None:
+async def _acheck(seconds: float, connection: Any) -> None:
     if _is_doubtful(connection):
-        await type(connection._pool).check_connection(connection)
+        with watched(connection, seconds):
+            await type(connection._pool).check_connection(connection)
     setattr(connection, _LAST_GIVEN, monotonic())
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import dorm
 import pytest
 import trustme
-from dorm.db.connection import _create_sync_connection, get_connection, reset_connections
+from dorm.db.connection import _create_async_connection, _create_sync_connection, get_connection, reset_connections
 from dorm.exceptions import ProgrammingError
 
-from dorm_vector import VectorField
+from dorm_vector import StatementTimeout, VectorField, no_statement_timeout
 from dorm_vector.engines.libsql.address import address_of
 from dorm_vector.exceptions import ConnectionLost
 from tests.conftest import remote_suite
@@ -85,6 +85,23 @@ def test_a_server_that_is_too_slow(server: Server, remote: Any) -> None:
         hasty.execute(endless)
     assert hasty.execute("SELECT 1 AS one")[0]["one"] == 1
     hasty.close()
+
+
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 5000000) SELECT max(x) AS most FROM n"
+
+
+async def test_a_statement_timeout(server: Server, remote: Any) -> None:
+    settings = {**server.settings(), "OPTIONS": {"statement_timeout": 0.2}}
+    hasty, ahasty = _create_sync_connection("remote", settings), _create_async_connection("remote", settings)
+    with pytest.raises(StatementTimeout, match=r"longer than 0.2 seconds: WITH RECURSIVE .* the server may finish"):
+        hasty.execute(ENDLESS)
+    with pytest.raises(StatementTimeout):
+        await ahasty.execute(ENDLESS)
+    with no_statement_timeout():
+        assert hasty.execute(ENDLESS)[0]["most"] == 5_000_000
+        assert (await ahasty.execute(ENDLESS))[0]["most"] == 5_000_000
+    hasty.close()
+    await ahasty.close()
 
 
 FORK = """
