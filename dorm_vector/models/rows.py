@@ -20,7 +20,7 @@ from ..expressions.outputs import decoded, decoders
 from ..introspection import reads_vectors
 from ..query.combined import CombinedQuery, combined
 from ..query.compiler import VectorSQLQuery
-from ..query.derived import DerivedQuery
+from ..query.derived import DerivedQuery, is_multiplied
 from ..search.connection import searching
 from ..steps import Execute, Steps, arun, run
 from ..values.metrics import Metric
@@ -166,16 +166,19 @@ class VectorRows(Explained[Row]):
     def _is_whole(self) -> bool:
         return self._query.limit_val is None and not self._query.offset_val and not self._query.group_by_fields
 
+    def _is_counted_plainly(self, connection: Any) -> bool:
+        return self._is_whole() and not self._query.distinct_flag and not is_multiplied(self._query, connection)
+
     def count(self) -> int:
-        if self._is_whole() and not self._query.distinct_flag:
-            return int(super().count())
         connection = self._get_connection()
+        if self._is_counted_plainly(connection):
+            return int(super().count())
         return int(connection.execute(*DerivedQuery(self._query).as_count(connection))[0]["count"])
 
     async def acount(self) -> int:
-        if self._is_whole() and not self._query.distinct_flag:
-            return int(await super().acount())
         connection = self._get_async_connection()
+        if self._is_counted_plainly(connection):
+            return int(await super().acount())
         return int((await connection.execute(*DerivedQuery(self._query).as_count(connection)))[0]["count"])
 
     def exists(self) -> bool:

@@ -63,10 +63,14 @@ class VectorSQLQuery(OrderingQuery):
         plan = plan_for(self, connection, purpose)
         # ORDER BY is compiled first, because the relations that it crosses must be joined before djanorm writes FROM.
         order, order_params = self._ordering(connection) if plan is None else ("", [])
+        grouping = self._grouping()
         head = SelectHead.of(self, dialect_for(connection), purpose, marks_filter=marks_filter)
         if plan is not None:
             return plan.select(self, head, connection)
         sql, params = SQLQuery.as_select(head, connection)
+        if self.group_by_fields:
+            having, having_params = self._compile_nodes(self.having_nodes, connection)
+            sql, params = f"{sql}{grouping}{having and f' HAVING {having}'}", params + having_params
         lock = self._compile_for_update(connection) if self.for_update_flag else ""
         sql = f"{sql}{order}{self._limits()}{lock}"
         return Statement(sql, binary=True) if head.is_binary else sql, params + order_params
@@ -194,9 +198,12 @@ class VectorSQLQuery(OrderingQuery):
         return ", ".join(parts) or _NO_COLUMN, params
 
     def _grouping(self) -> str:
+        """Return GROUP BY with each column under its table's name, because a joined table may have one of its own."""
+        parts = []
         for name in self.group_by_fields:
             _validate_identifier(name)
-        return " GROUP BY " + ", ".join(f'"{name}"' for name in self.group_by_fields) if self.group_by_fields else ""
+            parts.append(f'"{name}"' if self._is_annotation(name) else self._resolve_column(name.split("__")))
+        return " GROUP BY " + ", ".join(parts) if parts else ""
 
     def _compile_subquery(self, queryset: Any, connection: Any) -> SQL:
         """Compile ``field__in=queryset``; a slice keeps its order, so that it selects the same rows."""
@@ -231,6 +238,8 @@ class SelectHead(VectorSQLQuery):
     reader: Dialect
     is_binary: bool
     """Whether the rows arrive in binary, so that plain vector columns need no conversion."""
+    is_grouped: bool
+    """Whether the query writes its own GROUP BY behind the head."""
     marks_filter: bool
     """Whether to mark the parameters of WHERE, so that they are distinguishable from the others."""
 
@@ -241,8 +250,14 @@ class SelectHead(VectorSQLQuery):
         head.joins, head.reader, head.marks_filter = query.joins, reader, marks_filter
         head.is_binary = reader.loading.binary_rows and purpose is not Purpose.PART and reads_binary(query)
         head.annotations = as_read(query, query.annotations, reader)
+        head.is_grouped = bool(query.group_by_fields)
+        if head.is_grouped:
+            head.group_by_fields, head.having_nodes = [], []
         head.order_by_fields, head.limit_val, head.offset_val, head.for_update_flag = [], None, None, False
         return head
+
+    def _annotations_have_aggregate(self) -> bool:
+        return not self.is_grouped and bool(super()._annotations_have_aggregate())
 
     def _compile_nodes(self, nodes: list[Any], connection: Any) -> SQL:
         sql, params = super()._compile_nodes(nodes, connection)

@@ -100,6 +100,17 @@ class DerivedQuery(SQLQuery):
         return [*key_names(self.model), *shown, *(name.removeprefix("-") for name in self.inner.order_by_fields)]
 
 
+def is_multiplied(query: VectorSQLQuery, connection: Any) -> bool:
+    """Return whether annotations join relations, so that a row may come several times although no filter says so."""
+    if not query.annotations or query._annotations_have_aggregate():
+        return False
+    joined = query.clone()
+    with compiling(connection, joined):
+        for name in query.annotations:
+            joined._annotation(name)
+    return len(joined.joins) > len(query.joins)
+
+
 def _names_of(condition: Q | None) -> Iterator[str]:
     for child in condition.children if condition is not None else ():
         if isinstance(child, Q):

@@ -62,7 +62,20 @@ def across_many(query: Any, parts: list[str], connection: Any) -> str | None:
     inner.model, inner._self_alias = field._resolve_related_model(), f"{alias}_{field.name}"
     key = inner.model._meta.pk
     _join(query, field, alias, owner._meta.pk.column, inner._self_alias, key.column)
-    return str(inner._resolve_column(parts[position + 1 :] or [key.name], connection))
+    column = str(inner._resolve_column(parts[position + 1 :] or [key.name], connection))
+    # A value is bound as the field at the end is, not as the key that the relation was joined by.
+    query._last_resolved_leaf_field = inner._last_resolved_leaf_field
+    return column
+
+
+def keep_rows(query: Any) -> None:
+    """Join with LEFT OUTER what hangs on a row that may be missing; an INNER JOIN would drop the rows without it."""
+    optional: set[str] = set()
+    for position, (kind, table, alias, condition) in enumerate(query.joins):
+        if kind == "INNER" and condition.rpartition(" = ")[2].split('"')[1] not in optional:
+            continue
+        optional.add(alias)
+        query.joins[position] = ("LEFT OUTER", table, alias, condition)
 
 
 def _many_to_many(model: Any, parts: list[str]) -> tuple[int, Any, Any] | None:

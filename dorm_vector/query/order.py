@@ -34,18 +34,29 @@ class OrderingQuery(FilteringQuery):
         return f"{self._order_column(name, connection)} {'DESC' if descending else 'ASC'}", []
 
     def _order_annotation(self, name: str, descending: bool) -> SQL:
-        if isinstance(self.annotations[name], Aggregate):
-            return f'"{name}" {"DESC" if descending else "ASC"}', []
         dialect, expression = dialect_for(current_connection(self)), self.annotations[name]
+        if isinstance(expression, Aggregate):
+            return self._order_aggregate(dialect, name, descending)
+        by_name = dialect.ordering.descending if descending else _ascending(dialect, expression)
+        by_name = by_name.format(value=f'"{name}"', rank=f'"{name}"')
+        if self.distinct_flag and self._is_projected(name):
+            # PostgreSQL orders distinct rows by what they show alone, and no index serves them.
+            return by_name, []
         if hasattr(expression, "distance"):
             # A similarity falls as its distance rises, and an index can serve only the distance.
             return self._order_expression(dialect, expression.distance, not descending)
         if (self._is_projected(name) and not self._is_searched_exactly(name)) and (
-            descending or self.distinct_flag or self._annotation(name) == self._annotation(name, ranking=True)
+            descending or self._annotation(name) == self._annotation(name, ranking=True)
         ):
-            template = dialect.ordering.descending if descending else _ascending(dialect, expression)
-            return template.format(value=f'"{name}"', rank=f'"{name}"'), []
+            return by_name, []
         return self._order_expression(dialect, expression, descending, exact=self._is_searched_exactly(name))
+
+    def _order_aggregate(self, dialect: Dialect, name: str, descending: bool) -> SQL:
+        template = dialect.ordering.descending if descending else dialect.ordering.ascending
+        # MariaDB cannot compute with the name of an aggregate in ORDER BY, only sort by it.
+        is_computed = template.count("{rank}") > 1
+        value, params = self._annotation(name) if is_computed else (f'"{name}"', [])
+        return template.format(value=value, rank=value), params * template.count("{rank}")
 
     def _order_expression(self, dialect: Dialect, expression: Any, descending: bool, exact: bool = False) -> SQL:
         if descending:

@@ -14,7 +14,7 @@ from ..exceptions import InvalidVector
 from ..expressions.outputs import annotation_field
 from ..expressions.scope import current_connection
 from ..search.query import SearchQuery
-from .names import across_many, qualified
+from .names import across_many, keep_rows, qualified
 
 _COMPARISONS = {"exact": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "in": "IN"}
 
@@ -23,6 +23,9 @@ class FilteringQuery(SearchQuery):
     """A SQLQuery whose WHERE can compare annotations and vectors with values and expressions."""
 
     def _compile_leaf(self, field_parts: list[str], lookup: str, value: Any, connection: Any) -> SQL:
+        if lookup not in _COMPARISONS and self._resolve_field([*field_parts, lookup]) is not None:
+            # The field at the end has the name of a lookup, as "day" is.
+            field_parts, lookup = [*field_parts, lookup], "exact"
         if hasattr(value, "as_condition"):
             condition: SQL = value.as_condition(self._resolve_column(field_parts, connection), dialect_for(connection))
             return condition
@@ -34,14 +37,20 @@ class FilteringQuery(SearchQuery):
         if _is_expression(value) and not isinstance(value, (Exists, RawSQL)):
             # djanorm reads every lookup of an OuterRef or a Subquery as "equal", and binds other expressions as values.
             return self._compare((self._resolve_column(field_parts, connection), []), lookup, value, connection)
+        if lookup == "range" and field is not None:
+            # djanorm leaves both ends to the driver.
+            value = [end if _is_expression(end) else field.get_db_prep_value(end) for end in value]
         # If this leaf resolves to no field, djanorm would keep the previous leaf's field and bind through it.
         self._last_resolved_leaf_field = None
         sql, params = super()._compile_leaf(field_parts, lookup, value, connection)
         return sql, params
 
     def _resolve_column(self, field_parts: list[str], connection: Any = None) -> str:
-        sql = across_many(self, field_parts, connection)
-        return sql or qualified(self, str(super()._resolve_column(field_parts, connection)), field_parts)
+        sql = across_many(self, field_parts, connection) or qualified(
+            self, str(super()._resolve_column(field_parts, connection)), field_parts
+        )
+        keep_rows(self)
+        return sql
 
     def _compare_annotation(self, name: str, lookup: str, value: Any, connection: Any) -> SQL:
         left, field = self._annotation(name), annotation_field(self, name)
