@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
+
 import nox
 
 nox.needs_version = ">=2025.2"
 nox.options.sessions = ["lint", "types", "tests"]
 nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = False
+
+# What a soak runs, and how much of it.
+SOAKED = ["tests/projects", "tests/chaos", "tests/differential", "tests/integrations/test_filters_differential.py"]
+SOAK = {
+    "DORM_VECTOR_PROJECTS": "25",
+    "DORM_VECTOR_CHAOS": "10",
+    "DORM_VECTOR_SOAK_MODELS": "200",
+    "DORM_VECTOR_SOAK_EXAMPLES": "100",
+    "DORM_VECTOR_SOAK_SEED": "14",
+}
 
 DEV = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]["dev"]
 
@@ -77,13 +89,15 @@ def every(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Run 25 random projects on each database, and ten times the chaos; takes hours on six databases."""
+    """Run 25 random projects, 20,000 random queries and ten times the chaos on each database; takes hours on six.
+
+    DORM_VECTOR_SOAK_SEED asks others. A path among the arguments chooses: nox -s soak -- tests/differential.
+    """
     session.install("-e", ".[dev]")
     backends = [] if "--backend" in session.posargs else ["--backend", "all", "--no-skips"]
-    session.run(
-        *("python", "-m", "pytest", "tests/projects", "tests/chaos", *backends, *session.posargs),
-        env={"DORM_VECTOR_PROJECTS": "25", "DORM_VECTOR_CHAOS": "10"},
-    )
+    paths = [] if any(argument.startswith("tests/") for argument in session.posargs) else SOAKED
+    settings = {name: os.environ.get(name, value) for name, value in SOAK.items()}
+    session.run("python", "-m", "pytest", "-n", "0", *paths, *backends, *session.posargs, env=settings)
 
 
 @nox.session

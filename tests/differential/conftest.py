@@ -1,0 +1,24 @@
+"""The tallies of a run, which its summary shows."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.differential.tally import Tally
+
+TALLIES: dict[str, Tally] = {}
+
+
+@pytest.fixture
+def tally(backend_name: str) -> Tally:
+    found = TALLIES.setdefault(backend_name, Tally())
+    found.has_failed = False
+    return found
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for name, found in TALLIES.items():
+        terminalreporter.write_line(
+            f"differential, {name}: {found.models} models, {found.queries} queries, {found.refusals} refused,"
+            f" {found.uncertain} that Python cannot decide"
+        )
