@@ -19,30 +19,30 @@ QUERY = [0.0, 0.0]
 FIRST, SECOND = dt.date(2026, 11, 28), dt.date(2026, 11, 29)
 
 
-class Stall(dorm.Model):
+class PrintStall(dorm.Model):
     name = dorm.CharField(max_length=20)
     day = dorm.DateField()
     embedding = VectorField(dimensions=2)
 
 
-class Mark(dorm.Model):
+class PrintMark(dorm.Model):
     token = dorm.UUIDField()
 
 
 class Print(dorm.Model):
     name = dorm.CharField(max_length=20, db_column="name_c")
-    stall = dorm.ForeignKey(Stall, on_delete=dorm.CASCADE, null=True, related_name="prints")
-    marks = dorm.ManyToManyField(Mark, related_name="prints")
+    stall = dorm.ForeignKey(PrintStall, on_delete=dorm.CASCADE, null=True, related_name="prints")
+    marks = dorm.ManyToManyField(PrintMark, related_name="prints")
     embedding = VectorField(dimensions=2)
 
 
-class Sheet(dorm.Model):
+class Impression(dorm.Model):
     name = dorm.CharField(max_length=20)
     owner = dorm.ForeignKey(Print, on_delete=dorm.CASCADE, related_name="sheets")
     embedding = VectorField(dimensions=2, null=True)
 
 
-MODELS = (Stall, Mark, Print, Sheet)
+MODELS = (PrintStall, PrintMark, Print, Impression)
 PRINTS: Any = Print.objects
 
 
@@ -51,14 +51,14 @@ def prints(database: Database) -> Iterator[None]:
     """The print "a" has two sheets, one of them with a vector; the other "a" has one without; "b" has none."""
     database.use()
     create_tables(database.connection, MODELS)
-    stalls = [Stall.objects.create(name="a", day=day, embedding=QUERY) for day in (FIRST, SECOND)]
+    stalls = [PrintStall.objects.create(name="a", day=day, embedding=QUERY) for day in (FIRST, SECOND)]
     made = [
         Print.objects.create(name=name, stall=stall, embedding=[number, 0])
         for number, (name, stall) in enumerate([("a", stalls[0]), ("a", stalls[1]), ("b", None)])
     ]
-    made[0].marks.add(Mark.objects.create(token=UUID(int=2**127)))
+    made[0].marks.add(PrintMark.objects.create(token=UUID(int=2**127)))
     for owner, vector in ((made[0], [3, 4]), (made[0], None), (made[1], None)):
-        Sheet.objects.create(name="s", owner=owner, embedding=vector)
+        Impression.objects.create(name="s", owner=owner, embedding=vector)
     yield
     for model in reversed(MODELS):
         drop_table(database, model)
@@ -97,4 +97,4 @@ def test_a_path_ends_in_its_own_field(prints: None) -> None:
     assert PRINTS.filter(stall__day__gt=FIRST).get().stall.day == SECOND
     assert PRINTS.filter(stall__day=F("stall__day")).count() == 2
     assert PRINTS.filter(stall__day__range=(FIRST, FIRST)).count() == 1
-    assert Stall.objects.filter(prints__marks__token=UUID(int=2**127)).get().day == FIRST
+    assert PrintStall.objects.filter(prints__marks__token=UUID(int=2**127)).get().day == FIRST
