@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from dorm.db.connection import reset_connections
 from hypothesis import settings
 
 import backends
+import dorm_vector
 from tests.databases import Database, create_tables
 from tests.helpers.remote_suite import RemoteSuite
 from tests.helpers.sharing import MOST_PROCESSES, ByDatabase, place_of
@@ -70,6 +73,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         elsewhere = {name for mark in metafunc.definition.iter_markers("not_on") for name in mark.args}
         chosen = [name for name in chosen_backends(metafunc.config) if name not in elsewhere]
         metafunc.parametrize("backend_name", chosen, scope="session")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if not is_one_of_many(session.config):
+        # Hundreds of processes import the package, and many are told to write no bytecode.
+        compileall.compile_dir(Path(dorm_vector.__file__).parent, quiet=2)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -273,7 +273,7 @@ def is_on(name: str) -> bool:
     if name in _switched_off.get():
         return False
     # djanorm's own lookup raises for unset names, and models can be created before dorm.configure().
-    chosen = vars(settings).get("DORM_VECTOR_REPAIRS", True)
+    chosen = settings.__dict__.get("DORM_VECTOR_REPAIRS", True)
     return bool(chosen) if isinstance(chosen, bool) else name in chosen
 
 

@@ -36,7 +36,7 @@ class VectorSQLQuery(OrderingQuery):
         if state is None:
             super().__init__(model)
         else:
-            vars(self).update(vars(state))
+            self.__dict__ = state.__dict__
         self.using = using
 
     def clone(self) -> Self:

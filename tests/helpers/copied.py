@@ -6,6 +6,7 @@ A copy is a process of its own, as new as one that was started, without the seco
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import signal
@@ -13,13 +14,22 @@ import sys
 import types
 from collections.abc import Sequence
 
-# What every copy has imported, in the order of the real command.
+# What every copy has imported: the command, and what its subcommands and the drivers need.
 import dorm.cli  # noqa: F401
 import numpy as np  # noqa: F401
-import psycopg_pool  # noqa: F401
-import pymysql  # noqa: F401
 
 import dorm_vector  # noqa: F401
+
+LATER = (
+    *(f"dorm.migrations.{name}" for name in ("autodetector", "executor", "lint", "loader", "operations", "recorder")),
+    *(f"dorm.migrations.{name}" for name in ("squasher", "state", "writer")),
+    *(f"dorm.db.backends.{name}" for name in ("libsql", "mysql", "postgresql", "sqlite")),
+    *(f"dorm.{name}" for name in ("inspect", "serialize", "transaction")),
+    *(f"dorm_vector.{name}" for name in ("schema.operations", "indexes.vec0", "engines.libsql.wrappers")),
+    *("psycopg_pool", "pymysql"),
+)
+for name in LATER:
+    importlib.import_module(name)
 
 
 def main() -> None:

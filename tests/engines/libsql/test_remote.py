@@ -23,6 +23,7 @@ from tests.helpers.hrana_process import TOKEN, Server
 from tests.helpers.project import ROOT
 
 
+@pytest.mark.timeout(3600)  # it waits for the whole suite of another process
 def test_the_suite_passes(pytestconfig: pytest.Config) -> None:
     suite = remote_suite(pytestconfig)
     for name in suite.runs:
