@@ -89,6 +89,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.known_references:known_names_in_expressions",
         "query.names:references",
         "query.names:conditions_of_cases",
+        "repairs.windows:windows_of_expressions",
     ),
     "dorm.search": ("repairs.known_references:known_names_in_expressions",),
     "dorm.lookups": ("repairs.mysql_sql:like_escape",),

@@ -35,6 +35,14 @@ GENERATED_SUBQUERY = Unsupported(
     "https://mariadb.com/docs/server/reference/sql-statements/data-definition/create/generated-columns",
 )
 
+CORRELATED_SLICE = Unsupported(
+    "a slice of several rows inside IN cannot refer to the outer query, because it has to be a derived table.",
+    "Slice it to one row, [:1], or filter by Exists().",
+    "SELECT id FROM tests_author WHERE id IN"
+    " (SELECT id FROM (SELECT d.id FROM tests_document d WHERE d.author_id = tests_author.id LIMIT 2) AS chosen)",
+    "https://mariadb.com/docs/server/reference/sql-statements/data-manipulation/selecting-data/joins-subqueries/subqueries/subqueries-in-a-from-clause",
+)
+
 
 def _each(value: str) -> str:
     return f"VEC_FromText((SELECT CONCAT('[', GROUP_CONCAT({value} ORDER BY n.i), ']') FROM {_float32.POSITIONS}))"

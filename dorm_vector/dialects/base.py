@@ -260,6 +260,11 @@ class Dialect(Facts):
     def _refusal(self, lacking: Unsupported) -> UnsupportedByDatabase:
         return UnsupportedByDatabase(f"{self.title}: {lacking.reason} {lacking.instead} See {lacking.see}.")
 
+    def require_one_row(self, limit: int | None) -> None:
+        """Raise UnsupportedByDatabase if a slice inside IN that refers to the outer query may only have one row."""
+        if self.ordering.correlated_slice is not None and limit != 1:
+            raise self._refusal(self.ordering.correlated_slice)
+
     def require_embedding(self, function: str, *, in_column: bool) -> None:
         """Raise UnsupportedByDatabase if a function of this name cannot embed text, in a column or anywhere."""
         refused = [claim for start, claim in self.embedding_functions.items() if function.startswith(start)]

@@ -9,7 +9,7 @@ from ..values.elements import Element
 from ..values.metrics import Metric
 from . import _float32
 from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
-from ._mariadb import GENERATED_SUBQUERY, ROUTINES
+from ._mariadb import CORRELATED_SLICE, GENERATED_SUBQUERY, ROUTINES
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
 from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, SearchTuning, StatementLimit
@@ -97,6 +97,7 @@ DIALECT = Dialect(
     longest=2.0**64,
     ordering=Ordering(
         ascending="{rank} IS NULL, {rank} ASC",
+        correlated_slice=CORRELATED_SLICE,
         # This sorts the same way, but measures the distance only once.
         nearest_first="-{rank} DESC",
         descending="{value} DESC",

@@ -150,11 +150,17 @@ class VectorSQLQuery(OrderingQuery):
 
     def _subselect(self, connection: Any) -> SQL:
         plan: Any = plan_for(self, connection, Purpose.SUBQUERY)
-        if plan is not None:
+        plain = self._plain_subselect(connection)
+        # The index's form has a derived table, which cannot refer to the outer query on MariaDB.
+        if plan is not None and not _refers_to(self._outer_alias, plain[0]):
             return self._subselect_of_ranks(connection, plan)
-        order, order_params = self._ordering(connection)
-        if f'"{self._outer_alias}".' in order and not dialect_for(connection).ordering.by_outer:
+        order, _params = self._ordering(connection)
+        if not dialect_for(connection).ordering.by_outer and _refers_to(self._outer_alias, order):
             return self._subselect_of_ranks(connection)
+        return plain
+
+    def _plain_subselect(self, connection: Any) -> SQL:
+        order, order_params = self._ordering(connection)
         columns, params = self._projection()
         where, where_params = self._compile_nodes(self.where_nodes, connection)
         joins = "".join(f' {kind} JOIN "{table}" AS "{alias}" ON {on}' for kind, table, alias, on in self.joins)
@@ -222,6 +228,10 @@ class VectorSQLQuery(OrderingQuery):
         query.selected_fields = (self.selected_fields or ["pk"])[:1]
         query.deferred_loading = False
         sql, params = query.as_subquery_sql(outer_alias, outer_model)
+        dialect = dialect_for(current_connection(self))
+        if dialect.ordering.correlated_slice is not None and _refers_to(outer_alias, sql):
+            dialect.require_one_row(self.limit_val)
+            return f"COALESCE(({sql}), NULL)", params  # a scalar, without IN and LIMIT in one subquery
         # Distinct rows may show what they are ordered by, too.
         shown = f'"{query.selected_fields[0]}"' if query.distinct_flag else "*"
         # MySQL and MariaDB reject LIMIT directly inside IN.
@@ -230,6 +240,11 @@ class VectorSQLQuery(OrderingQuery):
     def _adapt_placeholders(self, sql: str, connection: Any) -> str:
         # Every wrapper accepts %s, and ORDER BY is added after the part that djanorm would have numbered.
         return sql
+
+
+def _refers_to(outer_alias: str | None, sql: str) -> bool:
+    """Return whether a subselect names columns of the outer query; its own tables may have the same alias."""
+    return f'"{outer_alias}".' in sql and f'AS "{outer_alias}"' not in sql
 
 
 class SelectHead(VectorSQLQuery):

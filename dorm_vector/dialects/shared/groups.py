@@ -17,6 +17,8 @@ class Ordering(Facts):
     """Replaces ``ascending`` for a distance; empty if there is no difference."""
     by_outer: bool = True
     """Whether ORDER BY in a subquery may name columns of the outer query."""
+    correlated_slice: Unsupported | None = None
+    """Why a slice of several rows inside IN may not name columns of the outer query, if so."""
     descending: str = "{value} DESC NULLS LAST"
     exact_rank: str = "{rank}"
     """Sorts like ``{rank}``, in a form that no index can serve."""
