@@ -47,7 +47,7 @@ def share(connection: Any) -> Any:
 
 def share_pool(pool: Any) -> bool:
     """Register a psycopg pool, whose idle connections the child leaves alone; return whether it is new."""
-    is_new = _driver(pool) == "psycopg_pool" and pool not in _pools
+    is_new = pool not in _pools and _driver(pool) == "psycopg_pool"
     if is_new:
         _pools.add(pool)
     return is_new

@@ -119,7 +119,7 @@ class VectorValuesListQuerySet(  # type: ignore[misc]  # as above
 
     def _clone(self) -> Self:
         plain = ValuesListQuerySet._clone(self)
-        queryset = type(self)(self.model, self._db)
+        queryset: Self = type(self)(self.model, self._db)
         queryset.__dict__.update(plain.__dict__)
         return queryset
 

@@ -80,6 +80,9 @@ class VectorRows(Explained[Row]):
     _query: VectorSQLQuery
     _decoders: dict[str, Any] | None = None
 
+    # It is a queryset of vectors already: the hook on QuerySet.__new__ has nothing to choose.
+    __new__ = object.__new__
+
     def __init__(self, model: Any, using: str = "default") -> None:
         super().__init__(model, using)
         self._query = VectorSQLQuery(model, using, state=self._query)

@@ -274,7 +274,7 @@ def is_on(name: str) -> bool:
         return False
     # djanorm's own lookup raises for unset names, and models can be created before dorm.configure().
     chosen = settings.__dict__.get("DORM_VECTOR_REPAIRS", True)
-    return bool(chosen) if isinstance(chosen, bool) else name in chosen
+    return chosen if chosen is True or chosen is False else name in chosen
 
 
 @contextmanager

@@ -88,13 +88,14 @@ class SearchConnection:
 
     def _sent(self, kind: Kind, sql: str, params: Any, assignments: dict[str, str], nested: bool) -> Steps[Any]:
         sql, params, search = yield from self._possible(sql, params)
-        dialect, sent, before = self.known_dialect, sql if is_binary(sql) else str(sql), None
+        dialect, binary, before = self.known_dialect, is_binary(sql), None
+        sent = sql if binary else str(sql)
         written = ", ".join(
             dialect.tuning.assignment.format(variable=name, value=value) for name, value in assignments.items()
         )
         if assignments and dialect.tuning.for_statement:
             sent = dialect.tuning.for_statement.format(assignments=written, statement=sql)
-        elif assignments and is_binary(sql) and not nested:
+        elif assignments and binary and not nested:
             sent = Statement(sql, binary=True, options=dialect.tuning.for_transaction.format(assignments=written))
         elif assignments:
             if nested:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 from ...dialects.shared.operands import SQL
 
 
-class Purpose(Enum):
+class Purpose(StrEnum):
     """What to plan: a statement's rows first, and then its SELECT if its SQL is not cached yet."""
 
     STATEMENT = "the rows of a statement, which its runner looks at on arrival"
