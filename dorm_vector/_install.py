@@ -106,6 +106,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.sqlite:connection_per_loop",
         "repairs.sqlite:connections_of_all_loops",
         "repairs.sqlite:cancelled_connections",
+        "repairs.sqlite:generated_columns_too",
         "engines.sqlite.transactions:async_transactions",
         "engines.sqlite.locking:waiting_writers",
         "engines.sqlite.scripts:scripts_in_transactions",
@@ -176,7 +177,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "aiomysql.cursors": ("engines.mysql.drivers:quiet_async_plans",),
     # Commands, migrations and inspection
-    "dorm.cli": ("schema.keeping.answers:rename_options",),
+    "dorm.cli": ("schema.keeping.answers:rename_options", "schema.commands.drift:vectors_in_dbcheck"),
     "dorm.migrations.state": ("repairs.relations.declared:declared_indexes",),
     "dorm.migrations.operations": (
         "repairs.relations.junctions:drop_junctions_too",
@@ -224,6 +225,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.contribs.schemas:tables_of_the_current_schema",
         "schema.companions:hide_companions",
         "repairs.mysql_migrations:introspect_mysql_tables",
+        "repairs.postgresql:keys_in_inspection",
         "schema.inspection:inspect_vectors",
     ),
     "dorm.migrations.autodetector": (
@@ -234,7 +236,11 @@ ORDER: dict[str, tuple[str, ...]] = {
         "schema.keeping.dropped_vectors:explicit_vector_loss",
         "schema.keeping.renames:recognized_renames",
     ),
-    "dorm.migrations.lint": ("schema.narrow_columns:narrow_columns_in_lint",),
+    "dorm.migrations.lint": (
+        "schema.narrow_columns:narrow_columns_in_lint",
+        "schema.commands.lint:blocking_index_builds",
+        "repairs.migrations:every_file_is_linted",
+    ),
     "dorm.migrations.loader": ("repairs.relations.executor:squashed_or_replaced",),
     "dorm.migrations.squasher": ("repairs.relations.squash:squash_in_order",),
     "dorm.migrations.recorder": ("repairs.relations.executor:recorded_once",),

@@ -63,3 +63,12 @@ NO_VEC0 = Unsupported(
 )
 
 NO_VEC0_INDEXES = {"vec0": NO_VEC0, "vec0_bit": NO_VEC0}
+
+_IS_VEC0 = "type = 'table' AND lower(sql) GLOB 'create virtual table*using vec0*(*'"
+
+VEC0_TABLES = f"SELECT name, sql FROM sqlite_master WHERE {_IS_VEC0}"
+
+VEC0_SOURCES = (
+    'SELECT t.tbl_name AS "table", t.sql AS "trigger", c.sql AS "declaration" FROM sqlite_master AS t'
+    f" JOIN ({VEC0_TABLES}) AS c ON t.name = c.name || '_insert' WHERE t.type = 'trigger'"
+)

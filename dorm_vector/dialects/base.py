@@ -129,6 +129,10 @@ class Dialect(Facts):
     """The index kinds that are a separate table next to the model's."""
     companions_found: str = ""
     """Returns the name and the table of each existing companion."""
+    vec0_tables: str = ""
+    """Returns the name and the declaration of each vec0 table, whoever made it."""
+    vec0_sources: str = ""
+    """Returns the table that each vec0 table is filled from, the trigger that does so, and the declaration."""
     stored: str = "{column}"
     """A vector column in a CASE that also contains bound vectors."""
     longest: float = math.inf

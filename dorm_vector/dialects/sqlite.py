@@ -9,7 +9,7 @@ from ..values.elements import Element
 from ..values.metrics import Metric
 from ._embedding_functions import POSTGRESML
 from ._sqlite import ROUTINES
-from ._vec0 import SIGNS, VEC0
+from ._vec0 import SIGNS, VEC0, VEC0_SOURCES, VEC0_TABLES
 from .base import Dialect, Distance, Form
 from .shared.companions import FOUND
 from .shared.groups import Extension, Loading, Ordering, Planning, SearchTuning, StatementLimit
@@ -62,6 +62,8 @@ DIALECT = Dialect(
     indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, "vec0": VEC0.create, "vec0_bit": SIGNS.create},
     companions={"vec0": VEC0, "vec0_bit": SIGNS},
     companions_found=FOUND,
+    vec0_tables=VEC0_TABLES,
+    vec0_sources=VEC0_SOURCES,
     ordering=Ordering(
         by_outer=False,
     ),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -219,3 +221,22 @@ def concurrent_index(
     ``dorm migrate`` holds its lock, and applies each migration, in a transaction. djanorm 4.3 to 4.5.
     """
     concurrently(original, operation, app_label, connection, from_state, to_state)
+
+
+@repair("dorm.migrations.lint", "lint_migration_file", fixed_in="5.0")
+def every_file_is_linted(original: Any, path: Path) -> Any:
+    """Let ``dorm lint-migrations`` read the migrations that ``dorm makemigrations`` writes.
+
+    Symptom: "No issues found", whatever the migrations do. Cause: the linter reads a class ``Migration``, and the files
+    have a list of operations. djanorm 4.3 to 4.5.
+    """
+    result = original(path)
+    if result.findings:
+        return result
+    # The linter has loaded the file without an error, and keeps what it loaded to itself.
+    loaded = runpy.run_path(str(path))
+    if "Migration" in loaded:
+        return result
+    from dorm.migrations import lint
+
+    return lint.lint_operations(loaded.get("operations", []), file=path, suppressed=lint._suppressed_codes(path))

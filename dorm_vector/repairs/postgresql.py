@@ -55,3 +55,56 @@ def _close_all(original: Any, wrapper: Any) -> None:
 def _close(wrapper: Any) -> None:
     # The pool of one loop, which release() has selected.
     wrapper.force_close_sync()
+
+
+_KEYS = (
+    "SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attidentity <> '' OR"
+    " coalesce(starts_with(pg_get_expr(d.adbin, d.adrelid), 'nextval('), false) AS numbered FROM pg_index i"
+    " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)"
+    " LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+    " WHERE i.indisprimary AND i.indrelid = to_regclass(quote_ident(%s))"
+)
+_NUMBERED = {"smallint": "SmallAutoField", "integer": "AutoField", "bigint": "BigAutoField"}
+
+
+class _OneTable:
+    """A database of one table with a key, for the probe."""
+
+    vendor = "postgresql"
+
+    def execute(self, sql: str, _params: Any = None) -> list[dict[str, Any]]:
+        if "pg_tables" in sql:
+            return [{"tablename": "item"}]
+        return [{"name": "id", "type": "bigint", "numbered": True}] if "indisprimary" in sql else []
+
+    def get_table_columns(self, _table: str) -> list[dict[str, Any]]:
+        return [{"name": "id", "data_type": "bigint", "is_nullable": "NO"}]
+
+
+def _knows_the_key() -> bool:
+    from dorm import inspect
+
+    return "primary_key=True)" in inspect.render_models(inspect.introspect_tables(_OneTable()))
+
+
+@repair("dorm.inspect", "introspect_tables", is_fixed=_knows_the_key)
+def keys_in_inspection(original: Any, connection: Any) -> list[dict[str, Any]]:
+    """Write the primary key in ``dorm inspectdb`` on PostgreSQL, as an AutoField where the database numbers the rows.
+
+    Symptom: every model has a plain ``id``, and "introspector did not find an explicit PK". Cause: the query for the
+    columns does not return the key. djanorm 4.3 to 4.5.
+    """
+    tables: list[dict[str, Any]] = original(connection)
+    for table in tables if connection.vendor == "postgresql" else ():
+        keys = {row["name"]: row for row in connection.execute(_KEYS, [table["name"]])}
+        for column in table["columns"] if len(keys) == 1 else ():
+            key = keys.get(column["name"])
+            if key is not None:
+                field = _NUMBERED.get(key["type"]) if key["numbered"] else None
+                column.update(is_pk=True, data_type=field or column["data_type"])
+    return tables
+
+
+@repair("dorm.inspect", "_map_type", name="keys_in_inspection", is_fixed=_knows_the_key)
+def _map_type(original: Any, data_type: str, vendor: str) -> Any:
+    return (data_type, {}) if data_type in _NUMBERED.values() else original(data_type, vendor)

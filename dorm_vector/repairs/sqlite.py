@@ -1,4 +1,4 @@
-"""Repairs of djanorm's async SQLite connections: one per event loop, and none left open."""
+"""Repairs of djanorm's SQLite connections: one per event loop, none left open, and every column of a table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ..engines import event_loops
 from ..engines.sqlite.transactions import opened
 from ..patching.registry import hook, repair, repair_attributes
-from ..patching.stand_ins import finished
+from ..patching.stand_ins import Statements, finished
 
 _WRAPPER = "dorm.db.backends.sqlite:SQLiteAsyncDatabaseWrapper"
 
@@ -88,3 +88,35 @@ def _close_all(original: Any, wrapper: Any) -> None:
 def _close(wrapper: Any) -> None:
     if wrapper._conn is not None:
         wrapper._force_close_sync(wrapper._conn)
+
+
+_SYNC = "dorm.db.backends.sqlite:SQLiteDatabaseWrapper"
+_XINFO = 'PRAGMA table_xinfo("{table}")'
+# Of a virtual table, which is not a column to read.
+_HIDDEN = 1
+
+
+def _knows_generated_columns() -> bool:
+    from dorm.db.backends.sqlite import SQLiteDatabaseWrapper
+
+    asked: Any = Statements("sqlite", [{"name": "unit", "hidden": 2}])
+    return bool(SQLiteDatabaseWrapper.get_table_columns(asked, "item")) and "xinfo" in "".join(asked)
+
+
+@repair(_SYNC, "get_table_columns", is_fixed=_knows_generated_columns)
+def generated_columns_too(original: Any, wrapper: Any, table_name: str) -> list[dict[str, Any]]:
+    """List the generated columns of a table with the others.
+
+    Symptom: ``dorm dbcheck`` and ``dorm diff`` report that a GeneratedField is missing in the database. Cause:
+    ``PRAGMA table_info`` leaves generated columns out. djanorm 4.3 to 4.5.
+    """
+    return _shown(wrapper.execute(_XINFO.format(table=table_name)))
+
+
+@repair(_WRAPPER, "get_table_columns", name="generated_columns_too", is_fixed=_knows_generated_columns)
+async def _generated_columns_too(original: Any, wrapper: Any, table_name: str) -> list[dict[str, Any]]:
+    return _shown(await wrapper.execute(_XINFO.format(table=table_name)))
+
+
+def _shown(rows: Any) -> list[dict[str, Any]]:
+    return [dict(row) for row in rows if row["hidden"] != _HIDDEN]

@@ -12,12 +12,10 @@ import numpy as np
 import pytest
 from dorm import serialize
 from dorm.contrib.pydantic import DormSchema, schema_for
-from dorm.db.connection import _create_sync_connection
 from pydantic import ValidationError
 
 import backends
 from dorm_vector import L2Distance
-from dorm_vector.engines import dialect_for
 from tests.databases import Database
 from tests.helpers.project import Project
 from tests.models import Author, Chunk, Document, Sample
@@ -203,25 +201,6 @@ def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
     made.dorm("migrate")
     yield made
     running.drop_database(settings)
-
-
-def test_inspectdb_writes_models_that_work(project: Project) -> None:
-    # The command imports no app.
-    with (project.directory / "settings.py").open("a") as settings:
-        settings.write("import dorm_vector\n")
-    source = project.dorm("inspectdb")
-    connection: Any = _create_sync_connection("asked", project.database)
-    if "{dimensions}" in dialect_for(connection).column:
-        assert "embedding = dorm_vector.VectorField(dimensions=4)" in source
-        assert "other = dorm_vector.VectorField(dimensions=7, null=True)" in source
-    else:
-        # A column type without dimensions says nothing of vectors.
-        assert "embedding = dorm.BinaryField()" in source
-    connection.close()
-    assert "class ShopItem" in source
-    project.python("Item.objects.create(name='a', embedding=[1, 2, 3, 4])")
-    (project.directory / "legacy.py").write_text(source)
-    assert project.python("import legacy\nprint(len(legacy.ShopItem.objects.get().embedding))") in ("4", "16")
 
 
 def test_diff_finds_no_drift_and_then_the_missing_column(project: Project) -> None:
