@@ -95,6 +95,7 @@ if TYPE_CHECKING:
         recommend_search_options,
     )
     from .schema.operations import VectorExtension
+    from .schema.reindexing import RebuildIndex, arebuild_index, rebuild_index
     from .schema.tables import acreate_tables, create_tables
     from .search.distance_of import distance_of
     from .search.explain import Reason, SearchPlan
@@ -137,6 +138,7 @@ __all__ = [
     "Outlier",
     "Pair",
     "Reason",
+    "RebuildIndex",
     "Recall",
     "Recommendation",
     "SearchPlan",
@@ -174,6 +176,7 @@ __all__ = [
     "ahybrid_search",
     "ameasure_recall",
     "aoutliers",
+    "arebuild_index",
     "arecommend_search_options",
     "areembed",
     "arerank",
@@ -191,6 +194,7 @@ __all__ = [
     "mmr",
     "no_statement_timeout",
     "outliers",
+    "rebuild_index",
     "recommend_search_options",
     "reembed",
     "rerank",
@@ -210,6 +214,7 @@ _LATER = {
     "Outlier": "retrieval.ranking",
     "Pair": "retrieval.ranking",
     "Reason": "search.explain",
+    "RebuildIndex": "schema.reindexing",
     "Recall": "retrieval.recall",
     "Recommendation": "retrieval.recall",
     "SearchPlan": "search.explain",
@@ -222,6 +227,7 @@ _LATER = {
     "ahybrid_search": "retrieval.hybrid",
     "ameasure_recall": "retrieval.recall",
     "aoutliers": "retrieval.ranking",
+    "arebuild_index": "schema.reindexing",
     "arecommend_search_options": "retrieval.recall",
     "areembed": "embeddings.reembedding",
     "arerank": "retrieval.ranking",
@@ -237,6 +243,7 @@ _LATER = {
     "mmr": "retrieval.ranking",
     "no_statement_timeout": "engines.limits.exempt",
     "outliers": "retrieval.ranking",
+    "rebuild_index": "schema.reindexing",
     "recommend_search_options": "retrieval.recall",
     "reembed": "embeddings.reembedding",
     "rerank": "retrieval.ranking",

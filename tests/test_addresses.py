@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from inspect import signature
 from typing import Any
 
@@ -70,7 +70,10 @@ def _said(value: Any) -> Any:
         return meaning(list(value))
     if isinstance(value, Field):
         return repr(value.deconstruct())
-    if is_dataclass(value) or "__repr__" not in _methods(value):
+    if is_dataclass(value):
+        # A field that is newer than the pickle has its default.
+        return {each.name: meaning(getattr(value, each.name)) for each in fields(value)}
+    if "__repr__" not in _methods(value):
         return {key: meaning(each) for key, each in vars(value).items()}
     return value if "__eq__" in _methods(value) else repr(value)
 

@@ -10,9 +10,10 @@ from dorm.db.utils import ASYNC_ATOMIC_STATE
 from dorm.transaction import aatomic, atomic
 
 from ..exceptions import UnsupportedByDatabase
+from ..indexes.conditions import condition_of
 from ..indexes.contents import columns_of
 from ..indexes.vector import VectorIndex
-from ..schema.ddl import condition_of, rows_query
+from ..schema.ddl import rows_query
 from ..steps import Execute, Script, Step, Steps, Write, arun, run
 from .writers import BulkLoad
 

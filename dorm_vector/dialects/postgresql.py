@@ -136,6 +136,7 @@ DIALECT = Dialect(
     ddl=Ddl(
         literal="'{text}'",
         concurrently=" CONCURRENTLY",
+        reindex='REINDEX INDEX{concurrently} "{name}"',
         narrower={"double precision": ("real",)},
         declarations="SELECT attname || ' ' || format_type(atttypid, atttypmod) AS declaration FROM pg_attribute"
         " WHERE attrelid = to_regclass(quote_ident(%s)) AND attnum > 0 AND NOT attisdropped",

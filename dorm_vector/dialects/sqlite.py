@@ -12,7 +12,7 @@ from ._sqlite import ROUTINES
 from ._vec0 import SIGNS, VEC0, VEC0_SOURCES, VEC0_TABLES
 from .base import Dialect, Distance, Form
 from .shared.companions import FOUND
-from .shared.groups import Extension, Loading, Ordering, Planning, SearchTuning, StatementLimit
+from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, SearchTuning, StatementLimit
 from .shared.search_options import SearchOption
 from .shared.text_search import FTS5
 from .shared.unsupported import Unsupported
@@ -77,6 +77,9 @@ DIALECT = Dialect(
         # sentences in 384 dimensions.
         options={"oversample": SearchOption({}, range(1, 1001), 40)},
         by_kind={"vec0_bit": "oversample"},
+    ),
+    ddl=Ddl(
+        reindex='REINDEX "{name}"',
     ),
     planning=Planning(
         index_in_plan=" {name} ",

@@ -6,11 +6,12 @@ import random
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..expressions.scope import vector_field
 from ..introspection import indexes_of, primary_key, require_one_key, rows_of
+from ..search.lost_rows import LookForLostRows
 from ..search.nearest import chosen_metric
 from ..search.observed_plans import dialect_of
 from ..steps import Fetch, Steps, arun, run
@@ -26,7 +27,7 @@ class Recall:
     """The share of the exact ``k`` nearest neighbors that searches found: mean and worst, over ``queries`` searches.
 
     ``recall`` and ``worst`` are 0 to 1. ``milliseconds`` and ``exact_milliseconds`` are the medians with and without
-    the index.
+    the index. ``lost`` is the share of rows that the index no longer finds by their own vectors: rebuild it then.
     """
 
     recall: float
@@ -36,12 +37,16 @@ class Recall:
     milliseconds: float
     exact_milliseconds: float
     options: Mapping[str, int | str] = field(default_factory=dict)
+    lost: float = 0.0
+    remedy: str = ""
+    """What lost rows mean and what to do; empty if there are none."""
 
     def __str__(self) -> str:
         options = ", ".join(f"{name}={value}" for name, value in self.options.items()) or "no options"
         return (
             f"recall@{self.k} {self.recall:.3f} (worst {self.worst:.2f}) over {self.queries} queries, {options}:"
             f" {self.milliseconds:.1f} ms, exactly {self.exact_milliseconds:.1f} ms"
+            f"{f'. {self.remedy}' if self.remedy else ''}"
         )
 
 
@@ -163,7 +168,8 @@ class _Measured:
 def _recall(measured: _Measured, options: Mapping[str, int | str]) -> Steps[Recall]:
     truth = yield from _truth(measured)
     result = yield from _against(truth, measured, options)
-    return result
+    lost = yield LookForLostRows(measured.rows, measured.field)
+    return replace(result, lost=lost[0].share, remedy=f"{lost[0].problem} {lost[0].remedy}") if lost else result
 
 
 def _recommendation(measured: _Measured, target: float) -> Steps[Recommendation]:

@@ -22,7 +22,7 @@ def concurrently(
     run: Callable[..., None], operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
     """Run an index operation; if it is concurrent, run it outside the transaction, without blocking writes."""
-    rules = _rules(connection) if operation.concurrently else None
+    rules = rules_of(connection) if operation.concurrently else None
     if rules is None or getattr(connection, "captured", None) is not None:
         run(operation, app_label, connection, from_state, to_state)
         return
@@ -34,16 +34,16 @@ def concurrently(
         run(operation, app_label, connection, from_state, to_state)
         return
     name = operation.index.get_name(operation.model_name)
-    with _separate_session(connection, rules) as session:
-        _drop_invalid(name, rules, session)
+    with separate_session(connection, rules) as session:
+        session.drop_invalid(name)
         try:
             run(operation, app_label, session, from_state, to_state)
         except Exception:
-            _drop_invalid(name, rules, session)
+            session.drop_invalid(name)
             raise
 
 
-def _rules(connection: Any) -> ConcurrentBuild | None:
+def rules_of(connection: Any) -> ConcurrentBuild | None:
     try:
         return dialect_for(connection).index_rules.concurrent
     except UnsupportedByDatabase:
@@ -58,20 +58,32 @@ def _is_ours_alone(operation: Any, table: str, rules: ConcurrentBuild, connectio
     if rules.exclusive in locks:
         return True
     if locks - (rules.waits_not_for if isinstance(operation, operations.AddIndex) else frozenset()):
-        raise IndexWouldWait(
-            f"{type(operation).__name__}({operation.index.get_name(operation.model_name)!r}, concurrently=True) would"
-            f" wait for ever: what this run of migrate did to {table} before is committed only at the end of the"
-            " run. Keep the operation in a migration of its own, and apply those before it in a run of their own:"
-            " dorm migrate APP NUMBER_OF_THE_ONE_BEFORE, then dorm migrate."
-        )
+        name = operation.index.get_name(operation.model_name)
+        raise _would_wait(f"{type(operation).__name__}({name!r}, concurrently=True)", table)
     return False
+
+
+def require_free(what: str, table: str, rules: ConcurrentBuild, connection: Any) -> None:
+    """Raise IndexWouldWait if the open transaction has a lock on the table, for which other sessions wait."""
+    if getattr(connection, "_atomic_conn", None) is not None and connection.execute(
+        rules.own_locks.format(table=table)
+    ):
+        raise _would_wait(what, table)
+
+
+def _would_wait(what: str, table: str) -> IndexWouldWait:
+    return IndexWouldWait(
+        f"{what} would wait for ever: what this run of migrate did to {table} before is committed only at the end of"
+        " the run. Keep the operation in a migration of its own, and apply those before it in a run of their own:"
+        " dorm migrate APP NUMBER_OF_THE_ONE_BEFORE, then dorm migrate."
+    )
 
 
 class SeparateSession:
     """A connection that runs its statements in a separate session, outside the transaction."""
 
     def __init__(self, connection: Any, raw: Any, rules: ConcurrentBuild) -> None:
-        self._connection, self._raw = connection, raw
+        self._connection, self._raw, self._rules = connection, raw, rules
         self.set_option = rules.set_option
 
     def __getattr__(self, name: str) -> Any:
@@ -91,9 +103,14 @@ class SeparateSession:
     def atomic(self) -> Any:
         return nullcontext()
 
+    def drop_invalid(self, name: str) -> None:
+        """Drop the index if a failed build left it invalid."""
+        if self.execute(self._rules.invalid.format(name=name)):
+            self.execute_script(self._rules.drop_invalid.format(name=name))
+
 
 @contextmanager
-def _separate_session(connection: Any, rules: ConcurrentBuild) -> Iterator[SeparateSession]:
+def separate_session(connection: Any, rules: ConcurrentBuild) -> Iterator[SeparateSession]:
     raw = connection._get_persistent_conn()
     try:
         session = SeparateSession(connection, raw, rules)
@@ -104,8 +121,3 @@ def _separate_session(connection: Any, rules: ConcurrentBuild) -> Iterator[Separ
     finally:
         # Close it, so that its settings end with it.
         raw.close()
-
-
-def _drop_invalid(name: str, rules: ConcurrentBuild, session: SeparateSession) -> None:
-    if session.execute(rules.invalid.format(name=name)):
-        session.execute_script(rules.drop_invalid.format(name=name))

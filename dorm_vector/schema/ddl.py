@@ -9,12 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from dorm.fields import _inline_literal
-from dorm.functions import _compile_condition
-
 from ..dialects.base import Dialect
 from ..engines import dialect_for
 from ..exceptions import HalfPrecisionWarning, UnsupportedByDatabase
+from ..indexes.conditions import condition_of
 from ..indexes.contents import Column, columns_of, index_contents
 from ..indexes.vector import VectorIndex
 from ..migration_state import column_of, table_of
@@ -73,13 +71,6 @@ def statements_of(index: VectorIndex, place: Place, connection: Any) -> list[str
 
 def said_concurrently(statement: str, dialect: Dialect) -> str:
     return statement.replace(" INDEX ", f" INDEX{dialect.ddl.concurrently} ", 1)
-
-
-def condition_of(index: VectorIndex, connection: Any) -> str:
-    if index.condition is None:
-        return ""
-    sql, params = _compile_condition(index.condition, connection=connection)
-    return str(_inline_literal(sql, params) if params else sql)
 
 
 @contextmanager

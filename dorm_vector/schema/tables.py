@@ -71,7 +71,7 @@ def _create(tables: dict[str, Any], connection: Any) -> None:
     for model in missing.values():
         _require_what_it_refers_to(model, missing, connection)
     state = ProjectState()
-    for label, operation in _in_order(_state_of(list(missing.values()))):
+    for label, operation in _in_order(state_of(list(missing.values()))):
         before = state.clone()
         operation.state_forwards(label, state)
         operation.database_forwards(label, connection, before, state)
@@ -95,7 +95,7 @@ def _relations(model: Any) -> Iterator[tuple[Any, Any]]:
             yield field, field._resolve_related_model()
 
 
-def _state_of(models: list[Any]) -> ProjectState:
+def state_of(models: list[Any]) -> ProjectState:
     """Return the project state that migrations would have for the models, including unmanaged ones."""
     state = ProjectState()
     for model in models:

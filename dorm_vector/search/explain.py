@@ -32,17 +32,19 @@ class SearchPlan:
     """How the database runs a search: ``index`` names the index that serves it; ``plan`` is the database's query plan.
 
     If no index serves the search, ``index`` is None and ``reasons`` explain why. ``distance`` describes how the
-    distance is computed if servers of the database differ in it.
+    distance is computed if servers of the database differ in it. ``warnings`` are about the index: what it lost.
     """
 
     index: str | None
     reasons: tuple[Reason, ...]
     plan: str
     distance: str = ""
+    warnings: tuple[Reason, ...] = ()
 
     def __str__(self) -> str:
         if self.index is not None:
-            return f"The index {self.index} serves this search."
+            lines = [f"The index {self.index} serves this search.", *(f"- {warning}" for warning in self.warnings)]
+            return "\n".join(lines)
         lines = ["No index serves this search.", *(f"- {reason}" for reason in self.reasons)]
         return "\n".join([*lines, *([f"The distance is {self.distance}"] if self.distance else [])])
 
@@ -61,7 +63,14 @@ def _judged(observed: Observed) -> SearchPlan:
     used = _used(observed, observed.plan)
     distance = _distance(observed.query)
     how = observed.dialect.how(distance.metric) if distance is not None else ""
-    return SearchPlan(used, () if used else tuple(_reasons(observed)), observed.plan, how)
+    reasons = () if used else tuple(_reasons(observed))
+    return SearchPlan(used, reasons, observed.plan, how, tuple(_warnings(observed, used)))
+
+
+def _warnings(observed: Observed, used: str | None) -> Iterator[Reason]:
+    for lost in observed.lost:
+        if lost.index == used:
+            yield Reason("lost-rows", lost.problem, lost.remedy)
 
 
 def _used(observed: Observed, plan: str) -> str | None:

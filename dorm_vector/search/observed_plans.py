@@ -16,6 +16,7 @@ from ..engines.statement import explained
 from ..expressions.scope import vector_field
 from ..introspection import has_companions, indexes_of
 from ..steps import Execute, Steps, arun, run
+from .lost_rows import LookForLostRows, LostRows
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Observed:
     """The plan if a full scan counts as expensive; empty if the database has no such switch."""
     companions: bool = False
     """Whether the model declares a companion table that the database supports."""
+    lost: Sequence[LostRows] = ()
+    """The indexes that do not find all of their rows."""
     obstacles: Sequence[tuple[str, str, str]] = ()
     """Code, problem and remedy of each reason why a companion does not answer a search of the right shape."""
 
@@ -60,7 +63,8 @@ def observe(queryset: Any, field_path: str) -> Observed:
     alone = in_transaction(connection) or not dialect_for(connection).planning.switch
     with nullcontext() if alone else connection.atomic():
         built, forced = run(_look(queryset, connection, field_path), connection)
-    return _observed(queryset, connection, plan, built, forced)
+    lost = LookForLostRows(queryset, field_path).run(connection) if field_path else []
+    return _observed(queryset, connection, plan, built, forced, lost)
 
 
 async def aobserve(queryset: Any, field_path: str) -> Observed:
@@ -68,17 +72,19 @@ async def aobserve(queryset: Any, field_path: str) -> Observed:
     alone = in_transaction(connection) or not dialect_for(connection).planning.switch
     async with nullcontext() if alone else connection.aatomic():
         built, forced = await arun(_look(queryset, connection, field_path), connection)
-    return _observed(queryset, connection, plan, built, forced)
+    lost = await LookForLostRows(queryset, field_path).arun(connection) if field_path else []
+    return _observed(queryset, connection, plan, built, forced, lost)
 
 
-def _observed(queryset: Any, connection: Any, plan: str, built: Any, forced: str) -> Observed:
+def _observed(queryset: Any, connection: Any, plan: str, built: Any, forced: str, lost: list[LostRows]) -> Observed:
     query, dialect = query_of(queryset), dialect_for(connection)
     if not has_companions(query.model, dialect.companions):
-        return Observed(query, dialect, plan, built, forced)
+        return Observed(query, dialect, plan, built, forced, lost=lost)
     # Imported late, because few models have a companion.
     from .plans.companion import obstacles_of
 
-    return Observed(query, dialect, plan, built, forced, True, list(obstacles_of(query, connection)))
+    obstacles = list(obstacles_of(query, connection))
+    return Observed(query, dialect, plan, built, forced, companions=True, obstacles=obstacles)
 
 
 def _look(queryset: Any, connection: Any, field_path: str) -> Steps[tuple[list[BuiltIndex], str]]:

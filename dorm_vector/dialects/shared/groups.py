@@ -105,6 +105,8 @@ class Ddl(Facts):
     concurrently: str = ""  # follows INDEX in a build that does not block writers
     drop_index: str = 'DROP INDEX IF EXISTS "{name}"'
     """Drops an index, with ``{name}`` and ``{table}``."""
+    reindex: str = ""
+    """Rebuilds the index ``{name}``, ``{concurrently}`` if given; empty to drop and create it."""
     alter_column: str = ""
     """Changes a column, with ``{table}`` and its new ``{definition}``; empty if djanorm can do so."""
     converts_values: bool = False
@@ -164,3 +166,6 @@ class IndexUse(Facts):
     """Tests whether ``{row}`` is among the ``{count}`` that ``{index}`` finds for ``{vector}``; empty if not needed."""
     probe_width: int = 0
     """The maximum number of rows that such a probe finds."""
+    lost: str = ""
+    """Counts, as ``seen`` and ``lost``, a sample of ``{sample}`` rows of ``{table}`` that meet ``{condition}``, and
+    those that ``{index}`` does not find by their own ``{column}``; empty if the index loses none."""
