@@ -55,7 +55,7 @@ class Database:
 
 def create_tables(connection: Any, models: tuple[Any, ...] = MODELS) -> None:
     """Enable vectors and create the models' tables, as ``dorm migrate`` does."""
-    before, after = ProjectState(), _state_of(models)
+    before, after = ProjectState(), state_of(models)
     VectorExtension().database_forwards("tests", connection, before, before)
     with connection.atomic():
         for operations in MigrationAutodetector(ProjectState(), after).changes().values():
@@ -65,11 +65,11 @@ def create_tables(connection: Any, models: tuple[Any, ...] = MODELS) -> None:
 
 def drop_table(database: Database, model: Any) -> None:
     """Drop the model's table and its indexes, as a migration that deletes the model does."""
-    state, nothing = _state_of((model,)), ProjectState()
+    state, nothing = state_of((model,)), ProjectState()
     DeleteModel(model.__name__).database_forwards("tests", database.connection, state, nothing)
 
 
-def _state_of(models: tuple[Any, ...]) -> ProjectState:
+def state_of(models: tuple[Any, ...]) -> ProjectState:
     # djanorm knows one model of a name, and another test may have one of the same.
     with patch.dict(_model_registry, {model.__name__: model for model in models}):
         state, everything = ProjectState(), ProjectState.from_apps()

@@ -52,6 +52,38 @@ def _report(work: Callable[[], Any], answer: int) -> None:
     os._exit(0)
 
 
+class Client:
+    """A forked process that works, calls what it is given after each piece that was acknowledged, and can be killed."""
+
+    def __init__(self, work: Callable[[Callable[[], object]], object]) -> None:
+        self._reports, report = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self._reports)
+            _work(lambda: work(lambda: os.write(report, b".")))
+        os.close(report)
+
+    def killed(self, after: float) -> int:
+        """Kill it, some seconds after its first report, and return how many pieces it has reported."""
+        assert select.select([self._reports], [], [], SECONDS)[0], f"nothing was done within {SECONDS} seconds"
+        time.sleep(after)
+        os.kill(self.pid, signal.SIGKILL)
+        _pid, status = os.waitpid(self.pid, 0)
+        with os.fdopen(self._reports, "rb") as reports:
+            done = len(reports.read())
+        assert os.waitstatus_to_exitcode(status) in (0, -signal.SIGKILL), "the client failed: see its traceback"
+        return done
+
+
+def _work(work: Callable[[], object]) -> None:
+    try:
+        work()
+    except BaseException:  # noqa: BLE001  # it is the parent that fails
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
 def forked(work: Callable[[], Any]) -> Any:
     """Run a function in a child and return its result."""
     return Child(work).result()

@@ -65,7 +65,12 @@ class Proxy:
                 client, _address = self._listener.accept()
             except OSError:
                 return
-            pair = client, self._connect()
+            try:
+                pair = client, self._connect()
+            except OSError:
+                # Nobody listens there: the server has been stopped.
+                _reset(client)
+                continue
             with self._guard:
                 self._pairs.append(pair)
             for source, sink in (pair, pair[::-1]):
@@ -75,7 +80,11 @@ class Proxy:
         if isinstance(self.target, int):
             return socket.create_connection(("127.0.0.1", self.target))
         server = socket.socket(socket.AF_UNIX)
-        server.connect(self.target)
+        try:
+            server.connect(self.target)
+        except OSError:
+            server.close()
+            raise
         return server
 
     def _forward(self, source: socket.socket, sink: socket.socket) -> None:
