@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+
 import pytest
 
 from tests.differential.tally import Tally
 
 TALLIES: dict[str, Tally] = {}
+
+
+@pytest.fixture(scope="session")
+def runner() -> Iterator[asyncio.Runner]:
+    """An event loop for the queries that run asynchronously."""
+    with asyncio.Runner() as made:
+        yield made
 
 
 @pytest.fixture

@@ -74,9 +74,11 @@ class VectorIndex:
     metric: str
     partition_by: tuple[str, ...] = ()
     metadata: tuple[str, ...] = ()
+    precision: str = ""
 
     def source(self, name: str) -> str:
         options = [f'["embedding"], "{name}", distance="{self.metric}"']
+        options += [f'precision="{self.precision}"'] if self.precision else []
         options += [f"partition_by={list(self.partition_by)}"] if self.partition_by else []
         options += [f"metadata={list(self.metadata)}"] if self.metadata else []
         return f"{self.kind}({', '.join(options)})"

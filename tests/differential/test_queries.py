@@ -54,12 +54,6 @@ def drawn(number: int) -> tuple[Shape, Rows]:
     return shape, made
 
 
-@pytest.fixture(scope="session")
-def runner() -> Iterator[asyncio.Runner]:
-    with asyncio.Runner() as made:
-        yield made
-
-
 @pytest.fixture
 def models(database: Database, number: int, runner: asyncio.Runner) -> Iterator[dict[str, Any]]:
     database.use()
