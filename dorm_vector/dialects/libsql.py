@@ -111,6 +111,9 @@ DIALECT = Dialect(
         reindex='REINDEX "{name}"',
         converts_values=True,
         declarations="SELECT sql AS declaration FROM sqlite_master WHERE name = %s",
+        # Otherwise DROP TABLE of a table that refers to itself is a "SQL logic error".
+        dropped_first="SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = %s"
+        " AND sql LIKE '%%libsql_vector_idx%%'",
     ),
     planning=Planning(
         index_in_plan="SCAN vector_top_k VIRTUAL TABLE INDEX",

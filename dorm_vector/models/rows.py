@@ -124,20 +124,25 @@ class VectorRows(Explained[Row]):
         instance: Any = self.model._from_db_row(row, connection)
         instance._state.db = self._db
         available = row.keys()
-        for name in self._query.annotations:
+        for name in self._query.annotations.keys() - self._query.alias_only_names:
             if name in available:
                 instance.__dict__[name] = self._decode(name, row[name])
         return instance
 
+    def _hidden(self) -> set[str]:
+        """Return the names of alias() that distinct rows arrive with only because they are sorted by them."""
+        query = self._query
+        return query.alias_only_names & {*query.annotations} if query.distinct_flag and not query.is_values() else set()
+
     def _iterator(self) -> Iterator[Any]:
         found = {} if self._query.is_values() else decoders(self._query)
-        rows = super()._iterator()
-        return _decoded(rows, found, self._get_connection()) if found else rows
+        rows, hidden = super()._iterator(), self._hidden()
+        return _decoded(rows, found, hidden, self._get_connection()) if found or hidden else rows
 
     def _aiterator(self) -> AsyncIterator[Any]:
         found = {} if self._query.is_values() else decoders(self._query)
-        rows = super()._aiterator()
-        return _adecoded(rows, found, self._get_connection()) if found else rows
+        rows, hidden = super()._aiterator(), self._hidden()
+        return _adecoded(rows, found, hidden, self._get_connection()) if found or hidden else rows
 
     def _iterator_streaming(self, chunk_size: int) -> Iterator[Any]:
         connection = self._get_connection()
@@ -290,16 +295,24 @@ class VectorRows(Explained[Row]):
         return field.get_db_prep_value(value)
 
 
-async def _adecoded(rows: AsyncIterator[Any], found: dict[str, Any], connection: Any) -> AsyncIterator[Any]:
+async def _adecoded(
+    rows: AsyncIterator[Any], found: dict[str, Any], hidden: set[str], connection: Any
+) -> AsyncIterator[Any]:
     async for instance in rows:
-        decoded(instance.__dict__, found, connection)
+        _decode_row(instance, found, hidden, connection)
         yield instance
 
 
-def _decoded(rows: Iterator[Any], found: dict[str, Any], connection: Any) -> Iterator[Any]:
+def _decoded(rows: Iterator[Any], found: dict[str, Any], hidden: set[str], connection: Any) -> Iterator[Any]:
     for instance in rows:
-        decoded(instance.__dict__, found, connection)
+        _decode_row(instance, found, hidden, connection)
         yield instance
+
+
+def _decode_row(instance: Any, found: dict[str, Any], hidden: set[str], connection: Any) -> None:
+    decoded(instance.__dict__, found, connection)
+    for name in hidden:
+        instance.__dict__.pop(name, None)
 
 
 def as_vector_query(query: Any, using: str) -> VectorSQLQuery:

@@ -7,7 +7,7 @@ from typing import Any
 from ..dialects.shared.companions import DROP
 from ..migration_state import model_of, table_of
 from ..patching.registry import hook
-from .rebuilding import companions_found
+from .rebuilding import companions_found, drop_indexes_first
 
 _OPERATIONS = "dorm.migrations.operations"
 
@@ -26,6 +26,7 @@ def drop_companions(
     for name in [name for name, owner in companions_found(connection) if owner == table]:
         for statement in DROP:
             connection.execute_write(statement.format(name=name))
+    drop_indexes_first(table, connection)
     original(operation, app_label, connection, from_state, to_state)
 
 

@@ -50,6 +50,13 @@ def companions_found(connection: Any) -> list[tuple[str, str]]:
     return [(str(row["name"]), str(row["table"])) for row in rows]
 
 
+def drop_indexes_first(table: str, connection: Any) -> None:
+    """Drop the vector indexes that would keep their table from being dropped."""
+    ddl = dialect_for(connection).ddl
+    for row in connection.execute(ddl.dropped_first, [table]) if ddl.dropped_first else ():
+        connection.execute_write(ddl.drop_index.format(name=row["name"], table=table))
+
+
 def _column_of(name: str, field: Any, connection: Any) -> str:
     # djanorm puts the quoted column name first in the definition; a ManyToManyField has no definition.
     return str(operations._field_to_column_sql(name, field, connection) or '""').split('"')[1]

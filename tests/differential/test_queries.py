@@ -72,7 +72,6 @@ def models(database: Database, number: int, runner: asyncio.Runner) -> Iterator[
             drop_table(database, model)
 
 
-@pytest.mark.not_on("libsql", reason="it cannot drop a table that refers to itself and has a vector index")
 @pytest.mark.parametrize("number", range(MODELS))
 def test_a_database_answers_as_python_does(
     database: Database, models: dict[str, Any], number: int, runner: asyncio.Runner, tally: Tally

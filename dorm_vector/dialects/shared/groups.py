@@ -107,6 +107,8 @@ class Ddl(Facts):
     """Drops an index, with ``{name}`` and ``{table}``."""
     reindex: str = ""
     """Rebuilds the index ``{name}``, ``{concurrently}`` if given; empty to drop and create it."""
+    dropped_first: str = ""
+    """Returns as ``name`` the indexes of the bound table that have to be dropped before it; empty if none have to."""
     alter_column: str = ""
     """Changes a column, with ``{table}`` and its new ``{definition}``; empty if djanorm can do so."""
     converts_values: bool = False

@@ -11,6 +11,7 @@ from dorm.fields import AutoField, BigAutoField, CompositePrimaryKey, SmallAutoF
 
 from ...migration_state import column_of, table_of
 from ...patching.on_import import Late
+from ...schema.rebuilding import drop_indexes_first
 from .columns import constraint_in_columns
 from .state import is_many_to_many
 
@@ -46,6 +47,7 @@ def rebuild(connection: Any, app_label: str, before: dict[str, Any], after: dict
     lines = ",\n  ".join([*_definitions(after, connection), *_table_constraints(after, connection)])
     connection.execute_script(f'CREATE TABLE "{temporary}" (\n  {lines}\n)')
     _copy(table, temporary, before, after, columns, connection)
+    drop_indexes_first(table, connection)
     connection.execute_script(f'DROP TABLE "{table}"')
     connection.execute_script(f'ALTER TABLE "{temporary}" RENAME TO "{table}"')
     if counted:

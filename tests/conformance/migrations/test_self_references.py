@@ -6,7 +6,7 @@ import dorm
 import pytest
 from dorm import CheckConstraint, Q
 
-from dorm_vector import TextIndex, Vec0Index, VectorField
+from dorm_vector import HnswIndex, TextIndex, Vec0Index, VectorField
 from tests.databases import Database, create_tables, drop_table
 
 
@@ -14,10 +14,12 @@ class Branch(dorm.Model):
     title = dorm.CharField(max_length=20)
     parent = dorm.ForeignKey("Branch", on_delete=dorm.CASCADE, null=True)
     embedding = VectorField(dimensions=2)
+    other = VectorField(dimensions=2, default=[1, 2])
 
     class Meta:
         app_label = "tests"
         indexes = [
+            HnswIndex(fields=["other"], name="branch_hnsw", distance="l2"),
             Vec0Index(fields=["embedding"], name="branch_vec0", distance="l2"),
             TextIndex(fields=["title"], name="branch_text"),
         ]

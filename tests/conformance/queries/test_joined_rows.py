@@ -78,6 +78,8 @@ def test_distinct_rows_are_sorted_by_what_they_show(prints: None) -> None:
     """Also where an index serves another expression than that, and where a search must not use one."""
     similar = PRINTS.annotate(product=InnerProduct("embedding", [1, 0])).order_by("-product").distinct()
     assert ([row.product for row in similar], similar.count(), similar[1:].count()) == ([2, 1, 0], 3, 2)
+    hidden = PRINTS.alias(product=InnerProduct("embedding", [1, 0])).order_by("-product").distinct()
+    assert [hasattr(row, "product") for row in [*hidden, *hidden.iterator(2)]] == [False] * 6
     exact = PRINTS.nearest("embedding", QUERY, exact=True).distinct()
     assert ([row.distance for row in exact], exact.count(), exact[1:].count()) == ([0, 1, 2], 3, 2)
 
