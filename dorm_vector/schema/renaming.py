@@ -6,12 +6,14 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from dorm.expressions import Q
+from dorm.expressions import F, Q
 from dorm.indexes import Index
 
+from ..expressions.distances import Expression
 from ..indexes.text import TextIndex
 from ..indexes.vector import VectorIndex
 from ..migration_state import indexes_of, model_of
+from ..models.generated_fields import GeneratedVectorField
 from ..patching.registry import hook
 
 _OPERATION = "dorm.migrations.operations:RenameField"
@@ -19,9 +21,29 @@ _OPERATION = "dorm.migrations.operations:RenameField"
 
 @hook(_OPERATION, "state_forwards")
 def rename_vector_indexes(original: Any, operation: Any, app_label: str, after: Any) -> None:
-    """Update the field names in vector and text indexes after a field is renamed."""
+    """Update the field names in vector and text indexes and in generated vectors after a field is renamed."""
     original(operation, app_label, after)
     _rename(operation, app_label, after, _is_ours)
+    fields = model_of(operation.model_name, app_label, after)["fields"]
+    for name, field in fields.items():
+        if isinstance(field, GeneratedVectorField):
+            fields[name] = renamed = copy.copy(field)
+            renamed.expression = _expression(field.expression, operation)
+
+
+def _expression(part: Any, operation: Any) -> Any:
+    """Return the expression, or an argument of one, with the new field name; SQL text is left as it is."""
+    if isinstance(part, F):
+        return F(_name(part.name, operation))
+    if not isinstance(part, Expression) or not hasattr(part, "deconstruct"):
+        return part
+    _path, arguments, options = part.deconstruct()
+    renamed = [_argument(value, operation) for value in arguments]
+    return type(part)(*renamed, **{key: _argument(value, operation) for key, value in options.items()})
+
+
+def _argument(value: Any, operation: Any) -> Any:
+    return _name(value, operation) if isinstance(value, str) else _expression(value, operation)
 
 
 def _is_ours(index: Any) -> bool:

@@ -88,10 +88,12 @@ class Project:
 def in_a_new_python(
     program: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str] = NOTHING
 ) -> subprocess.CompletedProcess[str]:
+    # What a wheel installs runs at Python's startup; the package may be on the path alone here.
+    started = "import dorm_vector_autoload\n" + program
     return subprocess.run(
-        [sys.executable, "-c", program, *arguments],
+        [sys.executable, "-c", started, *arguments],
         cwd=folder,
-        env={**ENVIRONMENT, "PYTHONPATH": f"{folder}:{ROOT}", **environment},
+        env={**ENVIRONMENT, "PYTHONPATH": f"{folder}:{ROOT}:{ROOT}/startup", **environment},
         capture_output=True,
         text=True,
         check=False,

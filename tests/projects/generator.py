@@ -52,6 +52,15 @@ class Generator:
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)  # to be the same again, not to be secret
         self.made = 0
+        self.renamed_models: dict[str, str] = {}
+        self.renamed_fields: dict[str, dict[str, str]] = {}  # by the new name of the model
+
+    @property
+    def answers(self) -> list[str]:
+        """Return the options of ``makemigrations`` that say what was renamed."""
+        pairs = [f"{old}={new}" for old, new in self.renamed_models.items()]
+        pairs += [f"{model}.{old}={new}" for model, names in self.renamed_fields.items() for old, new in names.items()]
+        return ["--no-rename", *(option for pair in pairs for option in ("--rename", pair))]
 
     def models(self) -> list[Model]:
         names = [f"Thing{number}" for number in range(self.random.randint(2, 8))]
@@ -59,12 +68,15 @@ class Generator:
 
     def changed(self, models: list[Model]) -> list[Model]:
         """Return the models with some of them changed: columns, relations, options; one may come and one may go."""
-        found = [self._changed(model, models) if self.random.random() < 0.6 else model for model in models]
+        found = [self._once_changed(model, models) if self.random.random() < 0.6 else model for model in models]
         if len(found) > 2 and self.random.random() < 0.4:
             found = self._without(self.random.choice(found).name, found)
+        if self.random.random() < 0.3:
+            found = self._with_renamed_model(self.random.choice(found).name, found)
         if self.random.random() < 0.4:
             self.made += 1
             found.append(self._model(f"Later{self.made}", [model.name for model in found]))
+        self._forget_what_went(found)
         return found
 
     def _model(self, name: str, names: list[str]) -> Model:
@@ -112,6 +124,9 @@ class Generator:
             options["constraints"].append(f'dorm.UniqueConstraint(fields={fields}, name="{name}_u{self._next()}")')
         return options
 
+    def _once_changed(self, model: Model, models: list[Model]) -> Model:
+        return self._with_renamed_field(model) if self.random.random() < 0.2 else self._changed(model, models)
+
     def _changed(self, model: Model, models: list[Model]) -> Model:
         columns, relations = dict(model.columns), dict(model.relations)
         change = self.random.choice(["wider", "added", "removed", "related", "unrelated", "options", "nullable"])
@@ -132,6 +147,40 @@ class Generator:
         if change == "options":
             options = self._options(model.name, columns, relations)
         return replace(model, columns=columns, relations=relations, options=options)
+
+    def _forget_what_went(self, models: list[Model]) -> None:
+        """Keep the renames of the fields that are still there: a model may have gone since, or a relation with it."""
+        kept = {model.name: {*model.columns, *model.relations} for model in models}
+        self.renamed_fields = {
+            name: {old: new for old, new in names.items() if new in kept[name]}
+            for name, names in self.renamed_fields.items()
+            if name in kept
+        }
+
+    def _with_renamed_field(self, model: Model) -> Model:
+        names = [name for name in [*model.columns, *model.relations] if name not in ("name", "number0")]
+        if not names:
+            return model
+        old, new = self.random.choice(names), f"renamed{self._next()}"
+        self.renamed_fields.setdefault(model.name, {})[old] = new
+        columns = {new if name == old else name: column for name, column in model.columns.items()}
+        relations = {new if name == old else name: relation for name, relation in model.relations.items()}
+        options = {option: [_renamed(value, old, new) for value in values] for option, values in model.options.items()}
+        return replace(model, columns=columns, relations=relations, options=options)
+
+    def _with_renamed_model(self, old: str, models: list[Model]) -> list[Model]:
+        new = f"Renamed{self._next()}"
+        self.renamed_models[old] = new
+        if old in self.renamed_fields:
+            self.renamed_fields[new] = self.renamed_fields.pop(old)
+        found = []
+        for model in models:
+            relations = {
+                name: (kind, new if target == old else target, rest)
+                for name, (kind, target, rest) in model.relations.items()
+            }
+            found.append(replace(model, name=new if model.name == old else model.name, relations=relations))
+        return found
 
     def _kept(
         self, model: Model, columns: dict[str, str], relations: dict[str, tuple[str, str, str]]
@@ -158,3 +207,9 @@ class Generator:
     def _next(self) -> int:
         self.made += 1
         return self.made
+
+
+def _renamed(value: str, old: str, new: str) -> str:
+    for quote in "'\"":
+        value = value.replace(f"{quote}{old}{quote}", f"{quote}{new}{quote}")
+    return value

@@ -117,3 +117,31 @@ def test_fields_models_and_tables_keep_what_they_hold(project: Project) -> None:
     assert project.python(READ) == kept
     project.dorm("migrate", "shop", "zero")
     assert {table for table in tables_of(project.database) if table.startswith(("shop_", "goods"))} == set()
+
+
+GENERATED = """
+from dorm_vector import GeneratedVectorField, SubVector
+
+
+class Item(dorm.Model):
+    embedding = VectorField(dimensions=3)
+    head = GeneratedVectorField(expression=SubVector("embedding", 1, 2), output_field=VectorField(dimensions=2))
+"""
+
+
+@pytest.mark.not_on(
+    "turso", "libsql", "mysql", reason="they generate no vectors: tests/conformance/fields/test_columns.py"
+)
+def test_what_is_generated_from_a_renamed_field(running: backends.Running, tmp_path: Path) -> None:
+    project = Project(tmp_path, running.new_database())
+    project.models(GENERATED)
+    project.dorm("makemigrations", "shop", "--enable-pgvector")
+    project.dorm("makemigrations", "shop")
+    project.dorm("migrate")
+    project.python("Item.objects.create(embedding=[1, 2, 3])")
+    source = migrated(project, GENERATED.replace("embedding", "vector"), "--rename", "embedding=vector")
+    assert "operations = [ RenameField(model_name='Item', old_name='embedding', new_name='vector'), ]" in source
+    changed = "Item.objects.update(vector=[4, 5, 6]); print(*[list(item.head) for item in Item.objects.all()])"
+    assert project.python(f"print(list(Item.objects.get().head)); {changed}") == "[1.0, 2.0]\n[4.0, 5.0]"
+    project.dorm("migrate", "shop", "2")
+    running.drop_database(project.database)
