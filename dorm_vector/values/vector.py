@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..exceptions import InvalidVector
 from .elements import Element
+from .lengths import is_ordinary
 from .wire import Source, Wire, unknown
 
 if TYPE_CHECKING:
@@ -280,7 +281,7 @@ def _pack_array(value: Any) -> bytes:
 
 def _require_finite(packed: bytes, value: Any) -> None:
     # A float64 sum of float32 values cannot overflow, and NaN or infinity propagates to the sum.
-    if packed and math.isfinite(sum(_floats(packed))):
+    if packed and (is_ordinary(packed) or math.isfinite(sum(_floats(packed)))):
         return
     if not packed:
         raise InvalidVector("a vector needs at least one dimension; this one is empty.")
