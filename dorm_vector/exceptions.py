@@ -20,6 +20,10 @@ class DimensionMismatch(InvalidVector):
     """A vector of the wrong length, in a write or a query."""
 
 
+class StoredDimensionMismatch(DimensionMismatch, OperationalError):
+    """A distance to a stored vector of another length, which the database refused; also of the driver's class."""
+
+
 class UnsuitableDistance(VectorError, TypeError):
     """A distance that the column's elements do not have, such as Hamming on numbers."""
 

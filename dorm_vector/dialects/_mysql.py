@@ -49,6 +49,15 @@ def of_read_pairs(value: str) -> tuple[str, str]:
     )
 
 
+OTHER_LENGTH = "a stored vector of dimensions:"
+
+
+def of_one_length(side: str, value: str) -> str:
+    """Return the SQL of a value that fails for a stored vector of another length; missing numbers are zeros in it."""
+    said = f"CONCAT('{OTHER_LENGTH} ', LENGTH({{{side}}}) DIV 4)"
+    return f"IF(LENGTH({{{side}}}) = 4 * {{dimensions}}, {value}, VECTOR_DIM(STRING_TO_VECTOR({said})))"
+
+
 def _each(value: str, source: str) -> str:
     """Return the SQL of a vector of the values ``d.v``, or NULL if there are none."""
     # STRING_TO_VECTOR() rejects numbers too small for a normal float32.

@@ -135,6 +135,8 @@ class Dialect(Facts):
     """Returns the table that each vec0 table is filled from, the trigger that does so, and the declaration."""
     stored: str = "{column}"
     """A vector column in a CASE that also contains bound vectors."""
+    other_length: str = ""
+    """A regular expression of the error for a distance between two lengths; empty if such a distance is NULL."""
     longest: float = math.inf
     """The Euclidean length that the database cannot store a vector of."""
     wire: Wire = Wire.PACKED

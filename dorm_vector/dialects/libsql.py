@@ -35,9 +35,12 @@ _NO_BITS = "vector1bit({zeros})"
 _EITHER_TWICE = f"{_HAMMING} + vector_distance_cos({{left}}, {_NO_BITS}) + vector_distance_cos({{right}}, {_NO_BITS})"
 
 # There is no L1 function. The L2 distance of two numbers is their difference, and four bytes are one number.
+# For another length, the L2 distance fails as it does on its own; substr() would stop at the shorter.
 _L1 = (
-    "(WITH RECURSIVE numbers(at) AS (SELECT 1 UNION ALL SELECT at + 4 FROM numbers WHERE at + 4 < 4 * {dimensions})"
+    "CASE WHEN length({left}) = length({right}) THEN"
+    " (WITH RECURSIVE numbers(at) AS (SELECT 1 UNION ALL SELECT at + 4 FROM numbers WHERE at + 4 < 4 * {dimensions})"
     " SELECT sum(vector_distance_l2(substr({left}, at, 4), substr({right}, at, 4))) FROM numbers)"
+    " ELSE vector_distance_l2({left}, {right}) END"
 )
 
 _FORMS = {
@@ -77,6 +80,7 @@ DIALECT = Dialect(
     # libSQL's functions raise on NULL.
     null_guard="CASE WHEN {condition} THEN {distance} END",
     null_distance="CAST(NULL AS REAL)",
+    other_length=r"vectors must have the same length: (\d+) != \d+",
     indexes={
         "hnsw": (
             'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" (libsql_vector_idx("{column}", {metric},'

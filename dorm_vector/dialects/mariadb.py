@@ -39,6 +39,12 @@ _L1_OF_A_CONSTANT = (
     " LIMIT {dimensions}) q)"
 )
 
+
+def _of_one_length(value: str) -> str:
+    """Return NULL for vectors of different lengths, as the server's own functions do."""
+    return f"IF(LENGTH({{left}}) = LENGTH({{right}}), {value}, NULL)"
+
+
 DIALECT = Dialect(
     name="mariadb",
     title="MariaDB",
@@ -69,9 +75,9 @@ DIALECT = Dialect(
         ),
         # There is no inner product function. a.b = cos * |a| * |b|. The 0 above is really a NaN, an arithmetic error.
         Metric.INNER_PRODUCT: Distance(f"IF({_LENGTHS} > 0, ({_COSINE} - 1) * {_LENGTHS}, {_LENGTHS})"),
-        Metric.L1: Distance(_L1, constant=_L1_OF_A_CONSTANT),
-        Metric.HAMMING: Distance(_float32.HAMMING),
-        Metric.JACCARD: Distance(_float32.JACCARD),
+        Metric.L1: Distance(_of_one_length(_L1), constant=_of_one_length(_L1_OF_A_CONSTANT)),
+        Metric.HAMMING: Distance(_of_one_length(_float32.HAMMING)),
+        Metric.JACCARD: Distance(_of_one_length(_float32.JACCARD)),
     },
     # The distance of NULL, or of vectors of different lengths, is NULL, so the field checks each length.
     null_distance="CAST(NULL AS DOUBLE)",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..values.elements import Element
 from ..values.metrics import Metric
 from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
-from ._mysql import GENERATED, ROUTINES, UNIQUE, of_pairs, of_read_pairs
+from ._mysql import GENERATED, OTHER_LENGTH, ROUTINES, UNIQUE, of_one_length, of_pairs, of_read_pairs
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
 from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, StatementLimit
@@ -30,7 +30,10 @@ _WITHOUT_FUNCTION = f"{_FROM_BYTES}; this server has no DISTANCE()."
 
 
 def _of(pairs: tuple[str, str], how: str = _WITHOUT_FUNCTION) -> Distance:
-    return Distance(pairs[0], constant=pairs[1], how=how)
+    columns, constant = pairs
+    return Distance(
+        of_one_length("left", of_one_length("right", columns)), constant=of_one_length("left", constant), how=how
+    )
 
 
 def _by_function(value: str) -> Distance:
@@ -70,6 +73,7 @@ DIALECT = Dialect(
         Metric.JACCARD: Distance(f"IF({_EITHER} = 0, 1E0, 1 - {_BOTH} / (1E0 * {_EITHER}))"),
     },
     null_distance="CAST(NULL AS DOUBLE)",
+    other_length=f"{OTHER_LENGTH} ([0-9]+)|Binary operands of bitwise operators must be of equal length",
     indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, **NO_VEC0_INDEXES},
     text_search=fulltext("using {name} ("),
     ordering=Ordering(

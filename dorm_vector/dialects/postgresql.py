@@ -102,6 +102,7 @@ DIALECT = Dialect(
         # The % is doubled for psycopg.
         Metric.JACCARD: Distance("{left} <%%> {right}"),
     },
+    other_length=r"different (?:\w+ dimensions|bit lengths) (\d+) and \d+",
     text_search=TEXT_SEARCH,
     indexes={**{kind: _INDEX.replace("{method}", kind) for kind in ("hnsw", "ivfflat")}, **NO_VEC0_INDEXES},
     count_past_keys=COUNT_PAST_KEYS,

@@ -58,6 +58,7 @@ DIALECT = Dialect(
     # sqlite-vec raises on NULL; the CASE is evaluated first, at no measurable cost.
     null_guard="CASE WHEN {condition} THEN {distance} END",
     null_distance="CAST(NULL AS REAL)",
+    other_length=r"Vector dimension mist?match\. First vector has (\d+) dimensions",
     text_search=FTS5,
     indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, "vec0": VEC0.create, "vec0_bit": SIGNS.create},
     companions={"vec0": VEC0, "vec0_bit": SIGNS},

@@ -75,6 +75,7 @@ DIALECT = Dialect(
     },
     null_guard="CASE WHEN {condition} THEN {distance} END",
     null_distance="CAST(NULL AS REAL)",
+    other_length="Vectors must have the same dimensions",
     text_search=TEXT_SEARCH,
     indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, **NO_VEC0_INDEXES},
     loading=Loading(

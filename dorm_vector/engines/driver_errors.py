@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from dorm.db.utils import normalize_db_exception
 from dorm.exceptions import DatabaseError, IntegrityError, OperationalError, ProgrammingError
 
+from ..dialects.shared.stored_lengths import stored_mismatch
 from ..patching.registry import repair
 
 _DRIVERS = frozenset({"aiomysql", "psycopg", "psycopg_pool", "pymysql", "sqlite3", "turso"})
@@ -27,7 +28,8 @@ def raise_ours(error: Exception) -> None:
     driver = driver_error(error)
     if driver is None or (driver is not error and isinstance(error, type(driver))):
         return
-    raise_as(error if isinstance(error, DatabaseError) else _djanorms(driver), driver)
+    ours = error if isinstance(error, DatabaseError) else _djanorms(driver)
+    raise_as(stored_mismatch(str(driver)) or ours, driver)
 
 
 def raise_as(ours: Any, driver: Exception) -> NoReturn:

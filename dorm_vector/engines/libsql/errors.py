@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dorm.exceptions import DatabaseError, IntegrityError, OperationalError, ProgrammingError
 
+from ...dialects.shared.stored_lengths import stored_mismatch
 from ...exceptions import ConnectionLost
 
 __all__ = ["LOCKED", "ConnectionLost", "translated"]
@@ -17,6 +18,9 @@ def translated(message: str) -> DatabaseError:
     message = message.removeprefix("SQLite error: ")
     if message == "Response is too large":
         message += "; what it was to write is written. Ask for fewer rows, or raise sqld's --max-response-size."
+    mismatch = stored_mismatch(message)
+    if mismatch is not None:
+        return mismatch
     if "constraint failed" in message or "datatype mismatch" in message:
         return IntegrityError(message)
     if "number of arguments" in message or "bind" in message.lower():

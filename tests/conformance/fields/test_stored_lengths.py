@@ -12,14 +12,21 @@ from dorm import OuterRef, Subquery
 
 from dorm_vector import (
     BitField,
+    CosineDistance,
     DimensionMismatch,
     HalfVectorField,
+    HammingDistance,
+    JaccardDistance,
+    L1Distance,
+    L2Distance,
+    MaxInnerProduct,
     SparseVector,
     SparseVectorField,
     VectorField,
     ato_matrix,
     to_matrix,
 )
+from dorm_vector.exceptions import StoredDimensionMismatch
 from tests.databases import Database, create_tables, drop_table
 from tests.models import Sample
 
@@ -243,3 +250,29 @@ def test_bits_that_look_like_a_typed_blob(table: Database) -> None:
     bits = f"{0b10110000:08b}{8:08b}{3:08b}"
     HeaderLike.objects.create(few=bits)
     assert HeaderLike.objects.get().few == bits
+
+
+MEASURES: dict[str, tuple[Any, ...]] = {
+    "full": (L2Distance, CosineDistance, MaxInnerProduct, L1Distance),
+    "half": (L2Distance, CosineDistance, L1Distance),
+    "sparse": (L2Distance, CosineDistance, MaxInnerProduct, L1Distance),
+    "bits": (HammingDistance, JaccardDistance),
+}
+
+
+async def test_a_distance_to_a_value_of_another_length(table: Database) -> None:
+    """It is no number that looks right: an error, or NULL where a column holds one length only."""
+    for name, measures in MEASURES.items():
+        LengthTable.objects.all().delete()
+        write(name)
+        field = Mistaken._meta.get_field(name)
+        query = "1" * field.dimensions if name == "bits" else [1.0] * field.dimensions
+        for measure in measures:
+            measured = Mistaken.objects.annotate(d=measure(name, query)).values_list("d", flat=True)
+            if not table.dialect.other_length:
+                assert list(measured) == [None] == await alist(measured)
+                continue
+            with pytest.raises(StoredDimensionMismatch, match="has another length than the vector that it is measured"):
+                list(measured)
+            with pytest.raises(dorm.OperationalError, match="rewrite or delete it"):
+                await alist(Mistaken.objects.order_by(measure(name, query)).values_list("id", flat=True)[:2])
