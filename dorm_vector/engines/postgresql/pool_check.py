@@ -53,8 +53,13 @@ def _check(seconds: float, connection: Any) -> None:
 
 async def _acheck(seconds: float, connection: Any) -> None:
     if _is_doubtful(connection):
-        with watched(connection, seconds):
-            await type(connection._pool).check_connection(connection)
+        try:
+            with watched(connection, seconds):
+                await type(connection._pool).check_connection(connection)
+        except BaseException:
+            # psycopg leaves a connection in autocommit whose check was cancelled, and the pool would give it to others.
+            await connection.close()
+            raise
     setattr(connection, _LAST_GIVEN, monotonic())
 
 
