@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..migrating.other_apps import loader_of
 from .state import is_relation, target_key
 
 LATE = "dorm_vector_late"
@@ -90,7 +91,7 @@ def needed_of_other_apps(connection: Any, app_label: str, module: Any) -> Iterat
     ]
     foreign = [(label, _model_name(field)) for label, field in models if label != app_label]
     for label in dict.fromkeys(label for label, _name in [*wanted, *foreign]):
-        loader = _loader(connection, label)
+        loader = loader_of(connection, label)
         if loader is None:
             continue
         names = {name for other, name in wanted if other == label}
@@ -134,19 +135,3 @@ def _created(module: Any) -> Iterator[str]:
             yield operation.name
         elif type(operation).__name__ == "RenameModel":
             yield operation.new_name
-
-
-def _loader(connection: Any, label: str) -> Any:
-    """Return a loader with an app's migrations and which are applied; None if it has none or is not installed."""
-    from dorm.cli import _find_migrations_dir, _resolve_app_label
-    from dorm.conf import settings
-    from dorm.migrations.loader import MigrationLoader
-    from dorm.migrations.recorder import MigrationRecorder
-
-    modules = [module for module in settings.INSTALLED_APPS if _resolve_app_label(module) == label]
-    if not modules:
-        return None
-    loader = MigrationLoader(connection)
-    loader.load(_find_migrations_dir(modules[0]), label)
-    loader.load_applied(MigrationRecorder(connection))
-    return loader if label in loader.migrations else None

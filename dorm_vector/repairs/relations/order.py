@@ -6,9 +6,12 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from dorm.db.connection import get_connection
+
 from ...patching.on_import import Late
 from ...patching.registry import repair
 from ...schema.renaming import _names
+from ..migrating.other_apps import renamed_key
 from .apps import deferred_to_other_apps, mark_late
 from .constraints import constraint_fields
 from .state import is_many_to_many, is_relation, target_key
@@ -108,10 +111,15 @@ class _Changes:
     def _essence(self, field: Any, operation: Any) -> tuple[str, str]:
         bare = copy.copy(field)
         if is_relation(field):
-            bare.remote_field_to = target_key(field, self.label, operation.model_name)
+            bare.remote_field_to = self._target(field, operation)
             bare.related_name = None
         bare.db_index = False
         return type(field).__module__.partition(".")[0], writer._serialize_field(bare)
+
+    def _target(self, field: Any, operation: Any) -> str:
+        key = target_key(field, self.label, operation.model_name)
+        # A model that another app has renamed is the same one.
+        return key if key.rpartition(".")[0] == self.label else renamed_key(key, get_connection())
 
     def _other_kinds(self) -> Iterator[Any]:
         """Yield the operations; a column that becomes a junction table, or the reverse, is removed and added."""

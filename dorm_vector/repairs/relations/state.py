@@ -14,6 +14,7 @@ from dorm.fields import ForeignKey, IntegerField, ManyToManyField, RelatedField
 from ...migration_state import column_of, table_of
 from ...patching.registry import repair
 from ...patching.stand_ins import Statements
+from ..migrating.other_apps import applied_model, class_of
 
 _OPERATIONS = "dorm.migrations.operations"
 # Operations that look up the models that relations refer to.
@@ -29,7 +30,8 @@ _OF_TABLES = (
     "AddConstraint",
     "RemoveConstraint",
 )
-_STANDING: ContextVar[tuple[str, str, tuple[Any, ...]] | None] = ContextVar("dorm_vector_standing", default=None)
+_Context = tuple[str, str, tuple[Any, ...], Any]
+_STANDING: ContextVar[_Context | None] = ContextVar("dorm_vector_standing", default=None)
 
 
 def target_key(field: Any, app_label: str, model_name: str) -> str:
@@ -50,9 +52,9 @@ def is_relation(field: Any) -> bool:
 
 
 @contextmanager
-def standing(app_label: str, model_name: str, *states: Any) -> Iterator[None]:
+def standing(app_label: str, model_name: str, *states: Any, connection: Any) -> Iterator[None]:
     """Resolve relations of fields without a class in these states; the first state with the model wins."""
-    token = _STANDING.set((app_label, model_name, states))
+    token = _STANDING.set((app_label, model_name, states, connection))
     try:
         yield
     finally:
@@ -86,12 +88,20 @@ def _as_it_was(field: Any) -> Any:
     context = _STANDING.get()
     if context is None:
         return None
-    app_label, model_name, states = context
+    app_label, model_name, states, connection = context
     key = target_key(field, app_label, model_name)
+    label = key.rpartition(".")[0]
     for state in states:
         if key in state.models:
-            return _model(state.models[key], key.rpartition(".")[0])
-    return None
+            return _model(state.models[key], label)
+    return None if label == app_label else _elsewhere(key, label, connection)
+
+
+def _elsewhere(key: str, label: str, connection: Any) -> Any:
+    known = class_of(key)
+    # Another app may have renamed the model since.
+    model = applied_model(key, connection) if known is None else None
+    return known if model is None else _model(model, label)
 
 
 def _model(model: dict[str, Any], app_label: str) -> Any:
@@ -113,7 +123,7 @@ def _in_their_state(original: Any, operation: Any, app_label: str, connection: A
     looked up among the current classes. djanorm 4.3 to 4.5.
     """
     name = getattr(operation, "model_name", None) or operation.name
-    with standing(app_label, name, after, before):
+    with standing(app_label, name, after, before, connection=connection):
         original(operation, app_label, connection, before, after)
 
 

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from dorm.fields import CharField
+from dorm.models import _model_registry
 
 from ...migration_state import model_of, table_of
 from ...patching.on_import import Late
 from ...patching.registry import repair
 from .junctions import junctions_of
 from .reverse import junction_columns
-from .state import is_relation, target_key
+from .state import is_many_to_many, is_relation, target_key
 
 _OPERATIONS = "dorm.migrations.operations"
 operations: Any = Late(_OPERATIONS)
@@ -107,6 +108,26 @@ def _move(old: str, new: str, app_label: str, connection: Any, before: Any, afte
     if model["name"].lower() != renamed["name"].lower():
         for statement in _columns_renamed(f"{app_label}.{old.lower()}", f"{app_label}.{new.lower()}", before, after):
             connection.execute_script(statement)
+        for statement in _columns_of_other_apps(app_label, model["name"], renamed["name"], connection):
+            connection.execute_script(statement)
+
+
+def _columns_of_other_apps(app_label: str, old: str, new: str, connection: Any) -> Iterator[str]:
+    """Yield what renames the column of the model in the junction tables of other apps, whose state is not at hand."""
+    for cls in dict.fromkeys(_model_registry.values()):
+        if cls._meta.app_label == app_label or cls._meta.abstract or cls._meta.proxy:
+            continue
+        for field in cls._meta.fields:
+            if not is_many_to_many(field) or field.through:
+                continue
+            table, name = f"{cls._meta.db_table}_{field.name}", cls.__name__
+            column, renamed = junction_columns(name, old)[1], junction_columns(name, new)[1]
+            if target_key(field, cls._meta.app_label, name).rpartition(".")[0] != app_label:
+                continue
+            if connection.table_exists(table) and column in {
+                row["name"] for row in connection.get_table_columns(table)
+            }:
+                yield f'ALTER TABLE "{table}" RENAME COLUMN "{column}" TO "{renamed}"'
 
 
 def _columns_renamed(old_key: str, new_key: str, before: Any, after: Any) -> Iterator[str]:

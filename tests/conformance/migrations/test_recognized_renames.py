@@ -145,3 +145,53 @@ def test_what_is_generated_from_a_renamed_field(running: backends.Running, tmp_p
     assert project.python(f"print(list(Item.objects.get().head)); {changed}") == "[1.0, 2.0]\n[4.0, 5.0]"
     project.dorm("migrate", "shop", "2")
     running.drop_database(project.database)
+
+
+ORDERS = """
+import dorm
+
+
+class Order(dorm.Model):
+    item = dorm.ForeignKey("shop.Item", on_delete=dorm.CASCADE, null=True, related_name="orders")
+    items = dorm.ManyToManyField("shop.Item", related_name="listed")
+"""
+SHOP = """
+class Item(dorm.Model):
+    title = dorm.CharField(max_length=20)
+    embedding = VectorField(dimensions=2)
+"""
+ORDERED = """
+from orders.models import Order
+for order in Order.objects.all():
+    print(order.item.title, [item.title for item in order.items.all()], list(order.item.embedding))
+"""
+
+
+def test_relations_of_another_app(running: backends.Running, tmp_path: Path) -> None:
+    project = Project(tmp_path, running.new_database())
+    apps = ["dorm_vector", "orders", "shop"]
+    project.models(SHOP)
+    project.install("orders", ORDERS, apps)
+    project.dorm("makemigrations", "shop", "--enable-pgvector")
+    project.dorm("makemigrations")
+    project.dorm("migrate")
+    fill = "item = Item.objects.create(title='a', embedding=[1, 2])\norder = Order.objects.create(item=item)\n"
+    fill = f"from orders.models import Order\n{fill}order.items.add(item)\n"
+    project.python(fill)
+    kept = project.python(ORDERED)
+    assert kept == "a ['a'] [1.0, 2.0]"
+    project.models(SHOP.replace("Item", "Product"))
+    (tmp_path / "orders" / "models.py").write_text(ORDERS.replace("Item", "Product"))
+    project.dorm("makemigrations", "shop", "--rename", "Item=Product")
+    assert "No changes" in project.dorm("makemigrations", "orders")
+    project.dorm("migrate")
+    assert project.python(ORDERED) == kept
+    # A new database, on which the other app's migrations run before or after the model is renamed.
+    project.dorm("migrate", "orders", "zero")
+    project.dorm("migrate", "orders")
+    project.dorm("migrate", "orders", "zero")
+    project.dorm("migrate", "shop", "zero")
+    project.dorm("migrate")
+    project.python(fill.replace("Item", "Product"))
+    assert project.python(ORDERED) == kept
+    running.drop_database(project.database)
