@@ -93,7 +93,7 @@ def in_a_new_python(
     return subprocess.run(
         [sys.executable, "-c", started, *arguments],
         cwd=folder,
-        env={**ENVIRONMENT, "PYTHONPATH": f"{folder}:{ROOT}:{ROOT}/startup", **environment},
+        env={**ENVIRONMENT, "PYTHONPATH": f"{folder}:{ROOT}:{ROOT}/dorm_vector/_startup", **environment},
         capture_output=True,
         text=True,
         check=False,

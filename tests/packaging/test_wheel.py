@@ -51,8 +51,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     package = {path.relative_to(ROOT).as_posix() for path in (ROOT / "dorm_vector").rglob("*.py")}
+    package = {name for name in package if "/_startup/" not in name}
     names = set(zipfile.ZipFile(wheel).namelist())
-    started = {path.name for path in (ROOT / "startup").glob("dorm_vector_autoload.*")}
+    started = {path.name for path in (ROOT / "dorm_vector/_startup").glob("dorm_vector_autoload.*")}
     assert {name for name in names if ".dist-info/" not in name} == package | {"dorm_vector/py.typed"} | started
 
 

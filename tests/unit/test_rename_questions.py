@@ -36,7 +36,7 @@ def project(tmp_path: Path) -> Project:
 def at_a_terminal(project: Project, typed: str, *arguments: str) -> str:
     """Run ``dorm`` in a terminal at which somebody types, through the file that a wheel installs."""
     master, terminal = pty.openpty()
-    started = f"import site; site.addsitedir({str(ROOT / 'startup')!r}); from dorm.cli import main; main()"
+    started = f"import site; site.addsitedir({str(ROOT / 'dorm_vector/_startup')!r}); from dorm.cli import main; main()"
     with subprocess.Popen(
         [sys.executable, "-c", started, *arguments],
         cwd=project.directory,

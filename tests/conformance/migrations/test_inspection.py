@@ -129,7 +129,7 @@ def test_nobody_imports_the_package(project: Project) -> None:
     # Only the file that a wheel installs for Python's startup does; neither settings.py nor inspectdb imports anything.
     settings = project.directory / "settings.py"
     settings.write_text(settings.read_text().replace("'dorm_vector', ", ""))
-    started = f"import site; site.addsitedir({str(ROOT / 'startup')!r}); from dorm.cli import main; main()"
+    started = f"import site; site.addsitedir({str(ROOT / 'dorm_vector/_startup')!r}); from dorm.cli import main; main()"
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{project.directory}"}
     run = subprocess.run(
         [sys.executable, "-c", started, "inspectdb"],
