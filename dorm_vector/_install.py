@@ -25,6 +25,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.mysql_sql:on_duplicate_key",
         "repairs.mysql_sql:rows_of_the_same_table",
         "repairs.mysql_sql:like_escape",
+        "repairs.filters.json_paths:json_paths",
         "repairs.expressions:counts_of_distinct_rows",
     ),
     "dorm.constraints": ("repairs.expressions:conditions_of_checks",),
@@ -92,7 +93,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.windows:windows_of_expressions",
     ),
     "dorm.search": ("repairs.known_references:known_names_in_expressions",),
-    "dorm.lookups": ("repairs.mysql_sql:like_escape",),
+    "dorm.lookups": ("repairs.mysql_sql:like_escape", "repairs.filters.json_paths:json_paths"),
     # Connections and drivers
     "dorm.transaction": ("repairs.transactions.callbacks:commit_callbacks",),
     "dorm.db.utils": ("engines.connections:only_lost_connections",),
