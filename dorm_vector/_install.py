@@ -267,6 +267,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         "models.serialization:vectors_in_schemas",
         "models.serialization:embeddings_in_requests",
     ),
+    "dorm.contrib.nplusone": ("retrieval.many_searches:searches_of_one_call",),
+    "dorm.contrib.matview": ("query.materialized_views:views_of_vectors",),
     "dorm.contrib.history": ("models.snapshots:whole_snapshots",),
     "dorm.contrib.temporal": ("models.snapshots:whole_snapshots",),
     "dorm.contrib.audit": ("models.snapshots:numbers_in_audits",),

@@ -16,6 +16,7 @@ from ..search.nearest import chosen_metric
 from ..steps import Fetch, Steps, arun, run
 from ..values.metrics import Metric
 from ..values.vector import Vector
+from .many_searches import many_searches
 
 _Row = TypeVar("_Row")
 
@@ -153,7 +154,8 @@ def find_duplicates(
     This runs one search per row, for its ``neighbors`` nearest. In a group of more duplicates than that, some pairs
     are not listed, but each row is in at least one pair. ``progress(done, total)`` is called after each row.
     """
-    return run(_duplicates(queryset, field, max_distance, distance, neighbors, progress))
+    with many_searches():
+        return run(_duplicates(queryset, field, max_distance, distance, neighbors, progress))
 
 
 async def afind_duplicates(
@@ -166,7 +168,8 @@ async def afind_duplicates(
     progress: Progress | None = None,
 ) -> list[Pair[Row]]:
     """Return the pairs of near-duplicate rows; the async form of ``find_duplicates``."""
-    return await arun(_duplicates(queryset, field, max_distance, distance, neighbors, progress))
+    with many_searches():
+        return await arun(_duplicates(queryset, field, max_distance, distance, neighbors, progress))
 
 
 def outliers(
@@ -182,7 +185,8 @@ def outliers(
 
     This runs one search per row. ``progress(done, total)`` is called after each row.
     """
-    return run(_outliers(queryset, field, limit, distance, neighbors, progress))
+    with many_searches():
+        return run(_outliers(queryset, field, limit, distance, neighbors, progress))
 
 
 async def aoutliers(
@@ -195,7 +199,8 @@ async def aoutliers(
     progress: Progress | None = None,
 ) -> list[Outlier[Row]]:
     """Return the outliers; the async form of ``outliers``."""
-    return await arun(_outliers(queryset, field, limit, distance, neighbors, progress))
+    with many_searches():
+        return await arun(_outliers(queryset, field, limit, distance, neighbors, progress))
 
 
 def _duplicates(

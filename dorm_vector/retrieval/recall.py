@@ -15,6 +15,7 @@ from ..search.lost_rows import LookForLostRows
 from ..search.nearest import chosen_metric
 from ..search.observed_plans import dialect_of
 from ..steps import Fetch, Steps, arun, run
+from .many_searches import many_searches
 
 _DISTANCE = "measured_distance"
 
@@ -91,7 +92,8 @@ def measure_recall(
     Raises:
         ValueError: There are no rows or no queries.
     """
-    return run(_recall(_Measured(source, field, k, sample, queries, distance, seed), options))
+    with many_searches():
+        return run(_recall(_Measured(source, field, k, sample, queries, distance, seed), options))
 
 
 async def ameasure_recall(
@@ -106,7 +108,8 @@ async def ameasure_recall(
     **options: int | str,
 ) -> Recall:
     """Measure recall; the async form of ``measure_recall``."""
-    return await arun(_recall(_Measured(source, field, k, sample, queries, distance, seed), options))
+    with many_searches():
+        return await arun(_recall(_Measured(source, field, k, sample, queries, distance, seed), options))
 
 
 def recommend_search_options(
@@ -122,7 +125,8 @@ def recommend_search_options(
 ) -> Recommendation:
     """Try values of the index's search option, cheapest first, and return the first that reaches the target recall."""
     measured = _Measured(source, field, k, sample, queries, distance, seed)
-    return run(_recommendation(measured, target_recall))
+    with many_searches():
+        return run(_recommendation(measured, target_recall))
 
 
 async def arecommend_search_options(
@@ -138,7 +142,8 @@ async def arecommend_search_options(
 ) -> Recommendation:
     """Recommend search options; the async form of ``recommend_search_options``."""
     measured = _Measured(source, field, k, sample, queries, distance, seed)
-    return await arun(_recommendation(measured, target_recall))
+    with many_searches():
+        return await arun(_recommendation(measured, target_recall))
 
 
 @dataclass
