@@ -12,6 +12,7 @@ from ..engines import dialect_for
 from ..engines.statement import Statement
 from ..expressions.outputs import as_read
 from ..expressions.scope import compiling, current_connection, field_across
+from ..introspection import key_names
 from ..search.compiled import compiled_search
 from ..search.connection import SearchConnection
 from ..search.plans.choice import plan_for
@@ -209,6 +210,9 @@ class VectorSQLQuery(OrderingQuery):
         for name in self.group_by_fields:
             _validate_identifier(name)
             parts.append(f'"{name}"' if self._is_annotation(name) else self._resolve_column(name.split("__")))
+        if not parts and self.joins and self._annotations_have_aggregate():
+            # An aggregate over a relation is one of each row.
+            parts = [self._resolve_column([name]) for name in key_names(self.model)]
         return " GROUP BY " + ", ".join(parts) if parts else ""
 
     def _compile_subquery(self, queryset: Any, connection: Any) -> SQL:

@@ -101,9 +101,11 @@ class DerivedQuery(SQLQuery):
 
 
 def is_multiplied(query: VectorSQLQuery, connection: Any) -> bool:
-    """Return whether annotations join relations, so that a row may come several times although no filter says so."""
-    if not query.annotations or query._annotations_have_aggregate():
+    """Return whether annotations or groups change how many rows there are, compared with what the filters say."""
+    if not query.annotations:
         return False
+    if query._annotations_have_aggregate():
+        return True
     joined = query.clone()
     with compiling(connection, joined):
         for name in query.annotations:

@@ -54,9 +54,9 @@ class OrderingQuery(FilteringQuery):
     def _order_aggregate(self, dialect: Dialect, name: str, descending: bool) -> SQL:
         template = dialect.ordering.descending if descending else dialect.ordering.ascending
         # MariaDB cannot compute with the name of an aggregate in ORDER BY, only sort by it.
-        is_computed = template.count("{rank}") > 1
+        is_computed = template.count("{rank}") > 1 or not self._is_projected(name)
         value, params = self._annotation(name) if is_computed else (f'"{name}"', [])
-        return template.format(value=value, rank=value), params * template.count("{rank}")
+        return template.format(value=value, rank=value), params * template.count("{value}" if descending else "{rank}")
 
     def _order_expression(self, dialect: Dialect, expression: Any, descending: bool, exact: bool = False) -> SQL:
         if descending:

@@ -142,9 +142,14 @@ class Generator:
         rows = [row["id"] for row in self.rows[table] if row.get(path) is not None]
         if rows and draw(st.integers(0, 5)) == 0:
             to = queries.Row(table, draw(st.sampled_from(rows)))
-        bound = draw(BOUNDS) if draw(st.integers(0, 4)) == 0 else None
-        exact = draw(st.sampled_from([None, None, True]))
-        return Nearest(path, to, metric, is_named, bound, exact)
+        elif rows and draw(st.integers(0, 7)) == 0:
+            of_row = Filter(Leaf("pk", "exact", draw(st.sampled_from(rows))))
+            to = queries.Scalar(self.made(table, (of_row, queries.Project((path,)), queries.Slice(None, 1))))
+        bounds = {}
+        if draw(st.integers(0, 4)) == 0:
+            name = "min_similarity" if metric in ("cosine", "inner_product") and self.flip(draw) else "max_distance"
+            bounds[name] = draw(BOUNDS)
+        return Nearest(path, to, metric, is_named, exact=draw(st.sampled_from([None, None, True])), **bounds)
 
     # whole queries
 
@@ -204,7 +209,7 @@ class Generator:
         choices = [*names, *names, *sorted(self.paths.columns(table, 1, many=False))]
         kinds = self.paths.columns(table, 1, many=False)
         choices = [name for name in choices if kinds.get(name, "float") in ORDERED]
-        found = draw(st.lists(st.sampled_from(choices), max_size=2, unique=True))
+        found = draw(st.lists(st.sampled_from(choices), max_size=2, unique=True)) if choices else []
         signed = tuple(draw(st.sampled_from(["", "-"])) + name for name in found)
         return [queries.OrderBy(signed)] if signed else []
 
@@ -213,7 +218,8 @@ class Generator:
         return self._finished(draw, table, steps, [])
 
     def _finished(self, draw: st.DrawFn, table: str, steps: list[Any], names: list[str]) -> Query:
-        wanted = draw(st.sampled_from(["rows", "rows", "values", "values", "count", "exists", "aggregate"]))
+        kinds = ["rows", "rows", "values", "values", "count", "exists", "aggregate", "first", "last"]
+        wanted = draw(st.sampled_from(kinds))
         order = [name.lstrip("-") for step in steps if isinstance(step, queries.OrderBy) for name in step.names]
         # SQL orders distinct rows by what they show alone.
         distinct = (
@@ -223,6 +229,11 @@ class Generator:
             steps += self._project(draw, table, names, order if distinct else [])
         # What is cut has an order, or else any rows would be right.
         is_ordered = any(isinstance(step, (Nearest, queries.OrderBy)) for step in steps)
+        if wanted in ("first", "last"):
+            return self.made(table, (*steps, *distinct), wanted if is_ordered else "rows")
+        keys = [name for name, relation in self.shape.table(table).relations.items() if not relation.many]
+        if wanted == "rows" and keys and draw(st.integers(0, 4)) == 0:
+            steps.append(queries.SelectRelated(draw(st.sampled_from(keys))))
         steps += distinct + (self._slice(draw) if is_ordered else [])
         if wanted == "aggregate":
             return self.made(table, tuple(steps), "aggregate", aggregates=self._aggregates(draw, table, names))
@@ -260,8 +271,11 @@ class Generator:
             )
             aggregate = Aggregate(draw(st.sampled_from(["Min", "Max", "Avg", "Count"])), measured)
         steps = [*self.filters(draw, table, 1), Annotate("total", aggregate)]
-        steps += [queries.OrderBy((draw(st.sampled_from(["total", "-total"])),))] if self.flip(draw) else []
-        return self.made(table, tuple(steps))
+        wanted = draw(st.sampled_from(["rows", "rows", "count", "exists"]))
+        if wanted == "rows" and self.flip(draw):
+            steps.append(queries.OrderBy((draw(st.sampled_from(["total", "-total"])),)))
+            steps += self._slice(draw)
+        return self.made(table, tuple(steps), wanted)
 
     def _of_groups(self, draw: st.DrawFn, table: str) -> Query:
         """values() that are grouped."""

@@ -39,6 +39,9 @@ class Interpreter:
         """Return the candidates and the bounds of the slice, or the value that is wanted."""
         if query.wanted == "rows":
             return self.candidates(query)
+        if query.wanted in ("first", "last"):
+            found, start, stop = self.candidates(query)
+            return found, start, min(start + 1, len(found) if stop is None else stop)
         if query.wanted == "aggregate":
             return self._aggregated(query)
         count = len(cut(*self.candidates(query)))
@@ -139,12 +142,13 @@ class Interpreter:
                 if one.rows[""]["id"] == to.key:  # type: ignore[index]
                     continue
                 to = next(row for row in self.rows[to.table] if row["id"] == to.key)[step.path]
+            elif isinstance(to, Scalar):
+                to = self.value_of(to, one)
             one.named["distance"] = self.value_of(Distance(step.metric, step.path, to), one)
             if self.at(step.path, one) is None:
                 continue
-            if step.max_distance is not None and not _within(one.named["distance"], step.max_distance):
-                continue
-            kept.append(one)
+            if _is_near(step, one.named["distance"]):
+                kept.append(one)
         return kept
 
     # values
@@ -241,6 +245,13 @@ class Interpreter:
         return {name: self.summary(aggregate, found) for name, aggregate in query.aggregates}
 
 
+def _is_near(step: Nearest, found: float | None) -> bool:
+    bound = step.max_distance
+    if step.min_similarity is not None:
+        bound = {"cosine": 1.0}.get(step.metric, 0.0) - step.min_similarity
+    return bound is None or _within(found, bound)
+
+
 def _within(found: float | None, bound: float) -> bool:
     if found is not None and abs(found - bound) <= 1e-4 * max(1, abs(bound)):
         raise Uncertain
@@ -248,12 +259,16 @@ def _within(found: float | None, bound: float) -> bool:
 
 
 def _order(query: Query) -> tuple[str, ...]:
-    for step in reversed(query.steps):
-        if isinstance(step, queries.OrderBy):
-            return step.names
-        if isinstance(step, Nearest):
-            return ("distance",)
-    return ()
+    names: tuple[str, ...] = ()
+    for step in query.steps:
+        names = step.names if isinstance(step, queries.OrderBy) else names
+        names = ("distance",) if isinstance(step, Nearest) else names
+    # The last row is the first of the reverse order, in which NULL comes last as well.
+    return tuple(map(_reversed, names)) if query.wanted == "last" else names
+
+
+def _reversed(name: str) -> str:
+    return name.removeprefix("-") if name.startswith("-") else f"-{name}"
 
 
 def _without_union(query: Query) -> Query:

@@ -155,16 +155,18 @@ class Nearest:
     """``nearest()``; its metric is what the search measures, named only where ``is_named``."""
 
     path: str
-    to: list[float] | Reference | Row
+    to: list[float] | Reference | Row | Scalar
     metric: str
     is_named: bool = True
     max_distance: float | None = None
+    min_similarity: float | None = None
     exact: bool | None = None
     shortlist: int | None = None
 
     def source(self, suffix: str) -> str:
         options = [f'distance="{self.metric}"'] * self.is_named
         options += [f"max_distance={self.max_distance!r}"] if self.max_distance is not None else []
+        options += [f"min_similarity={self.min_similarity!r}"] if self.min_similarity is not None else []
         options += [f"exact={self.exact}"] if self.exact is not None else []
         arguments = ", ".join([f'"{self.path}"', source_of(self.to, suffix), *options])
         rerank = f".rerank({self.shortlist})" if self.shortlist is not None else ""
@@ -198,6 +200,16 @@ class Project:
 
 
 @dataclass(frozen=True)
+class SelectRelated:
+    """``select_related()`` of a foreign key, which changes no answer."""
+
+    name: str
+
+    def source(self, suffix: str) -> str:
+        return f'.select_related("{self.name}")'
+
+
+@dataclass(frozen=True)
 class Distinct:
     """``distinct()``."""
 
@@ -216,12 +228,12 @@ class Slice:
         return f"[{'' if self.start is None else self.start}:{'' if self.stop is None else self.stop}]"
 
 
-Step = Filter | Annotate | Nearest | OrderBy | Project | Distinct | Slice
+Step = Filter | Annotate | Nearest | OrderBy | Project | SelectRelated | Distinct | Slice
 
 
 @dataclass(frozen=True)
 class Query:
-    """A query of a model, and what is wanted of it: rows, count, exists, or aggregates."""
+    """A query of a model, and what is wanted of it: rows, one of them, count, exists, or aggregates."""
 
     table: str
     steps: tuple[Step, ...] = ()

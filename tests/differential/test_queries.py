@@ -113,7 +113,9 @@ def test_a_database_answers_as_python_does(
 
 
 def compare(query: Query, expected: Any, got: Any) -> str:
-    if query.wanted == "rows":
+    if query.wanted in ("first", "last"):
+        got = [] if got is None else [got]
+    if query.wanted in ("rows", "first", "last"):
         candidates, start, stop = expected
         return difference(candidates, start, stop, shown(query, got))
     if query.wanted == "aggregate":

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import dorm
 import pytest
-from dorm import Count, F, Min
+from dorm import Count, F, Max, Min
 
 from dorm_vector import InnerProduct, L2Distance, VectorField
 from tests.databases import Database, create_tables, drop_table
@@ -87,6 +87,11 @@ def test_distinct_rows_are_sorted_by_what_they_show(prints: None) -> None:
 def test_groups_and_their_order_are_those_of_the_model(prints: None) -> None:
     groups = PRINTS.values("name").annotate(sheets=Count("sheets__name"))
     assert sorted((row["name"], row["sheets"]) for row in groups) == [("a", 3), ("b", 0)]
+    # A filter across the relation that is counted does not count a row twice.
+    counted = PRINTS.filter(sheets__name="s").annotate(sheets_found=Count("sheets"))
+    assert (len(counted), counted.count(), counted.order_by("sheets_found")[:1].count()) == (2, 2, 1)
+    assert counted.aggregate(most=Max("sheets_found"), rows=Count("*")) == {"most": 2, "rows": 2}
+    assert PRINTS.annotate(rows=Count("pk")).count() == 3
     # Without a distance, a row comes last in both directions.
     nearest = PRINTS.annotate(least=Min(L2Distance("sheets__embedding", F("embedding"))))
     for order in ("least", "-least"):
