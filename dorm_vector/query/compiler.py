@@ -69,7 +69,7 @@ class VectorSQLQuery(OrderingQuery):
         if plan is not None:
             return plan.select(self, head, connection)
         sql, params = SQLQuery.as_select(head, connection)
-        if self.group_by_fields:
+        if grouping:
             having, having_params = self._compile_nodes(self.having_nodes, connection)
             sql, params = f"{sql}{grouping}{having and f' HAVING {having}'}", params + having_params
         lock = self._compile_for_update(connection) if self.for_update_flag else ""
@@ -210,8 +210,8 @@ class VectorSQLQuery(OrderingQuery):
         for name in self.group_by_fields:
             _validate_identifier(name)
             parts.append(f'"{name}"' if self._is_annotation(name) else self._resolve_column(name.split("__")))
-        if not parts and self.joins and self._annotations_have_aggregate():
-            # An aggregate over a relation is one of each row.
+        if not parts and self._annotations_have_aggregate():
+            # An aggregate in annotate() is one of each row.
             parts = [self._resolve_column([name]) for name in key_names(self.model)]
         return " GROUP BY " + ", ".join(parts) if parts else ""
 
@@ -269,7 +269,7 @@ class SelectHead(VectorSQLQuery):
         head.joins, head.reader, head.marks_filter = query.joins, reader, marks_filter
         head.is_binary = reader.loading.binary_rows and purpose is not Purpose.PART and reads_binary(query)
         head.annotations = as_read(query, query.annotations, reader)
-        head.is_grouped = bool(query.group_by_fields)
+        head.is_grouped = bool(query.group_by_fields or query._annotations_have_aggregate())
         if head.is_grouped:
             head.group_by_fields, head.having_nodes = [], []
         head.order_by_fields, head.limit_val, head.offset_val, head.for_update_flag = [], None, None, False

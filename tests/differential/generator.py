@@ -260,8 +260,8 @@ class Generator:
         """An aggregate over a relation to many, of each row."""
         many = [name for name, is_many in self.paths.relations(table).items() if is_many]
         name = draw(st.sampled_from(sorted(many))) if many else ""
-        if not name:
-            return self._measured(draw, table)
+        if not name or draw(st.integers(0, 4)) == 0:
+            return self._summed(draw, table)
         aggregate: Aggregate = Aggregate("Count", name)
         target = self.shape.relations_of(table)[name][0]
         found = list(self.shape.table(target).vectors)
@@ -270,6 +270,14 @@ class Generator:
                 draw(st.sampled_from(METRICS)), f"{name}__{draw(st.sampled_from(found))}", draw(self.vector)
             )
             aggregate = Aggregate(draw(st.sampled_from(["Min", "Max", "Avg", "Count"])), measured)
+        return self._annotated(draw, table, aggregate)
+
+    def _summed(self, draw: st.DrawFn, table: str) -> Query:
+        """An aggregate of the row's own distance, which is one of each row."""
+        measured = self.distance(draw, table, 0)
+        return self._annotated(draw, table, Aggregate("Min", measured) if measured else Aggregate("Count", "pk"))
+
+    def _annotated(self, draw: st.DrawFn, table: str, aggregate: Aggregate) -> Query:
         steps = [*self.filters(draw, table, 1), Annotate("total", aggregate)]
         wanted = draw(st.sampled_from(["rows", "rows", "count", "exists"]))
         if wanted == "rows" and self.flip(draw):

@@ -11,7 +11,7 @@ from tests.differential import queries
 from tests.differential.conditions import Conditions
 from tests.differential.model import Shape
 from tests.differential.named_paths import paths_of
-from tests.differential.ordering import Candidate, Uncertain, cut, sort_key
+from tests.differential.ordering import Candidate, Uncertain, cut, is_row, sort_key
 from tests.differential.queries import Aggregate, Annotate, Distance, Filter, Nearest, Query, Reference, Scalar
 from tests.differential.rows import Row, Rows
 from tests.differential.summaries import summarise
@@ -277,6 +277,13 @@ def _without_union(query: Query) -> Query:
 
 def _distinct(found: list[Candidate]) -> list[Candidate]:
     kept: dict[str, Candidate] = {}
+    alike: dict[str, list[Candidate]] = {}
     for one in found:
-        kept.setdefault(repr((one.key, one.shown)), one)
+        if kept.setdefault(repr((one.key, one.shown)), one) is one:
+            exact = [value for value in one.shown.values() if not isinstance(value, float)]
+            others = alike.setdefault(repr(exact), [])
+            if any(is_row(other.shown, one.shown) for other in others if other.shown != one.shown):
+                # Whether two numbers that nearly are the same are distinct depends on their rounding.
+                raise Uncertain
+            others.append(one)
     return list(kept.values())

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import dorm
 import pytest
-from dorm import Count, F, Max, Min
+from dorm import Count, F, Max, Min, Sum
 
 from dorm_vector import InnerProduct, L2Distance, VectorField
 from tests.databases import Database, create_tables, drop_table
@@ -91,7 +91,11 @@ def test_groups_and_their_order_are_those_of_the_model(prints: None) -> None:
     counted = PRINTS.filter(sheets__name="s").annotate(sheets_found=Count("sheets"))
     assert (len(counted), counted.count(), counted.order_by("sheets_found")[:1].count()) == (2, 2, 1)
     assert counted.aggregate(most=Max("sheets_found"), rows=Count("*")) == {"most": 2, "rows": 2}
-    assert PRINTS.annotate(rows=Count("pk")).count() == 3
+    alone = PRINTS.annotate(rows=Count("pk"), least=Min(L2Distance("embedding", QUERY))).order_by("least")
+    assert [(row.rows, row.least) for row in alone] == [(1, 0), (1, 1), (1, 2)]
+    assert (alone.count(), alone.aggregate(total=Sum("rows"))) == (3, {"total": 3})
+    by_stall = PRINTS.filter(stall__name="a").annotate(sheets_found=Count("sheets")).order_by("-sheets_found")
+    assert list(by_stall.values_list("name", "sheets_found")) == [("a", 2), ("a", 1)]
     # Without a distance, a row comes last in both directions.
     nearest = PRINTS.annotate(least=Min(L2Distance("sheets__embedding", F("embedding"))))
     for order in ("least", "-least"):
