@@ -145,7 +145,7 @@ class Generator:
         elif rows and draw(st.integers(0, 7)) == 0:
             of_row = Filter(Leaf("pk", "exact", draw(st.sampled_from(rows))))
             to = queries.Scalar(self.made(table, (of_row, queries.Project((path,)), queries.Slice(None, 1))))
-        bounds = {}
+        bounds: dict[str, Any] = {}
         if draw(st.integers(0, 4)) == 0:
             name = "min_similarity" if metric in ("cosine", "inner_product") and self.flip(draw) else "max_distance"
             bounds[name] = draw(BOUNDS)

@@ -210,4 +210,5 @@ SELECT "tests_shelved"."id" AS "id", "tests_shelved"."shelf" AS "shelf", "tests_
 SELECT "tests_shelved"."id" AS "id", "tests_shelved"."shelf" AS "shelf", "tests_shelved"."pages" AS "pages", "tests_shelved"."embedding" AS "embedding", (CASE WHEN "tests_shelved"."embedding" IS NOT NULL THEN vector_distance_cos("tests_shelved"."embedding", %s) END) AS "distance" FROM "tests_shelved" WHERE "tests_shelved"."shelf" = %s AND ("tests_shelved"."embedding" IS NOT NULL) ORDER BY (CASE WHEN "tests_shelved"."embedding" IS NOT NULL THEN vector_distance_cos("tests_shelved"."embedding", %s) END) ASC NULLS LAST LIMIT 3;
 
 -- drop a companion
+SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = %s AND sql LIKE '%%libsql_vector_idx%%';
 

@@ -205,7 +205,7 @@ WITH "fused" AS (SELECT "pk", MAX("text_rank") AS "text_rank", MAX("text_score")
 SELECT vector_send(AVG("derived"."embedding")) AS "mean", vector_send(SUM(CASE WHEN ("derived"."pages" = $1) THEN "derived"."other" END)) AS "few" FROM (SELECT "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other", "tests_document"."pages" AS "pages" FROM "tests_document" AS "tests_document") AS "derived";
 
 -- average over a relation
-SELECT "tests_author"."id" AS "id", "tests_author"."name" AS "name", vector_send(AVG("tests_author_documents"."embedding")) AS "mean" FROM "tests_author" LEFT OUTER JOIN "tests_document" AS "tests_author_documents" ON "tests_author_documents"."author_id" = "tests_author"."id" GROUP BY "tests_author"."id", "tests_author"."name";
+SELECT "tests_author"."id" AS "id", "tests_author"."name" AS "name", vector_send(AVG("tests_author_documents"."embedding")) AS "mean" FROM "tests_author" LEFT OUTER JOIN "tests_document" AS "tests_author_documents" ON "tests_author_documents"."author_id" = "tests_author"."id" GROUP BY "tests_author"."id";
 
 -- fill a companion
 SELECT extversion AS version, CASE WHEN to_regtype('vector') IS NULL THEN extnamespace::regnamespace::text END AS hidden_in FROM pg_extension WHERE extname = 'vector';

@@ -202,7 +202,7 @@ WITH "fused" AS (SELECT "pk", MAX("text_rank") AS "text_rank", MAX("text_score")
 SELECT dorm_vector_avg("derived"."embedding") AS "mean", dorm_vector_sum(CASE WHEN ("derived"."pages" = %s) THEN "derived"."other" END) AS "few" FROM (SELECT "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other", "tests_document"."pages" AS "pages" FROM "tests_document" AS "tests_document") AS "derived";
 
 -- average over a relation
-SELECT "tests_author"."id" AS "id", "tests_author"."name" AS "name", dorm_vector_avg("tests_author_documents"."embedding") AS "mean" FROM "tests_author" LEFT OUTER JOIN "tests_document" AS "tests_author_documents" ON "tests_author_documents"."author_id" = "tests_author"."id" GROUP BY "tests_author"."id", "tests_author"."name";
+SELECT "tests_author"."id" AS "id", "tests_author"."name" AS "name", dorm_vector_avg("tests_author_documents"."embedding") AS "mean" FROM "tests_author" LEFT OUTER JOIN "tests_document" AS "tests_author_documents" ON "tests_author_documents"."author_id" = "tests_author"."id" GROUP BY "tests_author"."id";
 
 -- fill a companion
 SELECT ltrim(vec_version(), 'v') AS version;
