@@ -18,18 +18,24 @@ from ..patching.registry import hook
 def indexes_checked_first(
     original: Any, executor: Any, app_label: str, migrations: Any, applied: Any, *rest: Any, **options: Any
 ) -> Any:
-    """Reject an index that the database cannot build before the first migration runs.
+    """Reject an index that the database cannot build, and an old extension, before the first migration runs.
 
     Symptom: a migration fails halfway, and its earlier changes stay. Cause: MySQL and MariaDB commit each change of a
     table separately. djanorm 4.3 to 4.5.
     """
-    state = executor.loader.get_migration_state(app_label)
+    state, has_vectors = executor.loader.get_migration_state(app_label), False
     for _number, name, module in migrations:
         for operation in getattr(module, "operations", []) if name not in applied else ():
             operation.state_forwards(app_label, state)
             model = state.models.get(f"{app_label}.{_model_name(operation)}", {})
+            has_vectors = has_vectors or any(hasattr(field, "to_vector") for field in model.get("fields", {}).values())
             if any(isinstance(index, VectorIndex) for index in _indexes(model)):
                 require_possible_indexes(model, executor.connection)
+    if has_vectors:
+        # Migrations are imported late: to import an expression must not import them.
+        from .operations import require_recent_extension
+
+        require_recent_extension(executor.connection)
     return original(executor, app_label, migrations, applied, *rest, **options)
 
 

@@ -67,6 +67,18 @@ def _require_version(dialect: Dialect, connection: Any) -> None:
             f"{dialect.title} has vectors in the schema {hidden_in!r}, which is not in the search_path."
             f" Add it to the search_path, or move them: ALTER EXTENSION vector SET SCHEMA public."
         )
+    _require_minimum(dialect, version)
+
+
+def require_recent_extension(connection: Any) -> None:
+    """Raise VectorsUnavailable if the database has an extension for vectors, and it is older than the minimum."""
+    dialect = dialect_for(connection)
+    if dialect.extension.enable and getattr(connection, "captured", None) is None:
+        for row in connection.execute(dialect.extension.version_query):
+            _require_minimum(dialect, str(row["version"]))
+
+
+def _require_minimum(dialect: Dialect, version: str) -> None:
     if version_numbers(version) < version_numbers(dialect.minimum):
         found = f"this one has {version}" if version else "this one has none"
         raise VectorsUnavailable(

@@ -1,0 +1,41 @@
+"""A pgvector below the minimum, as a database that another tool made may have: no migration begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import backends
+from tests.helpers.catalogue import tables_of
+from tests.helpers.project import Project
+
+pytestmark = pytest.mark.not_on("sqlite", "turso", "libsql", "mariadb", "mysql", reason="it is PostgreSQL's extension")
+
+
+@pytest.fixture
+def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
+    settings = running.new_database()
+    yield Project(tmp_path, settings)
+    running.drop_database(settings)
+
+
+def test_an_extension_below_the_minimum_is_refused_before_anything_changes(project: Project) -> None:
+    sql = "from dorm.db.connection import get_connection\nget_connection().execute_script({!r})"
+    project.models("class Plain(dorm.Model):\n    name = dorm.CharField(max_length=9)\n")
+    project.python(sql.format("CREATE EXTENSION vector"))
+    # The server has one version only, so the catalogue says that it is another.
+    project.python(sql.format("UPDATE pg_extension SET extversion = '0.6.2' WHERE extname = 'vector'"))
+    project.dorm("makemigrations", "shop")
+    project.dorm("migrate", "shop")
+    project.models("class Doc(dorm.Model):\n    embedding = VectorField(dimensions=3)\n")
+    project.dorm("makemigrations", "shop")
+    for options in ([], ["--fake"]):
+        refused = project.try_dorm("migrate", "shop", *options)
+        assert refused.returncode
+        assert "needs vectors 0.7.0 or newer; this one has 0.6.2" in refused.stderr
+        assert "shop_plain" in tables_of(project.database)
+    project.python(sql.format("UPDATE pg_extension SET extversion = '0.7.0' WHERE extname = 'vector'"))
+    project.dorm("migrate", "shop")
+    assert "shop_doc" in tables_of(project.database)
