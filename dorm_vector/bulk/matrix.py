@@ -10,7 +10,7 @@ from ..engines import dialect_for, wire_of
 from ..engines.limits.exempt import exempt
 from ..engines.row_source import reading_from
 from ..exceptions import DimensionMismatch
-from ..introspection import require_one_key
+from ..introspection import require_one_key, rows_of
 from ..models.fields import VectorField
 from ..models.querysets import upgraded
 from ..steps import Execute, Steps, arun, run
@@ -24,7 +24,7 @@ class MatrixQuery:
     """The query for the keys and vectors of a queryset, and the fastest way to read them from its database."""
 
     def __init__(self, queryset: Any, path: str, *, is_async: bool = False) -> None:
-        queryset = upgraded(queryset)
+        queryset = upgraded(rows_of(queryset) if isinstance(queryset, type) else queryset)
         self.field = queryset._query._resolve_field(path.split("__"))
         if not isinstance(self.field, VectorField):
             raise TypeError(f"to_matrix() reads a vector field; {queryset.model.__name__} has none at {path!r}.")
