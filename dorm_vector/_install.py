@@ -41,6 +41,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.known_references:known_names_in_expressions",
         "repairs.relations.sequences:sequences_of_bulk_keys",
         "repairs.relations.databases:rows_on_their_database",
+        "repairs.models:readable_json",
     ),
     "dorm.aggregates": (
         "models.hooks:aggregates_of_distances",
@@ -53,6 +54,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.models:keys_of_relations",
         "repairs.mysql_sql:foreign_key_type",
         "repairs.relations.float_columns:double_precision",
+        "repairs.models:readable_json",
         "repairs.relations.state:relations_in_migrations",
         "repairs.relations.reverse:reverse_many_to_many",
         "repairs.relations.reverse:relations_to_itself",

@@ -155,9 +155,14 @@ def joined(word: str, conditions: list[SQL]) -> SQL:
     return "(" + word.join(sql for sql, _ in conditions) + ")", [part for _, params in conditions for part in params]
 
 
+def _readable(parts: Parts, dialect: Dialect) -> Parts:
+    """Return the parts with the column as NULL in a row whose text is no JSON; such a row would fail the statement."""
+    return parts | {"column": _composed(dialect.json.readable, {"column": parts["column"]})}
+
+
 def _at(key: Key, parts: Parts, dialect: Dialect) -> Parts:
     """Return the parts of a template that is about the value under a key."""
-    keys = (key,) if isinstance(key, str) else key
+    keys, parts = (key,) if isinstance(key, str) else key, _readable(parts, dialect)
     if dialect.json.object:
         for outer in keys[:-1]:
             parts = parts | {"column": _composed(dialect.json.object, parts | _key((outer,), dialect))}
@@ -213,5 +218,5 @@ def _by_kind(values: tuple[Any, ...]) -> dict[Kind, list[Any]]:
 
 def _array(key: Key | None, parts: Parts, dialect: Dialect) -> Operand:
     if key is None:
-        return _composed(dialect.json.whole, parts)
+        return _composed(dialect.json.whole, _readable(parts, dialect))
     return _composed(dialect.json.array, _at(key, parts, dialect))

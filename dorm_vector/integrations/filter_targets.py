@@ -23,8 +23,8 @@ from ..expressions.conditions import (
     Like,
     kind_of,
 )
+from ..values.documents import is_storable
 from .columns import Columns
-from .stored import is_storable
 
 _LOOKUPS = {"=": "exact", "<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from dorm.fields import CASCADE, CharField, ForeignKey, GeneratedField, IntegerField, UUIDField
+from dorm.expressions import F, Value
+from dorm.fields import CASCADE, CharField, ForeignKey, GeneratedField, IntegerField, JSONField, UUIDField
 from dorm.models import Model, ModelBase, _model_registry
 from dorm.query import SQLQuery
 from dorm.related_managers import ReverseFKManager
@@ -18,6 +19,7 @@ from ..models.deferred import _REPAIR, ReadInPart, _loaded
 from ..models.generated_fields import _kept, _written
 from ..patching.registry import repair
 from ..patching.stand_ins import Statements, model, plain_field
+from ..values.documents import unstorable
 
 
 def _is_generated(field: Any) -> bool:
@@ -237,3 +239,43 @@ def _with_table(bases: tuple[Any, ...]) -> tuple[Any, ...]:
     if not metas or any(not meta.proxy for meta in metas):
         return bases
     return (*bases, metas[0].concrete_model)
+
+
+def _refuses_unreadable() -> bool:
+    field: Any = JSONField()
+    try:
+        field.get_db_prep_value({"key": 2**63})
+    except ValueError:
+        return True
+    return False
+
+
+@repair("dorm.fields:JSONField", "get_db_prep_value", is_fixed=_refuses_unreadable)
+def readable_json(original: Any, field: Any, value: Any) -> Any:
+    """Refuse a value in a JSONField that some databases cannot read again.
+
+    Symptom: after one row with an integer past 64 bits, NaN, infinity, a NUL character or half of a surrogate pair,
+    filters over the JSON fail for everybody on some databases: "Invalid JSON text" on MySQL, "malformed JSON" on
+    SQLite, "number too large" on Turso. PostgreSQL refuses the write without naming the value. Cause: the text that
+    ``json.dumps()`` returns is stored unchecked. djanorm 4.3 to 4.5.
+    """
+    if not hasattr(value, "as_sql"):
+        for found in unstorable(_label_of(field), value, "Remove such characters."):
+            raise ValueError(f"{found.where} {found.why}")
+    return original(field, value)
+
+
+def _label_of(field: Any) -> str:
+    owner = getattr(field, "model", None)
+    return f"{owner.__name__}.{field.name}" if owner is not None else str(getattr(field, "name", None) or "JSONField")
+
+
+@repair("dorm.queryset:QuerySet", "update", name="readable_json", is_fixed=_refuses_unreadable)
+@repair("dorm.queryset:QuerySet", "aupdate", name="readable_json", is_fixed=_refuses_unreadable)
+def _readable_updates(original: Any, queryset: Any, /, **values: Any) -> Any:
+    # djanorm swallows the errors of get_db_prep_value here, and sends the raw value.
+    for name, value in values.items():
+        field = queryset.model._meta._field_cache.get(name)
+        if isinstance(field, JSONField) and not isinstance(value, (F, Value)):
+            field.get_db_prep_value(value)
+    return original(queryset, **values)

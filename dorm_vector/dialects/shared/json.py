@@ -69,22 +69,37 @@ class JsonRules(Facts):
     """The keys that ``{path}`` has without quotation marks, as a regular expression."""
     unreachable: str = ""
     """The other keys that no path leads to."""
+    readable: str = "{column}"
+    """The column, or NULL where its text is no JSON, which others may have stored: a condition on it would fail."""
 
 
-def _each(is_key: str) -> JsonRules:
+# Turso reads no whole number past 64 bits, which others may have stored, and fails the statement.
+_TURSO_DIGITS = "ltrim({source} -> fullkey, '-')"
+
+_TURSO_NUMBER = (
+    "CASE WHEN type = 'integer' AND (length({digits}) > 19"
+    " OR length({digits}) = 19 AND {digits} > '9223372036854775807')"
+    " THEN CAST({source} -> fullkey AS REAL) ELSE value END"
+).replace("{digits}", _TURSO_DIGITS)
+
+
+def _each(is_key: str, number: str = "value") -> JsonRules:
     """Return the rules of SQLite and Turso; json_each() needs no path, in which a key could be misread."""
     value = f"(SELECT {{it}} FROM json_each({{column}}) WHERE {is_key} AND type IN ({{types}}))"
     types = {Kind.TEXT: "'text'", Kind.NUMBER: "'integer', 'real'", Kind.BOOLEAN: "'true', 'false'"}
     # Without the cast, Turso compares text that looks like a number as a number.
-    its = {Kind.TEXT: "CAST(value AS TEXT)", Kind.NUMBER: "value", Kind.BOOLEAN: "value"}
+    its = {Kind.TEXT: "CAST(value AS TEXT)", Kind.NUMBER: number, Kind.BOOLEAN: "value"}
     element = "EXISTS (SELECT 1 FROM json_each({array}) WHERE type IN ({types}) AND {it} = {value})"
     return JsonRules(
-        scalars={kind: Scalar(_filled(value, types[kind], it)) for kind, it in its.items()},
+        scalars={
+            kind: Scalar(_filled(value, types[kind], it.replace("{source}", "{column}"))) for kind, it in its.items()
+        },
         exists=f"EXISTS (SELECT 1 FROM json_each({{column}}) WHERE {is_key} AND type <> 'null')",
         array=_filled(value, "'array'", "value"),
         object=_filled(value, "'object'", "value"),
         whole="CASE json_type({column}) WHEN 'array' THEN {column} END",
-        elements={kind: _filled(element, types[kind], it) for kind, it in its.items()},
+        elements={kind: _filled(element, types[kind], it.replace("{source}", "{array}")) for kind, it in its.items()},
+        readable="CASE WHEN json_valid({column}) THEN {column} END",
         # LIKE ignores case here, so this uses GLOB.
         like=Pattern("{text} GLOB {pattern}", many="*", one="?", special="*?[", literally="[{}]"),
     )
@@ -97,7 +112,7 @@ def _filled(template: str, types: str, it: str) -> str:
 SQLITE = _each("key = {key}")
 
 # Turso returns keys with their escapes, except for that of a quotation mark.
-TURSO = _each("key IN ({key}, replace({spelled}, '\\\"', '\"'))")
+TURSO = _each("key IN ({key}, replace({spelled}, '\\\"', '\"'))", _TURSO_NUMBER)
 
 _GREATEST = "1.7976931348623157e308"
 
@@ -177,7 +192,8 @@ MYSQL = JsonRules(
     empty="JSON_LENGTH({array}) = 0",
     like=Pattern(f"{_TEXT} COLLATE utf8mb4_bin LIKE {{pattern}} ESCAPE '!'"),
     ilike=Pattern(f"LOWER({_TEXT}) COLLATE utf8mb4_bin LIKE LOWER({{pattern}}) ESCAPE '!'"),
+    readable="CASE WHEN JSON_VALID({column}) THEN {column} END",
 )
 
 # Its paths do not find a key in quotation marks that begins with a hyphen.
-MARIADB = JsonRules(**{**vars(MYSQL), "unquoted": r"-[ -!#-)+-\-/-Z\]-~]*", "unreachable": "-"})
+MARIADB = JsonRules(**{**vars(MYSQL), "readable": "{column}", "unquoted": r"-[ -!#-)+-\-/-Z\]-~]*", "unreachable": "-"})
