@@ -11,6 +11,7 @@ from dorm.indexes import Index
 
 from ..dialects.base import Dialect
 from ..engines import dialect_of_index_sql
+from ..exceptions import UnsupportedByDatabase
 
 _LANGUAGE = re.compile(r"[a-z][a-z0-9_]*\Z")
 
@@ -41,8 +42,14 @@ class TextIndex(Index):
                 raise ValueError(f"{self!r}: {model} has no text field {name!r}. It has {', '.join(texts) or 'none'}.")
 
     def create(self, dialect: Dialect, name: str, table: str, columns: list[str], key: str) -> list[str]:
-        """Return the SQL that builds the index."""
+        """Return the SQL that builds the index; raise UnsupportedByDatabase if it cannot have one of the names."""
         search = dialect.text_search
+        if refused := search.refused_names(table, columns):
+            raise UnsupportedByDatabase(
+                f"{dialect.title} cannot build {name}: its {search.title} does not take the name of"
+                f" {' and '.join(refused)}. Give the field another db_column, or the model another db_table, and"
+                " rename it in a migration."
+            )
         parts = {
             "name": name,
             "table": table,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,13 @@ def faults(database: Database, pytestconfig: pytest.Config) -> Iterator[Faults]:
     yield counted
     if pytestconfig.getoption("--update-golden"):
         counted.write()
+
+
+def self_signed() -> ssl.SSLContext:
+    """Return a context that trusts the certificate which MariaDB and MySQL sign for themselves."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 @pytest.fixture

@@ -13,16 +13,18 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.client import HTTPConnection
 from typing import Any
 
 import pytest
-from dorm.db.connection import close_all
+from dorm.db.connection import close_all, get_async_connection, get_connection
 from dorm.exceptions import OperationalError
 from dorm.transaction import aatomic, atomic
 
 from tests.chaos import workers
 from tests.chaos.children import Child, forked
+from tests.chaos.conftest import self_signed
 from tests.chaos.extent import IS_SOAK
 from tests.databases import Database
 from tests.models import Document
@@ -49,6 +51,31 @@ def several(filled: Database) -> Database:
     if filled.name == "turso":
         close_all()
     return filled
+
+
+@pytest.mark.not_on("sqlite", "turso", "libsql", "postgresql", reason="their connections here are not encrypted")
+def test_an_encrypted_connection_stays_with_its_parent(filled: Database) -> None:
+    options = {**filled.settings.get("OPTIONS", {}), "ssl": self_signed()}
+    workers.stop()
+    replace(filled, settings={**filled.settings, "OPTIONS": options}).use()
+    before = ciphers()
+    assert all(before)
+    children = [Child(lambda: (workers.search([3, 4] * 5), ciphers())) for _ in range(2)]
+    assert workers.search([1, 2] * 5) == ["1", "2"] * 5
+    for child in children:
+        found, used = child.result()
+        assert found == ["3", "4"] * 5
+        assert all(used)
+    # The children's ends have not closed the parent's.
+    assert workers.search([1, 2]) == ["1", "2"]
+    assert ciphers() == before
+
+
+def ciphers() -> list[str]:
+    """Return the ciphers of a sync and an async connection; empty where it is not encrypted."""
+    shown = "SHOW SESSION STATUS LIKE 'Ssl_cipher'"
+    rows = [*get_connection().execute(shown), *workers.run(get_async_connection().execute(shown))]
+    return [str(row["Value"]) for row in rows]
 
 
 def titles() -> list[str]:

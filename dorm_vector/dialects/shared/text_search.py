@@ -48,8 +48,19 @@ class TextSearch(Facts):
     """Returns, as ``name``, the tables that are indexes."""
     shadows: tuple[str, ...] = ()
     """The suffixes of the tables that belong to such an index."""
+    reserved: frozenset[str] = frozenset()
+    """Lowercase column names that the index refuses, although they are quoted."""
+    quotes_table: bool = True
+    """Whether the index quotes the table's name in its own statements; if not, ``reserved`` applies to it, too."""
     languages: Mapping[str, str] = NOTHING
     """The ``{language}`` of each language; "" is the default. If empty, the name is used as it is."""
+
+    def refused_names(self, table: str, columns: list[str]) -> list[str]:
+        """Return what names the index cannot have, such as ``the column "order"``."""
+        found = [f'the column "{column}"' for column in columns if column.lower() in self.reserved]
+        if not self.quotes_table and (table.lower() in self.reserved or not table.isidentifier()):
+            found.append(f'the table "{table}"')
+        return found
 
     def document(self, columns: list[str], prefix: str = "") -> str:
         return self.joint.join(self.part.format(column=f'{prefix}"{column}"') for column in columns)
@@ -96,6 +107,7 @@ FTS5 = TextSearch(
     join='"{name}".rowid = "{table}".rowid',
     standing="SELECT 1 AS found FROM sqlite_master WHERE type = 'trigger' AND name = '{name}_insert'",
     outlives_table=True,
+    reserved=frozenset({"rank", "rowid"}),
     in_plan="SCAN {name} VIRTUAL TABLE INDEX",
     hidden="SELECT name FROM sqlite_master WHERE type = 'table' AND sql GLOB 'CREATE VIRTUAL TABLE*USING fts5(*'",
     shadows=("_data", "_idx", "_content", "_docsize", "_config"),

@@ -91,7 +91,11 @@ class Pool:
         finally:
             idle, self.idle = self.idle, []
             for connection in idle:
+                writer = connection._writer
                 await connection.ensure_closed()
+                if writer is not None:
+                    # The loop ends before an encrypted connection has the server's goodbye.
+                    writer.transport.abort()
 
     def _alive(self) -> Any:
         while self.idle:
@@ -126,11 +130,17 @@ def abandon(connection: Any) -> None:
     connection._writer = None
     if writer is not None:
         try:
-            writer.transport.close()
+            # close() would wait for the server's goodbye on an encrypted connection, and the loop may end before.
+            writer.transport.abort()
         except RuntimeError:
             # The loop is closed.
             writer.transport.get_extra_info("socket")._sock.close()
-            vars(writer.transport)["_sock"] = None
+            vars(_with_socket(writer.transport))["_sock"] = None
+
+
+def _with_socket(transport: Any) -> Any:
+    """Return the transport that has the socket: an encrypted connection's is inside of another."""
+    return transport._ssl_protocol._transport if hasattr(transport, "_ssl_protocol") else transport
 
 
 def _loops(wrapper: Any) -> dict[Any, Pool]:

@@ -14,7 +14,7 @@ from dorm.db.connection import _create_sync_connection
 from dorm.exceptions import OperationalError
 
 import backends
-from dorm_vector import TextIndex, VectorField, abulk_load, bulk_load, text_search
+from dorm_vector import TextIndex, UnsupportedByDatabase, VectorField, abulk_load, bulk_load, text_search
 from dorm_vector.engines import dialect_for
 from tests.databases import Database, create_tables, drop_table
 from tests.helpers.project import Project
@@ -392,3 +392,47 @@ def test_a_key_of_text_is_followed_too(pages: Database) -> None:
     if pages.dialect.text_search.outlives_table and vacuumed(pages.connection):
         expected = sorted({*left, "moved"} - {"sign-1"})
         assert sorted(row.pk for row in text_search(Sign.objects.all(), text="egret", limit=50)) == expected
+
+
+NAMES = ["order", "group", "index", "select", "values", "Key", "text", "rank", "rowid", "body"]
+REFUSED = {
+    "sqlite": {"rank", "rowid"},
+    "libsql": {"rank", "rowid"},
+    "turso": {"order", "group", "index", "select", "values", "rowid"},
+}
+
+
+def test_columns_with_names_of_sql(db: Database) -> None:
+    for column in NAMES:
+
+        class NamedLikeSql(dorm.Model):
+            written = dorm.TextField(db_column=column)
+
+            class Meta:
+                app_label = "tests"
+                db_table = "tests_sheet"
+                indexes = [TextIndex(fields=["written"], name="sheet_words")]
+
+        if column in REFUSED.get(db.name, ()):
+            with pytest.raises(UnsupportedByDatabase, match=f'does not take the name of the column "{column}"'):
+                create_tables(db.connection, (NamedLikeSql,))
+            continue
+        create_tables(db.connection, (NamedLikeSql,))
+        NamedLikeSql.objects.create(written="some words")
+        NamedLikeSql.objects.create(written="others")
+        found = text_search(NamedLikeSql.objects.all(), text="words", text_fields=["written"])
+        assert [row.written for row in found] == ["some words"]
+        drop_table(db, NamedLikeSql)
+
+
+@pytest.mark.not_on("sqlite", "libsql", "postgresql", "mariadb", "mysql", reason="they quote the table's name")
+@pytest.mark.parametrize("table", ["order", "my table"])
+def test_a_table_with_a_name_of_sql(db: Database, table: str) -> None:
+    index = TextIndex(fields=["body"], name="words")
+    with pytest.raises(UnsupportedByDatabase, match=f'does not take the name of the table "{table}"'):
+        index.create(db.dialect, "words", table, ["body"], "id")
+    # Turso still does so; if it does not, the fact in its dialect can go.
+    db.connection.execute_script(f'CREATE TABLE "{table}" (id INTEGER PRIMARY KEY, body TEXT)')
+    with pytest.raises(OperationalError, match="syntax error"):
+        db.connection.execute_script(f'CREATE INDEX "words" ON "{table}" USING fts ("body")')
+    db.connection.execute_script(f'DROP TABLE "{table}"')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Iterator
 from contextvars import Context
@@ -15,7 +16,7 @@ from dorm.db.connection import get_async_connection
 from dorm.transaction import aatomic
 
 from tests.chaos import workers
-from tests.chaos.conftest import akill, proxied, proxy
+from tests.chaos.conftest import akill, proxied, proxy, self_signed
 from tests.chaos.proxy import Proxy
 from tests.databases import Database
 from tests.models import Author
@@ -116,7 +117,11 @@ async def lost(database: Database) -> None:
         await Author.objects.acreate(name="Bob")
 
 
-def test_each_run_closes_its_connections(pooled: Database) -> None:
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_each_run_closes_its_connections(pooled: Database, encrypted: bool) -> None:
+    if encrypted:
+        replace(pooled, settings={**pooled.settings, "OPTIONS": {"ssl": self_signed()}}).use()
+
     async def ask() -> int:
         return int(await Author.objects.acount())
 
@@ -130,6 +135,8 @@ def test_each_run_closes_its_connections(pooled: Database) -> None:
     assert asyncio.run(ask()) == 0
     get_async_connection().force_close_sync()
     assert stats() == (0, 0)
+    # Collect now what would be reported as unclosed.
+    gc.collect()
 
 
 def test_a_pool_of_the_user_is_the_parents(db: Database) -> None:
