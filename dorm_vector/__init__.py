@@ -29,7 +29,6 @@ from .exceptions import (
     VectorsWouldBeLost,
 )
 from .expressions.aggregates import VectorAvg, VectorSum
-from .expressions.database_embedding import InDatabaseEmbedding
 from .expressions.distances import (
     CosineDistance,
     CosineSimilarity,
@@ -40,19 +39,6 @@ from .expressions.distances import (
     L2Distance,
     MaxInnerProduct,
 )
-from .expressions.functions import (
-    BinaryQuantize,
-    CastVector,
-    L2Normalize,
-    SubVector,
-    VectorAdd,
-    VectorConcat,
-    VectorDims,
-    VectorMul,
-    VectorNorm,
-    VectorSub,
-)
-from .indexes.hnsw_ivfflat import HnswIndex, IvfflatIndex
 from .indexes.text import TextIndex
 from .models.embedding_field import EmbeddingField
 from .models.fields import BitField, HalfVectorField, LongTextField, SparseVectorField, VectorField
@@ -73,6 +59,20 @@ if TYPE_CHECKING:
     from .embeddings.reembedding import areembed, reembed
     from .engines.limits.exempt import no_statement_timeout
     from .engines.sqlite.extension import SqliteVecTier, load_sqlite_vec_extension, sqlite_vec_tier
+    from .expressions.database_embedding import InDatabaseEmbedding
+    from .expressions.functions import (
+        BinaryQuantize,
+        CastVector,
+        L2Normalize,
+        SubVector,
+        VectorAdd,
+        VectorConcat,
+        VectorDims,
+        VectorMul,
+        VectorNorm,
+        VectorSub,
+    )
+    from .indexes.hnsw_ivfflat import HnswIndex, IvfflatIndex
     from .indexes.vec0 import Vec0Index
     from .retrieval.hybrid import ahybrid_search, atext_search, hybrid_search, text_search
     from .retrieval.ranking import (
@@ -211,6 +211,12 @@ _install.install()
 
 # Imported on first use: not every process that uses vectors bulk loads, measures recall or reranks.
 _LATER = {
+    "BinaryQuantize": "expressions.functions",
+    "CastVector": "expressions.functions",
+    "HnswIndex": "indexes.hnsw_ivfflat",
+    "InDatabaseEmbedding": "expressions.database_embedding",
+    "IvfflatIndex": "indexes.hnsw_ivfflat",
+    "L2Normalize": "expressions.functions",
     "Outlier": "retrieval.ranking",
     "Pair": "retrieval.ranking",
     "Reason": "search.explain",
@@ -219,8 +225,15 @@ _LATER = {
     "Recommendation": "retrieval.recall",
     "SearchPlan": "search.explain",
     "SqliteVecTier": "engines.sqlite.extension",
+    "SubVector": "expressions.functions",
     "Vec0Index": "indexes.vec0",
+    "VectorAdd": "expressions.functions",
+    "VectorConcat": "expressions.functions",
+    "VectorDims": "expressions.functions",
     "VectorExtension": "schema.operations",
+    "VectorMul": "expressions.functions",
+    "VectorNorm": "expressions.functions",
+    "VectorSub": "expressions.functions",
     "abulk_load": "bulk.load",
     "acreate_tables": "schema.tables",
     "afind_duplicates": "retrieval.ranking",

@@ -12,7 +12,6 @@ from dorm.functions import Case
 from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
 from ..exceptions import UnsuitableFunction
-from ..expressions.functions import L2Normalize
 from ..expressions.scope import current_connection, current_query
 from ..introspection import vector_fields
 
@@ -86,6 +85,8 @@ def _result(field: Any, result: Any) -> Any:
 
 
 def _has_length_one(field: Any, expression: Any) -> bool:
+    from ..expressions.functions import L2Normalize  # late: most programs use no vector function
+
     if isinstance(expression, L2Normalize):
         return True
     if not isinstance(expression, F) or field.model is None:
