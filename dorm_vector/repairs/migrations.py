@@ -22,7 +22,7 @@ from ..patching.stand_ins import Statements, model, state
 from ..schema import writer as source
 from ..schema.autodetector import _with_changed
 from ..schema.concurrently import concurrently
-from ..schema.renaming import _is_ours, _rename
+from ..schema.renaming import _is_ours, _rename, rename_in_constraints
 
 _OPERATIONS = "dorm.migrations.operations"
 operations: Any = Late(_OPERATIONS)
@@ -175,14 +175,15 @@ _OPERATION = "dorm.migrations.operations:RenameField"
 
 @repair(_OPERATION, "state_forwards", is_fixed=_renames_in_indexes)
 def rename_indexed_fields(original: Any, operation: Any, app_label: str, after: Any) -> None:
-    """Update the column names in an index after a field is renamed.
+    """Update the column names in indexes and constraints after a field is renamed.
 
     Symptom: the next ``makemigrations`` drops the index and builds it again, and that migration cannot be unapplied,
-    because it names a field that no longer exists. Cause: the state keeps the old name in ``Meta.indexes``. djanorm 4.3
-    to 4.5.
+    because it names a field that no longer exists. Cause: the state keeps the old name in ``Meta.indexes`` and
+    ``Meta.constraints``. djanorm 4.3 to 4.5.
     """
     original(operation, app_label, after)
     _rename(operation, app_label, after, lambda index: not _is_ours(index))
+    rename_in_constraints(operation, app_label, after)
 
 
 @repair("dorm.migrations.autodetector:MigrationAutodetector", "changes", is_fixed=_notices_changed_indexes)

@@ -119,10 +119,31 @@ def _named_in(condition: Any) -> Iterator[str]:
             yield child[0]
 
 
+def rename_in_constraints(operation: Any, app_label: str, after: Any) -> None:
+    """Update the field names in constraints after a field is renamed."""
+    options = model_of(operation.model_name, app_label, after)["options"]
+    if options.get("constraints"):
+        options["constraints"] = [_renamed_constraint(constraint, operation) for constraint in options["constraints"]]
+
+
+def _renamed_constraint(constraint: Any, operation: Any) -> Any:
+    new = copy.copy(constraint)
+    for attribute in ("fields", "include"):
+        names = getattr(constraint, attribute, None)
+        if names:
+            setattr(new, attribute, type(names)(_name(name, operation) for name in names))
+    for attribute in ("check", "condition"):
+        if isinstance(getattr(constraint, attribute, None), Q):
+            setattr(new, attribute, _condition(getattr(constraint, attribute), operation))
+    return new
+
+
 def _condition(condition: Q, operation: Any) -> Q:
     new = copy.copy(condition)
     new.children = [
-        _condition(child, operation) if isinstance(child, Q) else (_name(child[0], operation), child[1])
+        _condition(child, operation)
+        if isinstance(child, Q)
+        else (_name(child[0], operation), _expression(child[1], operation))
         for child in condition.children
     ]
     return new

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 from dorm.fields import AutoField, BigAutoField, CharField, RelatedField, SmallAutoField
@@ -14,6 +15,7 @@ from ...migration_state import column_of, model_of, table_of
 from ...patching.registry import repair
 from ..migrations import _named
 from .columns import NotedStatements
+from .constraints import checks_aside
 from .float_columns import widen
 from .mysql import FOREIGN_KEYS
 from .rebuild import definition_of, rebuild
@@ -76,8 +78,10 @@ def alter_every_field(original: Any, operation: Any, app_label: str, connection:
         rebuild(_named(connection), app_label, old_model, {**new_model, "fields": _with(old_model, operation)})
         return
     change = _Change(table_of(old_model, app_label), operation.name, old, new, connection)
-    for statement in change.statements():
-        connection.execute_script(statement)
+    is_renamed = change.old_column != change.column
+    with checks_aside(operation.name, old_model, new_model, app_label, connection) if is_renamed else nullcontext():
+        for statement in change.statements():
+            connection.execute_script(statement)
 
 
 def _with(model: dict[str, Any], operation: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from dorm.constraints import CheckConstraint, ExclusionConstraint, UniqueConstraint
@@ -55,6 +56,20 @@ def _named_in(condition: Any) -> Iterator[str]:
         yield child[0].partition("__")[0]
         if isinstance(child[1], F):
             yield child[1].name
+
+
+@contextmanager
+def checks_aside(name: str, before: dict[str, Any], after: dict[str, Any], app_label: str, connection: Any) -> Any:
+    """Drop the checks of a field while its column is renamed, and add them again: MySQL renames no checked column."""
+    declared = before["options"].get("constraints") or () if connection.vendor == "mysql" else ()
+    checks = [one.name for one in declared if isinstance(one, CheckConstraint) and name in constraint_fields(one)]
+    table = table_of(after, app_label)
+    for check in checks:
+        connection.execute_script(f'ALTER TABLE "{table}" DROP CONSTRAINT "{check}"')
+    yield
+    for constraint in after["options"].get("constraints") or ():
+        if constraint.name in checks:
+            connection.execute_script(constraint_in_columns(constraint, after).constraint_sql(table, connection))
 
 
 def _constrains_columns() -> bool:

@@ -24,9 +24,11 @@ class Item(dorm.Model):
     parent = dorm.ForeignKey("Item", on_delete=dorm.CASCADE, null=True)
     tags = dorm.ManyToManyField("Tag", related_name="items")
     alike = dorm.ManyToManyField("Item")
+    pages = dorm.IntegerField(default=1)
     embedding = VectorField(dimensions=2)
 
     class Meta:
+        constraints = [dorm.CheckConstraint(check=Q(pages__gte=0), name="item_check")]
         indexes = [
             HnswIndex(fields=["embedding"], name="item_hnsw", distance="l2"),
             Vec0Index(fields=["embedding"], name="item_vec0", distance="l2", metadata=["id"]),
@@ -38,6 +40,7 @@ class Note(dorm.Model):
     item = dorm.ForeignKey("Item", on_delete=dorm.CASCADE, related_name="notes")
     about = dorm.ManyToManyField("Item", related_name="mentions")
 """
+RENAMED = [("pages", "leaves"), ("embedding", "vector")]
 FILL = """
 tag = Tag.objects.create(word="new")
 for place in (1, 2, 3):
@@ -93,8 +96,10 @@ def test_fields_models_and_tables_keep_what_they_hold(project: Project) -> None:
     assert run.returncode == 1
     assert "Was the vector field Item.embedding renamed to vector? Nothing was written." in run.stderr
     assert len(project.migrations()) == 2
-    source = migrated(project, renamed, "--rename", "embedding=vector")
-    assert "operations = [ RenameField(model_name='Item', old_name='embedding', new_name='vector'), ]" in source
+    renamed = renamed.replace("pages", "leaves")
+    source = migrated(project, renamed, "--rename", "embedding=vector", "--rename", "pages=leaves")
+    both = [f"RenameField(model_name='Item', old_name='{old}', new_name='{new}')," for old, new in RENAMED]
+    assert f"operations = [ {' '.join(both)} ]" in source
     assert project.python(READ.replace("embedding", "vector")) == kept
 
     products = renamed.replace("Item", "Product")
@@ -103,12 +108,16 @@ def test_fields_models_and_tables_keep_what_they_hold(project: Project) -> None:
     assert project.python(read) == kept
 
     goods = products.replace("class Meta:\n", 'class Meta:\n        db_table = "goods"\n')
-    wider = goods.replace("    vector = ", "    pages = dorm.IntegerField(default=1)\n    vector = ", 1)
+    wider = goods.replace("    vector = ", "    weight = dorm.IntegerField(default=1)\n    vector = ", 1)
     source = migrated(project, wider)
     assert "AlterModelTable(name='Product', table='goods')" in source
     assert "RemoveField" not in source
     assert project.python(read) == kept
     assert project.python("print(Product.objects.create(title='x', vector=[0, 0]).pk)") == "4"
+    refused = (
+        "try: Product.objects.create(title='y', vector=[0, 0], leaves=-1)\nexcept dorm.IntegrityError: print('no')"
+    )
+    assert project.python(refused) == "no"
     assert any(columns == ["title"] for columns, _is_unique in indexes_of(project.database, "goods").values())
 
     project.dorm("migrate", "shop", "2")
