@@ -41,6 +41,31 @@ def turso_replicas(original: Any) -> Any:
     return turso_replica
 
 
+_LEAST = -(2**63)
+
+
+def _refuses_long_integers() -> bool:
+    try:
+        sys.modules["turso.lib"].Cursor._to_positional_params([-_LEAST])
+    except OverflowError:
+        return True
+    return False
+
+
+@repair("turso.lib:Cursor", "_to_positional_params", is_fixed=_refuses_long_integers)
+def turso_integers(original: Any, parameters: Any) -> Any:
+    """Refuse integers beyond 64 bits, as the sqlite3 module does.
+
+    Symptom: an IntegerField is saved without an error, and read as another number, a float. Cause: pyturso rounds
+    integers that do not fit. pyturso 0.6 to 0.8.
+    """
+    values = original(parameters)
+    for value in values:
+        if isinstance(value, int) and not _LEAST <= value < -_LEAST:
+            raise OverflowError(f"{value} does not fit into a column: an integer there has 64 bits.")
+    return values
+
+
 class _Replica(Statements):
     """A stand-in for a pyturso connection to a replica."""
 

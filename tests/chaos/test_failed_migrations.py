@@ -18,6 +18,7 @@ from dorm.migrations import executor
 
 import backends
 from dorm_vector.patching import registry
+from tests.chaos.faults import Faults
 from tests.databases import Database
 from tests.helpers.project import ENVIRONMENT, ROOT, Project
 
@@ -59,7 +60,11 @@ operations = [
 ]
 """
 
-STOPS = {"fails": "raise ValueError('a bug')", "killed": "os.kill(os.getpid(), signal.SIGKILL)"}
+ROWS = [f"title {number}" for number in range(20)]
+STOPS = {
+    "fails": ("fails", "raise ValueError('a bug')"),
+    "killed": ("is killed", "os.kill(os.getpid(), signal.SIGKILL)"),
+}
 
 
 @pytest.fixture
@@ -92,8 +97,12 @@ def columns(project: Project) -> list[str]:
 
 
 def titles(project: Project) -> int:
+    return len(rows(project))
+
+
+def rows(project: Project) -> list[str]:
     with connected(project) as connection:
-        return int(connection.execute('SELECT COUNT(*) AS "rows" FROM "shop_doc"')[0]["rows"])
+        return [row["title"] for row in connection.execute('SELECT "title" FROM "shop_doc"')]
 
 
 def notes_are_there(project: Project) -> bool:
@@ -102,10 +111,12 @@ def notes_are_there(project: Project) -> bool:
 
 
 @pytest.mark.parametrize("how", STOPS)
-def test_a_migration_that_stopped_is_run_again(project: Project, how: str, running: backends.Running) -> None:
+def test_a_migration_that_stopped_is_run_again(
+    project: Project, how: str, running: backends.Running, faults: Faults
+) -> None:
     migration(project, 1, FIRST)
     project.dorm("migrate")
-    migration(project, 2, SECOND.format(stop=STOPS[how]))
+    migration(project, 2, SECOND.format(stop=STOPS[how][1]))
     stopped = project.try_dorm("migrate")
     assert stopped.returncode == (-signal.SIGKILL if how == "killed" else 1)
     keeps = running.name in COMMITS_EACH_CHANGE
@@ -116,7 +127,7 @@ def test_a_migration_that_stopped_is_run_again(project: Project, how: str, runni
     migration(project, 2, SECOND.format(stop="pass"))
     project.dorm("migrate")
     assert columns(project) == ["id", "title", "v", "w"]
-    assert titles(project) == 20
+    faults.count(f"`dorm migrate` that {STOPS[how][0]}, run again", acknowledged=ROWS, stored=rows(project))
     assert not notes_are_there(project)
     project.dorm("migrate", "shop", "zero")
 
@@ -124,7 +135,7 @@ def test_a_migration_that_stopped_is_run_again(project: Project, how: str, runni
 @pytest.mark.not_on("sqlite", "turso", "libsql", "postgresql", reason="they roll back")
 def test_a_migration_that_was_changed_meanwhile(project: Project) -> None:
     migration(project, 1, FIRST)
-    migration(project, 2, SECOND.format(stop=STOPS["fails"]))
+    migration(project, 2, SECOND.format(stop=STOPS["fails"][1]))
     assert project.try_dorm("migrate").returncode == 1
     changed = SECOND.format(stop="pass").replace('"Doc", "v"', '"Doc", "x"')
     migration(project, 2, changed)
@@ -213,7 +224,7 @@ def seen_by_another(database: Database, *, fails: bool = False) -> list[bool]:
     return seen
 
 
-def test_two_at_once_wait_for_each_other(project: Project) -> None:
+def test_two_at_once_wait_for_each_other(project: Project, faults: Faults) -> None:
     migration(project, 1, FIRST)
     migration(project, 2, SECOND.format(stop="time.sleep(0.5)"))
     command = [sys.executable, "-c", "from dorm.cli import main; main()", "migrate"]
@@ -223,5 +234,5 @@ def test_two_at_once_wait_for_each_other(project: Project) -> None:
     ]
     ended = [(process.communicate(timeout=120), process.returncode) for process in started]
     assert [code for _printed, code in ended] == [0, 0, 0], ended
-    assert titles(project) == 20
+    faults.count("three `dorm migrate` at once", acknowledged=ROWS, stored=rows(project))
     assert sum("Applying shop.0002_step... OK" in printed for (printed, _errors), _code in ended) == 1
