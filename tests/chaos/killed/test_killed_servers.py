@@ -16,7 +16,7 @@ from dorm.transaction import aatomic, atomic
 
 from tests.chaos.extent import TIMES
 from tests.chaos.faults import Faults
-from tests.chaos.own_server import OwnServer, own_server
+from tests.chaos.killed.own_server import OwnServer, own_server
 from tests.databases import Database
 from tests.models import Document
 
