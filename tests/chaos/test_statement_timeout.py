@@ -218,3 +218,22 @@ def test_the_setting_is_checked(db: Database, seconds: Any) -> None:
     with pytest.raises(dorm.ImproperlyConfigured, match="statement_timeout"):
         Author.objects.count()
     db.use()
+
+
+@pytest.mark.not_on("sqlite", "turso", "libsql", "mariadb", "mysql", reason="PgBouncer is in front of PostgreSQL")
+def test_sessions_that_others_share_have_no_setting(db: Database) -> None:
+    with_limit(db, PGBOUNCER_MODE="transaction").use()
+    active = "SELECT COUNT(*) AS n FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep(20)%%'"
+    try:
+        assert db.connection.execute("SHOW statement_timeout")[0]["statement_timeout"] == "0"
+        began = time.monotonic()
+        with pytest.raises(StatementTimeout):
+            db.connection.execute("SELECT pg_sleep(20)")
+        assert time.monotonic() - began < MOST
+        while db.connection.execute(active)[0]["n"]:
+            assert time.monotonic() - began < 10, "the server still runs what the client gave up"
+            time.sleep(0.02)
+        with no_statement_timeout():
+            db.connection.execute("SELECT pg_sleep(0.5)")
+    finally:
+        db.use()
