@@ -79,7 +79,9 @@ def _write_squashed(
 ) -> Path:
     path: Path = original(app_label, directory, number, operations, replaces, *rest, **more)
     # A squash of earlier files keeps what they may do.
-    if any(f"\n{_PROTECTS} = True\n" in (path.parent / f"{name}.py").read_text() for _app, name in replaces):
+    # Those of another app, or already deleted, are not in this folder.
+    files = [path.parent / f"{name}.py" for _app, name in replaces]
+    if any(f"\n{_PROTECTS} = True\n" in file.read_text() for file in files if file.exists()):
         _mark(path)
     return path
 
