@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from backends.servers.cache import only_one_process
 from tests.helpers.support import FAULTS
 
 Pieces = Iterable[Any]
@@ -36,10 +37,11 @@ class Faults:
 
     def write(self) -> None:
         """Add what this test has seen to the file, in place of what an earlier run saw."""
-        known = json.loads(FAULTS.read_text()) if FAULTS.exists() else {}
-        for fault, seen in self._seen.items():
-            known.setdefault(fault, {})[self._database] = dict(seen)
-        FAULTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+        with only_one_process("faults"):
+            known = json.loads(FAULTS.read_text())
+            for fault, seen in self._seen.items():
+                known.setdefault(fault, {})[self._database] = dict(seen)
+            FAULTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
 
     def _note(self, fault: str, times: int, acknowledged: int, lost: int) -> None:
         seen = self._seen.setdefault(fault, Counter())
