@@ -22,8 +22,9 @@ BOUNDS = st.sampled_from([-3.517, 0.0137, 0.4713, 1.0291, 2.6113, 7.7717])
 class Generator:
     """Draws parts of queries of a shape and its rows."""
 
-    def __init__(self, shape: Shape, rows: Rows) -> None:
+    def __init__(self, shape: Shape, rows: Rows, *, is_correlated: bool = True) -> None:
         self.shape, self.rows, self.paths = shape, rows, Paths(shape)
+        self.is_correlated = is_correlated
         self.vector = vectors(self.paths.dimensions())
 
     def made(self, table: str, steps: Any, wanted: str = "rows", **options: Any) -> Query:
@@ -33,19 +34,27 @@ class Generator:
     def flip(self, draw: st.DrawFn) -> bool:
         return draw(st.booleans())
 
+    def rarely(self, draw: st.DrawFn) -> bool:
+        # hypothesis shrinks to the first.
+        return draw(st.sampled_from([False, False, False, False, True]))
+
     # conditions
 
     def value(self, kind: str, table: str, path: str) -> st.SearchStrategy[Any]:
+        owner = self.paths.owner_of(table, path)
         if path.rpartition("__")[2] == "pk":
-            owner = self.paths.owner_of(table, path)
-            return st.sampled_from([row["id"] for row in self.rows[owner]]) if self.rows[owner] else of_kind(kind)
-        return of_kind(kind)
+            stored = [row["id"] for row in self.rows[owner]]
+        else:
+            stored = [row[path.rpartition("__")[2]] for row in self.rows[owner]]
+        found = [value for value in stored if value is not None]
+        # Mostly what some row holds, so that filters find something.
+        return st.one_of(st.sampled_from(found), st.sampled_from(found), of_kind(kind)) if found else of_kind(kind)
 
     def leaf(self, draw: st.DrawFn, table: str, depth: int = 2) -> Leaf:
         choice = draw(st.integers(0, 9))
-        if choice == 0 and (found := self.paths.vectors(table, depth)):
+        if choice == 8 and (found := self.paths.vectors(table, depth)):
             return self._vector_leaf(draw, draw(st.sampled_from(found)))
-        if choice == 1 and (relations := self.paths.relations(table)):
+        if choice == 7 and (relations := self.paths.relations(table)):
             return Leaf(draw(st.sampled_from(sorted(relations))), "isnull", self.flip(draw))
         columns = self.paths.columns(table, depth)
         path = draw(st.sampled_from(sorted(columns)))
@@ -71,20 +80,21 @@ class Generator:
         if lookup == "range":
             return Leaf(path, lookup, draw(st.tuples(values, values)))
         alike = [other for other, found in columns.items() if found == kind and other != path]
-        if alike and lookup in ("exact", "gt", "lte") and draw(st.integers(0, 5)) == 0:
+        if alike and lookup in ("exact", "gt", "lte") and self.rarely(draw):
             return Leaf(path, lookup, Reference(draw(st.sampled_from(sorted(alike)))))
         return Leaf(path, lookup, draw(values))
 
     def condition(self, draw: st.DrawFn, table: str, depth: int = 2, nested: int = 2) -> queries.Condition:
-        choice = draw(st.integers(0, 9))
-        if choice < 6 or not nested:
+        choices = [*["leaf"] * 5, *["not", "both", "both"] * bool(nested), *["subquery"] * 2 * (nested == 2)]
+        choice = draw(st.sampled_from(choices))
+        if choice == "leaf":
             return self.leaf(draw, table, depth)
-        if choice == 6:
-            return queries.Not(self.condition(draw, table, depth, nested - 1))
-        if choice == 7 and nested == 2:
+        if choice == "subquery":
             return self._subquery(draw, table)
+        if choice == "not":
+            return queries.Not(self.condition(draw, table, depth, nested - 1))
         parts = tuple(self.condition(draw, table, depth, nested - 1) for _ in range(2))
-        return queries.Combined(draw(st.sampled_from("&|")), parts)
+        return queries.Combined(draw(st.sampled_from("|&")), parts)
 
     def _subquery(self, draw: st.DrawFn, table: str) -> queries.Condition:
         correlated = self.flip(draw)
@@ -102,6 +112,8 @@ class Generator:
 
     def _own_children(self, table: str) -> dict[str, tuple[str, str]]:
         """Return the relations of rows that refer to a row of this table, with their model and its field."""
+        if not self.is_correlated:
+            return {}
         return {
             one.related: (other.name, field)
             for other in self.shape.tables
@@ -121,7 +133,7 @@ class Generator:
 
     def to(self, draw: st.DrawFn, table: str, path: str) -> Any:
         others = [other for other in self.paths.vectors(table, 1) if other != path]
-        if others and draw(st.integers(0, 4)) == 0:
+        if others and self.rarely(draw):
             return Reference(draw(st.sampled_from(others)))
         return draw(self.vector)
 
@@ -140,13 +152,13 @@ class Generator:
             metric, is_named = next(iter(metrics), "l2"), self.flip(draw)
         to = self.to(draw, table, path)
         rows = [row["id"] for row in self.rows[table] if row.get(path) is not None]
-        if rows and draw(st.integers(0, 5)) == 0:
+        if rows and self.rarely(draw):
             to = queries.Row(table, draw(st.sampled_from(rows)))
-        elif rows and draw(st.integers(0, 7)) == 0:
+        elif rows and self.rarely(draw):
             of_row = Filter(Leaf("pk", "exact", draw(st.sampled_from(rows))))
             to = queries.Scalar(self.made(table, (of_row, queries.Project((path,)), queries.Slice(None, 1))))
         bounds: dict[str, Any] = {}
-        if draw(st.integers(0, 4)) == 0:
+        if self.rarely(draw):
             name = "min_similarity" if metric in ("cosine", "inner_product") and self.flip(draw) else "max_distance"
             bounds[name] = draw(BOUNDS)
         return Nearest(path, to, metric, is_named, exact=draw(st.sampled_from([None, None, True])), **bounds)
@@ -154,9 +166,7 @@ class Generator:
     # whole queries
 
     def filters(self, draw: st.DrawFn, table: str, most: int = 2) -> list[queries.Step]:
-        return [
-            Filter(self.condition(draw, table), draw(st.integers(0, 4)) == 0) for _ in range(draw(st.integers(0, most)))
-        ]
+        return [Filter(self.condition(draw, table), self.rarely(draw)) for _ in range(draw(st.integers(0, most)))]
 
     def query(self, draw: st.DrawFn) -> Query:
         table = draw(st.sampled_from(["Item", "Item", "Item", "Part", "Owner", "Tag"]))
@@ -167,7 +177,7 @@ class Generator:
     def _slice(self, draw: st.DrawFn) -> list[queries.Step]:
         if self.flip(draw):
             return []
-        start = draw(st.one_of(st.none(), st.integers(0, 4)))
+        start = draw(st.sampled_from([None, None, 0, 1, 3]))
         stop = draw(st.one_of(st.none(), st.integers(0, 6).map(lambda count: (start or 0) + count)))
         return [queries.Slice(start, stop)]
 
@@ -184,15 +194,15 @@ class Generator:
         steps, names = self.filters(draw, table, 1), []
         for name in ("near", "score")[: draw(st.integers(1, 2))]:
             expression: Any = self.distance(draw, table)
-            if draw(st.integers(0, 4)) == 0 and self._own_children(table):
+            if self.rarely(draw) and self._own_children(table):
                 expression = self._scalar(draw, table) or expression
             if expression is not None:
-                steps.append(Annotate(name, expression, hidden=draw(st.integers(0, 4)) == 0))
+                steps.append(Annotate(name, expression, hidden=self.rarely(draw)))
                 names.append(name)
         if names and self.flip(draw):
             leaf = Leaf(draw(st.sampled_from(names)), draw(st.sampled_from(["lt", "gte", "isnull"])), None)
             value = self.flip(draw) if leaf.lookup == "isnull" else draw(BOUNDS)
-            steps.append(Filter(Leaf(leaf.path, leaf.lookup, value), draw(st.integers(0, 4)) == 0))
+            steps.append(Filter(Leaf(leaf.path, leaf.lookup, value), self.rarely(draw)))
         hidden = {step.name for step in steps if isinstance(step, Annotate) and step.hidden}
         steps += self._order(draw, table, names)
         return self._finished(draw, table, steps, [name for name in names if name not in hidden])
@@ -218,13 +228,11 @@ class Generator:
         return self._finished(draw, table, steps, [])
 
     def _finished(self, draw: st.DrawFn, table: str, steps: list[Any], names: list[str]) -> Query:
-        kinds = ["rows", "rows", "values", "values", "count", "exists", "aggregate", "first", "last"]
+        kinds = ["rows", "rows", "iterator", "values", "values", "count", "exists", "aggregate", "first", "last"]
         wanted = draw(st.sampled_from(kinds))
         order = [name.lstrip("-") for step in steps if isinstance(step, queries.OrderBy) for name in step.names]
         # SQL orders distinct rows by what they show alone.
-        distinct = (
-            [queries.Distinct()] if draw(st.integers(0, 4)) == 0 and not any("__" in name for name in order) else []
-        )
+        distinct = [queries.Distinct()] if self.rarely(draw) and not any("__" in name for name in order) else []
         if wanted == "values":
             steps += self._project(draw, table, names, order if distinct else [])
         # What is cut has an order, or else any rows would be right.
@@ -232,7 +240,7 @@ class Generator:
         if wanted in ("first", "last"):
             return self.made(table, (*steps, *distinct), wanted if is_ordered else "rows")
         keys = [name for name, relation in self.shape.table(table).relations.items() if not relation.many]
-        if wanted == "rows" and keys and draw(st.integers(0, 4)) == 0:
+        if wanted == "rows" and keys and self.rarely(draw):
             steps.append(queries.SelectRelated(draw(st.sampled_from(keys))))
         steps += distinct + (self._slice(draw) if is_ordered else [])
         if wanted == "aggregate":
@@ -260,7 +268,7 @@ class Generator:
         """An aggregate over a relation to many, of each row."""
         many = [name for name, is_many in self.paths.relations(table).items() if is_many]
         name = draw(st.sampled_from(sorted(many))) if many else ""
-        if not name or draw(st.integers(0, 4)) == 0:
+        if not name or self.rarely(draw):
             return self._summed(draw, table)
         aggregate: Aggregate = Aggregate("Count", name)
         target = self.shape.relations_of(table)[name][0]
@@ -298,16 +306,17 @@ class Generator:
         return self.made(table, tuple(steps))
 
     def _union(self, draw: st.DrawFn, table: str) -> Query:
-        """union() of two filters, or of two searches."""
+        """union(), intersection() or difference() of two filters, or of two searches."""
+        combinator = draw(st.sampled_from(["union", "union", "intersection", "difference"]))
         if self.flip(draw) or not self.shape.table(table).vectors:
             first, second = (self.made(table, tuple(self.filters(draw, table, 1))) for _ in range(2))
-            return self.made(table, first.steps, union=second)
+            return self.made(table, first.steps, union=second, combinator=combinator)
         search = self.nearest(draw, table, own=True)
         first, second = (
             self.made(table, (*self.filters(draw, table, 1), search, queries.Slice(None, draw(st.integers(1, 4)))))
             for _ in range(2)
         )
-        return self.made(table, first.steps, union=second, order=("distance",))
+        return self.made(table, first.steps, union=second, combinator=combinator, order=("distance",))
 
 
 @st.composite

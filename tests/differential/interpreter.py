@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,13 @@ from tests.differential.summaries import summarise
 from tests.helpers.oracle import distance
 
 SIMILARITIES = {"similarity": ("cosine", lambda found: 1 - found), "product": ("inner_product", lambda found: -found)}
+
+
+COMBINED: dict[str, Callable[[list[Candidate], list[Candidate]], list[Candidate]]] = {
+    "union": lambda first, second: first + second,
+    "intersection": lambda first, second: [one for one in first if one in second],
+    "difference": lambda first, second: [one for one in first if one not in second],
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class Interpreter:
 
     def answer(self, query: Query) -> Any:
         """Return the candidates and the bounds of the slice, or the value that is wanted."""
-        if query.wanted == "rows":
+        if query.wanted in queries.ROWS:
             return self.candidates(query)
         if query.wanted in ("first", "last"):
             found, start, stop = self.candidates(query)
@@ -64,8 +71,10 @@ class Interpreter:
 
     def _united(self, query: Query) -> list[Candidate]:
         assert query.union is not None
-        parts = [self.settled(part) for part in (_without_union(query), query.union)]
-        found = _distinct([Candidate((), one.shown) for part in parts for one in part])
+        first, second = (
+            [Candidate((), one.shown) for one in self.settled(part)] for part in (_without_union(query), query.union)
+        )
+        found = _distinct(COMBINED[query.combinator](first, second))
         keyed = [
             Candidate(tuple(self._key(one.shown.get(name.lstrip("-")), name, True) for name in query.order), one.shown)
             for one in found

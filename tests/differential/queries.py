@@ -15,6 +15,9 @@ EXPRESSIONS = {
 }
 
 
+# What is wanted of a query, where rows are: a list of them, or a stream.
+ROWS = ("rows", "iterator")
+
 # conditions
 
 
@@ -240,6 +243,7 @@ class Query:
     wanted: str = "rows"
     aggregates: tuple[tuple[str, Aggregate], ...] = ()
     union: Query | None = None
+    combinator: str = "union"
     order: tuple[str, ...] = ()
     has_vectors: bool = True
     """Whether the model has vectors of its own; else as_vector() makes its querysets search."""
@@ -249,14 +253,15 @@ class Query:
         found = (start if self.has_vectors else f"as_vector({start})") + "".join(
             step.source(suffix) for step in self.steps
         )
-        found += f".union({self.union.queryset(suffix)})" if self.union is not None else ""
+        found += f".{self.combinator}({self.union.queryset(suffix)})" if self.union is not None else ""
         return found + (OrderBy(self.order).source(suffix) if self.order else "")
 
     def program(self, suffix: str, *, is_async: bool) -> str:
         """Return the expression that asks the database."""
         queryset = self.queryset(suffix)
-        if self.wanted == "rows":
-            return f"[row {'async ' if is_async else ''}for row in {queryset}]"
+        if self.wanted in ROWS:
+            streamed = f".{'a' if is_async else ''}iterator(2)" if self.wanted == "iterator" else ""
+            return f"[row {'async ' if is_async else ''}for row in {queryset}{streamed}]"
         given = ", ".join(f"{name}={aggregate.source(suffix)}" for name, aggregate in self.aggregates)
         return f"{'await ' if is_async else ''}{queryset}.{'a' if is_async else ''}{self.wanted}({given})"
 

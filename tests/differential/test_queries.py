@@ -22,8 +22,8 @@ from tests.differential.interpreter import Interpreter
 from tests.differential.model import Shape, shapes
 from tests.differential.ordering import Uncertain, difference, is_row
 from tests.differential.programs import asked, declared, program, shown
-from tests.differential.queries import Query
-from tests.differential.refusals import reason_of
+from tests.differential.queries import ROWS, Query
+from tests.differential.refusals import WITHOUT_CORRELATED, reason_of
 from tests.differential.rows import Rows, rows, write
 from tests.differential.tally import Tally
 
@@ -82,7 +82,7 @@ def test_a_database_answers_as_python_does(
 
     @seed(SEED * 10_000 + number)
     @settings(GENERATED, max_examples=QUERIES, phases=[Phase.generate, Phase.shrink])
-    @given(random_queries(Generator(shape, made)))
+    @given(random_queries(Generator(shape, made, is_correlated=database.name not in WITHOUT_CORRELATED)))
     def ask(query: Query) -> None:
         tally.queries += 1
         try:
@@ -115,7 +115,7 @@ def test_a_database_answers_as_python_does(
 def compare(query: Query, expected: Any, got: Any) -> str:
     if query.wanted in ("first", "last"):
         got = [] if got is None else [got]
-    if query.wanted in ("rows", "first", "last"):
+    if query.wanted in (*ROWS, "first", "last"):
         candidates, start, stop = expected
         return difference(candidates, start, stop, shown(query, got))
     if query.wanted == "aggregate":
