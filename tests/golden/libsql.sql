@@ -41,13 +41,13 @@ UPDATE "tests_document" SET "embedding" = CASE "id" WHEN %s THEN %s ELSE "embedd
 SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "tests_document"."pages" AS "pages", "tests_document"."author_id" AS "author_id", "tests_document"."embedding" AS "embedding", "tests_document"."other_vector" AS "other_vector" FROM "tests_document" WHERE ("tests_document"."embedding" = %s) ORDER BY "tests_document"."id" ASC;
 
 -- a key of JSON, as text
-SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE(((SELECT CAST(value AS TEXT) FROM json_each("tests_note"."metadata") WHERE key = %s AND type IN ('text'))) >= %s, FALSE);
+SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE(((SELECT CAST(value AS TEXT) FROM json_each(CASE WHEN json_valid("tests_note"."metadata") THEN "tests_note"."metadata" END) WHERE key = %s AND type IN ('text'))) >= %s, FALSE);
 
 -- a key of JSON, as a number
-SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE((((SELECT value FROM json_each("tests_note"."metadata") WHERE key = %s AND type IN ('integer', 'real'))) IN (%s, %s)), FALSE);
+SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE((((SELECT value FROM json_each(CASE WHEN json_valid("tests_note"."metadata") THEN "tests_note"."metadata" END) WHERE key = %s AND type IN ('integer', 'real'))) IN (%s, %s)), FALSE);
 
 -- an array in JSON
-SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE(EXISTS (SELECT 1 FROM json_each((SELECT value FROM json_each("tests_note"."metadata") WHERE key = %s AND type IN ('array'))) WHERE type IN ('text') AND CAST(value AS TEXT) = %s), FALSE);
+SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE(EXISTS (SELECT 1 FROM json_each((SELECT value FROM json_each(CASE WHEN json_valid("tests_note"."metadata") THEN "tests_note"."metadata" END) WHERE key = %s AND type IN ('array'))) WHERE type IN ('text') AND CAST(value AS TEXT) = %s), FALSE);
 
 -- a pattern
 SELECT COUNT(*) AS "count" FROM "tests_note" WHERE COALESCE("tests_note"."source" GLOB %s, FALSE);

@@ -208,7 +208,7 @@ def test_a_matrix_of_what_is_combined_is_of_its_rows_alone(db: Database) -> None
 def test_what_is_no_queryset_has_no_matrix(db: Database) -> None:
     with pytest.raises(TypeError, match=r"rows of union\(\), .* are taken from their parts"):
         to_matrix(Author.objects.filter(name="A").union(Author.objects.filter(name="B")), "name")
-    for other in (Document, [1], None):
+    for other in (Document(), [1], None):
         with pytest.raises(TypeError, match=r"not a queryset\. Give Document\.objects\.all\(\)"):
             to_matrix(other, "embedding")
 
