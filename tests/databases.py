@@ -73,8 +73,10 @@ def state_of(models: tuple[Any, ...]) -> ProjectState:
     # djanorm knows one model of a name, and another test may have one of the same.
     with patch.dict(_model_registry, {model.__name__: model for model in models}):
         state, everything = ProjectState(), ProjectState.from_apps()
-    tables = {model._meta.db_table for model in models}
-    state.models = {key: model for key, model in everything.models.items() if model["options"]["db_table"] in tables}
+    # Nor is a table's name enough, which two tests may have chosen.
+    named = {(model.__name__, model._meta.db_table) for model in models}
+    found = everything.models.items()
+    state.models = {key: model for key, model in found if (model["name"], model["options"]["db_table"]) in named}
     return state
 
 
