@@ -15,6 +15,7 @@ from dorm.exceptions import OperationalError
 
 from ..patching.registry import hook
 from .limits.checkout import achecked_out, checked_out
+from .uncancelled import noticed
 
 SECONDS = 10.0
 _MYSQL = "dorm.db.backends.mysql"
@@ -75,7 +76,9 @@ async def _postgresql_async(original: Any, wrapper: Any) -> Any:
         vars(pool)[_LIMITED] = getconn = pool.getconn
 
         async def limited(timeout: float | None = None) -> Any:  # noqa: ASYNC109  # psycopg's signature
-            return await achecked_out(wrapper, await _Wait(wrapper, pool, limit, timeout).arun(getconn))
+            # psycopg's pool swallows a cancellation that arrives as it hands out a connection.
+            connection = await noticed(_Wait(wrapper, pool, limit, timeout).arun(getconn))
+            return await achecked_out(wrapper, connection)
 
         pool.getconn = limited
     return pool

@@ -50,6 +50,16 @@ async def undone(work: Awaitable[Any], patience: float | None = None) -> BaseExc
     return failure_of(task)
 
 
+async def noticed(work: Awaitable[Any]) -> Any:
+    """Await the work; if it swallows a cancellation, deliver that at the next ``await``."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    result = await work
+    if task is not None and task.cancelling() > before:
+        _cancel_later()
+    return result
+
+
 def failure_of(task: asyncio.Task[Any] | Future[Any]) -> BaseException | None:
     """Return the exception of a finished task."""
     return asyncio.CancelledError() if task.cancelled() else task.exception()

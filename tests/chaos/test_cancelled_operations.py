@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,8 +21,6 @@ VECTOR = [1.0, 2.0, 3.0]
 MEMOS = [str(number) for number in range(6)]
 ROWS = 4
 PATIENCE = 20
-# psycopg waits with asyncio.wait_for(): https://github.com/python/cpython/issues/81839.
-DROPS_LATE_ONES = sys.version_info < (3, 12)
 Operation = Callable[[str], Awaitable[object]]
 
 
@@ -83,8 +80,7 @@ async def outcome_of(work: Awaitable[object], at: int, *, is_late: bool) -> Outc
     done, _pending = await asyncio.wait([task], timeout=PATIENCE)
     assert done, f"it hangs when it is cancelled at await {at}"
     if cancelling.was_reached:
-        is_dropped = ended and is_late and DROPS_LATE_ONES
-        assert task.cancelled() or is_dropped, f"cancelled at await {at}, it ends with {task.exception()!r}"
+        assert task.cancelled(), f"cancelled at await {at}, it ends with {task.exception()!r}"
     else:
         task.result()
     return Outcome(cancelling.was_reached, bool(ended))
