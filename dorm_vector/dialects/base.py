@@ -9,10 +9,9 @@ from typing import Any
 
 from ..exceptions import UnsupportedByDatabase
 from ..values.elements import Element
-from ..values.lengths import near_one
 from ..values.metrics import Metric
 from ..values.routines import Routine
-from ..values.vector import is_zero
+from ..values.vector import Direction, Vector, is_zero
 from ..values.wire import Wire
 from .shared.companions import DROP, Companion
 from .shared.facts import NOTHING, Facts
@@ -314,7 +313,8 @@ class Dialect(Facts):
 def _direction(operand: Operand) -> Operand:
     if not operand.constant or operand.sql != "%s":
         return operand
-    return replace(operand, params=tuple(near_one(vector) for vector in operand.params))
+    # A type of its own, so that a cached statement scales the next vector, too.
+    return replace(operand, params=tuple(Direction(v) if type(v) is Vector else v for v in operand.params))
 
 
 def _unknown(routine: Routine) -> Unsupported:

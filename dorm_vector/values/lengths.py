@@ -44,11 +44,5 @@ def is_ordinary(packed: bytes) -> bool:
     return bool(_SMALLEST < values.dot(values) < _GREATEST)
 
 
-def near_one(vector: Any) -> Any:
-    """Return the vector scaled by a power of two, which is exact, to a length from 0.5 to 1; halves as they are."""
-    _fraction, exponent = math.frexp(_length(vector) if vector.element in _LONG else 0.0)
-    return type(vector)([math.ldexp(value, -exponent) for value in vector.to_list()]) if exponent else vector
-
-
 def _length(vector: Any) -> float:
     return math.hypot(*(vector.values() if vector.element is Element.SPARSE else vector.to_list()))

@@ -116,6 +116,18 @@ def is_zero(vector: bytes) -> bool:
     return not any(vector.to_list() if isinstance(vector, Vector) else vector)
 
 
+class Direction(Vector):
+    """A vector scaled by a power of two, which is exact, to a length from 0.5 to 1; zeros as they are."""
+
+    __slots__ = ()
+
+    @classmethod
+    def _rounded(cls, packed: bytes) -> bytes:
+        values = _floats(packed)
+        _fraction, exponent = math.frexp(math.hypot(*values))
+        return _pack_sequence([math.ldexp(value, -exponent) for value in values]) if exponent else packed
+
+
 class HalfVector(Vector):
     """Hold n values in the range of 16-bit floats, -65504 to 65504, as 4n bytes of little-endian float32.
 
