@@ -144,5 +144,6 @@ DIALECT = Dialect(
         ' JOIN "{table}" AS d ON d.rowid = k.id WHERE d."{column}" = s.v)) AS "lost" FROM'
         ' (SELECT "{column}" AS v FROM "{table}" WHERE "{column}" IS NOT NULL{condition}'
         " ORDER BY random() LIMIT {sample}) AS s",
+        standing="SELECT 1 AS one FROM sqlite_master WHERE type = 'index' AND name = %s",
     ),
 )

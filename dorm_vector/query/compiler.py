@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Self
 
 from dorm.query import SQLQuery, _validate_identifier
@@ -248,7 +249,8 @@ class VectorSQLQuery(OrderingQuery):
 
 def _refers_to(outer_alias: str | None, sql: str) -> bool:
     """Return whether a subselect names columns of the outer query; its own tables may have the same alias."""
-    return f'"{outer_alias}".' in sql and f'AS "{outer_alias}"' not in sql
+    own = 'AS "{0}"|(FROM|JOIN) "{0}"(?! AS )'.format(re.escape(outer_alias or ""))
+    return f'"{outer_alias}".' in sql and not re.search(own, sql)
 
 
 class SelectHead(VectorSQLQuery):

@@ -53,8 +53,10 @@ class LookForLostRows(Step):
         return await arun(self._lost(connection), connection)
 
     def _lost(self, connection: Any) -> Steps[list[LostRows]]:
-        found = []
+        found, standing = [], dialect_for(connection).index_use.standing
         for name, model, sql in self._questions(connection):
+            if not (yield Execute(standing, [name])):
+                continue
             (row,) = yield Execute(sql)
             share = (row["lost"] or 0) / max(row["seen"], 1)
             if share > _BY_CHANCE:

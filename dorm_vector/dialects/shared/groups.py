@@ -171,3 +171,5 @@ class IndexUse(Facts):
     lost: str = ""
     """Counts, as ``seen`` and ``lost``, a sample of ``{sample}`` rows of ``{table}`` that meet ``{condition}``, and
     those that ``{index}`` does not find by their own ``{column}``; empty if the index loses none."""
+    standing: str = ""
+    """Selects a row if the index of a name exists; where ``lost`` is set."""
