@@ -57,7 +57,7 @@ def turso_integers(original: Any, parameters: Any) -> Any:
     """Refuse integers beyond 64 bits, as the sqlite3 module does.
 
     Symptom: an IntegerField is saved without an error, and read as another number, a float. Cause: pyturso rounds
-    integers that do not fit. pyturso 0.6 to 0.8.
+    integers that do not fit. djanorm 4.3 to 4.5, pyturso 0.6 to 0.8.
     """
     values = original(parameters)
     for value in values:
