@@ -17,7 +17,7 @@ from tests.helpers.catalogue import indexes_of
 from tests.helpers.project import Project
 from tests.projects.generator import Generator, source_of
 
-SEEDS = range(int(os.environ.get("DORM_VECTOR_PROJECTS", "1")))
+SEEDS = range(int(os.environ.get("DORM_VECTOR_PROJECTS", "3")))
 HASH_SEEDS = 8
 
 FILL = """
