@@ -86,6 +86,7 @@ def test_every_input_in_every_query(db: Database) -> None:
     document = DOCUMENTS.create(title="x", embedding=[1, 2, 3], other=[0, 0, 1])
     for name, (value, expected) in INPUTS.items():
         far = distance(Metric.L2, [1, 2, 3], expected)
+        assert far is not None
         nearest = DOCUMENTS.nearest("embedding", value())[:1]
         assert [row.pk for row in nearest] == [document.pk], name
         measured = DOCUMENTS.annotate(d=L2Distance("embedding", value())).get().d
