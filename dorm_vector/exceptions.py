@@ -86,7 +86,7 @@ class IndexMissed(UserWarning):
 
 
 class VectorsDropped(UserWarning):
-    """A migration of an earlier release drops stored vectors; a newer one has to allow it."""
+    """A migration that an earlier release wrote drops stored vectors; newer migrations must allow it explicitly."""
 
 
 class StaleEmbedding(UserWarning):

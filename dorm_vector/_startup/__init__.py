@@ -1,1 +1,1 @@
-"""What a wheel puts beside the package, so that Python runs it at startup: see `dorm_vector_autoload`."""
+"""Files that the wheel installs next to the package, for Python to run at startup: see `dorm_vector_autoload`."""

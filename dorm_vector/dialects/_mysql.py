@@ -53,7 +53,7 @@ OTHER_LENGTH = "a stored vector of dimensions:"
 
 
 def of_one_length(side: str, value: str) -> str:
-    """Return the SQL of a value that fails for a stored vector of another length; missing numbers are zeros in it."""
+    """Return SQL for a value that fails if the stored vector has another length; missing numbers would count as 0."""
     said = f"CONCAT('{OTHER_LENGTH} ', LENGTH({{{side}}}) DIV 4)"
     return f"IF(LENGTH({{{side}}}) = 4 * {{dimensions}}, {value}, VECTOR_DIM(STRING_TO_VECTOR({said})))"
 

@@ -31,7 +31,7 @@ VEC0 = Companion(
     is_virtual=True,
     takes_null=False,
     partition_kinds=frozenset({"integer", "text"}),
-    # It compares texts as far as the stored one is long, and fails at one of 12 bytes; there is no IN for floats.
+    # It compares text only up to the length of the stored value, fails at 12 bytes, and has no IN for floats.
     # https://github.com/asg017/sqlite-vec/blob/v0.1.9/sqlite-vec.c (vec0_metadata_filter_text)
     compared={"integer": COMPARISONS, "float": COMPARISONS - {"in"}, "text": EQUALITY},
     compares_past_nul=False,

@@ -138,8 +138,8 @@ DIALECT = Dialect(
         # billions aborts the process.
         probe="{row}.rowid IN (SELECT id FROM vector_top_k('{index}', {vector}, {count}))",
         probe_width=200,
-        # A deleted row takes the links through it with it, so that others cannot be reached any more. Another row may
-        # have the same vector.
+        # Deleting a row also deletes the links through it, so other rows become unreachable. Several rows may have the
+        # same vector.
         lost="SELECT COUNT(*) AS \"seen\", SUM(NOT EXISTS (SELECT 1 FROM vector_top_k('{index}', s.v, 50) AS k"
         ' JOIN "{table}" AS d ON d.rowid = k.id WHERE d."{column}" = s.v)) AS "lost" FROM'
         ' (SELECT "{column}" AS v FROM "{table}" WHERE "{column}" IS NOT NULL{condition}'

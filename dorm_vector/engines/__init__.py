@@ -27,6 +27,12 @@ def dialect_for(connection: Any) -> Dialect:
     return dialect_named(_BY_VENDOR[vendor])
 
 
+def folder_of(connection: Any) -> str:
+    """Return the name of the database's folder under engines/, without a query to the server; "" if it has none."""
+    vendor = getattr(connection, "dialect", None) or connection.vendor
+    return "mysql" if vendor == "mysql" else _BY_VENDOR.get(vendor, "")
+
+
 def wire_of(connection: Any) -> Wire:
     """Return the wire format of the database's vectors, without a query to the server."""
     vendor = getattr(connection, "dialect", None) or connection.vendor

@@ -7,6 +7,7 @@ from typing import Any
 
 from dorm.db import connection as dorm_connections
 
+from ..dialects import dialect_named
 from ..patching import registry
 from ..patching.on_import import Late
 from ..patching.registry import hook
@@ -15,7 +16,6 @@ from .limits import setting
 from .postgresql import adapters
 
 extension: Any = Late(f"{__package__}.sqlite.extension")
-_CANCELED = "57014"  # PostgreSQL's query_canceled
 
 
 def _nothing() -> None:
@@ -87,7 +87,8 @@ async def _sqlite_async_connection(original: Any, wrapper: Any) -> Any:
 @hook("dorm.db.utils", "_is_transient")
 def only_lost_connections(original: Any, error: BaseException) -> bool:
     """Try nothing again that the server canceled on request: it is no connection that was lost."""
-    return getattr(error, "sqlstate", None) != _CANCELED and bool(original(error))
+    is_canceled = getattr(error, "sqlstate", None) in dialect_named("postgresql").limits.told
+    return not is_canceled and bool(original(error))
 
 
 def in_transaction(connection: Any) -> bool:

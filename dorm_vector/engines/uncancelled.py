@@ -51,7 +51,7 @@ async def undone(work: Awaitable[Any], patience: float | None = None) -> BaseExc
 
 
 async def noticed(work: Awaitable[Any]) -> Any:
-    """Await the work; if it swallows a cancellation, deliver that at the next ``await``."""
+    """Await the work; if it swallows a cancellation, cancel the task at its next ``await``."""
     task = asyncio.current_task()
     before = task.cancelling() if task is not None else 0
     result = await work

@@ -10,11 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..values.documents import UNSTORABLE, Unstorable, unstorable
+from ..values.documents import DEEPEST, UNSTORABLE, Unstorable, unstorable
 from .records import Record
-
-# The limit of MariaDB's JSON functions: JSON_DEPTH_LIMIT is 32, and the metadata object is itself a level.
-_DEEPEST = 30
 
 _CLEAN = "Remove such characters, or let the store do it: clean_text=True."
 
@@ -54,4 +51,4 @@ def _unstorable(record: Record) -> Iterator[Unstorable]:
     yield from unstorable("its text", record.text, _CLEAN)
     for key, value in record.metadata.items():
         yield from unstorable("the metadata key", key, _CLEAN)
-        yield from unstorable(f"metadata[{key!r}]", value, _CLEAN, _DEEPEST - 1)
+        yield from unstorable(f"metadata[{key!r}]", value, _CLEAN, DEEPEST - 1)

@@ -124,8 +124,8 @@ class VectorRows(Explained[Row]):
         instance: Any = self.model._from_db_row(row, connection)
         instance._state.db = self._db
         available = row.keys()
-        for name in self._query.annotations.keys() - self._query.alias_only_names:
-            if name in available:
+        for name in self._query.annotations:
+            if name in available and name not in self._query.alias_only_names:
                 instance.__dict__[name] = self._decode(name, row[name])
         return instance
 

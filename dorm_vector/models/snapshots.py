@@ -1,4 +1,4 @@
-"""What ``dorm.contrib``'s trails record of a row: its history, its versions, its audit."""
+"""Vectors and deferred columns in the records of ``dorm.contrib``: history, temporal versions and audits."""
 
 from __future__ import annotations
 

@@ -152,17 +152,17 @@ class VectorSQLQuery(OrderingQuery):
 
     def _subselect(self, connection: Any) -> SQL:
         plan: Any = plan_for(self, connection, Purpose.SUBQUERY)
-        plain = self._plain_subselect(connection)
+        order = self._ordering(connection)
+        plain = self._plain_subselect(connection, order)
         # The index's form has a derived table, which cannot refer to the outer query on MariaDB.
         if plan is not None and not _refers_to(self._outer_alias, plain[0]):
             return self._subselect_of_ranks(connection, plan)
-        order, _params = self._ordering(connection)
-        if not dialect_for(connection).ordering.by_outer and _refers_to(self._outer_alias, order):
+        if not dialect_for(connection).ordering.by_outer and _refers_to(self._outer_alias, order[0]):
             return self._subselect_of_ranks(connection)
         return plain
 
-    def _plain_subselect(self, connection: Any) -> SQL:
-        order, order_params = self._ordering(connection)
+    def _plain_subselect(self, connection: Any, ordering: SQL) -> SQL:
+        order, order_params = ordering
         columns, params = self._projection()
         where, where_params = self._compile_nodes(self.where_nodes, connection)
         joins = "".join(f' {kind} JOIN "{table}" AS "{alias}" ON {on}' for kind, table, alias, on in self.joins)

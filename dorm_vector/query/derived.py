@@ -101,7 +101,7 @@ class DerivedQuery(SQLQuery):
 
 
 def is_multiplied(query: VectorSQLQuery, connection: Any) -> bool:
-    """Return whether annotations or groups change how many rows there are, compared with what the filters say."""
+    """Return whether annotations or groups change the number of rows that the filters select."""
     if not query.annotations:
         return False
     if query._annotations_have_aggregate():

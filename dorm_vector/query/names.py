@@ -69,7 +69,7 @@ def across_many(query: Any, parts: list[str], connection: Any) -> str | None:
 
 
 def keep_rows(query: Any) -> None:
-    """Join with LEFT OUTER what hangs on a row that may be missing; an INNER JOIN would drop the rows without it."""
+    """Turn INNER JOINs that follow an optional relation into LEFT OUTER; they would drop rows without it."""
     optional: set[str] = set()
     for position, (kind, table, alias, condition) in enumerate(query.joins):
         if kind == "INNER" and condition.rpartition(" = ")[2].split('"')[1] not in optional:

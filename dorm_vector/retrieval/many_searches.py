@@ -1,4 +1,4 @@
-"""Calls that search once per row on purpose, which is not what djanorm's N+1 detector looks for."""
+"""Exempt functions that search once per row, such as ``find_duplicates()``, from djanorm's N+1 detector."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ def many_searches() -> Iterator[None]:
 
 @hook("dorm.contrib.nplusone:NPlusOneDetector", "_on_query")
 def searches_of_one_call(original: Any, detector: Any, *arguments: Any, **options: Any) -> None:
-    """Do not count the searches that ``find_duplicates()`` and its like make, one for each row."""
+    """Ignore the one search per row that ``find_duplicates()`` and similar functions run."""
     if not _of_one_call.get():
         original(detector, *arguments, **options)

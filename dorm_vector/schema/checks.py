@@ -11,6 +11,7 @@ from ..engines.sqlite.extension import NO_EXTENSION, is_served
 from ..exceptions import UnsupportedByDatabase
 from ..indexes.contents import Column, columns_of
 from ..indexes.vector import VectorIndex
+from ..introspection import reads_vectors
 from ..patching.registry import hook
 
 
@@ -28,7 +29,7 @@ def indexes_checked_first(
         for operation in getattr(module, "operations", []) if name not in applied else ():
             operation.state_forwards(app_label, state)
             model = state.models.get(f"{app_label}.{_model_name(operation)}", {})
-            has_vectors = has_vectors or any(hasattr(field, "to_vector") for field in model.get("fields", {}).values())
+            has_vectors = has_vectors or any(map(reads_vectors, model.get("fields", {}).values()))
             if any(isinstance(index, VectorIndex) for index in _indexes(model)):
                 require_possible_indexes(model, executor.connection)
     if has_vectors:

@@ -39,6 +39,7 @@ def concurrently(
         try:
             run(operation, app_label, session, from_state, to_state)
         except Exception:
+            # A failed build leaves an invalid index behind, whatever the error was.
             session.drop_invalid(name)
             raise
 

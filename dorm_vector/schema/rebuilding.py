@@ -51,7 +51,7 @@ def companions_found(connection: Any) -> list[tuple[str, str]]:
 
 
 def drop_indexes_first(table: str, connection: Any) -> None:
-    """Drop the vector indexes that would keep their table from being dropped."""
+    """Drop the vector indexes that prevent their table from being dropped."""
     ddl = dialect_for(connection).ddl
     for row in connection.execute(ddl.dropped_first, [table]) if ddl.dropped_first else ():
         connection.execute_write(ddl.drop_index.format(name=row["name"], table=table))

@@ -112,7 +112,7 @@ class _Rebuild:
 
     def run(self, connection: Any) -> None:
         dialect = dialect_for(connection)
-        if isinstance(self._index, VectorIndex) and not self._index.is_built_by(dialect):
+        if not self._is_built(dialect):
             return
         if self._is_reindexed(dialect):
             self._reindex(connection, dialect, "")
@@ -122,15 +122,18 @@ class _Rebuild:
 
     def run_concurrently(self, connection: Any, rules: Any) -> None:
         dialect = dialect_for(connection)
-        if isinstance(self._index, VectorIndex) and not self._index.is_built_by(dialect):
+        if not self._is_built(dialect):
             return
         with separate_session(connection, rules) as session:
             try:
                 self._reindex(session, dialect, dialect.ddl.concurrently)
             except Exception:
-                # What a failed rebuild leaves behind.
+                # A failed rebuild leaves an invalid index behind, whatever the error was.
                 session.drop_invalid(f"{self._name}_ccnew")
                 raise
+
+    def _is_built(self, dialect: Dialect) -> bool:
+        return not isinstance(self._index, VectorIndex) or self._index.is_built_by(dialect)
 
     def _is_reindexed(self, dialect: Dialect) -> bool:
         if not dialect.ddl.reindex or getattr(self._index, "kind", None) in dialect.companions:

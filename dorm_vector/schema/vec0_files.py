@@ -1,4 +1,4 @@
-"""vec0 tables in ``dorm inspectdb``, whoever made them: their columns, and the tables that they store them in."""
+"""The vec0 tables of a SQLite file, for ``dorm inspectdb`` and ``dorm dbcheck``: their columns and shadow tables."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def vec0_tables(connection: Any) -> dict[str, list[dict[str, Any]]]:
 
 
 def is_shadow(table: str, tables: dict[str, Any]) -> bool:
-    """Return whether sqlite-vec keeps a part of one of the vec0 tables in this table."""
+    """Return whether the table is a shadow table of sqlite-vec, which holds part of a vec0 table."""
     return any(table.startswith(name) and _SHADOW.fullmatch(table, len(name)) for name in tables)
 
 
 def indexed_dimensions(connection: Any) -> dict[str, dict[str, int]]:
-    """Return the dimensions of the columns that a Vec0Index holds, by table and column: a BLOB names none."""
+    """Return the dimensions of each column with a Vec0Index, by table and column; a BLOB declares none."""
     found: dict[str, dict[str, int]] = {}
     query = dialect_for(connection).vec0_sources
     for row in connection.execute(query) if query else []:
@@ -47,7 +47,7 @@ def indexed_dimensions(connection: Any) -> dict[str, dict[str, int]]:
 
 
 class WithoutVec0:
-    """A connection for djanorm's inspection, to which vec0 tables have no columns."""
+    """A connection that reports no columns for vec0 tables, for djanorm's inspection."""
 
     def __init__(self, connection: Any, tables: dict[str, Any]) -> None:
         self._connection, self._tables = connection, tables

@@ -1,4 +1,4 @@
-"""Find out whether an index lost rows: libSQL's DiskANN graph falls apart when many of its rows are deleted."""
+"""Detect an index that lost rows: libSQL's DiskANN graph loses links when many rows are deleted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class LostRows:
 
 @dataclass(eq=False, repr=False)
 class LookForLostRows(Step):
-    """Return the indexes of a vector field that lost rows, the worst first; none where no index loses any."""
+    """Return the indexes of a vector field that lost rows, worst first; empty on databases whose indexes lose none."""
 
     queryset: Any
     path: str

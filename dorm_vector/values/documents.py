@@ -8,6 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# The limit of MariaDB's JSON functions: JSON_DEPTH_LIMIT is 32, and the metadata object is itself a level.
+DEEPEST = 30
+
 _LEAST, _GREATEST = -(2**63), 2**63 - 1
 
 # NUL ends a string in some drivers, and UTF-8 cannot encode lone surrogates, which are not characters.
@@ -39,7 +42,7 @@ def unstorable(where: str, value: Any, remedy: str, levels: float = math.inf) ->
         levels: The number of levels that may be nested in the value.
     """
     if levels < 0:
-        yield Unstorable(where[:80], "is nested more than 30 levels deep, and MariaDB reads no more.")
+        yield Unstorable(where[:80], f"is nested more than {DEEPEST} levels deep, and MariaDB reads no more.")
     elif isinstance(value, str):
         yield from _in_text(where, value, remedy)
     elif isinstance(value, (int, float)):

@@ -33,9 +33,9 @@ def require_measurable(vector: Any) -> None:
 
 
 def is_ordinary(packed: bytes) -> bool:
-    """Return whether numpy, where it is imported already, finds all numbers finite and a length within both limits.
+    """Return True if all numbers are finite and the length is within both limits; False if numpy is not imported yet.
 
-    It takes a twentieth of the time that exact sums in Python take.
+    It is faster than exact sums in Python.
     """
     np = sys.modules.get("numpy")
     if np is None:

@@ -47,11 +47,11 @@ class Companion(Facts):
     takes_null: bool = True
     """Whether a metadata column may be NULL."""
     partition_kinds: frozenset[str] = frozenset({"integer", "float", "text"})
-    """The types of column that can partition it."""
+    """The column types that it can be partitioned by."""
     compared: Mapping[str, frozenset[str]] = ALL_COMPARED
-    """The lookups that it evaluates as SQLite does on a metadata column, by the column's type."""
+    """The lookups on a metadata column that it evaluates like SQLite, by column type."""
     compares_past_nul: bool = True
-    """Whether it compares all of a metadata text, and not only what comes before a NUL character."""
+    """Whether it compares metadata text past a NUL character."""
 
 
 DROP = (

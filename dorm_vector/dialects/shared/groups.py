@@ -18,7 +18,7 @@ class Ordering(Facts):
     by_outer: bool = True
     """Whether ORDER BY in a subquery may name columns of the outer query."""
     correlated_slice: Unsupported | None = None
-    """Why a slice of several rows inside IN may not name columns of the outer query, if so."""
+    """Why a slice of several rows inside IN may not name columns of the outer query; None if it may."""
     descending: str = "{value} DESC NULLS LAST"
     exact_rank: str = "{rank}"
     """Sorts like ``{rank}``, in a form that no index can serve."""
@@ -108,7 +108,7 @@ class Ddl(Facts):
     reindex: str = ""
     """Rebuilds the index ``{name}``, ``{concurrently}`` if given; empty to drop and create it."""
     dropped_first: str = ""
-    """Returns as ``name`` the indexes of the bound table that have to be dropped before it; empty if none have to."""
+    """Returns, as ``name``, the indexes that must be dropped before the bound table; empty if there are none."""
     alter_column: str = ""
     """Changes a column, with ``{table}`` and its new ``{definition}``; empty if djanorm can do so."""
     converts_values: bool = False
@@ -145,16 +145,16 @@ class Extension(Facts):
 
 
 class StatementLimit(Facts):
-    """How a statement that takes too long is ended."""
+    """How the database ends a statement that exceeds its timeout."""
 
     session: str = ""
     """Limits the statements of a session to ``{seconds}`` or ``{milliseconds}``; 0 is no limit."""
     told: frozenset[int | str] = frozenset()
-    """The codes by which the driver says that it was ended: numbers, SQLSTATE, texts."""
+    """The driver's error codes for a statement that was ended: numbers, SQLSTATE or messages."""
     reads_only: bool = False
-    """Whether the server limits only statements that read, so that the client ends the others."""
+    """Whether the server limits only reads, so that the client must end writes."""
     none_in_process: str = ""
-    """Why a database in this process cannot end a statement; empty if it can."""
+    """Why an in-process database cannot end a statement; empty if it can."""
 
 
 class IndexUse(Facts):
@@ -172,4 +172,4 @@ class IndexUse(Facts):
     """Counts, as ``seen`` and ``lost``, a sample of ``{sample}`` rows of ``{table}`` that meet ``{condition}``, and
     those that ``{index}`` does not find by their own ``{column}``; empty if the index loses none."""
     standing: str = ""
-    """Selects a row if the index of a name exists; where ``lost`` is set."""
+    """Selects a row if an index of the bound name exists; required if ``lost`` is set."""

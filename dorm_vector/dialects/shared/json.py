@@ -70,10 +70,10 @@ class JsonRules(Facts):
     unreachable: str = ""
     """The other keys that no path leads to."""
     readable: str = "{column}"
-    """The column, or NULL where its text is no JSON, which others may have stored: a condition on it would fail."""
+    """The column, or NULL if its text is not JSON; another program may have stored that, and conditions on it fail."""
 
 
-# Turso reads no whole number past 64 bits, which others may have stored, and fails the statement.
+# Turso fails the statement at an integer past 64 bits, which another program may have stored.
 _TURSO_DIGITS = "ltrim({source} -> fullkey, '-')"
 
 _TURSO_NUMBER = (

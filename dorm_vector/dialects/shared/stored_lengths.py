@@ -1,4 +1,4 @@
-"""Recognize the server's error for a distance to a stored vector of another length."""
+"""Recognize the database's error for a distance between vectors of different lengths."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class TextSearch(Facts):
     standing: str = ""
     """Finds the index ``{name}``, if changing a column drops the index together with its table."""
     outlives_table: bool = False
-    """Whether the index stays when its table is dropped, and must be dropped as well."""
+    """Whether the index remains when its table is dropped, so that it must be dropped as well."""
     in_plan: str = ""
     """The text in the database's plan if the index ``{name}`` serves a search."""
     hidden: str = ""
@@ -49,14 +49,14 @@ class TextSearch(Facts):
     shadows: tuple[str, ...] = ()
     """The suffixes of the tables that belong to such an index."""
     reserved: frozenset[str] = frozenset()
-    """Lowercase column names that the index refuses, although they are quoted."""
+    """Lowercase column names that the index rejects even if they are quoted."""
     quotes_table: bool = True
-    """Whether the index quotes the table's name in its own statements; if not, ``reserved`` applies to it, too."""
+    """Whether the index quotes the table name in its own statements; if not, ``reserved`` applies to it as well."""
     languages: Mapping[str, str] = NOTHING
     """The ``{language}`` of each language; "" is the default. If empty, the name is used as it is."""
 
     def refused_names(self, table: str, columns: list[str]) -> list[str]:
-        """Return what names the index cannot have, such as ``the column "order"``."""
+        """Return the names that the index rejects, such as ``the column "order"``."""
         found = [f'the column "{column}"' for column in columns if column.lower() in self.reserved]
         if not self.quotes_table and (table.lower() in self.reserved or not table.isidentifier()):
             found.append(f'the table "{table}"')

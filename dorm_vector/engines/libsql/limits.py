@@ -1,4 +1,4 @@
-"""Statement timeouts of libSQL: a server's answer is waited for no longer; ``Remote`` does so."""
+"""Statement timeouts of libSQL: for a server, ``Remote`` stops waiting; other databases have none."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from ...dialects import dialect_named
 
 
 def limited(wrapper: Any, _seconds: float) -> None:
-    """Refuse a file or memory, whose driver cannot end a statement."""
+    """Raise UnsupportedByDatabase for a file or an in-memory database; the driver cannot end their statements."""
     if not wrapper._address.is_remote:
         dialect_named("libsql").require_limits_in_process()

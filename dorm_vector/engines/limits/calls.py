@@ -1,4 +1,4 @@
-"""Limit the calls of a wrapper that run statements, and raise StatementTimeout where one took too long."""
+"""Limit the methods of a wrapper that run statements; a statement that takes too long raises StatementTimeout."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Calls:
     Args:
         title: The name of the database.
         seconds: The limit.
-        told: The codes by which the driver says that a statement was ended.
-        running: Returns what surrounds a statement; its argument is whether the statement may write.
+        told: The driver's error codes for a statement that was ended.
+        running: Returns the context of a statement; its argument is whether the statement may write.
     """
 
     def __init__(self, title: str, seconds: float, told: frozenset[Any], running: Running | None = None) -> None:
@@ -73,13 +73,13 @@ class Calls:
 
 
 def codes_of(error: Exception) -> set[Any]:
-    """Return what a driver says about an error: numbers, SQLSTATE, texts."""
+    """Return the codes of a driver's error: numbers, SQLSTATE and messages."""
     codes = {*error.args, getattr(error, "sqlstate", None), getattr(error, "sqlite_errorcode", None)}
     return codes | ({GAVE_UP} if "timed out" in str(error) else set())
 
 
 GAVE_UP = "timed out"
-"""The code of an answer that the client waited for in vain; Python's own words."""
+"""The code for an answer that never arrived; Python's own words."""
 
 
 _UNANSWERED = " (no answer of the server, so the connection was closed: look for what it was to store)."

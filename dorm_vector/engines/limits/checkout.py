@@ -1,4 +1,4 @@
-"""Give a pooled connection the limit of what runs next, when it is taken from the pool."""
+"""Set the statement timeout of a connection that is taken from the pool."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .setting import NAME
 
 
 def checked_out(wrapper: Any, connection: Any) -> Any:
-    """Return a connection with the limit of what runs next."""
+    """Return the connection with the timeout for its next statement."""
     limiter = vars(wrapper).get(NAME)
     if limiter is not None:
         limiter.guard(connection)

@@ -9,14 +9,12 @@ from typing import Any
 from dorm.exceptions import ImproperlyConfigured
 
 from ...exceptions import UnsupportedByDatabase
+from .. import folder_of
 
 NAME = "statement_timeout"
 
 GRACE = 1.0
 """Seconds that the client waits longer than the server, before it gives the connection up."""
-
-# By djanorm's names. The limits.py of each folder has a limited() that gives a wrapper its limit.
-_LIMITERS = {"postgresql": "postgresql", "mysql": "mysql", "sqlite": "sqlite", "libsql": "turso", "hrana": "libsql"}
 
 
 def statement_timeout(settings: Mapping[str, Any]) -> float | None:
@@ -45,14 +43,11 @@ def limit(wrapper: Any) -> None:
     for given in (getattr(wrapper, "_kwargs", None), getattr(wrapper, "_dsn", None)):
         if isinstance(given, dict) and given is not wrapper.settings:
             given.pop(NAME, None)
-    if seconds is not None:
-        import_module(f"..{_limiter(wrapper)}.limits", __package__).limited(wrapper, seconds)
-
-
-def _limiter(wrapper: Any) -> str:
-    found = _LIMITERS.get(getattr(wrapper, "dialect", None) or "") or _LIMITERS.get(wrapper.vendor)
-    if found is None:
+    if seconds is None:
+        return
+    folder = folder_of(wrapper)
+    if not folder:
         raise UnsupportedByDatabase(
             f"dorm_vector limits no statements on {wrapper.vendor!r}: leave OPTIONS['{NAME}'] out of DATABASES."
         )
-    return found
+    import_module(f"..{folder}.limits", __package__).limited(wrapper, seconds)

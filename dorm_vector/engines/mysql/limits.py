@@ -1,4 +1,4 @@
-"""Statement timeouts of MariaDB and MySQL: a session variable, and a limit of the client for what it does not cover."""
+"""Statement timeouts of MariaDB and MySQL: a session variable, and a client timeout for what that does not cover."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class _Limiter:
         return reading
 
     def _kill(self, raw: Any) -> None:
-        """End the statement on the server, which would else finish and commit it."""
+        """End the statement on the server, which would otherwise finish and commit it."""
         import pymysql
 
         arguments = for_pymysql(self._wrapper._kwargs) | {"connect_timeout": GRACE, "read_timeout": GRACE}

@@ -1,4 +1,4 @@
-"""Statement timeouts of PostgreSQL: the server's ``statement_timeout``, and a limit of the client for a silent one."""
+"""Statement timeouts of PostgreSQL: the server's ``statement_timeout``, and a client timeout for a silent server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def limited(wrapper: Any, seconds: float) -> None:
     if not limiter.behind_a_pooler:
         given = wrapper._dsn.get("options") or ""
         wrapper._dsn["options"] = f"{given} -c statement_timeout={limiter.milliseconds}".strip()
-    (_limited_async if hasattr(wrapper, "aatomic") else _limited_sync)(wrapper, limiter)
+    (_limited_async if hasattr(wrapper, "aatomic") else _limited_sync)(wrapper)
     Calls(dialect.title, seconds, dialect.limits.told).replace(wrapper)
 
 
@@ -34,10 +34,10 @@ class Limiter:
     def __init__(self, seconds: float, *, behind_a_pooler: bool) -> None:
         self._seconds, self.milliseconds = seconds, round(seconds * 1000)
         self.behind_a_pooler = behind_a_pooler
-        """Whether other clients share the session, so that it can have no setting: only the client limits."""
+        """Whether other clients share the session; then only the client limits statements."""
 
     def guard(self, connection: Any) -> None:
-        """Limit the client, too, in a connection that may be new."""
+        """Set the client timeout as well, if the connection is new."""
         if _GUARDED not in vars(connection):
             vars(connection)[_GUARDED] = True
             watch(connection, lambda: None if is_exempt() else self._patience, cancels=self.behind_a_pooler)
@@ -108,7 +108,7 @@ def _give_up(connection: Any, cancels: bool) -> None:
     raise QueryCanceled(f"no answer of the server: {GAVE_UP}")
 
 
-def _limited_sync(wrapper: Any, limiter: Limiter) -> None:
+def _limited_sync(wrapper: Any) -> None:
     choose, persistent = wrapper._choose_conn, wrapper._get_persistent_conn
 
     def choose_conn() -> Any:
@@ -123,7 +123,7 @@ def _limited_sync(wrapper: Any, limiter: Limiter) -> None:
     wrapper._choose_conn, wrapper._get_persistent_conn = choose_conn, get_persistent_conn
 
 
-def _limited_async(wrapper: Any, limiter: Limiter) -> None:
+def _limited_async(wrapper: Any) -> None:
     choose, script = wrapper._choose_conn, wrapper.execute_script
 
     async def choose_conn() -> Any:

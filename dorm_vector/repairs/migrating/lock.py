@@ -66,7 +66,7 @@ def migration_lock_until_commit(original: Any, connection: Any) -> Iterator[None
 
     Symptom: of two that run at the same time, one fails with ``duplicate key value violates unique constraint
     "pg_type_typname_nsp_index"``, or applies a migration again; after one that failed in a process that lives on, all
-    others wait for ever. Cause: djanorm unlocks before the COMMIT, so that the next one does not see what this one
+    others wait forever. Cause: djanorm unlocks before the COMMIT, so that the next one does not see what this one
     applied, and cannot unlock in a failed transaction. djanorm 4.3 to 4.5.
     """
     if connection.vendor != "postgresql":

@@ -1,4 +1,4 @@
-"""The migrations of other apps: which models they have renamed, and what is applied of them."""
+"""The migrations of other apps: the models that they renamed, and which of them are applied."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def class_of(key: str) -> Any:
 
 
 def renamed_key(key: str, connection: Any) -> str:
-    """Return the key that a model has since its app's migrations have renamed it."""
+    """Return the current key of a model that its app's migrations may have renamed."""
     if class_of(key) is not None:
         return key
     label, _, name = key.rpartition(".")
@@ -38,7 +38,7 @@ def renamed_key(key: str, connection: Any) -> str:
 
 
 def applied_model(key: str, connection: Any) -> dict[str, Any] | None:
-    """Return a model as the applied migrations of its app have it, under whichever name."""
+    """Return the state of a model after the applied migrations of its app, which may have renamed it."""
     label, _, name = key.rpartition(".")
     loader = loader_of(connection, label)
     if loader is None:

@@ -115,7 +115,7 @@ class _Progress:
         try:
             work()
         except Exception:
-            # Not as an exception note, because the command prints only the message of some exceptions.
+            # For every error. Not as an exception note, because the command prints only the message of some exceptions.
             _log.error(self._note(number))
             raise
         self.end(number)

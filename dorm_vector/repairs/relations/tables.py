@@ -113,7 +113,7 @@ def _move(old: str, new: str, app_label: str, connection: Any, before: Any, afte
 
 
 def _columns_of_other_apps(app_label: str, old: str, new: str, connection: Any) -> Iterator[str]:
-    """Yield what renames the column of the model in the junction tables of other apps, whose state is not at hand."""
+    """Yield statements that rename the model's column in junction tables of other apps, from their current models."""
     for cls in dict.fromkeys(_model_registry.values()):
         if cls._meta.app_label == app_label or cls._meta.abstract or cls._meta.proxy:
             continue
@@ -131,7 +131,7 @@ def _columns_of_other_apps(app_label: str, old: str, new: str, connection: Any) 
 
 
 def _columns_renamed(old_key: str, new_key: str, before: Any, after: Any) -> Iterator[str]:
-    """Yield what renames the columns of the junction tables at either end of which the model is."""
+    """Yield statements that rename the model's column in junction tables of this app."""
     for key, model in before.models.items():
         label = key.rpartition(".")[0]
         renamed = after.models[new_key if key == old_key else key]

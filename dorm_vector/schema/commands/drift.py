@@ -1,4 +1,4 @@
-"""``dorm dbcheck``: vector columns of another kind or length than their fields, and vector indexes that are missing."""
+"""``dorm dbcheck``: vector columns whose kind or length differs from their fields, and missing vector indexes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _IN_SYNC = "All checked models match the database schema."
 
 @hook("dorm.cli", "cmd_dbcheck")
 def vectors_in_dbcheck(original: Any, args: Any) -> None:
-    """Compare vector columns and indexes, too, where djanorm compares the names of columns."""
+    """Also compare vector columns and indexes; djanorm compares only column names."""
     printed, code = io.StringIO(), 0
     with redirect_stdout(printed):
         try:

@@ -1,4 +1,4 @@
-"""Index builds in ``dorm lint-migrations``: those that stop the writers of a table that is in use."""
+"""``dorm lint-migrations``: index builds that block writers of an existing table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ operations: Any = Late("dorm.migrations.operations")
 
 @hook("dorm.migrations.lint", "lint_operations")
 def blocking_index_builds(original: Any, found: list[Any], **options: Any) -> Any:
-    """Report index builds that block writers of an existing table, and none of a table that the same file creates."""
+    """Report index builds that block writers, except on tables that the same file creates."""
     created = {operation.name.lower() for operation in found if isinstance(operation, operations.CreateModel)}
     return original([operation for operation in found if not _is_of_new_table(operation, created)], **options)
 
@@ -31,7 +31,7 @@ def _check(original: Any, operation: Any, file: Any, suppressed: set[str]) -> li
     index = operation.index
     if not isinstance(index, (VectorIndex, TextIndex)):
         return list(original(operation, file, suppressed))
-    # Nobody can build a vec0 table concurrently; SQLite has one writer at a time anyway.
+    # A vec0 table cannot be built concurrently; SQLite has one writer at a time anyway.
     if operation.concurrently or isinstance(index, Vec0Index) or _CODE in suppressed:
         return []
     from dorm.migrations.lint import Finding

@@ -1,4 +1,4 @@
-"""``dorm makemigrations --rename OLD=NEW`` and ``--no-rename``: what was renamed, from the command line or a person."""
+"""``dorm makemigrations --rename OLD=NEW`` and ``--no-rename``; on a terminal, the command asks instead."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Renamed:
 
 @dataclass
 class Answers:
-    """What the command line says of renames."""
+    """The renames that the command line names."""
 
     renames: list[str] = field(default_factory=list)
     no_rename: bool = False
@@ -78,7 +78,7 @@ _ANSWERS: ContextVar[Answers | None] = ContextVar("dorm_vector_answers", default
 
 
 def answers() -> Answers | None:
-    """Return the answers of the running command; None where none is running, or where nobody is to be asked."""
+    """Return the answers of the running command; None if no command runs, or if it must not ask."""
     return _ANSWERS.get()
 
 

@@ -78,8 +78,7 @@ def _write_squashed(
     original: Any, app_label: str, directory: Any, number: int, operations: Any, replaces: Any, *rest: Any, **more: Any
 ) -> Path:
     path: Path = original(app_label, directory, number, operations, replaces, *rest, **more)
-    # A squash of earlier files keeps what they may do.
-    # Those of another app, or already deleted, are not in this folder.
+    # A squash of earlier files may do what they may do. Files of another app, or deleted ones, are not in this folder.
     files = [path.parent / f"{name}.py" for _app, name in replaces]
     if any(f"\n{_PROTECTS} = True\n" in file.read_text() for file in files if file.exists()):
         _mark(path)

@@ -108,5 +108,5 @@ def _has_same_vectors(old: dict[str, Any], new: dict[str, Any]) -> bool:
 def _shape(field: Any) -> tuple[Any, ...]:
     """Return what two fields have in common that hold the same vectors; a subclass may only fill them otherwise."""
     inner = innermost(field)
-    depth = 0 if inner is field else str(type(field).__name__)
-    return depth, getattr(inner, "element", None), getattr(inner, "dimensions", None)
+    array = None if inner is field else type(field).__name__
+    return array, getattr(inner, "element", None), getattr(inner, "dimensions", None)
