@@ -17,6 +17,7 @@ from hypothesis import settings
 import backends
 import dorm_vector
 from tests.databases import Database, create_tables
+from tests.helpers.project import Project
 from tests.helpers.remote_suite import RemoteSuite
 from tests.helpers.sharing import MOST_PROCESSES, ByDatabase, place_of
 
@@ -156,6 +157,20 @@ def started(name: str) -> backends.Running:
 @pytest.fixture(scope="session")
 def running(backend_name: str) -> backends.Running:
     return started(backend_name)
+
+
+@pytest.fixture
+def empty_project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
+    """A project without models, on a new database."""
+    settings = running.new_database()
+    yield Project(tmp_path, settings)
+    running.drop_database(settings)
+
+
+@pytest.fixture
+def project(empty_project: Project) -> Project:
+    """An empty project; modules fill theirs."""
+    return empty_project
 
 
 @pytest.fixture(scope="session")

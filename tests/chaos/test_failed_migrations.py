@@ -6,7 +6,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any
 from unittest.mock import patch
@@ -65,13 +64,6 @@ STOPS = {
     "fails": ("fails", "raise ValueError('a bug')"),
     "killed": ("is killed", "os.kill(os.getpid(), signal.SIGKILL)"),
 }
-
-
-@pytest.fixture
-def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
-    settings = running.new_database()
-    yield Project(tmp_path, settings)
-    running.drop_database(settings)
 
 
 def migration(project: Project, number: int, source: str) -> None:

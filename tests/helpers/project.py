@@ -56,6 +56,13 @@ class Project:
     def models(self, source: str) -> None:
         (self.directory / "shop" / "models.py").write_text(HEADER + source)
 
+    def begin(self, source: str) -> None:
+        """Write models, and migrate them."""
+        self.models(source)
+        self.dorm("makemigrations", "shop", "--enable-pgvector")
+        self.dorm("makemigrations", "shop")
+        self.dorm("migrate")
+
     def dorm(self, *arguments: str) -> str:
         """Run ``dorm`` and return what it prints; a failure is an AssertionError with it."""
         result = self.try_dorm(*arguments)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -73,13 +71,6 @@ for model in ProjectState.from_apps(app_label="shop").models.values():
     found[model["options"]["db_table"]] = names
 print(json.dumps(found))
 """
-
-
-@pytest.fixture
-def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
-    settings = running.new_database()
-    yield Project(tmp_path, settings)
-    running.drop_database(settings)
 
 
 def migrated(project: Project, source: str, *answers: str) -> None:

@@ -1,4 +1,4 @@
-"""What docs/howto/deploy.md says of backups: what comes back on its own, and what has to be built again."""
+"""What docs/howto/back-up.md says: what comes back on its own, and what has to be built again."""
 
 from __future__ import annotations
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-import backends
 from tests.helpers.project import Project
 
 ITEM = """
@@ -34,16 +31,10 @@ HELD = "print(*[item.embedding for item in Item.objects.order_by('id')])"
 
 
 @pytest.fixture
-def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
-    settings = running.new_database()
-    made = Project(tmp_path, settings)
-    made.models(BOTH)
-    made.dorm("makemigrations", "shop", "--enable-pgvector")
-    made.dorm("makemigrations", "shop")
-    made.dorm("migrate")
-    made.python(FILL)
-    yield made
-    running.drop_database(settings)
+def project(empty_project: Project) -> Project:
+    empty_project.begin(BOTH)
+    empty_project.python(FILL)
+    return empty_project
 
 
 def write(project: Project, number: int, operation: str) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 from dorm.db.connection import _create_sync_connection
 
-import backends
 from dorm_vector.dialects.shared.unsupported import Unsupported
 from dorm_vector.engines import dialect_for
 from tests.helpers.project import Project
@@ -59,13 +57,10 @@ def item(*names: str, full: str = FULL) -> str:
 
 
 @pytest.fixture
-def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
-    settings = running.new_database()
-    made = Project(tmp_path, settings)
-    made.models(item())
-    made.dorm("makemigrations", "--enable-pgvector", "shop")
-    yield made
-    running.drop_database(settings)
+def project(empty_project: Project) -> Project:
+    empty_project.models(item())
+    empty_project.dorm("makemigrations", "--enable-pgvector", "shop")
+    return empty_project
 
 
 @pytest.fixture

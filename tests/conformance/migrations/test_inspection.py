@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,16 +54,10 @@ WRITTEN = {
 
 
 @pytest.fixture
-def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
-    settings = running.new_database()
-    made = Project(tmp_path, settings)
-    made.models(ITEM.format(more=MORE.get(running.name, "")))
-    made.dorm("makemigrations", "--enable-pgvector", "shop")
-    made.dorm("makemigrations", "shop")
-    made.dorm("migrate")
-    made.python("Item.objects.create(name='a', embedding=[1, 2, 3, 4])")
-    yield made
-    running.drop_database(settings)
+def project(empty_project: Project, running: backends.Running) -> Project:
+    empty_project.begin(ITEM.format(more=MORE.get(running.name, "")))
+    empty_project.python("Item.objects.create(name='a', embedding=[1, 2, 3, 4])")
+    return empty_project
 
 
 def execute(project: Project, *statements: str) -> None:

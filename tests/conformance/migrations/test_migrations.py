@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 from dorm.db.connection import _create_sync_connection
 
-import backends
 from dorm_vector.dialects.shared.unsupported import Unsupported
 from dorm_vector.engines import dialect_for
 from tests.helpers.project import Project
@@ -54,13 +52,6 @@ SPELLED = {
 def product(dimensions: int = 4, more: str = "", *indexes: str) -> str:
     # Not every database indexes a column that may be NULL.
     return PRODUCT.format(dimensions=dimensions, null=not indexes, more=more, indexes=", ".join(indexes))
-
-
-@pytest.fixture
-def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
-    settings = running.new_database()
-    yield Project(tmp_path, settings)
-    running.drop_database(settings)
 
 
 INDEXES = {

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 import backends
@@ -25,19 +22,13 @@ WRITTEN = "Item.objects.create(name={name!r}, price=149.99, text='x' * {length},
 
 
 @pytest.fixture
-def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
-    settings = running.new_database()
-    made = Project(tmp_path, settings)
-    made.models(ITEM)
-    made.dorm("makemigrations", "--enable-pgvector", "shop")
-    made.dorm("makemigrations", "shop")
-    made.dorm("migrate")
+def project(empty_project: Project, running: backends.Running) -> Project:
+    empty_project.begin(ITEM)
     if running.name in NARROW:
         connection = "from dorm.db.connection import get_connection; get_connection()"
-        made.python(f'{connection}.execute_script("{NARROW[running.name]}")')
-    made.python(WRITTEN.format(name="old", length=10))
-    yield made
-    running.drop_database(settings)
+        empty_project.python(f'{connection}.execute_script("{NARROW[running.name]}")')
+    empty_project.python(WRITTEN.format(name="old", length=10))
+    return empty_project
 
 
 def migrate(project: Project, operation: str) -> None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-import backends
 from tests.helpers.catalogue import indexes_of, tables_of
 from tests.helpers.project import Project
 
@@ -66,16 +62,10 @@ print([list(row.embedding) for row in rows], plan.index == "item_vec0", "not-bui
 
 
 @pytest.fixture
-def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
-    settings = running.new_database()
-    made = Project(tmp_path, settings)
-    made.models(MODELS)
-    made.dorm("makemigrations", "shop", "--enable-pgvector")
-    made.dorm("makemigrations", "shop")
-    made.dorm("migrate")
-    made.python(FILL)
-    yield made
-    running.drop_database(settings)
+def project(empty_project: Project) -> Project:
+    empty_project.begin(MODELS)
+    empty_project.python(FILL)
+    return empty_project
 
 
 def migrated(project: Project, models: str, *options: str) -> str:
@@ -141,19 +131,15 @@ class Item(dorm.Model):
 @pytest.mark.not_on(
     "turso", "libsql", "mysql", reason="they generate no vectors: tests/conformance/fields/test_columns.py"
 )
-def test_what_is_generated_from_a_renamed_field(running: backends.Running, tmp_path: Path) -> None:
-    project = Project(tmp_path, running.new_database())
-    project.models(GENERATED)
-    project.dorm("makemigrations", "shop", "--enable-pgvector")
-    project.dorm("makemigrations", "shop")
-    project.dorm("migrate")
+def test_what_is_generated_from_a_renamed_field(empty_project: Project) -> None:
+    project = empty_project
+    project.begin(GENERATED)
     project.python("Item.objects.create(embedding=[1, 2, 3])")
     source = migrated(project, GENERATED.replace("embedding", "vector"), "--rename", "embedding=vector")
     assert "operations = [ RenameField(model_name='Item', old_name='embedding', new_name='vector'), ]" in source
     changed = "Item.objects.update(vector=[4, 5, 6]); print(*[list(item.head) for item in Item.objects.all()])"
     assert project.python(f"print(list(Item.objects.get().head)); {changed}") == "[1.0, 2.0]\n[4.0, 5.0]"
     project.dorm("migrate", "shop", "2")
-    running.drop_database(project.database)
 
 
 ORDERS = """
@@ -176,8 +162,8 @@ for order in Order.objects.all():
 """
 
 
-def test_relations_of_another_app(running: backends.Running, tmp_path: Path) -> None:
-    project = Project(tmp_path, running.new_database())
+def test_relations_of_another_app(empty_project: Project) -> None:
+    project = empty_project
     apps = ["dorm_vector", "orders", "shop"]
     project.models(SHOP)
     project.install("orders", ORDERS, apps)
@@ -190,7 +176,7 @@ def test_relations_of_another_app(running: backends.Running, tmp_path: Path) -> 
     kept = project.python(ORDERED)
     assert kept == "a ['a'] [1.0, 2.0]"
     project.models(SHOP.replace("Item", "Product"))
-    (tmp_path / "orders" / "models.py").write_text(ORDERS.replace("Item", "Product"))
+    (project.directory / "orders" / "models.py").write_text(ORDERS.replace("Item", "Product"))
     project.dorm("makemigrations", "shop", "--rename", "Item=Product")
     assert "No changes" in project.dorm("makemigrations", "orders")
     project.dorm("migrate")
@@ -203,4 +189,3 @@ def test_relations_of_another_app(running: backends.Running, tmp_path: Path) -> 
     project.dorm("migrate")
     project.python(fill.replace("Item", "Product"))
     assert project.python(ORDERED) == kept
-    running.drop_database(project.database)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import backends
 from tests.helpers.catalogue import indexes_of, tables_of
 from tests.helpers.project import Project
 
@@ -73,13 +71,6 @@ print(json.dumps([
 ]))
 """
 FOUND = [["broken", "slow"], ["bug", "idea"], ["bug", "idea"], ["Acme Ltd"], ["fixed"], ["broken"]]
-
-
-@pytest.fixture
-def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
-    settings = running.new_database()
-    yield Project(tmp_path, settings)
-    running.drop_database(settings)
 
 
 def migrated(project: Project, models: str) -> None:

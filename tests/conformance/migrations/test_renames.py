@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-import backends
 from tests.helpers.project import Project
 
 ITEM = """
@@ -27,16 +23,10 @@ class Item(dorm.Model):
 
 
 @pytest.fixture
-def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
-    settings = running.new_database()
-    made = Project(tmp_path, settings)
-    made.models(ITEM)
-    made.dorm("makemigrations", "--enable-pgvector", "shop")
-    made.dorm("makemigrations", "shop")
-    made.dorm("migrate")
-    made.python("for place in (1, 2, 3): Item.objects.create(place=place, embedding=[place, 0])")
-    yield made
-    running.drop_database(settings)
+def project(empty_project: Project) -> Project:
+    empty_project.begin(ITEM)
+    empty_project.python("for place in (1, 2, 3): Item.objects.create(place=place, embedding=[place, 0])")
+    return empty_project
 
 
 def rename(project: Project, old: str, new: str) -> None:

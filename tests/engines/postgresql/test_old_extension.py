@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-import backends
 from tests.helpers.catalogue import tables_of
 from tests.helpers.project import Project
 
 pytestmark = pytest.mark.not_on("sqlite", "turso", "libsql", "mariadb", "mysql", reason="it is PostgreSQL's extension")
-
-
-@pytest.fixture
-def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
-    settings = running.new_database()
-    yield Project(tmp_path, settings)
-    running.drop_database(settings)
 
 
 def test_an_extension_below_the_minimum_is_refused_before_anything_changes(project: Project) -> None:
