@@ -21,7 +21,7 @@ BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 TITLE = re.compile(r'title="([^"]+)"')
-COMMAND = re.compile(r"(?:^\$ |&& )(?P<command>(?:dorm |python -m examples)[^\n&]*)", re.MULTILINE)
+COMMAND = re.compile(r"(?:^\$ |&& )(?P<command>(?:dorm |dorm-vector |python -m examples)[^\n&]*)", re.MULTILINE)
 
 
 def runnable(page: Path) -> list[re.Match[str]]:

@@ -36,6 +36,7 @@ from dorm_vector.dialects.shared.unsupported import Unsupported
 from dorm_vector.indexes.vector import VectorIndex
 from dorm_vector.patching.registry import REPAIRS, Repair
 from dorm_vector.values.routines import Routine
+from tests.commands.reference import command_reference
 
 ROOT = Path(__file__).parents[2]
 README, TABLE = ROOT / "README.md", ROOT / "docs/support.md"
@@ -390,4 +391,5 @@ WRITERS: dict[str, Callable[[str, Path], str]] = {
     "sql": accepted,
     "repairs": repairs,
     "faults": faults,
+    "command": command_reference,
 }

@@ -1,0 +1,1 @@
+"""The command line, ``dorm-vector``: one file per command. It shows, checks and repairs the vectors of a project."""

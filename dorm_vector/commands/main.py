@@ -1,0 +1,78 @@
+"""Parse the arguments of ``dorm-vector``, and run a command.
+
+To add a command, add its module here. The module has a docstring, ``HELP``, ``add_arguments(parser)`` and
+``run(options, output)``, which returns an exit code. Import what a command needs inside ``run``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from . import status
+from .exit_codes import DONE, FOUND, USAGE, UsageError
+from .output import Output
+from .project import load_project
+
+COMMANDS: Mapping[str, ModuleType] = {"status": status}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line, with a subparser for each command."""
+    made = argparse.ArgumentParser(
+        prog="dorm-vector",
+        description="Show, check and repair the vectors of a djanorm project.",
+        epilog="Exit codes: 0 all is well; 1 something was found or failed; 2 the command line is wrong.",
+    )
+    made.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = made.add_subparsers(dest="command", metavar="command")
+    for name, module in COMMANDS.items():
+        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
+        module.add_arguments(command)
+        command.add_argument("--json", action="store_true", help="print one JSON object")
+        command.add_argument(
+            "--settings", help="the settings module; by default that of DORM_SETTINGS, or settings, as for dorm"
+        )
+        command.set_defaults(run=module.run)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 all is well, 1 something was found or failed, 2 wrong usage."""
+    made = parser()
+    options = made.parse_args(arguments)
+    if options.version:
+        return _print_version()
+    if options.command is None:
+        made.print_help(sys.stderr)
+        return USAGE
+    return _run(options, Output(as_json=options.json))
+
+
+def _print_version() -> int:
+    from .. import __version__
+
+    sys.stdout.write(f"dorm-vector {__version__}\n")
+    return DONE
+
+
+def _run(options: Any, output: Output) -> int:
+    with warnings.catch_warnings():
+        warnings.showwarning = output.show_warning  # type: ignore[assignment]  # it takes the rest as *_rest
+        try:
+            load_project(options.settings)
+            code: int = options.run(options, output)
+        except UsageError as error:
+            output.fail(error)
+            return USAGE
+        except KeyboardInterrupt:
+            output.fail(KeyboardInterrupt("Stopped."))
+            return FOUND
+        except Exception as error:  # noqa: BLE001  # a command reports every error; DORM_VECTOR_TRACEBACK=1 shows where
+            output.fail(error)
+            return FOUND
+    return code

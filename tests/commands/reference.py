@@ -1,0 +1,40 @@
+"""What the reference says of each command of ``dorm-vector``, from its parser."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from dorm_vector.commands.main import COMMANDS, parser
+
+
+def command_reference(name: str, _page: Path) -> str:
+    """Return the usage and the options of a command."""
+    found = subparsers()[name]
+    # One width, whatever the terminal of this run.
+    found.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=88)
+    usage = found.format_usage().removeprefix("usage: ").strip()
+    rows = [f"| {spelled(action)} | {sentence(action)} |" for action in found._actions if action.dest != "help"]
+    return "\n".join([COMMANDS[name].HELP, "", "```text", usage, "```", "", "| argument | |", "|---|---|", *rows])
+
+
+def subparsers() -> dict[str, argparse.ArgumentParser]:
+    (action,) = (each for each in parser()._actions if isinstance(each, argparse._SubParsersAction))
+    return dict(action.choices)
+
+
+def spelled(action: argparse.Action) -> str:
+    value = "" if action.nargs == 0 else f" {action.metavar or action.dest.upper()}"
+    if action.choices is not None:
+        value = f" {' | '.join(map(str, action.choices))}"
+    return f"`{(', '.join(action.option_strings) + value).strip()}`".replace("|", "\\|")
+
+
+def sentence(action: argparse.Action) -> str:
+    text = str(action.help or "")
+    return escaped(text[:1].upper() + text[1:] + ".", vars(action))
+
+
+def escaped(text: str, values: dict[str, Any]) -> str:
+    return (text % values if "%(" in text else text).replace("|", "\\|")

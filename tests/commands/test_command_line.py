@@ -1,0 +1,107 @@
+"""``dorm-vector`` without a database: usage, settings, exit codes, and what it never prints."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dorm_vector
+from dorm_vector.commands.exit_codes import DONE, FOUND, USAGE
+from dorm_vector.commands.main import COMMANDS, main
+from dorm_vector.commands.output import table
+from dorm_vector.commands.progress import TerminalProgress
+from tests.commands.reference import subparsers
+from tests.helpers.project import ENVIRONMENT, ROOT
+
+PASSWORD = "a-secret-that-nobody-may-see"  # noqa: S105  # the test looks for it
+
+
+def dorm_vector_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dorm_vector", *arguments],
+        cwd=folder,
+        env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_wrong_usage_is_exit_code_2_and_says_what_is_known(tmp_path: Path) -> None:
+    (tmp_path / "settings.py").write_text("DATABASES = {'default': {'ENGINE': 'sqlite', 'NAME': 'x.db'}}\n")
+    for arguments, said in (
+        (["status", "--database", "nowhere"], "DATABASES has no 'nowhere'. It has default."),
+        (["status", "--settings", "none_such"], "There is no settings module 'none_such'"),
+        (["none-such"], "invalid choice: 'none-such'"),
+        ([], "usage: dorm-vector"),
+    ):
+        run = dorm_vector_in(tmp_path, *arguments)
+        assert (run.returncode, run.stdout) == (USAGE, "")
+        assert said in run.stderr
+    version = dorm_vector_in(tmp_path, "--version")
+    assert (version.returncode, version.stdout) == (DONE, f"dorm-vector {dorm_vector.__version__}\n")
+
+
+def test_no_secret_of_the_settings_is_printed(tmp_path: Path) -> None:
+    database = {
+        "ENGINE": "postgresql",
+        "HOST": "127.0.0.1",
+        "PORT": 1,
+        "POOL_TIMEOUT": 0.5,
+        "USER": "u",
+        "PASSWORD": PASSWORD,
+        "NAME": PASSWORD,
+    }
+    (tmp_path / "settings.py").write_text(f"DATABASES = {{'default': {database!r}}}\n")
+    for arguments in (["status"], ["status", "--json"]):
+        run = dorm_vector_in(tmp_path, *arguments)
+        assert run.returncode == FOUND
+        assert PASSWORD not in run.stdout + run.stderr
+        assert "--json" not in arguments or json.loads(run.stdout)["error"]["type"]
+
+
+def test_each_command_has_help_and_documented_options() -> None:
+    page = (ROOT / "docs/reference/command-line.md").read_text()
+    for name, command in subparsers().items():
+        assert COMMANDS[name].HELP.endswith(".")
+        assert f"<!-- command: {name} -->" in page
+        for action in command._actions:
+            assert action.help, f"{name} {action.dest}"
+
+
+def test_help_needs_no_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in COMMANDS:
+        with pytest.raises(SystemExit) as end:
+            main([name, "--help"])
+        assert end.value.code == 0
+        assert f"usage: dorm-vector {name}" in capsys.readouterr().out
+
+
+def test_a_table_is_as_wide_as_its_cells() -> None:
+    lines = list(table(["name", "rows"], [["a", 12345], ["long name", None]]))
+    assert lines == ["name         rows", "---------  ------", "a          12,345", "long name       -"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_drawn_at_once_and_only_on_a_terminal() -> None:
+    terminal, pipe = Terminal(), io.StringIO()
+    with TerminalProgress("Copying", stream=terminal) as progress:
+        assert "Copying: 0 rows, 0:00 elapsed" in terminal.getvalue()
+        progress(0, 400)
+        progress(100, 400)
+        assert "Copying: 100 of 400 rows (25%)" in progress.line()
+        assert progress.line().endswith(" left")
+    assert terminal.getvalue().endswith("\n")
+    with TerminalProgress("Copying", stream=pipe) as progress:
+        progress(1, 2)
+    assert pipe.getvalue() == ""
