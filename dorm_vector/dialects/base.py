@@ -14,6 +14,7 @@ from ..values.routines import Routine
 from ..values.vector import Direction, Vector, is_zero
 from ..values.wire import Wire
 from .shared.companions import DROP, Companion
+from .shared.costs import PlanCosts
 from .shared.facts import NOTHING, Facts
 from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, SearchTuning, StatementLimit
 from .shared.index_rules import IndexRules
@@ -122,6 +123,7 @@ class Dialect(Facts):
     planning: Planning = Planning()
     extension: Extension = Extension()
     index_use: IndexUse = IndexUse()
+    costs: PlanCosts = PlanCosts()
     limits: StatementLimit = StatementLimit()
     index_rules: IndexRules = IndexRules()
     companions: Mapping[str, Companion] = NOTHING

@@ -18,7 +18,7 @@ from ..search.compiled import compiled_search
 from ..search.connection import SearchConnection
 from ..search.plans.choice import plan_for
 from ..search.plans.index_order import IndexOrderPlan
-from ..search.plans.plan import Purpose
+from ..search.plans.plan import Plan, Purpose
 from .binary_rows import is_plain, reads_binary
 from .names import refuse
 from .order import OrderingQuery, by_output
@@ -50,7 +50,10 @@ class VectorSQLQuery(OrderingQuery):
     # the outermost SELECT
 
     def as_select(self, connection: Any, purpose: Purpose = Purpose.STATEMENT) -> SQL:
-        plan = plan_for(self, connection, purpose)
+        return self.as_planned(connection, plan_for(self, connection, purpose), purpose)
+
+    def as_planned(self, connection: Any, plan: Plan | None, purpose: Purpose = Purpose.STATEMENT) -> SQL:
+        """Compile the outermost SELECT over the rows that the plan finds."""
         query = self._hiding_unselected()
         if plan is not None:
             query = plan.narrowed(query)

@@ -21,8 +21,8 @@ class CompiledSearch:
     width: int = 0
     goes_on: bool = False
     """Whether the index must continue if its first candidates are not enough."""
-    companion: Any = None
-    """The plan of the companion table that answers the search."""
+    plan: Any = None
+    """The plan that the statement was compiled for; None for a plain SELECT."""
     is_whole: bool = False
     """Whether the rows of the search are the rows of the statement, so that the runner can check them on arrival."""
 
@@ -31,14 +31,16 @@ def compiled_search(
     query: Any, dialect: Dialect, plan: Plan | None = None, *, is_whole: bool = False
 ) -> CompiledSearch:
     """Return what the runner must do for a slice that the database ranks."""
+    if plan is not None and plan.is_exact:
+        return CompiledSearch(query)
     if plan is not None and plan.is_companion:
-        return CompiledSearch(query, companion=plan, is_whole=is_whole)
+        return CompiledSearch(query, plan=plan, is_whole=is_whole)
     is_unasked = dialect.index_use.probe and query.search is not None and not query.search.approximate
     if not query.ranks() or dialect.companions or is_unasked:
         return CompiledSearch(query)
     warn_of_a_miss(query)
     goes_on = query.is_filtered() or not fits_one_scan(dialect, query)
-    return CompiledSearch(query, query.candidates(), goes_on, is_whole=is_whole)
+    return CompiledSearch(query, query.candidates(), goes_on, plan, is_whole=is_whole)
 
 
 def whole_search(sql: str) -> CompiledSearch | None:

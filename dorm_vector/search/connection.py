@@ -13,13 +13,17 @@ from typing import Any
 from dorm.db.utils import awith_transient_retry, with_transient_retry
 
 from ..dialects.base import Dialect
+from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
 from ..engines.connections import in_transaction
-from ..engines.statement import Statement, is_binary, searches_in
+from ..engines.statement import Statement, explained, is_binary, searches_in
 from ..introspection import has_companions
 from ..steps import Execute, Steps, Write, arun, run
 from .compiled import CompiledSearch, whole_search
 from .options import Options, block_options
+from .plans.choice import plan_for
+from .plans.estimates import estimated
+from .plans.plan import Purpose
 from .tuning import Tuning, select_each
 from .width import rows_asked
 
@@ -60,6 +64,7 @@ class SearchConnection:
         return streamed
 
     def _run(self, kind: Kind, sql: str, params: Any) -> Any:
+        sql, params = run(self._planned(sql, params), self._connection)
         tuning = self._tuning(sql)
         if tuning is None:
             return run(self._sent(kind, sql, params, {}, nested=True), self._connection)
@@ -115,10 +120,23 @@ class SearchConnection:
         If the companion table is not migrated yet, the statement searches without it.
         """
         search, prefix = whole_search(sql), sql.prefix if isinstance(sql, Statement) else ""
-        if search is None or search.companion is None or (yield from search.companion.is_standing(search.query)):
+        plan = search.plan if search is not None else None
+        if search is None or plan is None or not plan.is_companion or (yield from plan.is_standing(search.query)):
             return sql, params, None if prefix else search
         exact, params = search.query.exactly().as_select(self._connection)
         return prefix + exact, params, None
+
+    def _planned(self, sql: str, params: Any) -> Steps[SQL]:
+        """Return the statement by the plan that costs least, once the search is estimated."""
+        search = whole_search(sql)
+        if search is None or search.plan is None:
+            return sql, params
+        estimate = yield from estimated(search.query, self)
+        plan = plan_for(search.query, self, Purpose.STATEMENT, estimate) if estimate is not None else search.plan
+        if plan is None or plan.kind == search.plan.kind:
+            return sql, params
+        planned, params = search.query.as_planned(self, plan)
+        return explained(planned, sql.prefix) if isinstance(sql, Statement) and sql.prefix else planned, params
 
     def _arrived(self, rows: list[Any], search: CompiledSearch) -> Steps[Any]:
         query = search.query
@@ -146,6 +164,7 @@ class AsyncSearchConnection(SearchConnection):
             yield row
 
     async def _run(self, kind: Kind, sql: str, params: Any) -> Any:
+        sql, params = await arun(self._planned(sql, params), self._connection)
         tuning = self._tuning(sql)
         if tuning is None:
             return await arun(self._sent(kind, sql, params, {}, nested=True), self._connection)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...dialects.base import Dialect
@@ -11,19 +11,33 @@ from ...introspection import has_companions
 from .index_order import index_order_plan
 from .index_scan import index_scan_plan
 from .late_materialization import late_plan
-from .plan import Plan, Purpose
+from .plan import Estimate, ExactPlan, Plan, Purpose
 
 Choose = Callable[[Any, Any, Dialect], Plan | None]
 
 
-def plan_for(query: Any, connection: Any, purpose: Purpose) -> Plan | None:
-    """Return the plan of a search, or None if a plain SELECT is enough and the database decides."""
+def plan_for(query: Any, connection: Any, purpose: Purpose, estimate: Estimate | None = None) -> Plan | None:
+    """Return the plan of a search, or None if a plain SELECT is enough and the database decides.
+
+    Without an estimate, that is the first candidate; with one, the candidate that costs least.
+    """
+    candidates = candidates_for(query, connection, purpose)
+    return cheapest(candidates, estimate, dialect_for(connection)) if candidates else None
+
+
+def candidates_for(query: Any, connection: Any, purpose: Purpose) -> Sequence[Plan]:
+    """Return the plans that can answer a search, in order of preference; empty if there is only the plain SELECT."""
     dialect = dialect_for(connection)
-    for choose in _PLANS[purpose]:
-        plan = choose(query, connection, dialect)
-        if plan is not None:
-            return plan
-    return None
+    plans = [choose(query, connection, dialect) for choose in _PLANS[purpose]]
+    found = [plan for plan in plans if plan is not None]
+    return [*found, ExactPlan()] if found and purpose is Purpose.STATEMENT and query.search is not None else found
+
+
+def cheapest(candidates: Sequence[Plan], estimate: Estimate | None, dialect: Dialect) -> Plan:
+    """Return the candidate that costs least, and of equal ones the first."""
+    if estimate is None:
+        return candidates[0]
+    return min(candidates, key=lambda plan: plan.cost(estimate, dialect.costs))
 
 
 def _companion_plan(query: Any, connection: Any, dialect: Dialect) -> Plan | None:
@@ -35,7 +49,6 @@ def _companion_plan(query: Any, connection: Any, dialect: Dialect) -> Plan | Non
     return companion_plan(query, connection, dialect)
 
 
-# The first plan that can answer is used.
 _PLANS: Mapping[Purpose, tuple[Choose, ...]] = {
     Purpose.STATEMENT: (_companion_plan, index_scan_plan),
     Purpose.SELECT: (index_order_plan, late_plan),

@@ -42,6 +42,7 @@ _BOUND: dict[str | None, type | tuple[type, ...]] = {"integer": int, "float": (i
 class CompanionPlan(Plan):
     """The search of a companion table, and the WHERE nodes that it covers."""
 
+    kind = "companion"
     is_companion = True
     name: str
     declaration: str

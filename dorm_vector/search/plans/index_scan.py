@@ -25,6 +25,7 @@ class IndexScanPlan(Plan):
     The runner sorts the rows on arrival, and removes those that are too far.
     """
 
+    kind = "index"
     connection: Any
     index: Any
     """The index that the SQL names; None if the database decides."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from ...dialects.shared.costs import PlanCosts
 from ...dialects.shared.operands import SQL
 
 
@@ -17,11 +19,39 @@ class Purpose(StrEnum):
     SUBQUERY = "a SELECT inside of another statement"
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """What is known of a search before it runs; the costs of its plans follow from it."""
+
+    rows: float
+    """The rows of the table."""
+    passing: float
+    """The rows that pass the filter."""
+    dimensions: int
+    wanted: int
+    """The rows that the search must find."""
+    reading: float | None = None
+    """Milliseconds to find the rows that pass, by the database's own estimate; None if it has none."""
+
+    @property
+    def share(self) -> float:
+        """The share of the rows that passes the filter."""
+        return min(1.0, self.passing / self.rows) if self.rows else 1.0
+
+
 class Plan:
     """One way to answer a search."""
 
+    kind = ""
+    """What ``explain_search()`` calls it."""
     is_companion = False
     """Whether a companion table, which may not be migrated yet, finds the rows."""
+    is_exact = False
+    """Whether a plain statement measures every row, so that its runner has nothing to check."""
+
+    def cost(self, estimate: Estimate, costs: PlanCosts) -> float:
+        """Return how many milliseconds the search would take; infinity if unknown, so that others go first."""
+        return float("inf")
 
     def narrowed(self, query: Any) -> Any:
         """Narrow the query, which is a copy of the caller's, to the rows that the plan finds, and return it."""
@@ -30,3 +60,18 @@ class Plan:
     def select(self, query: Any, head: Any, connection: Any) -> SQL:
         """Return the outermost SELECT; ``head`` is the part before ORDER BY."""
         raise NotImplementedError(f"{type(self).__name__} chooses rows, and orders none")
+
+
+class ExactPlan(Plan):
+    """Measure every row that passes the filter."""
+
+    kind = "exact"
+    is_exact = True
+
+    def cost(self, estimate: Estimate, costs: PlanCosts) -> float:
+        reading = costs.row * estimate.rows if estimate.reading is None else estimate.reading
+        return costs.statement + reading + estimate.passing * costs.measured(estimate.dimensions)
+
+    def narrowed(self, query: Any) -> Any:
+        query.search = replace(query.search, exact=True)
+        return query
