@@ -15,7 +15,7 @@ from dorm.exceptions import OperationalError
 
 from ..patching.registry import hook
 from .limits.checkout import achecked_out, checked_out
-from .uncancelled import noticed
+from .uncancelled import noticed, stop_when_cancelled
 
 SECONDS = 10.0
 _MYSQL = "dorm.db.backends.mysql"
@@ -74,6 +74,7 @@ async def _postgresql_async(original: Any, wrapper: Any) -> Any:
     pool = await original(wrapper)
     if vars(pool).get(_LIMITED) is None and hasattr(pool, "getconn"):
         vars(pool)[_LIMITED] = getconn = pool.getconn
+        stop_when_cancelled(pool)
 
         async def limited(timeout: float | None = None) -> Any:  # noqa: ASYNC109  # psycopg's signature
             # psycopg's pool swallows a cancellation that arrives as it hands out a connection.

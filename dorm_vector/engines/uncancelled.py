@@ -60,6 +60,26 @@ async def noticed(work: Awaitable[Any]) -> Any:
     return result
 
 
+def stop_when_cancelled(pool: Any) -> None:
+    """Let the tasks of a psycopg pool end with their event loop.
+
+    They swallow a cancellation that arrives while they open or check a connection, and then wait for work for ever, as
+    does ``asyncio.run()`` for them.
+    """
+    queue, scheduler = pool._tasks, pool._sched
+    queue.get = _unless_cancelled(queue.get)
+    scheduler._event.wait_timeout = _unless_cancelled(scheduler._event.wait_timeout)
+
+
+def _unless_cancelled(wait: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def waited(*args: Any) -> Any:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise asyncio.CancelledError
+        return await wait(*args)
+
+    return waited
+
+
 def failure_of(task: asyncio.Task[Any] | Future[Any]) -> BaseException | None:
     """Return the exception of a finished task."""
     return asyncio.CancelledError() if task.cancelled() else task.exception()

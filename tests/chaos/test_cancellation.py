@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
+from contextvars import Context
 from statistics import median
 from typing import Any
 
@@ -141,3 +143,33 @@ async def test_what_comes_out_is_what_was_raised(db: Database, fails: type[BaseE
         with pytest.raises(fails):
             await failing()
     assert titles() == ["outer"]
+
+
+async def needing_two_connections(turns: int) -> None:
+    """End while the second query waits for a connection of its own, after some turns of the event loop."""
+    async with aatomic():
+        await create(str(turns))
+        other = asyncio.create_task(Document.objects.acount(), context=Context())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    other.cancel()
+
+
+def unended(turns: int) -> set[str]:
+    """Do what ``asyncio.run()`` does at its end, and return the tasks for which it would wait for ever."""
+    with closing(asyncio.new_event_loop()) as loop:
+        loop.run_until_complete(needing_two_connections(turns))
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        _done, waiting = loop.run_until_complete(asyncio.wait(tasks, timeout=10)) if tasks else (tasks, set())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        return {task.get_name() for task in waiting}
+
+
+def test_a_program_ends_while_connections_open(db: Database) -> None:
+    """psycopg_pool swallowed the cancellation of a task that opened a connection."""
+    db.clear()
+    rounds = range(0, 4 * ROUNDS, 4)
+    assert [unended(turns) for turns in rounds] == [set() for _ in rounds]
+    assert titles() == [str(turns) for turns in rounds]
