@@ -79,6 +79,14 @@ def is_one_of(rows: list[Any]) -> Q:
     return functools.reduce(operator.or_, (Q(**key) for key in keys))
 
 
+def have_key(model: Any, keys: list[Any]) -> Q:
+    """Return the condition that finds the rows with these keys, each a tuple if the key is composite."""
+    names = getattr(model._meta.pk, "field_names", None)
+    if not names:
+        return Q(pk__in=keys)
+    return functools.reduce(operator.or_, (Q(**dict(zip(names, key, strict=True))) for key in keys))
+
+
 def require_one_key(model: Any, what: str) -> None:
     """Raise TypeError for a model with a composite key, which ``what`` does not take."""
     names = getattr(model._meta.pk, "field_names", None)

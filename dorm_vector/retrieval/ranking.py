@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import math
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
-from ..expressions.scope import vector_field
-from ..introspection import rows_of
 from ..models.queryset_types import Row, Source
-from ..search.nearest import chosen_metric
-from ..steps import Fetch, Steps, arun, run
+from ..steps import Steps, arun, run
 from ..values.metrics import Metric
 from ..values.vector import Vector
 from .many_searches import many_searches
+from .near_rows import Near, NearRows, Progress
 
 _Row = TypeVar("_Row")
 
-_DISTANCE = "pair_distance"
+_KEPT = 1_000
+"""Outliers that are kept before the nearest of them are dropped."""
 
 Scores = Sequence[float]
-
-Progress = Callable[[int, int], object]
 
 Reranker = Callable[[Sequence[_Row]], Scores | Awaitable[Scores]]
 
@@ -98,29 +95,43 @@ def mmr(rows: Iterable[_Row], field: str, to: Any, k: int, *, balance: float = 0
     """
     if not 0 <= balance <= 1:
         raise ValueError(f"mmr(balance={balance!r}): want 0 to 1.")
-    left = [row for row in rows if getattr(row, field) is not None]
-    vectors = {id(row): _unit(getattr(row, field)) for row in left}
-    target = _unit(to)
-    chosen: list[_Row] = []
-    nearness = {id(row): _dot(vectors[id(row)], target) for row in left}
-    likeness = dict.fromkeys(nearness, 0.0)
-    while left and len(chosen) < k:
-        best = max(left, key=lambda row: balance * nearness[id(row)] - (1 - balance) * likeness[id(row)])
-        left.remove(best)
-        chosen.append(best)
-        for row in left:
-            likeness[id(row)] = max(likeness[id(row)], _dot(vectors[id(row)], vectors[id(best)]))
-    return chosen
+    import numpy as np
+
+    left = [(row, value) for row in rows if (value := _held(row, field)) is not None]
+    if not left:
+        return []
+    vectors = _unit([value for _, value in left])
+    nearness = _products(vectors, _unit([to])[0])
+    likeness = np.zeros(len(left))
+    chosen: list[int] = []
+    while len(chosen) < min(k, len(left)):
+        score = balance * nearness - (1 - balance) * likeness
+        score[chosen] = -np.inf
+        chosen.append(int(score.argmax()))
+        np.maximum(likeness, _products(vectors, vectors[chosen[-1]]), out=likeness)
+    return [left[position][0] for position in chosen]
 
 
-def _unit(values: Any) -> list[float]:
-    numbers = Vector(values).to_list()
-    length = math.hypot(*numbers)
-    return [number / length for number in numbers] if length else numbers
+def _held(row: Any, field: str) -> Any:
+    """Return the row's vector, as it was read from the database if nobody has decoded it yet."""
+    held = getattr(row, "__dict__", {}).get(field)
+    return held if isinstance(held, Vector) else getattr(row, field)
 
 
-def _dot(left: list[float], right: list[float]) -> float:
-    return sum(a * b for a, b in zip(left, right, strict=True))
+def _unit(vectors: list[Any]) -> Any:
+    import numpy as np
+
+    packed = [Vector(vector).to_numpy() for vector in vectors]
+    unit = np.array(packed, np.float64)
+    lengths = np.sqrt(np.einsum("ij,ij->i", unit, unit))
+    return unit / np.where(lengths > 0, lengths, 1)[:, None]
+
+
+def _products(vectors: Any, vector: Any) -> Any:
+    """Return the product with each vector; unlike BLAS, it is the same for equal vectors."""
+    import numpy as np
+
+    return np.einsum("ij,j->i", vectors, vector)
 
 
 @dataclass(frozen=True)
@@ -151,11 +162,12 @@ def find_duplicates(
 ) -> list[Pair[Row]]:
     """Return the pairs of rows that are at most ``max_distance`` apart, nearest first.
 
-    This runs one search per row, for its ``neighbors`` nearest. In a group of more duplicates than that, some pairs
-    are not listed, but each row is in at least one pair. ``progress(done, total)`` is called after each row.
+    Every row is compared with every other one, in blocks of vectors and in bounded memory, and exactly: no index is
+    used. Each row gets its ``neighbors`` nearest. In a group of more duplicates than that, some pairs are not listed,
+    but each row is in at least one pair. ``progress(done, total)`` is called for each row.
     """
     with many_searches():
-        return run(_duplicates(queryset, field, max_distance, distance, neighbors, progress))
+        return run(_duplicates(NearRows(queryset, field, distance, neighbors, progress, max_distance)))
 
 
 async def afind_duplicates(
@@ -169,7 +181,7 @@ async def afind_duplicates(
 ) -> list[Pair[Row]]:
     """Return the pairs of near-duplicate rows; the async form of ``find_duplicates``."""
     with many_searches():
-        return await arun(_duplicates(queryset, field, max_distance, distance, neighbors, progress))
+        return await arun(_duplicates(NearRows(queryset, field, distance, neighbors, progress, max_distance)))
 
 
 def outliers(
@@ -183,10 +195,11 @@ def outliers(
 ) -> list[Outlier[Row]]:
     """Return the rows with the largest mean distance from their ``neighbors`` nearest neighbors.
 
-    This runs one search per row. ``progress(done, total)`` is called after each row.
+    Every row is compared with every other one, in blocks of vectors and in bounded memory, and exactly: no index is
+    used. ``progress(done, total)`` is called for each row.
     """
     with many_searches():
-        return run(_outliers(queryset, field, limit, distance, neighbors, progress))
+        return run(_outliers(NearRows(queryset, field, distance, neighbors, progress), limit))
 
 
 async def aoutliers(
@@ -200,57 +213,41 @@ async def aoutliers(
 ) -> list[Outlier[Row]]:
     """Return the outliers; the async form of ``outliers``."""
     with many_searches():
-        return await arun(_outliers(queryset, field, limit, distance, neighbors, progress))
+        return await arun(_outliers(NearRows(queryset, field, distance, neighbors, progress), limit))
 
 
-def _duplicates(
-    queryset: Source[Row],
-    field: str,
-    bound: float,
-    distance: str | Metric | None,
-    neighbors: int,
-    progress: Progress | None,
-) -> Steps[list[Pair[Row]]]:
-    pairs: dict[frozenset[Any], Pair[Row]] = {}
-    rows = yield Fetch(_with_vectors(queryset, field, neighbors))
-    for done, row in enumerate(rows, 1):
-        search = _nearest(queryset, field, row, distance, max_distance=bound)
-        for other in (yield Fetch(search[:neighbors])):
-            first, second = sorted((row, other), key=lambda each: each.pk)
-            apart = getattr(other, _DISTANCE)
-            pairs.setdefault(frozenset((row.pk, other.pk)), Pair(first, second, apart))
-        if progress is not None:
-            progress(done, len(rows))
-    return sorted(pairs.values(), key=lambda pair: (pair.distance, pair.first.pk, pair.second.pk))
+def _duplicates(near_rows: NearRows) -> Steps[list[Pair[Any]]]:
+    apart: dict[frozenset[Any], float] = {}
+
+    def take(key: Any, near: Near) -> None:
+        for other, distance in near:
+            apart.setdefault(frozenset((key, other)), distance)
+
+    yield from near_rows.each(take)
+    rows = yield from near_rows.fetched(list(dict.fromkeys(chain.from_iterable(apart))))
+    pairs: list[Pair[Any]] = []
+    for keys, distance in apart.items():
+        # A row may have been deleted since its vector was read.
+        if keys <= rows.keys():
+            first, second = sorted((rows[key] for key in keys), key=lambda row: row.pk)
+            pairs.append(Pair(first, second, distance))
+    return sorted(pairs, key=lambda pair: (pair.distance, pair.first.pk, pair.second.pk))
 
 
-def _outliers(
-    queryset: Source[Row],
-    field: str,
-    limit: int,
-    distance: str | Metric | None,
-    neighbors: int,
-    progress: Progress | None,
-) -> Steps[list[Outlier[Row]]]:
-    found: list[Outlier[Row]] = []
-    rows = yield Fetch(_with_vectors(queryset, field, neighbors))
-    for done, row in enumerate(rows, 1):
-        near = yield Fetch(_nearest(queryset, field, row, distance)[:neighbors])
-        apart = [getattr(other, _DISTANCE) for other in near if getattr(other, _DISTANCE) is not None]
-        if apart:
-            found.append(Outlier(row, sum(apart) / len(apart)))
-        if progress is not None:
-            progress(done, len(rows))
-    return sorted(found, key=lambda each: -each.distance)[:limit]
+def _outliers(near_rows: NearRows, limit: int) -> Steps[list[Outlier[Any]]]:
+    found: list[tuple[float, Any]] = []
+
+    def take(key: Any, near: Near) -> None:
+        if near:
+            found.append((sum(distance for _, distance in near) / len(near), key))
+        if limit >= 0 and len(found) > 2 * limit + _KEPT:
+            found[:] = _farthest(found)[:limit]
+
+    yield from near_rows.each(take)
+    farthest = _farthest(found)[:limit]
+    rows = yield from near_rows.fetched([key for _, key in farthest])
+    return [Outlier(rows[key], distance) for distance, key in farthest if key in rows]
 
 
-def _with_vectors(queryset: Any, field: str, neighbors: int) -> Any:
-    if isinstance(neighbors, bool) or not isinstance(neighbors, int) or neighbors < 1:
-        raise ValueError(f"neighbors={neighbors!r}: want a whole number of rows, at least 1.")
-    return rows_of(queryset).filter(**{f"{field}__isnull": False})
-
-
-def _nearest(queryset: Any, field: str, row: Any, distance: str | Metric | None, **options: Any) -> Any:
-    rows = rows_of(queryset)
-    metric = chosen_metric(vector_field(rows.model, field), distance)
-    return rows.nearest(field, row, distance=metric, as_=_DISTANCE, **options)
+def _farthest(found: list[tuple[float, Any]]) -> list[tuple[float, Any]]:
+    return sorted(found, key=lambda each: -each[0])
