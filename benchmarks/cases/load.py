@@ -22,6 +22,10 @@ def groups(bench: Bench) -> Iterator[Group]:
     def clear() -> None:
         bench.drop_rows(model)
 
+    dicts = [
+        {"id": key, "part": part, "embedding": vector}
+        for key, part, vector in zip(data.ids, data.parts, data.vectors, strict=True)
+    ]
     size = f"{len(data):,} x {data.dimensions}"
     yield Group(
         "load",
@@ -29,9 +33,10 @@ def groups(bench: Bench) -> Iterator[Group]:
         [
             Contestant("bare driver", lambda _: bench.bare.load(table, data), clear),
             Contestant("bulk_load", lambda _: bulk_load(model, data.columns()), clear),
+            Contestant("bulk_load of dicts", lambda _: bulk_load(model, dicts), clear),
         ],
         bench.rounds(7),
-        {"bulk_load": 1.25} if bench.name in AIMED else {},
+        {"bulk_load": 1.25, "bulk_load of dicts": 1.4} if bench.name in AIMED else {},
     )
     few = data.first(bench.sizes.saved)
     rows = list(zip(few.ids, few.parts, few.vectors, strict=True))

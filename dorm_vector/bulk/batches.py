@@ -5,43 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dorm.fields import NOT_PROVIDED, AutoField, Field, IntegerField
 
 from ..exceptions import DimensionMismatch, at_row
 from ..models.fields import VectorField
-from ..values.lengths import LONGEST, SHORTEST
 from ..values.missing import is_left_out
-from ..values.vector import Vector
 from .columns import is_relation, key_held, key_of, named_fields, written_fields
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
+from .matrix_columns import MatrixColumn, is_plain, matrix_column, unmeasured
 
 Values = Sequence[Any]
 
 Reader = Callable[[Values], Values]
-
-
-class MatrixColumn(Sequence[bytes]):
-    """An (n, d) float32 array whose rows are bound as packed vectors."""
-
-    def __init__(self, array: npt.NDArray[np.float32]) -> None:
-        self.array = array
-
-    def __len__(self) -> int:
-        return len(self.array)
-
-    def __getitem__(self, row: Any) -> Any:
-        return Vector(self.array[row])
-
-    def __iter__(self) -> Iterator[bytes]:
-        # Plain bytes, because sqlite3 looks up an adapter for each value of any other class.
-        data, width = self.array.tobytes(), 4 * self.array.shape[1]
-        return (data[at : at + width] for at in range(0, len(data), width))
 
 
 @dataclass(frozen=True)
@@ -56,6 +32,11 @@ class Batch:
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         return zip(*self.columns, strict=True)
+
+    def with_vectors(self) -> Batch:
+        """Return the same rows, with vectors of a class that drivers can tell from other bytes."""
+        columns = (column.vectors() if isinstance(column, MatrixColumn) else column for column in self.columns)
+        return Batch(self.start, tuple(columns))
 
     def row(self, position: int) -> tuple[Any, ...]:
         return tuple(column[position] for column in self.columns)
@@ -74,11 +55,12 @@ class ColumnSource:
         for name, field in named.items():
             _require_width(field, name, data[name])
 
-    def batches(self, size: int) -> Iterator[Batch]:
+    def batches(self, size: int, offset: int = 0) -> Iterator[Batch]:
+        """Yield the batches; ``offset`` is the number of rows of the load before these columns."""
         for start in range(0, self.total, size):
             stop = min(start + size, self.total)
-            columns = [_bound(field, column[start:stop], start) for field, column in self._columns]
-            yield Batch(start, (*columns, *(_fill(make, stop - start) for make in self._filled)))
+            columns = [_bound(field, column[start:stop], offset + start) for field, column in self._columns]
+            yield Batch(offset + start, (*columns, *(_fill(make, stop - start) for make in self._filled)))
 
 
 class RowSource:
@@ -172,7 +154,7 @@ def _from_instances(field: Any) -> Reader:
             raise ValueError(
                 f"its {field.name} was not read from the database: leave out only() and defer()."
             ) from None
-        return [prepare(value) for value in values]
+        return _whole(field, values) or [prepare(value) for value in values]
 
     return read
 
@@ -182,11 +164,19 @@ def _from_dicts(name: str, field: Any) -> Reader:
 
     def read(items: Values) -> Values:
         try:
-            return [convert(item[name]) for item in items]
+            values = [item[name] for item in items]
         except KeyError as error:
             raise ValueError(f"it has no {error}; the first row has.") from None
+        return _whole(field, values) or [convert(value) for value in values]
 
     return read
+
+
+def _whole(field: Any, values: Values) -> Values | None:
+    """Return a column that is converted as a whole, or None if its values have to be converted one by one."""
+    if isinstance(field, VectorField):
+        return matrix_column(field, values)
+    return values if _keeps_integers(field) and set(map(type, values)) == {int} else None
 
 
 def _from_nothing(field: Any) -> Reader:
@@ -256,12 +246,13 @@ def _require_width(field: Any, name: str, column: Any) -> None:
 
 
 def _bound(field: Any, part: Any, start: int) -> Values:
-    if getattr(part, "ndim", 1) == 2 and part.dtype.kind in "fiu" and _is_plain(field):
+    if getattr(part, "ndim", 1) == 2 and part.dtype.kind in "fiu" and is_plain(field):
         return MatrixColumn(_float32(field, part, start))
     convert = _converter(field)
     values = _listed(part) if getattr(part, "ndim", 2) == 1 else list(part)
-    if set(map(type, values)) == {int} and _keeps_integers(field):
-        return values
+    whole = _whole(field, values)
+    if whole is not None:
+        return whole
     try:
         return [convert(value) for value in values]
     except Exception:  # any error of a field is raised again with the row number
@@ -277,11 +268,6 @@ def _listed(part: Any) -> Values:
         part = part.astype(f"{part.dtype.kind}8[us]")
     values: list[Any] = part.tolist()
     return values
-
-
-def _is_plain(field: Any) -> bool:
-    """Return whether the field binds float32 values without converting them."""
-    return isinstance(field, VectorField) and field.value_type is Vector and not field.normalize
 
 
 def _keeps_integers(field: Any) -> bool:
@@ -306,8 +292,6 @@ def _float32(field: Any, part: Any, start: int) -> Any:
         part = np.ma.filled(part.astype(np.float32), np.nan)
     with np.errstate(over="ignore"):
         matrix = np.ascontiguousarray(part, dtype="<f4")
-        squares = np.einsum("ij,ij->i", matrix, matrix)
-    # Also what is not finite; a row of zeros is looked at, and accepted.
-    for position in np.flatnonzero(~((squares >= SHORTEST**2) & (squares < LONGEST**2))).tolist():
+    for position in unmeasured(matrix):
         _bind_one(field.to_vector, part[position], start + position)
     return matrix

@@ -10,10 +10,12 @@ import decimal
 import struct
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any
 
-from .batches import Batch, MatrixColumn
+from .batches import Batch
+from .matrix_columns import MatrixColumn
 
 Frames = Iterable[bytes]
 
@@ -27,18 +29,37 @@ _NULL = struct.pack(">i", -1)
 
 _LENGTH = struct.Struct(">i")
 
+_INTEGERS = {2: struct.Struct(">ih"), 4: struct.Struct(">ii"), 8: struct.Struct(">iq")}
+"""By size: the length of an integer, and the integer."""
+
 
 def _moment(value: Any) -> dt.datetime:
     moment: dt.datetime = dt.datetime.fromisoformat(value) if isinstance(value, str) else value
     return moment
 
 
-def _whole(value: Any, size: int) -> int:
-    # psycopg would truncate a number that does not fit.
-    number = int(value)
-    if not -(1 << 8 * size - 1) <= number < 1 << 8 * size - 1:
-        raise OverflowError(f"{value!r} does not fit in an integer of {size} bytes.")
-    return number
+@dataclass(frozen=True)
+class _Integer:
+    """Encodes integers of ``size`` bytes."""
+
+    size: int
+
+    def __call__(self, value: Any) -> bytes:
+        number = int(value)
+        try:
+            return number.to_bytes(self.size, "big", signed=True)
+        except OverflowError:
+            raise OverflowError(f"{value!r} does not fit in an integer of {self.size} bytes.") from None
+
+    def frames(self, column: Sequence[Any]) -> Frames | None:
+        """Return a whole column, or None if a value has to be converted, or refused, on its own."""
+        if set(map(type, column)) != {int}:
+            return None
+        pack, size = _INTEGERS[self.size].pack, self.size
+        try:
+            return [pack(size, value) for value in column]
+        except struct.error:
+            return None
 
 
 # Converts the values that djanorm binds, mostly text, to those that psycopg's dumper of the type accepts.
@@ -48,9 +69,6 @@ _NATIVE: dict[str, Callable[[Any], Any]] = {
     "date": lambda value: dt.date.fromisoformat(value) if isinstance(value, str) else value,
     "float4": lambda value: struct.unpack(">f", struct.pack(">f", value))[0],
     "float8": float,
-    "int2": lambda value: _whole(value, 2),
-    "int4": lambda value: _whole(value, 4),
-    "int8": lambda value: _whole(value, 8),
     "interval": lambda value: value,
     "numeric": decimal.Decimal,
     "time": lambda value: dt.time.fromisoformat(value) if isinstance(value, str) else value,
@@ -63,7 +81,9 @@ _TEXT = frozenset({"text", "varchar", "bpchar", "json"})
 
 _VECTORS = frozenset({"vector", "halfvec", "sparsevec", "bit"})
 
-IS_BINARY = _NATIVE.keys() | _TEXT | _VECTORS | {"jsonb"}
+_WHOLE = {"int2": _Integer(2), "int4": _Integer(4), "int8": _Integer(8)}
+
+IS_BINARY = _NATIVE.keys() | _WHOLE.keys() | _TEXT | _VECTORS | {"jsonb"}
 """Types whose binary form is known here; if any column has another type, the load uses INSERT statements."""
 
 
@@ -71,6 +91,8 @@ def encoder(type_name: str, oid: int, connection: Any) -> Encode:
     """Return a function that converts a bound value to the binary form of the type."""
     if type_name in _VECTORS:
         return lambda value: value.to_binary()
+    if type_name in _WHOLE:
+        return _WHOLE[type_name]
     charset = connection.info.encoding
     if type_name in _TEXT:
         return lambda value: value.encode(charset)
@@ -97,7 +119,8 @@ def copy_data(batch: Batch, encoders: Sequence[Encode]) -> bytes:
 def _frames(column: Sequence[Any], encode: Encode) -> Frames:
     if isinstance(column, MatrixColumn):
         return _matrix_frames(column)
-    return [_NULL if value is None else _framed(encode(value)) for value in column]
+    whole = encode.frames(column) if isinstance(encode, _Integer) else None
+    return whole or [_NULL if value is None else _framed(encode(value)) for value in column]
 
 
 def _framed(data: bytes) -> bytes:
@@ -114,7 +137,7 @@ def _matrix_frames(matrix: MatrixColumn) -> Frames:
     framed[:, : len(head)] = np.frombuffer(head, np.uint8)
     framed[:, len(head) :] = matrix.array.astype(">f4").view(np.uint8)
     data, width = framed.tobytes(), framed.shape[1]
-    return [data[at : at + width] for at in range(0, len(data), width)]
+    return matrix.spread((data[at : at + width] for at in range(0, len(data), width)), _NULL)
 
 
 def _aware(value: dt.datetime, zone: dt.tzinfo) -> dt.datetime:

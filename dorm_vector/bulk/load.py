@@ -11,6 +11,7 @@ from typing import Any
 from dorm.db.connection import get_async_connection, get_connection
 
 from ..embeddings.loading import filled_columns, filled_rows
+from ..embeddings.on_save import embedding_fields
 from ..engines import dialect_for
 from ..engines.keys import keys_counted
 from ..engines.limits.exempt import exempt
@@ -159,21 +160,28 @@ class _Rows:
 class _Columns:
     """Batches of columns."""
 
-    fields: tuple[Any, ...] = ()
-    total: int | None = None
-
     def __init__(self, model: Any, columns: Mapping[str, Any], size: int) -> None:
-        self._model, self._columns, self._size = model, columns, size
-        self._batches: Iterator[Batch] | None = None
+        self._model, self._size, self._start = model, size, 0
+        self._columns = columns_of_active_tenant(model, columns)
+        whole = ColumnSource(model, self._columns)
+        self.fields, self.total = tuple(whole.fields), whole.total
+        self._batches: Iterator[Batch] | None = None if embedding_fields(model) else whole.batches(size)
 
     def next(self) -> Steps[Batch | None]:
         """Return the next batch, or None at the end."""
-        if self._batches is None:
-            columns = columns_of_active_tenant(self._model, self._columns)
-            source = ColumnSource(self._model, (yield from filled_columns(self._model, columns)))
-            self.fields, self.total = tuple(source.fields), source.total
-            self._batches = source.batches(self._size)
-        return next(self._batches, None)
+        if self._batches is not None:
+            return next(self._batches, None)
+        return (yield from self._embedded())
+
+    def _embedded(self) -> Steps[Batch | None]:
+        """Embed the rows of one batch only, so that the load begins, and reports its progress, at once."""
+        start, stop = self._start, min(self._start + self._size, self.total)
+        if start == stop:
+            return None
+        part = {name: column[start:stop] for name, column in self._columns.items()}
+        source = ColumnSource(self._model, (yield from filled_columns(self._model, part)))
+        self.fields, self._start = tuple(source.fields), stop
+        return next(source.batches(self._size, start))
 
 
 def _source(model: Any, rows: Any, chunked: Callable[[Any, int], Any], size: int) -> _Rows | _Columns:

@@ -157,7 +157,7 @@ class CopyWriter(ExecutemanyWriter):
 
     def write(self, batch: Batch) -> Steps[int]:
         if not self.encoders:
-            changed = yield from ValuesWriter(self.load).write(batch)
+            changed = yield from ValuesWriter(self.load).write(batch.with_vectors())
             return changed
         table, columns = self.load.table, _quoted(self.load.columns)
         target = _STAGING if self.load.on_conflict else table

@@ -11,7 +11,7 @@ import dorm
 import numpy as np
 import pytest
 
-from dorm_vector import InvalidVector, VectorField, as_vector, bulk_load, to_matrix
+from dorm_vector import InvalidVector, Vector, VectorField, as_vector, bulk_load, to_matrix
 from tests.databases import Database, create_tables, drop_table
 from tests.helpers.oracle import float32, vectors
 from tests.models import Author, Document
@@ -218,3 +218,41 @@ def test_a_matrix_knows_keys_of_every_type(readings: Database) -> None:
     bulk_load(Reading, {"key": keys, "embedding": np.array(VECTORS[:3])})
     ids, matrix = to_matrix(Reading.objects.order_by("key"), "embedding")
     assert (ids, matrix.tolist()) == (keys, VECTORS[:3])
+
+
+COLUMNS: dict[str, list[Any]] = {
+    "float32": [np.array(each, np.float32) for each in VECTORS],
+    "float64 and NULL": [None, np.array(VECTORS[0]), np.array(VECTORS[1]), None],
+    "whole numbers": [np.array([1, 2, 3]), np.array([0, 0, 0]), np.array([-1, 0, 1])],
+    "lists": [list(each) for each in VECTORS],
+    "tuples and NULL": [tuple(VECTORS[0]), None, tuple(VECTORS[1]), None],
+    "of every kind": [VECTORS[0], None, np.array(VECTORS[1]), Vector(VECTORS[2]), "[1,2,3]"],
+    "packed": [Vector(each) for each in VECTORS],
+    "zeros and NULL": [[0.0, 0.0, 0.0], None, [0.0, 0.0, 0.0]],
+    "NULL": [None, None],
+}
+
+
+def test_vectors_of_a_batch_are_stored_as_a_save_stores_them(readings: Database) -> None:
+    for vectors_given in COLUMNS.values():
+        expected = [None if each is None else Vector(each).to_list() for each in vectors_given]
+        for load in (
+            [{"level": n, "embedding": each} for n, each in enumerate(vectors_given)],
+            [Reading(level=n, embedding=each) for n, each in enumerate(vectors_given)],
+            {"level": list(range(len(vectors_given))), "embedding": vectors_given},
+        ):
+            assert bulk_load(Reading, load) == len(vectors_given)
+            assert [row.embedding for row in Reading.objects.order_by("level")] == expected
+            Reading.objects.all().delete()
+
+
+def test_a_vector_of_a_batch_is_refused_with_its_row(readings: Database) -> None:
+    bad: list[Any] = [[1, 2], [1, float("nan"), 2], ["1", 2, 3], [1e30, 0, 0], np.array([1.0, 2.0]), [1, None, 2], []]
+    for each in bad:
+        with pytest.raises(InvalidVector, match=r"row 3: Reading\.embedding"):
+            bulk_load(Reading, [{"embedding": value} for value in (*VECTORS[:3], each, VECTORS[3])])
+    if readings.name not in ("sqlite", "turso", "libsql"):  # whose integers all have 64 bits
+        with pytest.raises(Exception, match="row 1: ") as refused:
+            bulk_load(Reading, [{"count": 1}, {"count": 1 << 40}])
+        assert refused.value.row == 1
+    assert Reading.objects.count() == 0

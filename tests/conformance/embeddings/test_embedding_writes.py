@@ -266,6 +266,14 @@ async def test_a_load_is_embedded_in_batches(memos: Database, rows: str) -> None
     assert threading.get_ident() not in WORDS.threads
 
 
+@pytest.mark.parametrize("rows", LOADS)
+def test_a_load_reports_its_first_batch_before_it_embeds_the_second(memos: Database, rows: str) -> None:
+    told: list[tuple[int, int]] = []
+    bulk_load(Memo, LOADS[rows](), batch_size=3, progress=lambda done, _: told.append((done, len(embedded()))))
+    assert [done for done, _ in told] == [3, 6, 7]
+    assert [made for _, made in told] == [3, 3, 1]
+
+
 def test_vectors_that_are_loaded_are_kept(memos: Database) -> None:
     given = np.arange(8, dtype=np.float32).reshape(2, 4)
     bulk_load(Memo, {"title": ["a", "b"], "embedding": given})
