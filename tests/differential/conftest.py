@@ -21,9 +21,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @pytest.fixture
 def tally(backend_name: str) -> Tally:
-    found = TALLIES.setdefault(backend_name, Tally())
-    found.has_failed = False
-    return found
+    return TALLIES.setdefault(backend_name, Tally())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

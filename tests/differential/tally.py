@@ -13,4 +13,3 @@ class Tally:
     queries: int = 0
     uncertain: int = 0
     refusals: int = 0
-    has_failed: bool = False

@@ -6,6 +6,7 @@ import asyncio
 import os
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from unittest.mock import patch
@@ -13,7 +14,8 @@ from unittest.mock import patch
 import pytest
 from dorm.db.connection import close_all_async
 from dorm.models import _model_registry
-from hypothesis import HealthCheck, Phase, given, reject, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
 
 from dorm_vector import IndexMissed
 from tests.databases import Database, create_tables, drop_table
@@ -41,17 +43,34 @@ GENERATED = settings(
 @cache
 def drawn(number: int) -> tuple[Shape, Rows]:
     """Return the model of a number, and its rows: the last one that hypothesis makes from its seed."""
+    found = generated(number, shapes().flatmap(lambda shape: rows(shape).map(lambda made: (shape, made))), 3)
+    return found[-1]
+
+
+@cache
+def questions(number: int, is_correlated: bool) -> list[Query]:
+    """Return the queries of a model: made once for all databases, because that takes longer than to ask them."""
+    return generated(number, random_queries(Generator(*drawn(number), is_correlated=is_correlated)), QUERIES)
+
+
+def generated(number: int, strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
     found: list[Any] = []
 
     @seed(SEED * 10_000 + number)
-    @settings(GENERATED, max_examples=3, phases=[Phase.generate])
-    @given(shapes().flatmap(lambda shape: rows(shape).map(lambda made: (shape, made))))
-    def collect(pair: tuple[Shape, Rows]) -> None:
-        found.append(pair)
+    @settings(GENERATED, max_examples=count, phases=[Phase.generate])
+    @given(strategy)
+    def collect(one: Any) -> None:
+        found.append(one)
 
     collect()
-    shape, made = found[-1]
-    return shape, made
+    return found
+
+
+def answer_of(interpreter: Interpreter, query: Query) -> Any:
+    try:
+        return interpreter.answer(query)
+    except Uncertain:
+        return Uncertain
 
 
 @pytest.fixture
@@ -72,44 +91,69 @@ def models(database: Database, number: int, runner: asyncio.Runner) -> Iterator[
             drop_table(database, model)
 
 
+@dataclass
+class Asking:
+    """Asks a database about a model, and compares."""
+
+    database: str
+    number: int
+    models: dict[str, Any]
+    runner: asyncio.Runner
+    tally: Tally
+
+    def __post_init__(self) -> None:
+        self.shape, self.rows = drawn(self.number)
+        self.is_correlated = self.database not in WITHOUT_CORRELATED
+        self.interpreter = Interpreter(self.shape, self.rows, nulls_first=self.database not in NULLS_LAST)
+
+    def all(self) -> None:
+        self.tally.models += 1
+        for query in questions(self.number, self.is_correlated):
+            self.tally.queries += 1
+            expected = answer_of(self.interpreter, query)
+            self.tally.uncertain += expected is Uncertain
+            try:
+                self.check(query, expected, self.runner if self.tally.queries % 2 else None)
+            except AssertionError:
+                self.shortest()
+                raise
+
+    def shortest(self) -> None:
+        """Fail with the shortest query that fails, both ways."""
+
+        @seed(SEED * 10_000 + self.number)
+        @settings(GENERATED, max_examples=QUERIES, phases=[Phase.generate, Phase.shrink])
+        @given(random_queries(Generator(self.shape, self.rows, is_correlated=self.is_correlated)))
+        def ask(query: Query) -> None:
+            expected = answer_of(self.interpreter, query)
+            for runner in (None, self.runner):
+                self.check(query, expected, runner)
+
+        ask()
+
+    def check(self, query: Query, expected: Any, runner: asyncio.Runner | None) -> None:
+        if expected is Uncertain:
+            return
+        try:
+            got = asked(query, str(self.number), self.models, runner)
+        except Exception as error:
+            if reason_of(self.database, error):
+                self.tally.refusals += 1
+                return
+            got = repr(error)
+            raise AssertionError(self.program(query, expected, got, runner)) from error
+        problem = compare(query, expected, got)
+        assert not problem, f"{problem}\n\n{self.program(query, expected, got, runner)}"
+
+    def program(self, query: Query, expected: Any, got: Any, runner: asyncio.Runner | None) -> str:
+        return program(self.shape, self.rows, query, is_async=runner is not None, expected=expected, got=got)
+
+
 @pytest.mark.parametrize("number", range(MODELS))
 def test_a_database_answers_as_python_does(
     database: Database, models: dict[str, Any], number: int, runner: asyncio.Runner, tally: Tally
 ) -> None:
-    shape, made = drawn(number)
-    interpreter = Interpreter(shape, made, nulls_first=database.name not in NULLS_LAST)
-    tally.models += 1
-
-    @seed(SEED * 10_000 + number)
-    @settings(GENERATED, max_examples=QUERIES, phases=[Phase.generate, Phase.shrink])
-    @given(random_queries(Generator(shape, made, is_correlated=database.name not in WITHOUT_CORRELATED)))
-    def ask(query: Query) -> None:
-        tally.queries += 1
-        try:
-            expected = interpreter.answer(query)
-        except Uncertain:
-            tally.uncertain += 1
-            reject()
-        for at in (0, 1) if tally.has_failed else (tally.queries % 2,):
-            check(query, expected, runner if at else None)
-
-    def check(query: Query, expected: Any, running: asyncio.Runner | None) -> None:
-        try:
-            got = asked(query, str(number), models, running)
-        except Exception as error:
-            if reason_of(database.name, error):
-                tally.refusals += 1
-                return
-            tally.has_failed = True
-            text = program(shape, made, query, is_async=running is not None, expected=expected, got=repr(error))
-            raise AssertionError(text) from error
-        problem = compare(query, expected, got)
-        if problem:
-            tally.has_failed = True
-            text = program(shape, made, query, is_async=running is not None, expected=expected, got=got)
-            raise AssertionError(f"{problem}\n\n{text}")
-
-    ask()
+    Asking(database.name, number, models, runner, tally).all()
 
 
 def compare(query: Query, expected: Any, got: Any) -> str:
