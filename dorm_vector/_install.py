@@ -70,6 +70,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "models.trails:trails_of_partial_rows",
         "models.generated_fields:generated_vectors",
         "repairs.models:generated_fields",
+        "repairs.models:given_keys",
         "repairs.relations.sequences:sequences_of_keys",
         "repairs.relations.declared:inherited_indexes",
         "models.proxies:indexes_of_proxies",
@@ -161,6 +162,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "engines.driver_errors:driver_errors",
     ),
     "dorm.db.backends.libsql": (
+        "engines.turso.joins:joins_beside_subqueries",
         "repairs.turso:turso_patience",
         "engines.turso.driver:one_process",
         "engines.turso.driver:unlocked_files",

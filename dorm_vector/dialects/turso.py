@@ -12,7 +12,7 @@ from ._embedding_functions import NONE_CAN_BE_ADDED
 from ._turso import GENERATED, ROUTINES, TEXT_SEARCH
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
-from .shared.groups import Ddl, Extension, Loading, StatementLimit
+from .shared.groups import Ddl, Extension, Loading, Planning, StatementLimit
 from .shared.json import TURSO
 from .shared.unsupported import Unsupported
 
@@ -84,6 +84,11 @@ DIALECT = Dialect(
     ddl=Ddl(
         generated=GENERATED,
         declarations="SELECT sql AS declaration FROM sqlite_master WHERE type = 'table' AND name = %s",
+    ),
+    planning=Planning(
+        # A hash join computes subqueries before it reads the row they refer to: they are NULL, or the process aborts.
+        # Only equalities are hashed. https://github.com/tursodatabase/turso/issues/8226
+        join_beside_subquery="({left} IS {right} AND {right} IS NOT NULL)",
     ),
     limits=StatementLimit(
         told=frozenset({"interrupted"}),

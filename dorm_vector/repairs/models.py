@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from dorm.expressions import F, Value
-from dorm.fields import CASCADE, CharField, ForeignKey, GeneratedField, IntegerField, JSONField, UUIDField
+from dorm.fields import CASCADE, AutoField, CharField, ForeignKey, GeneratedField, IntegerField, JSONField, UUIDField
 from dorm.models import Model, ModelBase, _model_registry
 from dorm.query import SQLQuery
 from dorm.related_managers import ReverseFKManager
@@ -18,7 +18,7 @@ from dorm.related_managers import ReverseFKManager
 from ..models.deferred import _REPAIR, ReadInPart, _loaded
 from ..models.generated_fields import _kept, _written
 from ..patching.registry import repair
-from ..patching.stand_ins import Statements, model, plain_field
+from ..patching.stand_ins import Statements, finished, model, plain_field
 from ..values.documents import unstorable
 
 
@@ -67,6 +67,64 @@ def _without_generated(
     original: Any, query: Any, fields: list[Any], rows: list[list[Any]], *rest: Any, **options: Any
 ) -> Any:
     return original(query, *_kept(fields, rows, _is_generated), *rest, **options)
+
+
+class _Counting(Statements):
+    """A connection that returns the number of the row that it inserted, as SQLite's does."""
+
+    def execute_insert(self, sql: str, params: Any = None, pk_col: str = "id") -> int:
+        return 1
+
+
+class _CountingLater(Statements):
+    async def execute_insert(self, sql: str, params: Any = None, pk_col: str = "id") -> int:
+        return 1
+
+
+_NAME = plain_field("name", CharField(max_length=9, primary_key=True))
+
+
+class _NamedRow:
+    """A row whose key is a text."""
+
+    _meta = model(pk=_NAME, fields=[_NAME], concrete_fields=[_NAME], _insert_template_cache={})._meta
+
+    def __init__(self) -> None:
+        self.name = "one"
+
+
+def _keeps_keys() -> bool:
+    now, later = _NamedRow(), _NamedRow()
+    Model._do_insert(now, _Counting("sqlite"), now._meta)  # type: ignore[arg-type]  # it has all that is used
+    finished(Model._ado_insert(later, _CountingLater("sqlite"), later._meta))  # type: ignore[arg-type]  # the same
+    return now.name == later.name == "one"
+
+
+@repair("dorm.models:Model", "_do_insert", is_fixed=_keeps_keys)
+def given_keys(original: Any, instance: Any, connection: Any, meta: Any, *rest: Any) -> None:
+    """Keep the primary key that a new row was given.
+
+    Symptom: after ``create(name="one")`` of a model whose primary key is a text, a UUID or a date, ``pk`` is a number,
+    and ``save()``, ``delete()`` and foreign keys miss the row. Cause: SQLite, Turso and libSQL return the number of
+    the inserted row, and MySQL and MariaDB 0, which djanorm takes for its key. djanorm 4.3 to 4.5.
+    """
+    given = _given(instance, meta)
+    original(instance, connection, meta, *rest)
+    instance.__dict__.update(given)
+
+
+@repair("dorm.models:Model", "_ado_insert", name="given_keys", is_fixed=_keeps_keys)
+async def _after_async_insert(original: Any, instance: Any, connection: Any, meta: Any, *rest: Any) -> None:
+    given = _given(instance, meta)
+    await original(instance, connection, meta, *rest)
+    instance.__dict__.update(given)
+
+
+def _given(instance: Any, meta: Any) -> dict[str, Any]:
+    if meta.pk is None or isinstance(meta.pk, AutoField):
+        return {}
+    found = instance.__dict__.get(meta.pk.attname)
+    return {} if found is None or hasattr(found, "as_sql") else {meta.pk.attname: found}
 
 
 _PREFETCHED = "prefetched_relations"
