@@ -1,7 +1,7 @@
 """Cache the SQL of a SELECT per shape of query, and fill in the vectors and the filter values of each query.
 
 The shape is the whole state of the query, in which only the type and length of a vector count, and the SQL of its
-WHERE. The WHERE is compiled each time, so that its values may be of any kind.
+WHERE and joins. The WHERE is compiled each time, so that its values may be of any kind.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def written(query: Any, connection: Any, purpose: Purpose) -> SQL:
     except NoShape:
         sql, params = query.select(connection, purpose)
         return sql, params
-    where, filtered = _where(query, connection)
-    key = (dialect_for(connection), purpose, where, shape)
+    where, joins, filtered = _where(query, connection)
+    key = (dialect_for(connection), purpose, where, joins, shape)
     known = vars(query.model._meta).setdefault(_WRITTEN, {})
     found = known.get(key)
     if found is None:
@@ -70,14 +70,15 @@ def written(query: Any, connection: Any, purpose: Purpose) -> SQL:
     return sql, [_filled(slot, vectors, filtered) for slot in slots]
 
 
-def _where(query: Any, connection: Any) -> SQL:
+def _where(query: Any, connection: Any) -> tuple[str, tuple[Any, ...], list[Any]]:
+    """Return the WHERE, and what it joins, of which an empty ``in`` shows nothing."""
     if not query.where_nodes:
-        return "", []
+        return "", (), []
     # A copy is compiled, because the joins of WHERE must come after those of the SELECT list.
     copied = query.clone()
     with compiling(connection, copied):
         sql, params = copied._compile_nodes(copied.where_nodes, connection)
-    return sql, params
+    return sql, tuple(copied.joins), params
 
 
 def _kept(select: SQL, query: Any, vectors: list[Any], filtered: int, known: dict[Any, Any], key: Any) -> SQL:

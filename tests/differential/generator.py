@@ -22,9 +22,8 @@ BOUNDS = st.sampled_from([-3.517, 0.0137, 0.4713, 1.0291, 2.6113, 7.7717])
 class Generator:
     """Draws parts of queries of a shape and its rows."""
 
-    def __init__(self, shape: Shape, rows: Rows, *, is_correlated: bool = True) -> None:
+    def __init__(self, shape: Shape, rows: Rows) -> None:
         self.shape, self.rows, self.paths = shape, rows, Paths(shape)
-        self.is_correlated = is_correlated
         self.vector = vectors(self.paths.dimensions())
 
     def made(self, table: str, steps: Any, wanted: str = "rows", **options: Any) -> Query:
@@ -112,8 +111,6 @@ class Generator:
 
     def _own_children(self, table: str) -> dict[str, tuple[str, str]]:
         """Return the relations of rows that refer to a row of this table, with their model and its field."""
-        if not self.is_correlated:
-            return {}
         return {
             one.related: (other.name, field)
             for other in self.shape.tables

@@ -47,9 +47,21 @@ def cut(found: list[Candidate], start: int, stop: int | None, *, is_settled: boo
     kept = found[start:end]
     if is_settled and kept:
         for inside, outside in ((start, start - 1), (end - 1, end)):
-            if 0 <= outside < len(found) and is_tie(found[inside], found[outside]) and found[inside] != found[outside]:
+            if 0 <= outside < len(found) and len({repr(one) for one in _alike(found, inside, outside)}) > 1:
                 raise Uncertain
     return kept
+
+
+def _alike(found: list[Candidate], inside: int, outside: int) -> list[Candidate]:
+    """Return the rows that sort like two neighbours, if these sort alike."""
+    if not is_tie(found[inside], found[outside]):
+        return []
+    first, last = min(inside, outside), max(inside, outside)
+    while first and is_tie(found[first - 1], found[first]):
+        first -= 1
+    while last + 1 < len(found) and is_tie(found[last], found[last + 1]):
+        last += 1
+    return found[first : last + 1]
 
 
 def is_tie(one: Candidate, other: Candidate) -> bool:

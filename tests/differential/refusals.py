@@ -36,11 +36,6 @@ REFUSALS = (
 )
 
 
-# Turso 0.8 aborts the process on some of them ("No index cursor found for table"), together with joins and DISTINCT,
-# and loses the parameters of one that sorts after a unique key.
-WITHOUT_CORRELATED = ("turso",)
-
-
 def reason_of(database: str, error: Exception) -> str:
     """Return why the database refuses that, or an empty string where it should not."""
     for refusal in REFUSALS:

@@ -166,6 +166,16 @@ def test_what_a_model_declares_later_counts(db: Database, monkeypatch: pytest.Mo
     assert declared["too long"] == declared["unfiltered"] == before
 
 
+async def test_an_empty_in_joins_what_it_names(db: Database) -> None:
+    """Its SQL shows no path, and its joins multiply the rows."""
+    document = Document.objects.create(title="a", embedding=ONE)
+    for _number in range(3):
+        Chunk.objects.create(document=document, embedding=ONE)
+    for path, expected in (("title", 1), ("chunks__embedding", 3), ("author__name", 1), ("chunks__pk", 3)):
+        found = Document.objects.filter(Q(**{f"{path}__in": []}) | ~Q(title="b"))
+        assert (len(found), len([row async for row in found.all()])) == (expected, expected), path
+
+
 @pytest.mark.usefixtures("documents")
 def test_only_so_many_shapes_are_kept(db: Database) -> None:
     for count in range(1, _MOST + 9):
