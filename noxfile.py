@@ -15,6 +15,7 @@ nox.options.error_on_missing_interpreters = False
 SOAKED = ["tests/projects", "tests/chaos", "tests/differential", "tests/integrations/test_filters_differential.py"]
 SOAK = {
     "DORM_VECTOR_PROJECTS": "25",
+    "DORM_VECTOR_HASH_SEEDS": "8",
     "DORM_VECTOR_CHAOS": "10",
     "DORM_VECTOR_SOAK_MODELS": "200",
     "DORM_VECTOR_SOAK_EXAMPLES": "100",
@@ -91,7 +92,8 @@ def every(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Run 25 random projects, 20,000 random queries and ten times the chaos on each database; takes hours on six.
 
-    DORM_VECTOR_SOAK_SEED asks others. A path among the arguments chooses: nox -s soak -- tests/differential.
+    Each project runs under eight hash seeds. DORM_VECTOR_SOAK_SEED asks other queries. A path among the arguments
+    chooses: nox -s soak -- tests/differential.
     """
     session.install("-e", ".[dev]")
     backends = [] if "--backend" in session.posargs else ["--backend", "all", "--no-skips"]

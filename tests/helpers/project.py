@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,6 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 120
 # A thread of numpy's would not be in a copy.
 ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin", "OPENBLAS_NUM_THREADS": "1"}
-NOTHING: Mapping[str, str] = {}
 HEADER = """import dorm
 from dorm import Index, Q
 from dorm_vector import HnswIndex, IvfflatIndex, Vec0Index, VectorField
@@ -34,7 +33,7 @@ class Project:
     database: dict[str, Any]
     installed_apps: list[str] = field(default_factory=lambda: ["dorm_vector", "shop"])
     is_new: bool = False  # every command, from its first import on
-    environment: dict[str, str] = field(default_factory=dict)  # of every command, each then in a new Python
+    hash_seed: str = "random"  # of every command
 
     def __post_init__(self) -> None:
         (self.directory / "shop").mkdir()
@@ -87,20 +86,23 @@ class Project:
         return re.sub(r"\s+", " ", path.read_text())
 
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        if self.is_new or self.environment:
-            return in_a_new_python(program, arguments, self.directory, self.environment)
-        return in_a_copy(program, arguments, self.directory)
+        run = in_a_new_python if self.is_new else in_a_copy
+        return run(program, arguments, self.directory, self.hash_seed)
 
 
 def in_a_new_python(
-    program: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str] = NOTHING
+    program: str, arguments: Sequence[str], folder: Path, hash_seed: str = "random"
 ) -> subprocess.CompletedProcess[str]:
     # What a wheel installs runs at Python's startup; the package may be on the path alone here.
     started = "import dorm_vector_autoload\n" + program
     return subprocess.run(
         [sys.executable, "-c", started, *arguments],
         cwd=folder,
-        env={**ENVIRONMENT, "PYTHONPATH": f"{folder}:{ROOT}:{ROOT}/dorm_vector/_startup", **environment},
+        env={
+            **ENVIRONMENT,
+            "PYTHONPATH": f"{folder}:{ROOT}:{ROOT}/dorm_vector/_startup",
+            "PYTHONHASHSEED": hash_seed,
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -108,9 +110,11 @@ def in_a_new_python(
     )
 
 
-def in_a_copy(program: str, arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def in_a_copy(
+    program: str, arguments: Sequence[str], folder: Path, hash_seed: str = "random"
+) -> subprocess.CompletedProcess[str]:
     """Run a program in a copy of a Python that has its imports behind it: tests/helpers/copied.py."""
-    original = _original()
+    original = _original(hash_seed)
     assert original.stdin
     assert original.stdout
     with TemporaryDirectory(prefix="dorm-vector-") as scratch:
@@ -123,11 +127,11 @@ def in_a_copy(program: str, arguments: Sequence[str], folder: Path) -> subproces
 
 
 @cache
-def _original() -> subprocess.Popen[str]:
+def _original(hash_seed: str) -> subprocess.Popen[str]:
     started = subprocess.Popen(
         [sys.executable, "-m", "tests.helpers.copied"],
         cwd=ROOT,
-        env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)},
+        env={**ENVIRONMENT, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": hash_seed},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

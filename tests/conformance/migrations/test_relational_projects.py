@@ -183,7 +183,7 @@ def test_the_file_is_the_same_for_every_hash_seed(tmp_path: Path) -> None:
     for seed in range(8):
         (tmp_path / str(seed)).mkdir()
         project = Project(tmp_path / str(seed), {"ENGINE": "sqlite", "NAME": str(tmp_path / "any.sqlite3")})
-        project.environment = {"PYTHONHASHSEED": str(seed)}
+        project.is_new, project.hash_seed = True, str(seed)
         project.models(DESK + CIRCLE)
         project.dorm("makemigrations", "shop")
         project.models(CHANGED)
