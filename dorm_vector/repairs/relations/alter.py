@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from dorm.fields import AutoField, BigAutoField, CharField, RelatedField, SmallAutoField
@@ -15,7 +15,7 @@ from ...migration_state import column_of, model_of, table_of
 from ...patching.registry import repair
 from ..migrations import _named
 from .columns import NotedStatements
-from .constraints import checks_aside
+from .constraints import rename_sql
 from .float_columns import widen
 from .mysql import FOREIGN_KEYS
 from .rebuild import definition_of, rebuild
@@ -78,10 +78,9 @@ def alter_every_field(original: Any, operation: Any, app_label: str, connection:
         rebuild(_named(connection), app_label, old_model, {**new_model, "fields": _with(old_model, operation)})
         return
     change = _Change(table_of(old_model, app_label), operation.name, old, new, connection)
-    is_renamed = change.old_column != change.column
-    with checks_aside(operation.name, old_model, new_model, app_label, connection) if is_renamed else nullcontext():
-        for statement in change.statements():
-            connection.execute_script(statement)
+    rename = partial(rename_sql, name=operation.name, before=old_model, after=new_model, app_label=app_label)
+    for statement in change.statements(rename):
+        connection.execute_script(statement)
 
 
 def _with(model: dict[str, Any], operation: Any) -> dict[str, Any]:
@@ -124,15 +123,15 @@ class _Change:
         self.was, self.will_be = self._plain(old), self._plain(new)
         self.changes_reference = self._reference(old) != self._reference(new) or self._type(old) != self._type(new)
 
-    def statements(self) -> Iterator[str]:
+    def statements(self, rename: Callable[..., str]) -> Iterator[str]:
         table, is_postgresql = f'ALTER TABLE "{self.table}"', self.connection.vendor == "postgresql"
         if self.changes_reference:
             yield from self._without("FOREIGN KEY", _FOREIGN_KEYS)
         if self.old.unique and not self.new.unique:
             yield from self._without("INDEX", _UNIQUE)
         if is_postgresql and self.old_column != self.column:
-            yield f'{table} RENAME COLUMN "{self.old_column}" TO "{self.column}"'
-        yield from self._postgresql() if is_postgresql else self._mysql()
+            yield rename(f'RENAME COLUMN "{self.old_column}" TO "{self.column}"', connection=self.connection)
+        yield from self._postgresql() if is_postgresql else self._mysql(rename)
         if self.new.unique and not self.old.unique:
             yield f'{table} ADD UNIQUE ("{self.column}")'
         if self.changes_reference and self._reference(self.new):
@@ -159,11 +158,13 @@ class _Change:
         elif self.new.null and not self.old.null:
             yield f"{column} DROP NOT NULL"
 
-    def _mysql(self) -> Iterator[str]:
+    def _mysql(self, rename: Callable[..., str]) -> Iterator[str]:
         if self.old.null and not self.new.null:
             yield from self._filled(_default(self.will_be), self.old_column)
         definition = self.will_be.replace(" PRIMARY KEY", "")
-        yield f'ALTER TABLE "{self.table}" CHANGE COLUMN "{self.old_column}" {definition}'
+        change = f'CHANGE COLUMN "{self.old_column}" {definition}'
+        is_renamed = self.old_column != self.column
+        yield rename(change, connection=self.connection) if is_renamed else f'ALTER TABLE "{self.table}" {change}'
 
     def _filled(self, default: str, column: str) -> Iterator[str]:
         if default:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from dorm.constraints import CheckConstraint, ExclusionConstraint, UniqueConstraint
@@ -58,18 +57,21 @@ def _named_in(condition: Any) -> Iterator[str]:
             yield child[1].name
 
 
-@contextmanager
-def checks_aside(name: str, before: dict[str, Any], after: dict[str, Any], app_label: str, connection: Any) -> Any:
-    """Drop the checks of a field while its column is renamed, and add them again: MySQL renames no checked column."""
-    declared = before["options"].get("constraints") or () if connection.vendor == "mysql" else ()
-    checks = [one.name for one in declared if isinstance(one, CheckConstraint) and name in constraint_fields(one)]
+def rename_sql(
+    change: str, name: str, before: dict[str, Any], after: dict[str, Any], app_label: str, connection: Any
+) -> str:
+    """Return the statement that renames a field's column; on MySQL, it also drops the field's checks and adds them.
+
+    MySQL renames no checked column, and commits each statement: one that fails has to leave the checks as they were.
+    """
     table = table_of(after, app_label)
-    for check in checks:
-        connection.execute_script(f'ALTER TABLE "{table}" DROP CONSTRAINT "{check}"')
-    yield
-    for constraint in after["options"].get("constraints") or ():
-        if constraint.name in checks:
-            connection.execute_script(constraint_in_columns(constraint, after).constraint_sql(table, connection))
+    declared = before["options"].get("constraints") or () if connection.vendor == "mysql" else ()
+    checks = {one.name for one in declared if isinstance(one, CheckConstraint) and name in constraint_fields(one)}
+    kept = [one for one in after["options"].get("constraints") or () if one.name in checks]
+    added = [constraint_in_columns(one, after).constraint_sql(table, connection) for one in kept]
+    parts = [*(f'DROP CONSTRAINT "{check}"' for check in sorted(checks)), change]
+    parts += [statement.removeprefix(f'ALTER TABLE "{table}" ') for statement in added]
+    return f'ALTER TABLE "{table}" {", ".join(parts)}'
 
 
 def _constrains_columns() -> bool:

@@ -13,7 +13,7 @@ from ...migration_state import column_of, model_of, table_of
 from ...patching.registry import repair
 from ..migrations import _named
 from .columns import NotedStatements
-from .constraints import buildable_constraint, checks_aside, constraint_fields
+from .constraints import buildable_constraint, constraint_fields, rename_sql
 from .junctions import create_junctions, drop_junctions, rename_junction
 from .mysql import foreign_keys_dropped
 from .rebuild import definition_of, rebuild, with_column
@@ -161,6 +161,5 @@ def _rename(name: str, old: str, new: str, app_label: str, connection: Any, *sta
         return
     column, renamed = column_of(old, field), column_of(new, field)
     if column != renamed:
-        table, after = table_of(model, app_label), model_of(name, app_label, *reversed(states))
-        with checks_aside(old, found, after, app_label, connection):
-            connection.execute_script(f'ALTER TABLE "{table}" RENAME COLUMN "{column}" TO "{renamed}"')
+        after, change = model_of(name, app_label, *reversed(states)), f'RENAME COLUMN "{column}" TO "{renamed}"'
+        connection.execute_script(rename_sql(change, old, found, after, app_label, connection))
