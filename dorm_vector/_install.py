@@ -30,6 +30,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "dorm.constraints": ("repairs.expressions:conditions_of_checks",),
     "dorm.queryset": (
+        "repairs.keys.many_to_many:keys_of_many_to_many",
         "models.hooks:vector_aggregates",
         "repairs.known_names:known_names_in_updates",
         "repairs.known_paths:known_names_in_queries",
@@ -81,6 +82,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.known_choices:known_names_in_queries",
         "repairs.models:prefetched_relations",
         "repairs.relations.databases:rows_on_their_database",
+        "repairs.keys.many_to_many:keys_of_many_to_many",
     ),
     "dorm.indexes": ("repairs.known_declarations:known_names_in_declarations",),
     "dorm.manager": ("models.managers:searches_of_managers", "models.managers:vector_managers"),
@@ -172,7 +174,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.turso:turso_push_and_pull",
         "engines.turso.driver:turso_errors",
     ),
-    "turso.lib": ("repairs.turso:turso_integers",),
+    "turso.lib": ("repairs.turso:turso_integers", "repairs.turso:turso_uuids"),
     "psycopg.connection_async": ("engines.postgresql.cancellation:soon_cancelled",),
     "pymysql.connections": ("engines.mysql.drivers:vector_columns_as_bytes", "engines.mysql.moments:moments_in_utc"),
     "aiomysql.connection": (

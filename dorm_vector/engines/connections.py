@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cache
 from typing import Any
+from uuid import UUID
 
 from dorm.db import connection as dorm_connections
 
@@ -22,7 +25,22 @@ def _nothing() -> None:
     """Do nothing, because most drivers bind bytes as they are."""
 
 
-_DRIVERS = {"dorm.db.backends.postgresql": adapters.register}
+@cache
+def _bind_uuids() -> None:
+    """Bind UUIDs as text, which is how djanorm stores them; it passes the keys of many-to-many relations as they are.
+
+    A program that stores them otherwise has registered its own adapter.
+    """
+    import sqlite3
+
+    if (UUID, sqlite3.PrepareProtocol) not in sqlite3.adapters:
+        sqlite3.register_adapter(UUID, str)
+
+
+_DRIVERS: dict[str, Callable[[], None]] = {
+    "dorm.db.backends.postgresql": adapters.register,
+    "dorm.db.backends.sqlite": _bind_uuids,
+}
 
 
 @hook("dorm.db.connection", "_create_sync_connection", name="prepare_connections")
@@ -49,9 +67,32 @@ def prepare(wrapper: Any) -> None:
 
 
 def prepare_open_connections() -> None:
-    """Prepare the wrappers that djanorm created before dorm_vector was imported."""
+    """Prepare the wrappers that djanorm created before dorm_vector was imported, and their open connections."""
     for wrapper in [*dorm_connections._sync_connections.values(), *dorm_connections._async_connections.values()]:
         prepare(wrapper)
+        _OPENED.get(type(wrapper).__module__, _leave)(wrapper)
+
+
+def _leave(wrapper: Any) -> None:
+    """Do nothing, because most drivers keep nothing for a connection."""
+
+
+def _load_into_open(wrapper: Any) -> None:
+    extension.load_into_open(wrapper)
+
+
+def _replace(wrapper: Any) -> None:
+    """Create the wrapper of djanorm's async libsql engine again, which is now another class."""
+    opened = dorm_connections._async_connections
+    for alias in [alias for alias, known in opened.items() if known is wrapper]:
+        opened[alias] = dorm_connections._create_async_connection(alias, wrapper.settings)
+
+
+_OPENED: dict[str, Callable[[Any], None]] = {
+    "dorm.db.backends.postgresql": adapters.register_on_open,
+    "dorm.db.backends.sqlite": _load_into_open,
+    "dorm.db.backends.libsql": _replace,
+}
 
 
 def alias_of(wrapper: Any) -> str:

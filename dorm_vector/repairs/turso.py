@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from typing import Any
+from uuid import UUID
 
 from ..engines.turso.driver import PATIENCE, replica_of
 from ..patching.registry import repair
@@ -64,6 +65,26 @@ def turso_integers(original: Any, parameters: Any) -> Any:
         if isinstance(value, int) and not _LEAST <= value < -_LEAST:
             raise OverflowError(f"{value} does not fit into a column: an integer there has 64 bits.")
     return values
+
+
+def _binds_uuids() -> bool:
+    (value,) = sys.modules["turso.lib"].Cursor._to_positional_params([UUID(int=1)])
+    return isinstance(value, str)
+
+
+@repair("turso.lib:Cursor", "_to_positional_params", is_fixed=_binds_uuids)
+def turso_uuids(original: Any, parameters: Any) -> Any:
+    """Bind UUIDs as text, which is how djanorm stores them.
+
+    Symptom: many-to-many relations of models with UUIDs as keys fail with "unexpected parameter value". Cause: djanorm
+    converts the values of fields, but not these keys. djanorm 4.3 to 4.5.
+    """
+    values = original(parameters)
+    return tuple(str(value) if type(value) is UUID else value for value in values) if _has_uuid(values) else values
+
+
+def _has_uuid(values: Any) -> bool:
+    return any(type(value) is UUID for value in values)
 
 
 class _Replica(Statements):

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from ..models.queryset_types import Row, Source
 from ..steps import Steps, arun, run
+from ..values.bit import Bit
 from ..values.metrics import Metric
 from ..values.vector import Vector
 from .many_searches import many_searches
@@ -84,7 +85,8 @@ def _require_reranker(reranker: Any) -> None:
 def mmr(rows: Iterable[_Row], field: str, to: Any, k: int, *, balance: float = 0.5) -> list[_Row]:
     """Diversify results with maximal marginal relevance: return ``k`` rows near ``to`` and far from each other.
 
-    Nearness is cosine similarity. Pass more rows than ``k``: ``mmr(found[:50], "embedding", to, 10)``.
+    Nearness is cosine similarity, of bits as zeros and ones. Pass more rows than ``k``:
+    ``mmr(found[:50], "embedding", to, 10)``.
 
     Args:
         rows: The rows to choose from; those without a vector are left out.
@@ -100,8 +102,9 @@ def mmr(rows: Iterable[_Row], field: str, to: Any, k: int, *, balance: float = 0
     left = [(row, value) for row in rows if (value := _held(row, field)) is not None]
     if not left:
         return []
-    vectors = _unit([value for _, value in left])
-    nearness = _products(vectors, _unit([to])[0])
+    kind = _value_type(left[0][0], field)
+    vectors = _unit([kind(value) for _, value in left])
+    nearness = _products(vectors, _unit([kind(to)])[0])
     likeness = np.zeros(len(left))
     chosen: list[int] = []
     while len(chosen) < min(k, len(left)):
@@ -118,10 +121,16 @@ def _held(row: Any, field: str) -> Any:
     return held if isinstance(held, Vector) else getattr(row, field)
 
 
-def _unit(vectors: list[Any]) -> Any:
+def _value_type(row: Any, name: str) -> type[Vector | Bit]:
+    """Return Bit for a row of a model with a BitField of this name, which reads as a list of booleans."""
+    fields = type(row)._meta.fields if hasattr(type(row), "_meta") else ()
+    return Bit if any(field.name == name and getattr(field, "value_type", None) is Bit for field in fields) else Vector
+
+
+def _unit(vectors: list[Vector | Bit]) -> Any:
     import numpy as np
 
-    packed = [Vector(vector).to_numpy() for vector in vectors]
+    packed = [vector.to_numpy() for vector in vectors]
     unit = np.array(packed, np.float64)
     lengths = np.sqrt(np.einsum("ij,ij->i", unit, unit))
     return unit / np.where(lengths > 0, lengths, 1)[:, None]

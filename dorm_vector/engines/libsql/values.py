@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from dorm.exceptions import ProgrammingError
 
@@ -26,6 +27,7 @@ _CONVERSIONS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (dt.datetime, lambda value: value.isoformat(" ")),
     ((dt.date, dt.time), lambda value: value.isoformat()),
     (dt.timedelta, lambda value: value // _MICROSECOND),
+    (UUID, str),
 )
 
 _LEAST = -(2**63)

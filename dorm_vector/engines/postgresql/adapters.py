@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,32 @@ from ...values.vector import HalfVector, Vector
 def register() -> None:
     """Register our value classes with psycopg, for all connections opened from now on."""
     import psycopg
+
+    _register(psycopg.adapters)
+
+
+@cache
+def register_on_open(_wrapper: Any) -> None:
+    """Register them with the connections that are open already: each has copied what psycopg knew when it was used.
+
+    A pool lists only its idle connections, so ask the garbage collector for those that are in use, too.
+    """
+    import psycopg
+
+    for found in gc.get_objects():
+        if issubclass(type(found), psycopg.BaseConnection):
+            _register(found.adapters)
+
+
+def _register(adapters: Any) -> None:
+    # Globally, but only for our classes, because djanorm's pools accept no adapters of their own.
+    for value_type in (Vector, HalfVector, SparseVector, Bit):
+        for dumper in _dumpers():  # psycopg uses the one that was registered last for %s
+            adapters.register_dumper(value_type, dumper)
+
+
+@cache
+def _dumpers() -> tuple[Any, Any]:
     from psycopg.adapt import Dumper
     from psycopg.pq import Format
 
@@ -28,8 +55,4 @@ def register() -> None:
         def dump(self, obj: Any) -> bytes:
             return bytes(obj.to_binary())
 
-    # Registered globally, but only for our classes, because djanorm's pools accept no adapters of their own.
-    for value_type in (Vector, HalfVector, SparseVector, Bit):
-        psycopg.adapters.register_dumper(value_type, VectorTextDumper)
-        # psycopg uses the dumper that was registered last for %s.
-        psycopg.adapters.register_dumper(value_type, VectorBinaryDumper)
+    return VectorTextDumper, VectorBinaryDumper

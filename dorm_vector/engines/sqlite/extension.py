@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from ...dialects.shared.companions import Companion
@@ -45,6 +46,19 @@ def load_sqlite_vec_extension(raw_connection: Any) -> None:
     if not _is_loaded(raw_connection):
         _load_best(raw_connection)
     functions.create(raw_connection)
+
+
+def load_into_open(wrapper: Any) -> None:
+    """Provide the functions on the connections that a wrapper opened before dorm_vector was imported."""
+    # Where sqlite-vec is missing, the first statement that needs it says so.
+    with suppress(VectorsUnavailable):
+        for raw in [*getattr(wrapper, "_conns", {}).values()]:
+            load_sqlite_vec_extension(raw)
+        opened = vars(wrapper).get("_conn")
+        if opened is not None:
+            sqlite_vec_tier()
+            # The raw connection may be used only in aiosqlite's own thread, and nobody awaits this.
+            opened._tx.put_nowait((None, partial(load_sqlite_vec_extension, opened._conn)))
 
 
 def _load_best(raw_connection: Any) -> None:

@@ -45,6 +45,8 @@ _SQLITE = _Paths(
     f"CASE WHEN json_type({{column}}, {{path}}) IN ('true', 'false') THEN {_VALUE} END",
 )
 _PATHS = {"postgresql": _POSTGRESQL, "mysql": _MYSQL}
+# The others extract JSON's null as NULL.
+_NOT_NULL = {"mysql": f"CASE WHEN JSON_TYPE({_VALUE}) <> 'NULL' THEN {_VALUE} END"}
 
 
 def _compares_numbers(module: Any) -> bool:
@@ -59,21 +61,40 @@ def json_paths(original: Any, col: str, lookup: str, value: Any, vendor: str = "
 
     Symptom: ``filter(meta__n=8)`` fails on PostgreSQL with ``operator does not exist: text = smallint``,
     ``filter(meta__done=True)`` finds nothing on MySQL, and text or null passes ``meta__n__gt=8`` or ``meta__n__lt=8``
-    on the others. Cause: djanorm reads the path as text on PostgreSQL, and whatever it leads to elsewhere. djanorm 4.3
-    to 4.5.
+    on the others; ``filter(meta__n=None)`` misses null on MySQL and MariaDB. Cause: djanorm reads the path as text on
+    PostgreSQL, and whatever it leads to elsewhere. djanorm 4.3 to 4.5.
     """
     paths = _PATHS.get(vendor, _SQLITE)
-    found = paths.written.fullmatch(col) if lookup in _COMPARED else None
-    if found is not None:
-        several = lookup in ("in", "range")
-        values = list(value) if several else [value]
+    found = paths.written.fullmatch(col)
+    if found is not None and lookup == "isnull" and vendor in _NOT_NULL:
+        col = _NOT_NULL[vendor].format(**found.groupdict())
+    if found is not None and lookup in _COMPARED:
+        values = _several(lookup, value)
         col, values = _typed(paths, col, found, values)
         if lookup == "range":
             # MySQL has no BETWEEN of JSON.
             return f"({col} >= %s AND {col} <= %s)", values
-        value = values if several else values[0]
+        value = values if lookup == "in" else values[0]
     compared: SQL = original(col, lookup, value, vendor=vendor)
     return compared
+
+
+@repair("dorm.query:SQLQuery", "_compile_leaf", name="json_paths", is_fixed=partial(_compares_numbers, dorm.query))
+def _nothing_there(original: Any, query: Any, parts: Any, lookup: str, value: Any, connection: Any) -> SQL:
+    sql, params = original(query, parts, lookup, value, connection)
+    if value is None and lookup == "exact":
+        # djanorm writes this without build_lookup_sql().
+        found = _EXTRACTED.fullmatch(sql.removesuffix(" IS NULL"))
+        if found is not None and connection.vendor in _NOT_NULL:
+            return f"{_NOT_NULL[connection.vendor].format(**found.groupdict())} IS NULL", params
+    return sql, params
+
+
+def _several(lookup: str, value: Any) -> list[Any]:
+    """Return the values of a comparison; nothing equals None, and beside it the others would be compared as text."""
+    if lookup == "in":
+        return [each for each in value if each is not None]
+    return list(value) if lookup == "range" else [value]
 
 
 def _typed(paths: _Paths, col: str, found: re.Match[str], values: list[Any]) -> tuple[str, list[Any]]:

@@ -14,7 +14,7 @@ from dorm_vector import Metric, afind_duplicates, aoutliers, arerank, find_dupli
 from tests.databases import Database
 from tests.helpers import oracle
 from tests.helpers.real_data import Real, packages, shares
-from tests.models import Document
+from tests.models import Document, Sample
 
 STORED = oracle.vectors(60, 3)
 
@@ -102,6 +102,13 @@ def test_mmr(documents: Database) -> None:
     assert len(mmr(found[:2], "embedding", STORED[0], 5)) == 2
     with pytest.raises(ValueError, match=r"mmr\(balance=2\): want 0 to 1"):
         mmr(found, "embedding", STORED[0], 5, balance=2)
+
+
+def test_mmr_of_bits(db: Database) -> None:
+    Sample.objects.bulk_create(Sample(title=bits, bits=bits) for bits in ("110", "111", "001", "100"))
+    found = list(Sample.objects.nearest("bits", "111", distance="jaccard"))
+    assert titles(mmr(found, "bits", "111", 2, balance=1)) == ["111", "110"]
+    assert titles(mmr(found, "bits", [True, True, True], 2, balance=0.3)) == ["111", "001"]
 
 
 def expected_pairs(bound: float) -> set[frozenset[str]]:
