@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-_chosen: ContextVar[Any] = ContextVar("dorm_vector_loop", default=None)
+_chosen: ContextVar[dict[str, Any] | None] = ContextVar("dorm_vector_loop", default=None)
 
 
 @contextmanager
-def _in_place_of(loop: Any) -> Iterator[None]:
-    token = _chosen.set(loop)
+def _in_place_of_a_loop(held: dict[str, Any]) -> Iterator[None]:
+    token = _chosen.set(held)
     try:
         yield
     finally:
@@ -71,7 +71,8 @@ def per_event_loop(wrapper: Any, names: Iterable[str]) -> None:
 
 
 def _here(loops: dict[Any, dict[str, Any]]) -> dict[str, Any]:
-    return loops.setdefault(_chosen.get() or asyncio.get_running_loop(), {})
+    held = _chosen.get()
+    return loops.setdefault(asyncio.get_running_loop(), {}) if held is None else held
 
 
 def is_of_all_loops(wrapper: Any) -> bool:
@@ -87,6 +88,8 @@ def closed(wrapper: Any) -> list[Any]:
 def release(wrapper: Any, loops: Iterable[Any], close: Callable[[Any], None]) -> None:
     """Close what the wrapper holds for each loop, from outside those loops."""
     for loop in loops:
-        with _in_place_of(loop):
-            close(wrapper)
-        wrapper._loops.pop(loop, None)
+        # Only one of the threads that find a closed loop closes what it held.
+        held = wrapper._loops.pop(loop, None)
+        if held is not None:
+            with _in_place_of_a_loop(held):
+                close(wrapper)
