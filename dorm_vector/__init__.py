@@ -12,6 +12,8 @@ from . import _addresses, _install
 from .embeddings.embedders import Embedder, as_embedder
 from .exceptions import (
     ConnectionLost,
+    CopyDiffers,
+    CopyRefused,
     DimensionMismatch,
     EmbeddingError,
     HalfPrecisionWarning,
@@ -53,6 +55,8 @@ from .values.sparse import SparseVector
 from .values.vector import HalfVector, Vector
 
 if TYPE_CHECKING:
+    from .bulk.copy.database import acopy_database, copy_database
+    from .bulk.copy.report import CopyReport
     from .bulk.load import abulk_load, bulk_load
     from .bulk.matrix import ato_matrix, to_matrix
     from .bulk.progress import rich_progress, tqdm_progress
@@ -109,6 +113,9 @@ __all__ = [
     "BitField",
     "CastVector",
     "ConnectionLost",
+    "CopyDiffers",
+    "CopyRefused",
+    "CopyReport",
     "CosineDistance",
     "CosineSimilarity",
     "DimensionMismatch",
@@ -171,6 +178,7 @@ __all__ = [
     "VectorsUnavailable",
     "VectorsWouldBeLost",
     "abulk_load",
+    "acopy_database",
     "acreate_tables",
     "afind_duplicates",
     "ahybrid_search",
@@ -185,6 +193,7 @@ __all__ = [
     "atext_search",
     "ato_matrix",
     "bulk_load",
+    "copy_database",
     "create_tables",
     "distance_of",
     "find_duplicates",
@@ -213,6 +222,7 @@ _install.install()
 _LATER = {
     "BinaryQuantize": "expressions.functions",
     "CastVector": "expressions.functions",
+    "CopyReport": "bulk.copy.report",
     "HnswIndex": "indexes.hnsw_ivfflat",
     "InDatabaseEmbedding": "expressions.database_embedding",
     "IvfflatIndex": "indexes.hnsw_ivfflat",
@@ -235,6 +245,7 @@ _LATER = {
     "VectorNorm": "expressions.functions",
     "VectorSub": "expressions.functions",
     "abulk_load": "bulk.load",
+    "acopy_database": "bulk.copy.database",
     "acreate_tables": "schema.tables",
     "afind_duplicates": "retrieval.ranking",
     "ahybrid_search": "retrieval.hybrid",
@@ -247,6 +258,7 @@ _LATER = {
     "atext_search": "retrieval.hybrid",
     "ato_matrix": "bulk.matrix",
     "bulk_load": "bulk.load",
+    "copy_database": "bulk.copy.database",
     "create_tables": "schema.tables",
     "distance_of": "search.distance_of",
     "find_duplicates": "retrieval.ranking",

@@ -52,6 +52,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "dorm.fields": (
         "models.hooks:vector_arrays",
         "engines.mysql.moments:moments_in_utc",
+        "engines.mysql.moments:times_of_day",
         "repairs.models:keys_of_relations",
         "repairs.mysql_sql:foreign_key_type",
         "repairs.relations.float_columns:double_precision",

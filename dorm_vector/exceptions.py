@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from types import FrameType
+from typing import Any
 
 from dorm.exceptions import ImproperlyConfigured, MigrationError, OperationalError, ValidationError
 
@@ -79,6 +80,16 @@ def at_row(error: Exception, row: int | None) -> Exception:
 
 class EmbeddingError(VectorError, ValueError):
     """Text that cannot be embedded: the embedder is missing, unusable, or returned something other than a vector."""
+
+
+class CopyRefused(VectorError, ValueError):
+    """A copy to a database that is not ready for it; nothing was copied."""
+
+
+class CopyDiffers(VectorError):
+    """A copy that does not equal its source; ``differences`` has the first rows that differ."""
+
+    differences: tuple[Any, ...] = ()
 
 
 class IndexMissed(UserWarning):

@@ -116,6 +116,7 @@ DIALECT = Dialect(
     loading=Loading(
         method="copy",
         binary_rows=True,
+        intervals=True,
     ),
     tuning=SearchTuning(
         options=_SEARCH_OPTIONS,

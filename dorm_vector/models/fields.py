@@ -105,6 +105,10 @@ class VectorField(Field[Any]):
         return self.to_vector(value)
 
     def from_db_value(self, value: Any) -> Any:
+        return None if value is None else self._as_read(self.stored_vector(value))
+
+    def stored_vector(self, value: Any) -> Any:
+        """Return a value of the driver as a packed vector."""
         if value is None:
             return None
         try:
@@ -113,7 +117,7 @@ class VectorField(Field[Any]):
             raise type(error)(f"{self.label}: a stored value cannot be read: {error}") from None
         if self.dimensions is not None and stored.dimensions() != self.dimensions:
             raise DimensionMismatch(self._mismatch(stored.dimensions()))
-        return self._as_read(stored)
+        return stored
 
     def _mismatch(self, found: int) -> str:
         name, length = type(self).__name__, self._length_name

@@ -43,6 +43,8 @@ class Loading(Facts):
     """The clause of an INSERT that keeps an existing row, with the primary ``{key}`` and its ``{first}`` column."""
     overwrite_existing: str = "ON CONFLICT ({key}) DO UPDATE SET {assignments}"
     """The clause that overwrites an existing row."""
+    intervals: bool = False
+    """Whether durations have a type of their own; otherwise they are stored as microseconds."""
     ddl_commits: bool = False
     """Whether creating or dropping an index ends the transaction."""
     inserted_row: str = ""

@@ -7,7 +7,7 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-from dorm.fields import NOT_PROVIDED, DateTimeField
+from dorm.fields import NOT_PROVIDED, DateTimeField, TimeField
 
 from ...patching.registry import repair
 
@@ -62,6 +62,30 @@ def moments_in_utc(original: Any, field: Any, value: Any) -> Any:
 
 def _has_offset(text: str) -> bool:
     return text[19:].find("+") >= 0 or "-" in text[19:]
+
+
+def _reads_times() -> bool:
+    read = TimeField().from_db_value(dt.timedelta(hours=1))  # type: ignore[no-untyped-call]  # djanorm's
+    return "6" in TimeField().db_type(_MYSQL) and isinstance(read, dt.time)
+
+
+@repair("dorm.fields:TimeField", "db_type", name="times_of_day", is_fixed=_reads_times)
+def _time_of_microseconds(original: Any, field: Any, connection: Any) -> str:
+    kind = str(original(field, connection))
+    # As above.
+    is_plain = kind == "TIME" and field.db_default is NOT_PROVIDED
+    return "TIME(6)" if is_plain and getattr(connection, "vendor", "") == "mysql" else kind
+
+
+@repair("dorm.fields:TimeField", "from_db_value", is_fixed=_reads_times)
+def times_of_day(original: Any, field: Any, value: Any) -> Any:
+    """Read the values of a TimeField as times on MySQL and MariaDB, and keep their microseconds.
+
+    Symptom: a TimeField reads as a `timedelta`, and its microseconds are gone. Cause: the drivers return a column of
+    type TIME as a duration, and djanorm creates it without a precision. A column that exists keeps whole seconds until
+    it is altered. djanorm 4.3 to 4.5.
+    """
+    return (dt.datetime.min + value).time() if isinstance(value, dt.timedelta) else original(field, value)
 
 
 _ONE_HOUR_EAST = dt.datetime(2026, 1, 2, 3, tzinfo=dt.timezone(dt.timedelta(hours=1)))

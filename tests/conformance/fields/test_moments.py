@@ -15,6 +15,7 @@ from tests.databases import Database, create_tables, drop_table
 class Event(dorm.Model):
     title = dorm.CharField(max_length=60)
     at = dorm.DateTimeField(null=True)
+    opens = dorm.TimeField(null=True)
     changed = dorm.DateTimeField(auto_now=True, null=True)
     embedding = VectorField(2, null=True)
 
@@ -55,6 +56,16 @@ async def test_every_write_stores_the_moment(events: Database) -> None:
     bulk_load(Event, [{"title": "utc", "at": MOMENTS["utc"]}])
     await abulk_load(Event, [Event(title="east", at=MOMENTS["east"]), Event(title="west", at=MOMENTS["west"])])
     assert _stored() == MOMENTS
+
+
+async def test_times_of_day(events: Database) -> None:
+    times = [dt.time(0), dt.time(16, 30, 15, 123456), dt.time(23, 59, 59, 999999)]
+    Event.objects.create(title="0", opens=times[0])
+    await Event.objects.acreate(title="1", opens=times[1])
+    bulk_load(Event, [{"title": "2", "opens": times[2]}])
+    assert [row.opens for row in Event.objects.order_by("title")] == times
+    assert [row.opens async for row in Event.objects.order_by("title")] == times
+    assert [row.title for row in Event.objects.filter(opens__gte=times[1]).order_by("opens")] == ["1", "2"]
 
 
 async def test_moments_are_found_and_updated(events: Database) -> None:

@@ -1,0 +1,156 @@
+"""Compare a copy with its source: numbers of rows, checksums of their values, and sample searches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ...engines import wire_of
+from ...engines.row_source import reading_from
+from ...exceptions import CopyDiffers, UnsuitableDistance, UnsupportedByDatabase
+from ...introspection import key_names, vector_fields
+from ...models.querysets import VectorQuerySet
+from ...steps import Fetch, Steps
+from ...values.elements import Element
+from ...values.metrics import Metric
+from .pages import Reader
+from .progress_table import Progress
+from .report import Difference
+from .tables import Row, Table
+from .values import DIGESTS, digests, token
+
+_SHOWN = 10
+
+_SAMPLES, _NEAREST = 3, 10
+
+_TOLERANCE = 1e-4
+
+
+def read_values(table: Table, rows: Sequence[Row], connection: Any) -> list[list[Any]]:
+    """Return the columns of the rows as models read them, with packed vectors."""
+    wire, columns = wire_of(connection), zip(*rows, strict=True)
+    with reading_from(connection):
+        return [column.read(values, wire) for column, values in zip(table.columns, columns, strict=True)]
+
+
+def digests_of(table: Table, columns: Sequence[Sequence[Any]]) -> list[int]:
+    """Return a digest for each row."""
+    return digests([column.tokens(values) for column, values in zip(table.columns, columns, strict=True)])
+
+
+class Checksum:
+    """The number of rows of a table, and the checksum of their values."""
+
+    def __init__(self) -> None:
+        self.rows = self.sum = 0
+
+    def add(self, digests: Sequence[int]) -> None:
+        self.rows += len(digests)
+        self.sum = (self.sum + sum(digests)) % DIGESTS
+
+    def agrees_with(self, copied: Progress) -> bool:
+        return (self.rows, self.sum) == (copied.copied, copied.checksum)
+
+
+def require_equal(table: Table, source: Reader, target: Reader, connections: tuple[Any, Any], most: int) -> Steps[None]:
+    """Raise CopyDiffers, with the first rows that differ."""
+    found: list[Difference] = []
+    after, seen = None, 0
+    while rows := (yield from source.page(after, min(most, 200))):
+        after, seen = table.key(rows[-1]), seen + len(rows)
+        there = yield from _same_keys(table, target, rows)
+        found += _differences(table, rows, there, connections)
+        if len(found) >= _SHOWN:
+            break
+    counted = yield from target.count()
+    more = counted - seen
+    extra = f" The target has {more:,} rows that the source does not have." if not found and more > 0 else ""
+    error = CopyDiffers(
+        f"The copy of {table.label} differs from its source: {'; '.join(map(str, found[:_SHOWN])) or 'see below'}."
+        f"{extra} If the source was written to during the copy, stop its writers and copy again with overwrite=True."
+    )
+    error.differences = tuple(found[:_SHOWN])
+    raise error
+
+
+def _same_keys(table: Table, target: Reader, rows: Sequence[Row]) -> Steps[list[Row]]:
+    keys = [table.key(row) for row in rows]
+    each = " AND ".join(f'"{name}" = %s' for name in table.keys)
+    found: list[Row] = yield from target.rows(
+        f" WHERE {' OR '.join([f'({each})'] * len(keys))}", [part for key in keys for part in key]
+    )
+    return found
+
+
+def _differences(
+    table: Table, rows: Sequence[Row], there: Sequence[Row], connections: tuple[Any, Any]
+) -> Iterable[Difference]:
+    sources = list(zip(*read_values(table, rows, connections[0]), strict=True))
+    found = list(zip(*read_values(table, there, connections[1]), strict=True)) if there else []
+    by_key = {tuple(map(token, table.key(row))): row for row in found}
+    for row in sources:
+        key, other = table.key(row), by_key.get(tuple(map(token, table.key(row))))
+        names = [] if other is None else _differing(table, row, other)
+        if other is None or names:
+            yield Difference(table.label, key[0] if len(key) == 1 else tuple(key), tuple(names))
+
+
+def _differing(table: Table, row: Row, other: Row) -> list[str]:
+    values = zip(table.columns, row, other, strict=True)
+    return [column.column for column, mine, theirs in values if column.tokens([mine]) != column.tokens([theirs])]
+
+
+def same_searches(table: Table, aliases: tuple[str, str]) -> Steps[int]:
+    """Search both databases for some of the stored vectors, and return the number of searches that agree.
+
+    Raises:
+        CopyDiffers: A search finds other rows, or other distances.
+    """
+    done = 0
+    for field in vector_fields(table.model) if isinstance(table.model, type) else ():
+        # Vectors of several lengths have no distances.
+        if field.dimensions is not None:
+            done += yield from _same_neighbors(table, field, aliases)
+    return done
+
+
+def _same_neighbors(table: Table, field: Any, aliases: tuple[str, str]) -> Steps[int]:
+    stored = VectorQuerySet(table.model, aliases[0]).filter(**{f"{field.name}__isnull": False})
+    samples = yield Fetch(stored.values_list(field.name, flat=True)[:_SAMPLES])
+    metric = Metric.HAMMING if field.element is Element.BIT else Metric.L2
+    for vector in samples:
+        try:
+            found = []
+            for alias in aliases:
+                nearest = VectorQuerySet(table.model, alias).nearest(field.name, vector, distance=metric, exact=True)
+                found.append((yield Fetch(nearest.values_list(*key_names(table.model), "distance")[:_NEAREST])))
+        except (UnsuitableDistance, UnsupportedByDatabase):
+            return 0  # one of the databases does not measure such columns
+        if not _agree(*found):
+            raise CopyDiffers(
+                f"{field.label}: a search finds {found[1]} in the target, and {found[0]} in the source. Rebuild the"
+                f" table's indexes, and look at the search: nearest({field.name!r}, …, exact=True).explain_search()."
+            )
+    return len(samples)
+
+
+def _agree(mine: Sequence[Row], theirs: Sequence[Row]) -> bool:
+    """Return whether the distances are equal, and the rows, except those that are as far as the last one."""
+    if len(mine) != len(theirs):
+        return False
+    if not all(
+        math.isclose(row[-1], other[-1], rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+        for row, other in zip(mine, theirs, strict=True)
+    ):
+        return False
+    return _nearer(mine) <= _keys(theirs) and _nearer(theirs) <= _keys(mine)
+
+
+def _nearer(rows: Sequence[Row]) -> set[tuple[bytes, ...]]:
+    last = rows[-1][-1] * (1 - _TOLERANCE) - _TOLERANCE if rows else 0
+    return _keys([row for row in rows if row[-1] < last])
+
+
+def _keys(rows: Sequence[Row]) -> set[tuple[bytes, ...]]:
+    return {tuple(map(token, row[:-1])) for row in rows}

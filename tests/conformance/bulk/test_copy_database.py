@@ -1,0 +1,134 @@
+"""copy_database(): every row, relation, key and value arrives on another database as it was, once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import dorm
+import pytest
+from dorm.db.connection import get_connection, reset_connections
+from dorm.queryset import QuerySet
+
+import backends
+from dorm_vector import CopyDiffers, CopyRefused, VectorQuerySet, acopy_database, copy_database
+from tests.conftest import started
+from tests.helpers import warehouse
+from tests.helpers.warehouse import MODELS, Label, Product, Tag
+
+
+class Nowhere(dorm.Model):
+    name = dorm.CharField(max_length=10)
+
+    class Meta:
+        app_label = "tests"
+        db_table = "warehouse_nowhere"
+
+
+@pytest.fixture
+def aliases(running: backends.Running) -> Iterator[tuple[str, str, str]]:
+    """A filled SQLite database, an empty one of the server, and another SQLite database."""
+    servers = started("sqlite"), running, started("sqlite")
+    made = {f"{n}_{server.name}": (server, server.new_database()) for n, server in enumerate(servers)}
+    reset_connections()
+    databases = {alias: settings for alias, (_server, settings) in made.items()}
+    dorm.configure(DATABASES={"default": next(iter(databases.values())), **databases}, INSTALLED_APPS=[])
+    for alias in databases:
+        warehouse.created(alias)
+    first, second, third = databases
+    yield first, second, third
+    reset_connections()
+    for server, settings in made.values():
+        server.drop_database(settings)
+
+
+async def test_there_and_back(aliases: tuple[str, str, str]) -> None:
+    """To the server and on to another database, sync and async: equal in every column, and nothing is embedded."""
+    first, second, third = aliases
+    warehouse.fill(first, products=70)
+    embedded, stored = len(warehouse.EMBEDDED), dict(warehouse.contents(first))
+    told: list[tuple[int, int]] = []
+    report = copy_database(first, second, MODELS, progress=lambda done, total: told.append((done, total)))
+    assert dict(warehouse.contents(second)) == stored
+    assert (report.rows, report.copied, report.verified, report.resumed) == (told[-1][1] // 2, report.rows, True, False)
+    assert {table.label.rpartition(".")[2]: table.rows for table in report.tables} == {
+        name: len(rows) for name, rows in stored.items()
+    }
+    assert report.searches >= 6
+    assert told[0] == (0, 2 * report.rows)
+    assert told[-1] == (2 * report.rows, 2 * report.rows)
+    assert (await acopy_database(second, third, MODELS, batch_size=7)).rows == report.rows
+    assert dict(warehouse.contents(third)) == stored
+    assert len(warehouse.EMBEDDED) == embedded
+    _is_refused(aliases)
+    _goes_on(aliases)
+    await _finds_differences(aliases)
+    # The database goes on counting where the copied keys end, and its indexes hold the copied rows.
+    new = QuerySet(Product, second).create(name="an unusual word", supplier_id="a")
+    assert new.pk > max(row["id"] for row in stored["Product"])
+    product = QuerySet(Product, second).get(name="product 5")
+    nearest = VectorQuerySet(Product, second).filter(in_stock=True).nearest("embedding", product.embedding)[:3]
+    assert nearest[0].name == "product 5"
+
+
+def _is_refused(aliases: tuple[str, str, str]) -> None:
+    first, second, _third = aliases
+    with pytest.raises(CopyRefused, match=r"already has rows of tests.Tag \(9\).*overwrite=True"):
+        copy_database(first, second, [Tag, Label])
+    get_connection(first).execute_script('CREATE TABLE "warehouse_nowhere" ("id" INTEGER PRIMARY KEY)')
+    with pytest.raises(CopyRefused, match=r"has no table 'warehouse_nowhere', of tests.Nowhere.*dorm migrate"):
+        copy_database(first, second, [Nowhere])
+    get_connection(second).execute_script('CREATE TABLE "warehouse_nowhere" ("id" INTEGER PRIMARY KEY)')
+    with pytest.raises(CopyRefused, match=r"'warehouse_nowhere' of the database .* has no column name"):
+        copy_database(first, second, [Nowhere])
+    with pytest.raises(ValueError, match="two aliases"):
+        copy_database(first, first)
+    with pytest.raises(ValueError, match="batch_size=0"):
+        copy_database(first, second, batch_size=0)
+    with pytest.raises(TypeError, match="has no table of its own"):
+        copy_database(first, second, [object])
+
+
+class Stopped(Exception):
+    """Ends a copy in the middle."""
+
+
+def _goes_on(aliases: tuple[str, str, str]) -> None:
+    first, second, _third = aliases
+
+    def stop(done: int, total: int) -> None:
+        if done > total / 4:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        copy_database(first, second, MODELS, overwrite=True, batch_size=10, progress=stop)
+    with pytest.raises(CopyRefused, match=r"unfinished copy of warehouse_label, .* Finish it with the same models"):
+        copy_database(first, second, [Tag])
+    with pytest.raises(CopyRefused, match=f"unfinished copy from '{first}', not from"):
+        copy_database(aliases[2], second, MODELS)
+    QuerySet(Tag, second).create(id=uuid.UUID(int=5), name="somebody else's")
+    with pytest.raises(CopyRefused, match=r"Tag has 10 rows in the database .* has written 9"):
+        copy_database(first, second, MODELS)
+    QuerySet(Tag, second).filter(name="somebody else's").delete()
+    report = copy_database(first, second, MODELS)
+    assert report.resumed
+    assert 0 < report.copied < report.rows
+    assert dict(warehouse.contents(second)) == dict(warehouse.contents(first))
+
+
+async def _finds_differences(aliases: tuple[str, str, str]) -> None:
+    first, second, _third = aliases
+
+    def change(done: int, total: int) -> None:
+        # Every row is there, and none has been verified.
+        if done == total // 2:
+            QuerySet(Label, second).filter(pk=5).update(name="changed")
+
+    with pytest.raises(CopyDiffers, match=r"tests.Label 5 differs in name") as error:
+        copy_database(first, second, MODELS, overwrite=True, progress=change)
+    assert [(each.label, each.key, each.columns) for each in error.value.differences] == [("tests.Label", 5, ("name",))]
+    with pytest.raises(CopyDiffers, match=r"tests.Label 5 differs in name"):
+        await acopy_database(first, second, MODELS)
+    QuerySet(Label, second).filter(pk=5).delete()
+    QuerySet(Label, second).create(id=5, name="label 5")
+    assert (await acopy_database(first, second, MODELS)).copied == 0
