@@ -64,6 +64,9 @@ def _has_offset(text: str) -> bool:
     return text[19:].find("+") >= 0 or "-" in text[19:]
 
 
+_MIDNIGHT = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+
+
 def _reads_times() -> bool:
     read = TimeField().from_db_value(dt.timedelta(hours=1))  # type: ignore[no-untyped-call]  # djanorm's
     return "6" in TimeField().db_type(_MYSQL) and isinstance(read, dt.time)
@@ -85,7 +88,8 @@ def times_of_day(original: Any, field: Any, value: Any) -> Any:
     type TIME as a duration, and djanorm creates it without a precision. A column that exists keeps whole seconds until
     it is altered. djanorm 4.3 to 4.5.
     """
-    return (dt.datetime.min + value).time() if isinstance(value, dt.timedelta) else original(field, value)
+    is_duration = isinstance(value, dt.timedelta)
+    return (_MIDNIGHT + value).time() if is_duration else original(field, value)
 
 
 _ONE_HOUR_EAST = dt.datetime(2026, 1, 2, 3, tzinfo=dt.timezone(dt.timedelta(hours=1)))

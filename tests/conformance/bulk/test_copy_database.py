@@ -13,8 +13,8 @@ from dorm.queryset import QuerySet
 import backends
 from dorm_vector import CopyDiffers, CopyRefused, VectorQuerySet, acopy_database, copy_database
 from tests.conftest import started
-from tests.helpers import warehouse
-from tests.helpers.warehouse import MODELS, Label, Product, Tag
+from tests.projects import warehouse
+from tests.projects.warehouse import MODELS, StockLabel, StockProduct, StockTag
 
 
 class Nowhere(dorm.Model):
@@ -64,17 +64,17 @@ async def test_there_and_back(aliases: tuple[str, str, str]) -> None:
     _goes_on(aliases)
     await _finds_differences(aliases)
     # The database goes on counting where the copied keys end, and its indexes hold the copied rows.
-    new = QuerySet(Product, second).create(name="an unusual word", supplier_id="a")
-    assert new.pk > max(row["id"] for row in stored["Product"])
-    product = QuerySet(Product, second).get(name="product 5")
-    nearest = VectorQuerySet(Product, second).filter(in_stock=True).nearest("embedding", product.embedding)[:3]
+    new = QuerySet(StockProduct, second).create(name="an unusual word", supplier_id="a")
+    assert new.pk > max(row["id"] for row in stored["StockProduct"])
+    product = QuerySet(StockProduct, second).get(name="product 5")
+    nearest = VectorQuerySet(StockProduct, second).filter(in_stock=True).nearest("embedding", product.embedding)[:3]
     assert nearest[0].name == "product 5"
 
 
 def _is_refused(aliases: tuple[str, str, str]) -> None:
     first, second, _third = aliases
-    with pytest.raises(CopyRefused, match=r"already has rows of tests.Tag \(9\).*overwrite=True"):
-        copy_database(first, second, [Tag, Label])
+    with pytest.raises(CopyRefused, match=r"already has rows of tests.StockTag \(9\).*overwrite=True"):
+        copy_database(first, second, [StockTag, StockLabel])
     get_connection(first).execute_script('CREATE TABLE "warehouse_nowhere" ("id" INTEGER PRIMARY KEY)')
     with pytest.raises(CopyRefused, match=r"has no table 'warehouse_nowhere', of tests.Nowhere.*dorm migrate"):
         copy_database(first, second, [Nowhere])
@@ -103,13 +103,13 @@ def _goes_on(aliases: tuple[str, str, str]) -> None:
     with pytest.raises(Stopped):
         copy_database(first, second, MODELS, overwrite=True, batch_size=10, progress=stop)
     with pytest.raises(CopyRefused, match=r"unfinished copy of warehouse_label, .* Finish it with the same models"):
-        copy_database(first, second, [Tag])
+        copy_database(first, second, [StockTag])
     with pytest.raises(CopyRefused, match=f"unfinished copy from '{first}', not from"):
         copy_database(aliases[2], second, MODELS)
-    QuerySet(Tag, second).create(id=uuid.UUID(int=5), name="somebody else's")
-    with pytest.raises(CopyRefused, match=r"Tag has 10 rows in the database .* has written 9"):
+    QuerySet(StockTag, second).create(id=uuid.UUID(int=5), name="somebody else's")
+    with pytest.raises(CopyRefused, match=r"StockTag has 10 rows in the database .* has written 9"):
         copy_database(first, second, MODELS)
-    QuerySet(Tag, second).filter(name="somebody else's").delete()
+    QuerySet(StockTag, second).filter(name="somebody else's").delete()
     report = copy_database(first, second, MODELS)
     assert report.resumed
     assert 0 < report.copied < report.rows
@@ -122,13 +122,15 @@ async def _finds_differences(aliases: tuple[str, str, str]) -> None:
     def change(done: int, total: int) -> None:
         # Every row is there, and none has been verified.
         if done == total // 2:
-            QuerySet(Label, second).filter(pk=5).update(name="changed")
+            QuerySet(StockLabel, second).filter(pk=5).update(name="changed")
 
-    with pytest.raises(CopyDiffers, match=r"tests.Label 5 differs in name") as error:
+    with pytest.raises(CopyDiffers, match=r"tests.StockLabel 5 differs in name") as error:
         copy_database(first, second, MODELS, overwrite=True, progress=change)
-    assert [(each.label, each.key, each.columns) for each in error.value.differences] == [("tests.Label", 5, ("name",))]
-    with pytest.raises(CopyDiffers, match=r"tests.Label 5 differs in name"):
+    assert [(each.label, each.key, each.columns) for each in error.value.differences] == [
+        ("tests.StockLabel", 5, ("name",))
+    ]
+    with pytest.raises(CopyDiffers, match=r"tests.StockLabel 5 differs in name"):
         await acopy_database(first, second, MODELS)
-    QuerySet(Label, second).filter(pk=5).delete()
-    QuerySet(Label, second).create(id=5, name="label 5")
+    QuerySet(StockLabel, second).filter(pk=5).delete()
+    QuerySet(StockLabel, second).create(id=5, name="label 5")
     assert (await acopy_database(first, second, MODELS)).copied == 0

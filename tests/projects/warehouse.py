@@ -39,18 +39,18 @@ def _embed(texts: list[str]) -> list[list[float]]:
     return [[random.gauss(0, 1) for _ in range(DIMENSIONS)] for random in map(Random, texts)]
 
 
-class Supplier(dorm.Model):
+class StockSupplier(dorm.Model):
     """Keys that are texts, which databases sort differently."""
 
     code = TextKeyField(max_length=40, primary_key=True)
     # A cycle: the best product of a supplier, which is one of its products.
-    best = dorm.ForeignKey("Product", on_delete=dorm.SET_NULL, null=True, related_name="best_of")
+    best = dorm.ForeignKey("StockProduct", on_delete=dorm.SET_NULL, null=True, related_name="best_of")
 
     class Meta:
         db_table = "warehouse_supplier"
 
 
-class Tag(dorm.Model):
+class StockTag(dorm.Model):
     id = dorm.UUIDField(primary_key=True)
     name = dorm.CharField(max_length=40)
 
@@ -58,14 +58,14 @@ class Tag(dorm.Model):
         db_table = "warehouse_tag"
 
 
-class Label(dorm.Model):
+class StockLabel(dorm.Model):
     name = dorm.CharField(max_length=40)
 
     class Meta:
         db_table = "warehouse_label"
 
 
-class Shelf(dorm.Model):
+class StockShelf(dorm.Model):
     """A tree whose rows may refer to later rows, and always to one."""
 
     inside = dorm.ForeignKey("self", on_delete=dorm.CASCADE, null=True, related_name="contents")
@@ -75,12 +75,12 @@ class Shelf(dorm.Model):
         db_table = "warehouse_shelf"
 
 
-class Product(dorm.Model):
+class StockProduct(dorm.Model):
     name = dorm.CharField(max_length=80)
-    supplier = dorm.ForeignKey(Supplier, on_delete=dorm.CASCADE, related_name="products")
-    shelf = dorm.ForeignKey(Shelf, on_delete=dorm.SET_NULL, null=True)
-    tag = dorm.ForeignKey(Tag, on_delete=dorm.SET_NULL, null=True)
-    labels = dorm.ManyToManyField(Label, related_name="products")
+    supplier = dorm.ForeignKey(StockSupplier, on_delete=dorm.CASCADE, related_name="products")
+    shelf = dorm.ForeignKey(StockShelf, on_delete=dorm.SET_NULL, null=True)
+    tag = dorm.ForeignKey(StockTag, on_delete=dorm.SET_NULL, null=True)
+    labels = dorm.ManyToManyField(StockLabel, related_name="products")
     notes = dorm.TextField(null=True)
     price = dorm.DecimalField(max_digits=12, decimal_places=3, null=True)
     weight = dorm.FloatField(null=True)
@@ -107,10 +107,10 @@ class Product(dorm.Model):
         ]
 
 
-class Movement(dorm.Model):
+class StockMovement(dorm.Model):
     """A composite key, of a relation and a number."""
 
-    product = dorm.ForeignKey(Product, on_delete=dorm.CASCADE)
+    product = dorm.ForeignKey(StockProduct, on_delete=dorm.CASCADE)
     number = dorm.IntegerField()
     pieces = dorm.IntegerField(db_column="how_many")
     pk = CompositePrimaryKey("product", "number")
@@ -119,7 +119,7 @@ class Movement(dorm.Model):
         db_table = "warehouse_movement"
 
 
-MODELS: tuple[Any, ...] = (Supplier, Tag, Label, Shelf, Product, Movement)
+MODELS: tuple[Any, ...] = (StockSupplier, StockTag, StockLabel, StockShelf, StockProduct, StockMovement)
 
 CODES = ("a", "B", "A", "ä", "b", "Z", "é", "~", "0", "a b", "ß", "日本")
 
@@ -128,27 +128,29 @@ def fill(alias: str, products: int) -> None:
     """Write rows, many of which refer to rows with greater keys."""
     random = Random(7)
     tags = [uuid.UUID(int=random.getrandbits(128)) for _ in range(9)]
-    bulk_load(Tag, [{"id": tag, "name": f"tag {tag}"} for tag in tags], using=alias)
-    bulk_load(Label, [{"id": number, "name": f"label {number}"} for number in (2, 5, 900)], using=alias)
-    bulk_load(Supplier, [{"code": code} for code in CODES], using=alias)
+    bulk_load(StockTag, [{"id": tag, "name": f"tag {tag}"} for tag in tags], using=alias)
+    bulk_load(StockLabel, [{"id": number, "name": f"label {number}"} for number in (2, 5, 900)], using=alias)
+    bulk_load(StockSupplier, [{"code": code} for code in CODES], using=alias)
     shelves = range(1, 41)
-    bulk_load(Shelf, [{"id": number, "inside": None, "next_to": number} for number in shelves], using=alias)
-    moved = [Shelf(id=n, inside_id=random.choice((*shelves, None)), next_to_id=random.choice(shelves)) for n in shelves]
-    QuerySet(Shelf, alias).bulk_update(moved, ["inside", "next_to"])
-    bulk_load(Product, (_product(number, random, tags) for number in range(1, products + 1)), using=alias)
+    bulk_load(StockShelf, [{"id": number, "inside": None, "next_to": number} for number in shelves], using=alias)
+    moved = [
+        StockShelf(id=n, inside_id=random.choice((*shelves, None)), next_to_id=random.choice(shelves)) for n in shelves
+    ]
+    QuerySet(StockShelf, alias).bulk_update(moved, ["inside", "next_to"])
+    bulk_load(StockProduct, (_product(number, random, tags) for number in range(1, products + 1)), using=alias)
     # The hash of another model, or of another text: saving such a row would embed it again.
     dorm.db.connection.get_connection(alias).execute_write(
-        f'UPDATE "{Product._meta.db_table}" SET "embedding_hash" = %s WHERE "in_stock" = %s', ["f" * 64, False]
+        f'UPDATE "{StockProduct._meta.db_table}" SET "embedding_hash" = %s WHERE "in_stock" = %s', ["f" * 64, False]
     )
     for code in CODES[::2]:
-        QuerySet(Supplier, alias).filter(code=code).update(best=_key(random.randrange(1, products + 1)))
+        QuerySet(StockSupplier, alias).filter(code=code).update(best=_key(random.randrange(1, products + 1)))
     moves = ({"product": _key(1 + n // 3), "number": n % 3 - 1, "pieces": n} for n in range(3 * products))
-    bulk_load(Movement, moves, using=alias)
+    bulk_load(StockMovement, moves, using=alias)
     _label(alias, products)
 
 
 def _label(alias: str, products: int) -> None:
-    through: Any = Product._meta.get_field("labels")
+    through: Any = StockProduct._meta.get_field("labels")
     connection = dorm.db.connection.get_connection(alias)
     left, right = through._get_through_columns()
     insert = f'INSERT INTO "{through._get_through_table()}" ("{left}", "{right}") VALUES (%s, %s)'
@@ -201,7 +203,7 @@ def contents(alias: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         keys = [field.name for field in model._meta.concrete_fields if field.primary_key] or ["product", "number"]
         rows = [{name: _plain(getattr(row, name)) for name in names} for row in QuerySet(model, alias)]
         yield model.__name__, sorted(rows, key=lambda row: str([row.get(key, row.get(f"{key}_id")) for key in keys]))
-    labelled = QuerySet(Product, alias).filter(Q(labels__pk__in=[2, 5, 900]))
+    labelled = QuerySet(StockProduct, alias).filter(Q(labels__pk__in=[2, 5, 900]))
     yield "labels", sorted(labelled.values_list("pk", "labels__pk"))
 
 
