@@ -21,7 +21,7 @@ from ...values.bit import Bit
 from ...values.sparse import SparseVector
 from ...values.vector import HalfVector, Vector
 from ...values.wire import Wire
-from ..batches import MatrixColumn
+from ..matrix_columns import MatrixColumn
 
 Convert = Callable[[Any], Any]
 

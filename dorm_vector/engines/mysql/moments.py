@@ -68,7 +68,7 @@ _MIDNIGHT = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 def _reads_times() -> bool:
-    read = TimeField().from_db_value(dt.timedelta(hours=1))  # type: ignore[no-untyped-call]  # djanorm's
+    read = TimeField().from_db_value(dt.timedelta(hours=1))
     return "6" in TimeField().db_type(_MYSQL) and isinstance(read, dt.time)
 
 
