@@ -13,12 +13,20 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from . import status
+from . import doctor, explain, index, recall, reembed, search, status
 from .exit_codes import DONE, FOUND, USAGE, UsageError
 from .output import Output
 from .project import load_project
 
-COMMANDS: Mapping[str, ModuleType] = {"status": status}
+COMMANDS: Mapping[str, ModuleType] = {
+    "status": status,
+    "doctor": doctor,
+    "search": search,
+    "explain": explain,
+    "recall": recall,
+    "index": index,
+    "reembed": reembed,
+}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import TextIO
+from typing import Any, TextIO
 
 from ..bulk.progress import ProgressBar
 
@@ -22,23 +22,22 @@ class TerminalProgress(ProgressBar):
     def __init__(self, description: str, unit: str = "rows", stream: TextIO | None = None) -> None:
         self._description, self._unit = description, unit
         self._stream = sys.stderr if stream is None else stream
-        self._started, self._first = time.monotonic(), None
-        self._done, self._total, self._note = 0, None, ""
-        self._stopped, self._lock, self._width = threading.Event(), threading.Lock(), 0
+        self._started = self._since = time.monotonic()
+        self._first: int | None = None
+        self._total: int | None = None
+        self._done, self._note, self._width = 0, "", 0
+        self._stopped, self._lock = threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
         if self._stream.isatty():
             self._draw()
             self._thread = threading.Thread(target=self._redraw, name="dorm-vector progress", daemon=True)
             self._thread.start()
 
-    _first: int | None
-    _total: int | None
-
     def __call__(self, done: int, total: int | None) -> None:
         """Report how much is done, of a total if it is known."""
         if self._first is None:
             # What was done before, such as rows that a resumed copy skips, does not count for the rate.
-            self._first, self._started = done, self._started if done == 0 else time.monotonic()
+            self._first, self._since = done, self._since if done == 0 else time.monotonic()
         self._done, self._total = done, total
         if self._thread is not None:
             self._draw()
@@ -59,23 +58,27 @@ class TerminalProgress(ProgressBar):
 
     def line(self) -> str:
         """Return the line as it is now."""
-        seconds = max(time.monotonic() - self._started, 1e-6)
-        new = self._done - (self._first or 0)
-        parts = [f"{self._description}{f' {self._note}' if self._note else ''}:"]
+        now, new = time.monotonic(), self._done - (self._first or 0)
+        title = f"{self._description}{f' {self._note}' if self._note else ''}"
+        parts = [f"{title}: {self._done:,} {self._unit}"]
         if self._total:
-            parts.append(f"{self._done:,} of {self._total:,} {self._unit} ({self._done / self._total:.0%})")
-        else:
-            parts.append(f"{self._done:,} {self._unit}")
+            share = self._done / self._total
+            parts = [f"{title}: {self._done:,} of {self._total:,} {self._unit} ({share:.0%})"]
+        rate = new / max(now - self._since, 1e-6)
         if new > 0:
-            parts.append(f"{new / seconds:,.0f} {self._unit}/s")
-        parts.append(f"{_clock(seconds)} elapsed")
+            parts.append(f"{rate:,.0f} {self._unit}/s")
+        parts.append(f"{_clock(now - self._started)} elapsed")
         if new > 0 and self._total:
-            parts.append(f"{_clock((self._total - self._done) * seconds / new)} left")
-        return ", ".join([f"{parts[0]} {parts[1]}", *parts[2:]])
+            parts.append(f"{_clock((self._total - self._done) / rate)} left")
+        return ", ".join(parts)
 
     def _redraw(self) -> None:
         while not self._stopped.wait(_SECONDS_BETWEEN):
+            self._refresh()
             self._draw()
+
+    def _refresh(self) -> None:
+        """Find out how much is done, if nobody calls; called by the thread that draws."""
 
     def _draw(self) -> None:
         with self._lock:
@@ -89,3 +92,34 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class BuildProgress(TerminalProgress):
+    """The progress line of an index build: its phase, and how much is done, if the server reports it."""
+
+    def __init__(self, description: str, alias: str, dialect: Any, table: str, stream: TextIO | None = None) -> None:
+        self._alias, self._query, self._table = alias, dialect.upkeep.building, table
+        super().__init__(description, "units", stream)
+
+    def line(self) -> str:
+        """Return the line as it is now."""
+        elapsed = _clock(time.monotonic() - self._started)
+        return super().line() if self._total else f"{self._description} {self._note}".strip() + f": {elapsed} elapsed"
+
+    def _refresh(self) -> None:
+        from dorm.db.connection import get_connection
+        from dorm.exceptions import DatabaseError
+
+        try:
+            # In the thread that draws, over a connection of its own.
+            rows = get_connection(self._alias).execute(self._query, [self._table]) if self._query else []
+        except DatabaseError:
+            # The build does not depend on its progress.
+            self._query = ""
+            return
+        for row in rows:
+            if row["phase"] != self._note:
+                # Each phase counts from zero.
+                self._first, self._since = None, time.monotonic()
+                self.note(str(row["phase"]))
+            self(int(row["done"] or 0), int(row["total"] or 0))

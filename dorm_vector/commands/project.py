@@ -64,6 +64,11 @@ def models_with_vectors() -> list[Any]:
     return sorted(found.values(), key=label_of)
 
 
+def models_of_tables() -> list[Any]:
+    """Return the models whose tables the project manages, by label."""
+    return sorted((model for model in _models() if model._meta.managed), key=label_of)
+
+
 def label_of(model: Any) -> str:
     return f"{model._meta.app_label}.{model.__name__}"
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from ..engines.limits.exempt import no_statement_timeout
+from ..introspection import field_names, reads_vectors
+from .database import Database
 from .exit_codes import DONE
-from .output import Output, table
-from .project import add_database_argument, aliases
+from .index_state import index_states
+from .output import Output, size_of, table
+from .project import add_database_argument, aliases, label_of, models_with_vectors
 
 HELP = "Show databases, versions, tables, rows, embedding models and indexes."
 
@@ -16,15 +21,119 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(options: Any, output: Output) -> int:
-    from dorm.db.connection import get_connection
-
-    from ..engines import dialect_for
-
-    databases = []
-    for alias in aliases(options.database):
-        connection = get_connection(alias)
-        connection.execute("SELECT 1 AS one")
-        databases.append({"alias": alias, "database": dialect_for(connection).title})
-    lines = table(["database", "server"], [[each["alias"], each["database"]] for each in databases])
-    output.show({"databases": databases}, lines)
+    """Print what each database holds."""
+    with no_statement_timeout():
+        found = [status_of(Database(alias)) for alias in aliases(options.database)]
+    output.show({"databases": found}, _lines(found))
     return DONE
+
+
+def status_of(database: Database) -> dict[str, Any]:
+    """Return what one database holds; the keys are documented in docs/reference/command-line.md."""
+    dialect = database.dialect
+    version = database.ask(dialect.upkeep.server_version).get("version")
+    models = [model for model in models_with_vectors() if database.has_table(model)]
+    return {
+        "alias": database.alias,
+        "dialect": dialect.name,
+        "title": dialect.title,
+        "version": str(version) if version else None,
+        "extension": _extension(database),
+        "tables": [_table(database, model) for model in models],
+        "missing_tables": [label_of(model) for model in models_with_vectors() if model not in models],
+    }
+
+
+def _extension(database: Database) -> dict[str, str | None]:
+    from ..exceptions import VectorsUnavailable
+    from ..schema.operations import require_version
+
+    try:
+        require_version(database.dialect, database.connection)
+    except VectorsUnavailable as error:
+        return {"version": None, "error": str(error)}
+    version = database.ask(database.dialect.extension.version_query).get("version")
+    return {"version": str(version) if version else None, "error": None}
+
+
+def _table(database: Database, model: Any) -> dict[str, Any]:
+    rows = database.rows(model)
+    fields = [field for field in model._meta.concrete_fields if reads_vectors(field)]
+    return {
+        "model": label_of(model),
+        "table": model._meta.db_table,
+        "rows": rows.count(),
+        "fields": [_field(rows, model, field) for field in fields],
+        "indexes": [state.as_json() for state in index_states(database, model)],
+    }
+
+
+def _field(rows: Any, model: Any, field: Any) -> dict[str, Any]:
+    return {
+        "name": field.name,
+        "kind": type(field).__name__,
+        "dimensions": getattr(field, "dimensions", None),
+        "without_vector": rows.filter(**{f"{field.name}__isnull": True}).count() if field.null else 0,
+        "embedding_models": embedding_models(rows, model, field),
+    }
+
+
+def embedding_models(rows: Any, model: Any, field: Any) -> list[dict[str, Any]] | None:
+    """Return how many rows each embedding model has embedded; None for a field that does not record it."""
+    from dorm.aggregates import Count
+
+    name = f"{field.name}_model"
+    if name not in field_names(model):
+        return None
+    counted = rows.filter(**{f"{field.name}__isnull": False}).values(name).annotate(found=Count("pk"))
+    return [{"model": row[name], "rows": row["found"]} for row in counted.order_by(name)]
+
+
+def _lines(found: list[dict[str, Any]]) -> Iterator[str]:
+    head = ["database", "server", "version", "vectors"]
+    yield from table(head, [[d["alias"], d["title"], d["version"], _vectors(d)] for d in found])
+    for database in found:
+        yield from _tables(database)
+
+
+def _vectors(database: dict[str, Any]) -> str:
+    extension = database["extension"]
+    own = extension["version"] if extension["version"] != database["version"] else None
+    return str(extension["error"] or own or "built in")
+
+
+def _tables(database: dict[str, Any]) -> Iterator[str]:
+    yield ""
+    if not database["tables"]:
+        yield f"{database['alias']}: no table of a model with vectors. Run: dorm migrate."
+        return
+    head = [database["alias"], "field", "dimensions", "rows", "without vector", "embedded by"]
+    rows = [
+        [each["model"], field["name"], field["dimensions"], each["rows"], field["without_vector"], _models(field)]
+        for each in database["tables"]
+        for field in each["fields"]
+    ]
+    yield from table(head, rows)
+    indexes = [(each, index) for each in database["tables"] for index in each["indexes"]]
+    if indexes:
+        yield ""
+        head = ["index", "model", "kind", "distance", "state", "size", "companion"]
+        yield from table(
+            head,
+            [
+                [i["name"], each["model"], i["kind"], i["distance"], i["state"], size_of(i["bytes"]), _content(i)]
+                for each, i in indexes
+            ],
+        )
+
+
+def _models(field: dict[str, Any]) -> str | None:
+    known = field["embedding_models"]
+    return ", ".join(f"{each['model'] or 'unknown'}: {each['rows']:,}" for each in known) if known else None
+
+
+def _content(index: dict[str, Any]) -> str | None:
+    content = index["companion"]
+    if content is None:
+        return None
+    return "in sync" if content["in_sync"] else f"{content['missing'] + content['extra']:,} rows differ"

@@ -12,6 +12,7 @@ from ..values.routines import Routine
 from . import _float32
 from .base import RoutineKey
 from .shared.unsupported import Unsupported
+from .shared.upkeep import Upkeep
 
 _SEE = "https://mariadb.com/docs/server/reference/sql-structure/vectors/vector-functions"
 
@@ -71,3 +72,9 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
     Routine.AVERAGE: _AGGREGATE,
     Routine.SUM: _AGGREGATE,
 }
+
+UPKEEP = Upkeep(
+    server_version="SELECT VERSION() AS version",
+    statement_limit="SELECT @@max_statement_time AS seconds",
+    optimize=('ANALYZE TABLE "{table}"',),
+)

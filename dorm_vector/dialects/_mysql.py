@@ -11,6 +11,7 @@ from ..values.routines import Routine
 from . import _float32
 from .base import RoutineKey
 from .shared.unsupported import Unsupported
+from .shared.upkeep import Upkeep
 
 _SEE = "https://dev.mysql.com/doc/refman/9.7/en/vector-functions.html"
 
@@ -121,3 +122,9 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
     Routine.AVERAGE: _AGGREGATE,
     Routine.SUM: _AGGREGATE,
 }
+
+UPKEEP = Upkeep(
+    server_version="SELECT VERSION() AS version",
+    statement_limit="SELECT @@max_execution_time / 1000 AS seconds",
+    optimize=('ANALYZE TABLE "{table}"',),
+)

@@ -1,4 +1,4 @@
-"""PostgreSQL's vector functions.
+"""PostgreSQL's vector functions, its full-text search, and its upkeep.
 
 Source: https://github.com/pgvector/pgvector#vector-functions
 """
@@ -10,6 +10,7 @@ from ..values.routines import Routine
 from .base import RoutineKey
 from .shared.text_search import TextSearch
 from .shared.unsupported import Unsupported
+from .shared.upkeep import Upkeep
 
 # Expressions that an index can cover must include the dimensions.
 ROUTINES: dict[RoutineKey, str | Unsupported] = {
@@ -56,11 +57,37 @@ TEXT_SEARCH = TextSearch(
 )
 
 # nextval() never goes back, even with concurrent callers; setval() skips gaps that are too wide for it.
-COUNT_PAST_KEYS = (
-    "SELECT CASE WHEN top - last <= 1000 THEN (SELECT MAX(step) FROM (SELECT nextval(name) AS step"
-    " FROM generate_series(1, top - last)) AS steps) ELSE setval(name, top) END AS counted"
+_BEHIND = (
     " FROM (SELECT name, COALESCE(pg_sequence_last_value(name), 0) AS last,"
     """ (SELECT MAX("{key}") FROM "{table}") AS top"""
     """ FROM (SELECT pg_get_serial_sequence('"{table}"', '{key}')::regclass AS name) AS sequence"""
     " WHERE name IS NOT NULL) AS counter WHERE last < top"
+)
+
+COUNT_PAST_KEYS = (
+    "SELECT CASE WHEN top - last <= 1000 THEN (SELECT MAX(step) FROM (SELECT nextval(name) AS step"
+    f" FROM generate_series(1, top - last)) AS steps) ELSE setval(name, top) END AS counted{_BEHIND}"
+)
+
+# https://www.postgresql.org/docs/current/progress-reporting.html#CREATE-INDEX-PROGRESS-REPORTING
+# pgvector counts the tuples that are in the graph; other phases count the blocks that were read.
+_BUILDING = (
+    "SELECT phase, CASE WHEN tuples_total > 0 THEN tuples_done ELSE blocks_done END AS done,"
+    " CASE WHEN tuples_total > 0 THEN tuples_total ELSE blocks_total END AS total"
+    " FROM pg_stat_progress_create_index WHERE relid = to_regclass(quote_ident(%s))"
+)
+
+UPKEEP = Upkeep(
+    server_version="SELECT current_setting('server_version') AS version",
+    index_bytes="SELECT pg_relation_size(to_regclass('\"{name}\"')) AS bytes",
+    building=_BUILDING,
+    build_memory="SELECT pg_size_bytes(current_setting('maintenance_work_mem')) AS bytes,"
+    " current_setting('maintenance_work_mem') AS setting",
+    build_memory_option="maintenance_work_mem",
+    sequence_behind=f"SELECT name::text AS name, last, top{_BEHIND}",
+    sequence_fix="SELECT setval('{name}', {top});",
+    # In milliseconds; the unit is not part of the setting here.
+    statement_limit="SELECT setting::float8 / 1000 AS seconds FROM pg_settings WHERE name = 'statement_timeout'",
+    optimize=('VACUUM (ANALYZE) "{table}"',),
+    outside_transactions=True,
 )

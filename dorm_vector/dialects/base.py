@@ -22,6 +22,7 @@ from .shared.json import SQLITE, JsonRules
 from .shared.operands import SQL, Operand, compose, parsed
 from .shared.text_search import TextSearch
 from .shared.unsupported import Unsupported
+from .shared.upkeep import Upkeep
 
 RoutineKey = Routine | tuple[Routine, Element]
 
@@ -125,6 +126,7 @@ class Dialect(Facts):
     index_use: IndexUse = IndexUse()
     costs: PlanCosts = PlanCosts()
     limits: StatementLimit = StatementLimit()
+    upkeep: Upkeep = Upkeep()
     index_rules: IndexRules = IndexRules()
     companions: Mapping[str, Companion] = NOTHING
     """The index kinds that are a separate table next to the model's."""

@@ -18,6 +18,7 @@ from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning
 from .shared.index_rules import IndexRules
 from .shared.text_search import FTS5
 from .shared.unsupported import Unsupported
+from .shared.upkeep import Upkeep
 
 _NO_IVFFLAT = Unsupported(
     reason="its one vector index is a graph, so with an IvfflatIndex every search is exact.",
@@ -121,6 +122,10 @@ DIALECT = Dialect(
     ),
     planning=Planning(
         index_in_plan="SCAN vector_top_k VIRTUAL TABLE INDEX",
+    ),
+    upkeep=Upkeep(
+        server_version="SELECT sqlite_version() AS version",
+        optimize=('ANALYZE "{table}"',),
     ),
     limits=StatementLimit(
         none_in_process=(

@@ -9,7 +9,7 @@ from ..values.elements import Element
 from ..values.metrics import Metric
 from . import _float32
 from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
-from ._mariadb import CORRELATED_SLICE, GENERATED_SUBQUERY, ROUTINES
+from ._mariadb import CORRELATED_SLICE, GENERATED_SUBQUERY, ROUTINES, UPKEEP
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
 from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, SearchTuning, StatementLimit
@@ -154,6 +154,7 @@ DIALECT = Dialect(
         " WHERE table_schema = DATABASE() AND table_name = %s AND column_name = %s AND index_type = 'VECTOR'",
         analyze='ANALYZE TABLE "{table}"',
     ),
+    upkeep=UPKEEP,
     limits=StatementLimit(
         session="SET SESSION max_statement_time = {seconds}",
         told=frozenset({1969}),

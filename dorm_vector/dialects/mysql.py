@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..values.elements import Element
 from ..values.metrics import Metric
 from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
-from ._mysql import GENERATED, OTHER_LENGTH, ROUTINES, UNIQUE, of_one_length, of_pairs, of_read_pairs
+from ._mysql import GENERATED, OTHER_LENGTH, ROUTINES, UNIQUE, UPKEEP, of_one_length, of_pairs, of_read_pairs
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
 from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, StatementLimit
@@ -116,6 +116,7 @@ DIALECT = Dialect(
         explain_format="tree",
         analyze='ANALYZE TABLE "{table}"',
     ),
+    upkeep=UPKEEP,
     limits=StatementLimit(
         session="SET SESSION max_execution_time = {milliseconds}",
         told=frozenset({3024}),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..values.elements import Element
 from ..values.metrics import Metric
 from ..values.wire import Wire
-from ._postgresql import COUNT_PAST_KEYS, ROUTINES, TEXT_SEARCH
+from ._postgresql import COUNT_PAST_KEYS, ROUTINES, TEXT_SEARCH, UPKEEP
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
 from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, SearchTuning, StatementLimit
@@ -155,6 +155,7 @@ DIALECT = Dialect(
         " WHERE x.indrelid = to_regclass(quote_ident(%s)) AND (a.attname = %s OR x.indkey[0] = 0)"
         " AND m.amname IN ('hnsw', 'ivfflat')",
     ),
+    upkeep=UPKEEP,
     limits=StatementLimit(
         told=frozenset({"57014"}),
     ),

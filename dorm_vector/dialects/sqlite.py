@@ -16,6 +16,7 @@ from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, SearchTu
 from .shared.search_options import SearchOption
 from .shared.text_search import FTS5
 from .shared.unsupported import Unsupported
+from .shared.upkeep import Upkeep
 
 _NO_INDEX = Unsupported(
     reason="a plain table has no vector index, so every search is exact.",
@@ -85,6 +86,12 @@ DIALECT = Dialect(
     planning=Planning(
         index_in_plan=" {name} ",
         built_indexes=f"SELECT name, valid, '' AS opclass FROM ({FOUND}) WHERE \"table\" = %s AND %s IS NOT NULL",
+    ),
+    upkeep=Upkeep(
+        server_version="SELECT sqlite_version() AS version",
+        journal_mode="SELECT journal_mode AS mode, (SELECT file FROM pragma_database_list WHERE name = 'main') AS file"
+        " FROM pragma_journal_mode",
+        optimize=('ANALYZE "{table}"',),
     ),
     limits=StatementLimit(
         told=frozenset({9}),  # SQLITE_INTERRUPT

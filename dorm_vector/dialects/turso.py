@@ -15,6 +15,7 @@ from .base import Dialect, Distance, Form
 from .shared.groups import Ddl, Extension, Loading, Planning, StatementLimit
 from .shared.json import TURSO
 from .shared.unsupported import Unsupported
+from .shared.upkeep import Upkeep
 
 _NO_INDEX = Unsupported(
     reason="it has no nearest-neighbour index, so every search is exact.",
@@ -89,6 +90,10 @@ DIALECT = Dialect(
         # A hash join computes subqueries before it reads the row they refer to: they are NULL, or the process aborts.
         # Only equalities are hashed. https://github.com/tursodatabase/turso/issues/8226
         join_beside_subquery="({left} IS {right} AND {right} IS NOT NULL)",
+    ),
+    upkeep=Upkeep(
+        server_version="SELECT sqlite_version() AS version",
+        optimize=('ANALYZE "{table}"',),
     ),
     limits=StatementLimit(
         told=frozenset({"interrupted"}),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..dialects.base import Dialect
-from ..dialects.shared.companions import FILL, HELD, KINDS, TRIGGERS, Companion
+from ..dialects.shared.companions import DRIFT, FILL, HELD, KINDS, TRIGGERS, Companion
 from ..dialects.shared.unsupported import Unsupported
 from ..values.elements import Element
 from ..values.metrics import Metric
@@ -98,6 +98,12 @@ class Vec0Index(VectorIndex):
         """Return the CREATE statement of the companion, which the database keeps."""
         return _Built(self, dialect.companions[self.kind], columns).declaration(name, dimensions)
 
+    def drift_query(
+        self, dialect: Dialect, name: str, table: str, column: str, dimensions: int, columns: Mapping[str, Column]
+    ) -> str:
+        """Return the SQL that compares the companion with its table, row by row."""
+        return _Built(self, dialect.companions[self.kind], columns).drift_query(name, table, column, dimensions)
+
     @property
     def filters(self) -> tuple[str, ...]:
         """Return the names of the fields that searches may filter by."""
@@ -144,6 +150,14 @@ class _Built:
         said = {"name": name, "dimensions": str(dimensions), "metric": self.companion.metrics[self.index.metric]}
         create = self.companion.create
         return create.format(**said, kind=kind_of(self.key), columns=self._columns(create))
+
+    def drift_query(self, name: str, table: str, column: str, dimensions: int) -> str:
+        operand = f't."{column}"'
+        pairs = [("vector", self._value(operand, dimensions))]
+        pairs += [(f"by_{each.name}", f't."{each.name}"') for each in self._filters]
+        differs = " OR ".join(f"v.{own} IS NOT {source}" for own, source in pairs)
+        held = f"({self._held(operand)})"
+        return DRIFT.format(name=name, table=table, key=self.key.name, held=held, differs=differs)
 
     def _columns(self, template: str) -> str:
         if template is FILL:

@@ -27,7 +27,7 @@ class VectorExtension(Operation):
     def database_forwards(self, app_label: str, connection: Any, from_state: Any, to_state: Any) -> None:
         dialect = dialect_for(connection)
         _run(dialect, connection, dialect.extension.enable)
-        _require_version(dialect, connection)
+        require_version(dialect, connection)
 
     def database_backwards(self, app_label: str, connection: Any, from_state: Any, to_state: Any) -> None:
         for statement in dialect_for(connection).extension.disable:
@@ -53,7 +53,8 @@ def _run(dialect: Dialect, connection: Any, statements: tuple[str, ...]) -> None
         ) from error
 
 
-def _require_version(dialect: Dialect, connection: Any) -> None:
+def require_version(dialect: Dialect, connection: Any) -> None:
+    """Raise VectorsUnavailable if vector support is missing, hidden or older than the minimum."""
     if not dialect.extension.version_query or getattr(connection, "captured", None) is not None:
         return
     try:

@@ -101,6 +101,14 @@ STANDING = (
 )
 """Counts the table and its triggers; binds its name, its CREATE, the model's table, and the triggers' names."""
 
+DRIFT = (
+    'SELECT (SELECT COUNT(*) FROM "{table}" AS t LEFT JOIN "{name}" AS v ON v.id = t."{key}"'
+    ' WHERE {held} AND (v.id IS NULL OR {differs})) AS "missing",'
+    ' (SELECT COUNT(*) FROM "{name}" AS v LEFT JOIN "{table}" AS t ON t."{key}" = v.id'
+    ' WHERE t."{key}" IS NULL OR NOT {held}) AS "extra", (SELECT COUNT(*) FROM "{name}") AS "rows"'
+)
+"""Counts the rows that a companion lacks or holds differently, those that it should not hold, and all of its own."""
+
 FOUND = (
     'SELECT substr(name, 1, length(name) - 5) AS "name", tbl_name AS "table", 1 AS "valid" FROM sqlite_master'
     " WHERE type = 'trigger' AND substr(name, -5) = '_move' AND instr(sql, 'DELETE FROM \"' || substr(name, 1,"

@@ -44,6 +44,11 @@ class HranaDatabaseWrapper(SQLiteDatabaseWrapper):
         self._address = address_of(settings)
         self.database, self.default_transaction_mode = self._address.target, _mode(self._address)
 
+    @property
+    def is_remote(self) -> bool:
+        """Return whether the database is on a server."""
+        return self._address.is_remote
+
     def _new_connection(self) -> Any:
         return connect(self._address, self.settings)
 

@@ -58,6 +58,16 @@ def drift_of(model: Any) -> Iterator[str]:
 
 
 def _columns(model: Any, connection: Any) -> Iterator[str]:
+    table = model._meta.db_table
+    for field, held, wanted in differing_columns(model, connection):
+        if held is None:
+            yield f"{model.__name__} ({table}): {field.column} is no vector column, and {field.name} is {wanted}."
+        else:
+            yield f"{model.__name__} ({table}): {field.column} holds {held}, and {field.name} is declared as {wanted}."
+
+
+def differing_columns(model: Any, connection: Any) -> Iterator[tuple[Any, Column | None, Column]]:
+    """Yield each vector field whose column is of another kind or length, with what it holds and what is declared."""
     table, is_declared = model._meta.db_table, bool(dialect_for(connection).ddl.declarations)
     lengths = indexed_dimensions(connection).get(table, {})
     found = vector_columns(table, connection)
@@ -67,10 +77,8 @@ def _columns(model: Any, connection: Any) -> Iterator[str]:
         if field.column in lengths:
             # A vec0 table holds every element as float32.
             held = replace(wanted, length=lengths[field.column])
-        if held is None and is_declared and field.column in standing:
-            yield f"{model.__name__} ({table}): {field.column} is no vector column, and {field.name} is {wanted}."
-        elif held is not None and not _fits(held, wanted):
-            yield f"{model.__name__} ({table}): {field.column} holds {held}, and {field.name} is declared as {wanted}."
+        if (held is None and is_declared and field.column in standing) or (held and not _fits(held, wanted)):
+            yield field, held, wanted
 
 
 def _fits(held: Column, wanted: Column) -> bool:

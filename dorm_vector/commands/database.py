@@ -1,0 +1,45 @@
+"""One database that a command looks at: its connection, its dialect, and the models whose tables it has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dorm.db.connection import get_connection
+from dorm.queryset import QuerySet
+
+from ..dialects.base import Dialect
+from ..engines import dialect_for
+from ..models.querysets import VectorQuerySet
+
+
+class Database:
+    """A database of the project, by its alias."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+        self.connection: Any = get_connection(alias)
+        self.dialect: Dialect = dialect_for(self.connection)
+
+    def has_table(self, model: Any) -> bool:
+        return bool(self.connection.table_exists(model._meta.db_table))
+
+    def rows(self, model: Any) -> Any:
+        """Return all rows of the model's table, whatever its managers leave out."""
+        return QuerySet(model, self.alias)
+
+    def searched(self, model: Any) -> Any:
+        """Return the same rows, with ``nearest()``."""
+        return VectorQuerySet(model, self.alias)
+
+    def ask(self, query: str, *params: Any) -> dict[str, Any]:
+        """Return the first row of a query; empty if there is none, or no query."""
+        rows = self.connection.execute(query, list(params)) if query else []
+        return dict(rows[0]) if rows else {}
+
+    def all_rows(self, query: str, *params: Any) -> list[dict[str, Any]]:
+        """Return the rows of a query; none if there is no query."""
+        return [dict(row) for row in self.connection.execute(query, list(params))] if query else []
+
+    def option(self) -> str:
+        """Return ``--database`` for a command that is to work on this database; empty for the default one."""
+        return "" if self.alias == "default" else f" --database {self.alias}"

@@ -1,0 +1,101 @@
+"""What the database has of each vector index that a model declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..dialects.shared.companions import STANDING
+from ..engines.sqlite.extension import is_served
+from ..indexes.contents import columns_of
+from ..indexes.vec0 import Vec0Index
+from ..indexes.vector import VectorIndex
+from .database import Database
+
+BUILT, MISSING, INVALID, BUILDING, UNSUPPORTED = "built", "missing", "invalid", "building", "unsupported"
+"""The states. ``unsupported``: the database has no index of this kind, so searches do not use it."""
+
+
+@dataclass(frozen=True)
+class Companion:
+    """How the content of a companion table differs from the model's table."""
+
+    rows: int
+    missing: int
+    extra: int
+
+    @property
+    def in_sync(self) -> bool:
+        return not (self.missing or self.extra)
+
+
+@dataclass(frozen=True)
+class IndexState:
+    """One declared index in one database."""
+
+    index: Any
+    name: str
+    field: Any
+    state: str
+    opclass: str = ""
+    bytes: int | None = None
+    companion: Companion | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        found = {"name": self.name, "field": self.field.name, "kind": self.index.kind, "state": self.state}
+        content = None
+        if self.companion is not None:
+            content = {**asdict(self.companion), "in_sync": self.companion.in_sync}
+        return {**found, "distance": self.index.metric.value, "bytes": self.bytes, "companion": content}
+
+
+def index_states(database: Database, model: Any) -> Iterator[IndexState]:
+    """Yield the state of each vector index that the model declares."""
+    for index in model._meta.indexes:
+        if isinstance(index, VectorIndex):
+            yield _state(database, model, index)
+
+
+def _state(database: Database, model: Any, index: Any) -> IndexState:
+    name, field = index.get_name(model.__name__), model._meta.get_field(index.fields[0])
+    if not index.is_built_by(database.dialect):
+        return IndexState(index, name, field, UNSUPPORTED)
+    if index.kind in database.dialect.companions:
+        return _companion_state(database, model, index, name, field)
+    found = _built(database, model, field, name)
+    if found is None:
+        return IndexState(index, name, field, MISSING)
+    building = database.all_rows(database.dialect.upkeep.building, model._meta.db_table)
+    state = BUILT if found["valid"] else BUILDING if building else INVALID
+    size = database.dialect.upkeep.index_bytes.format(name=name, table=model._meta.db_table)
+    return IndexState(index, name, field, state, str(found["opclass"]), database.ask(size).get("bytes"))
+
+
+def _built(database: Database, model: Any, field: Any, name: str) -> dict[str, Any] | None:
+    for row in built_indexes(database, model, field):
+        if row["name"] == name:
+            return row
+    standing = "" if database.dialect.planning.built_indexes else database.dialect.index_use.standing
+    return {"valid": True, "opclass": ""} if database.ask(standing, name) else None
+
+
+def built_indexes(database: Database, model: Any, field: Any) -> list[dict[str, Any]]:
+    """Return the vector indexes that the database has for a column, by name, if it can list them."""
+    return database.all_rows(database.dialect.planning.built_indexes, model._meta.db_table, field.column)
+
+
+def _companion_state(database: Database, model: Any, index: Vec0Index, name: str, field: Any) -> IndexState:
+    table, dialect = model._meta.db_table, database.dialect
+    columns = columns_of({each.name: each for each in model._meta.concrete_fields}, database.connection)
+    declaration = index.declaration(dialect, name, field.dimensions, columns)
+    triggers = [f"{name}_{event}" for event in ("insert", "update", "move", "delete")]
+    parts = database.ask(STANDING, name, declaration, table, *triggers)["parts"]
+    if parts == 0:
+        return IndexState(index, name, field, MISSING)
+    if parts != 1 + len(triggers):
+        return IndexState(index, name, field, INVALID)
+    if not is_served(dialect.companions[index.kind]):
+        return IndexState(index, name, field, BUILT)
+    found = database.ask(index.drift_query(dialect, name, table, field.column, field.dimensions, columns))
+    return IndexState(index, name, field, BUILT, companion=Companion(found["rows"], found["missing"], found["extra"]))

@@ -1,0 +1,33 @@
+"""How to look after a database: its version, the state of its indexes, and settings that matter for vectors."""
+
+from __future__ import annotations
+
+from .facts import Facts
+
+
+class Upkeep(Facts):
+    """What ``dorm-vector`` asks a database. An empty query means that the database cannot tell, or needs no check."""
+
+    server_version: str = ""
+    """Returns the ``version`` of the server, or of the library."""
+    index_bytes: str = ""
+    """Returns the ``bytes`` of the index ``{name}`` of ``{table}``; NULL if the account may not read it."""
+    building: str = ""
+    """Returns the ``phase`` of each running build on the bound table, and how much is ``done`` of a ``total``."""
+    build_memory: str = ""
+    """Returns the ``bytes`` that an index build may use, and the ``setting`` as it is written."""
+    build_memory_option: str = ""
+    """The name of that setting, also in ``build_options``."""
+    sequence_behind: str = ""
+    """Returns the ``name`` of the sequence of ``{table}`` and ``{key}``, its ``last`` and the ``top`` key, if the next
+    generated key would be taken."""
+    sequence_fix: str = ""
+    """Moves the sequence ``{name}`` to ``{top}``."""
+    journal_mode: str = ""
+    """Returns the ``mode`` and the ``file`` of a database that may use a slower journal than WAL."""
+    statement_limit: str = ""
+    """Returns the server's own ``seconds`` that a statement may take; 0 is no limit."""
+    optimize: tuple[str, ...] = ()
+    """Updates the statistics of ``{table}``, and frees space without blocking writers where the database can."""
+    outside_transactions: bool = False
+    """Whether ``optimize`` cannot run in a transaction."""

@@ -1,0 +1,208 @@
+"""``dorm-vector doctor``: each fault is made on a real server, found, and fixed by the command that is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.commands.conftest import MODELS, Shop
+
+
+@pytest.fixture(autouse=True)
+def healthy(shop: Shop) -> Any:
+    """Each test starts with nothing to find, and fixes what it breaks."""
+    assert shop.findings() == {}
+    yield
+    assert shop.findings() == {}
+
+
+def is_on(shop: Shop, *names: str) -> bool:
+    return shop.dialect.name in names
+
+
+def fixed(shop: Shop, *checks: str) -> dict[str, Any]:
+    """Return what the doctor finds, which is of these checks, after running the fix of each."""
+    found = shop.findings()
+    assert found.keys() == set(checks)
+    for finding in found.values():
+        assert finding["database"] == "default"
+        assert finding["subject"]
+        assert finding["problem"]
+        assert finding["expected"]
+        shop.fix(finding)
+    return found
+
+
+def test_it_prints_what_is_wrong_expected_and_the_fix(shop: Shop) -> None:
+    assert "dorm doctor checks djanorm's own settings" in shop.run("doctor")
+    shop.write("ALTER TABLE shop_photo RENAME TO hidden_photo")
+    printed = shop.run("doctor", code=1)
+    assert "problem [table] default: shop.Photo\n  The table shop_photo does not exist.\n" in printed
+    assert "  expected: A table for each model.\n  fix: dorm migrate\n" in printed
+    assert "1 problems, " in printed
+    assert shop.json("status")["databases"][0]["missing_tables"] == ["shop.Photo"]
+    shop.write("ALTER TABLE hidden_photo RENAME TO shop_photo")
+
+
+def test_vectors_of_zeros_from_a_bad_dump(shop: Shop) -> None:
+    shop.project.python("Product.objects.filter(price__lt=3).update(embedding=[0] * 8)")
+    found = fixed(shop, "zero-vectors")
+    assert found["zero-vectors"]["problem"].startswith("3 of 18 vectors are all zeros")
+    assert shop.project.python("print(Product.objects.filter(embedding=[0] * 8).count())") == "0"
+
+
+def test_an_index_that_is_not_in_the_database(shop: Shop) -> None:
+    shop.run("index", "drop", "Product")
+    found = shop.findings()
+    assert bool(found) == shop.has_index
+    for finding in found.values():
+        assert finding["check"] == "index-missing"
+        shop.fix(finding)
+
+
+def test_columns_of_another_length_and_narrower_columns(shop: Shop) -> None:
+    shop.project.models(MODELS.replace("picture = VectorField(dimensions=4", "picture = VectorField(dimensions=5"))
+    found = shop.findings()
+    assert "dimensions=4" in found.pop("column")["problem"]
+    assert found.keys() == ({"index-invalid"} if is_on(shop, "sqlite") else set())
+    shop.project.models(MODELS)
+    narrower = {
+        "postgresql": ("ALTER TABLE shop_photo ALTER COLUMN rating TYPE {}", "real", "double precision"),
+        "mariadb": ("ALTER TABLE shop_photo MODIFY COLUMN notes {} NOT NULL", "text", "longtext"),
+        "mysql": ("ALTER TABLE shop_photo MODIFY COLUMN notes {} NOT NULL", "text", "longtext"),
+    }
+    if shop.dialect.name in narrower:
+        change, narrow, wide = narrower[shop.dialect.name]
+        shop.write(change.format(narrow))
+        found = shop.findings()
+        assert found.keys() == {"precision"}
+        assert narrow.upper() in found["precision"]["problem"]
+        assert wide in found["precision"]["expected"].lower()
+        shop.write(change.format(wide))
+
+
+def test_what_only_some_databases_can_have(shop: Shop) -> None:
+    for fault in FAULTS.get(shop.dialect.name, ()):
+        fault(shop)
+
+
+def invalid_index(shop: Shop) -> None:
+    shop.write("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'product_hnsw'::regclass")
+    assert shop.indexes()["product_hnsw"]["state"] == "invalid"
+    fixed(shop, "index-invalid")
+
+
+def useless_index(shop: Shop) -> None:
+    shop.write(
+        "DROP INDEX product_hnsw", "CREATE INDEX product_hnsw ON shop_product USING hnsw (embedding vector_l2_ops)"
+    )
+    found = fixed(shop, "index-unusable")
+    assert "vector_l2_ops" in found["index-unusable"]["problem"]
+
+
+def undeclared_index(shop: Shop) -> None:
+    shop.write("CREATE INDEX by_hand ON shop_product USING hnsw (embedding vector_l1_ops)")
+    (found,) = (each for each in shop.diagnosis() if each["check"] == "index-undeclared")
+    assert found["severity"] == "note"
+    shop.fix({"fix": "In dorm dbshell: DROP INDEX by_hand"})
+
+
+def sequence_behind(shop: Shop) -> None:
+    shop.write("INSERT INTO shop_photo (id, rating, notes) VALUES (1000, 0, '')")
+    found = fixed(shop, "sequence")
+    assert "the highest key is 1000" in found["sequence"]["problem"]
+    shop.project.python("Photo.objects.create(picture=None)")
+    shop.write("DELETE FROM shop_photo WHERE id >= 1000")
+
+
+def little_memory(shop: Shop) -> None:
+    name = shop.project.database["NAME"]
+    shop.write(
+        "INSERT INTO shop_product (title, price, in_stock, embedding) SELECT 'many', n, true, '[1,1,1,1,1,1,1,1]'"
+        " FROM generate_series(1000, 2600) n",
+        f"ALTER DATABASE \"{name}\" SET maintenance_work_mem = '1MB'",
+    )
+    (found,) = (each for each in shop.diagnosis() if each["check"] == "build-memory")
+    assert "maintenance_work_mem is 1MB" in found["problem"]
+    assert 'build_options={"maintenance_work_mem": "2MB"}' in found["fix"]
+    shop.write(f'ALTER DATABASE "{name}" RESET maintenance_work_mem', "DELETE FROM shop_product WHERE price >= 1000")
+    assert "build-memory" not in {each["check"] for each in shop.diagnosis()}
+
+
+def old_extension(shop: Shop) -> None:
+    (before,) = shop.read("SELECT extversion AS version FROM pg_extension WHERE extname = 'vector'")
+    shop.write("UPDATE pg_extension SET extversion = '0.5.1' WHERE extname = 'vector'")
+    found = shop.findings()
+    assert found.keys() == {"extension"}
+    assert "0.5.1" in found["extension"]["problem"]
+    shop.write(f"UPDATE pg_extension SET extversion = '{before['version']}' WHERE extname = 'vector'")
+    shop.write("CREATE SCHEMA hidden", "ALTER EXTENSION vector SET SCHEMA hidden")
+    assert "hidden" in shop.findings()["extension"]["problem"]
+    assert "hidden" in shop.json("status")["databases"][0]["extension"]["error"]
+    shop.write("ALTER EXTENSION vector SET SCHEMA public", "DROP SCHEMA hidden")
+
+
+def drifted_companion(shop: Shop) -> None:
+    shop.write("DELETE FROM product_vec0 WHERE id = 3")
+    shop.write("UPDATE product_vec0 SET vector = zeroblob(32) WHERE id = 4")
+    shop.write("INSERT INTO product_vec0 (id, by_price, vector) VALUES (999, 1, zeroblob(32))")
+    assert shop.indexes()["product_vec0"]["companion"] == {"rows": 18, "missing": 2, "extra": 1, "in_sync": False}
+    assert "3 rows differ" in shop.run("status")
+    found = fixed(shop, "companion")
+    assert found["companion"]["problem"].startswith("2 rows are missing or outdated in the table product_vec0, and 1")
+    shop.write("UPDATE product_vec0 SET by_price = 7 WHERE id = 1")
+    assert "companion" in shop.findings()
+    assert any(each["index"] == "product_vec0" for each in shop.json("index", "optimize", "Product")["results"])
+
+
+def broken_trigger(shop: Shop) -> None:
+    shop.write("DROP TRIGGER product_vec0_update")
+    fixed(shop, "index-invalid")
+
+
+def no_wal(shop: Shop) -> None:
+    shop.write("PRAGMA journal_mode = DELETE")
+    fixed(shop, "journal-mode")
+
+
+def lost_rows(shop: Shop) -> None:
+    shop.project.python(
+        "import random\nnumbers = random.Random(1)\nfor _ in range(2):\n"
+        "    Product.objects.bulk_create([Product(title='many', price=1000 + n, embedding=[numbers.gauss(0, 1)"
+        " for _ in range(8)]) for n in range(300)])\n"
+        "kept = list(Product.objects.filter(price__gte=1000).order_by('pk').values_list('pk', flat=True))[::10]\n"
+        "Product.objects.filter(price__gte=1000).exclude(pk__in=kept).delete()"
+    )
+    fixed(shop, "index-lost-rows")
+    shop.write("DELETE FROM shop_product WHERE price >= 1000")
+
+
+FAULTS: dict[str, list[Callable[[Shop], None]]] = {
+    "postgresql": [invalid_index, useless_index, undeclared_index, sequence_behind, little_memory, old_extension],
+    "libsql": [lost_rows],
+    "sqlite": [drifted_companion, broken_trigger, no_wal],
+}
+
+
+def test_a_new_database_and_a_limit_for_statements(shop: Shop, running: Any) -> None:
+    settings = running.new_database()
+    project, own = shop.project, shop.project.database
+    in_process = bool(shop.dialect.limits.none_in_process)
+    limited = own if in_process else {**own, "OPTIONS": {**own.get("OPTIONS", {}), "statement_timeout": 30}}
+    before = (project.directory / "settings.py").read_text()
+    (project.directory / "settings.py").write_text(
+        f"DATABASES = {{'default': {limited!r}, 'new': {settings!r}}}\nINSTALLED_APPS = {project.installed_apps!r}\n"
+    )
+    assert [each["check"] for each in shop.diagnosis("--database", "default")] == []
+    found = [each["check"] for each in shop.diagnosis("--database", "new") if each["severity"] == "problem"]
+    assert found == (["extension"] if shop.dialect.extension.enable else [])
+    both = shop.json("status")["databases"]
+    assert [each["alias"] for each in both] == ["default", "new"]
+    assert both[1]["tables"] == []
+    assert shop.json("search", "Product", "hat", "--database", "new", code=2)["error"]["message"].endswith(
+        "Run: dorm migrate --database new"
+    )
+    (project.directory / "settings.py").write_text(before)
+    running.drop_database(settings)

@@ -1,0 +1,83 @@
+"""``dorm-vector index`` on every database."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+import backends
+from dorm_vector.commands.progress import BuildProgress
+from tests.commands.conftest import MAIN, Shop, connected
+from tests.databases import Database
+from tests.helpers.project import in_a_new_python
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def states(shop: Shop) -> dict[str, str]:
+    return {name: index["state"] for name, index in shop.indexes().items() if index["state"] != "unsupported"}
+
+
+def test_indexes_are_dropped_built_rebuilt_and_optimized(shop: Shop) -> None:
+    built = states(shop)
+    assert set(built.values()) <= {"built"}
+    dropped = shop.json("index", "drop", "Product")["results"]
+    assert [each["index"] for each in dropped] == ["product_hnsw", "product_vec0"]
+    assert states(shop) == dict.fromkeys(built, "missing")
+    shop.run("index", "drop", "Product")
+    results = {each["index"]: each["result"] for each in shop.json("index", "build")["results"]}
+    assert {name for name, result in results.items() if result == "built"} == set(built)
+    assert states(shop) == built
+    for name in built:
+        (again,) = shop.json("index", "build", "Product", "--name", name)["results"]
+        assert again["result"] == "is built already"
+        (rebuilt,) = shop.json("index", "rebuild", "shop.Product", "--name", name)["results"]
+        assert rebuilt["result"] == "rebuilt"
+    assert states(shop) == built
+    assert [each["table"] for each in shop.json("index", "optimize")["results"]] == ["shop_photo", "shop_product"]
+    assert states(shop) == built
+    assert (
+        "has no vector index 'none'"
+        in shop.json("index", "build", "Product", "--name", "none", code=2)["error"]["message"]
+    )
+    assert "give the model" in shop.json("index", "drop", code=2)["error"]["message"]
+
+
+def test_a_running_build_is_shown(shop: Shop, running: backends.Running) -> None:
+    """A concurrent build waits for a transaction that writes, so that it is seen at work."""
+    if not shop.dialect.upkeep.building:
+        assert shop.dialect.index_rules.concurrent is None
+        return
+    shop.run("index", "drop", "Product")
+    Database(running, shop.project.database).use()
+    terminal = Terminal()
+    with connected(shop.project.database) as writer:
+        with writer.atomic():
+            writer.execute_write("UPDATE shop_product SET price = price")
+            builder = threading.Thread(target=build, args=(shop,))
+            builder.start()
+            with BuildProgress("Building", "default", shop.dialect, "shop_product", terminal):
+                while "Building waiting for writers before build:" not in terminal.getvalue():
+                    builder.join(0.1)
+                    assert builder.is_alive()
+            assert states(shop) == {"product_hnsw": "building"}
+            assert shop.findings() == {}
+        builder.join()
+    assert states(shop) == {"product_hnsw": "built"}
+
+
+def build(shop: Shop) -> None:
+    # Not a copy of the Python that runs the other commands, which runs one at a time.
+    built = in_a_new_python(MAIN, ["index", "build", "Product"], shop.project.directory)
+    assert built.returncode == 0, built.stderr
+
+
+def test_a_build_shows_its_progress(shop: Shop) -> None:
+    terminal = Terminal()
+    with BuildProgress("Building product_hnsw", "default", shop.dialect, "shop_product", terminal) as progress:
+        progress.note("building index")
+    assert terminal.getvalue().startswith("\rBuilding product_hnsw: 0:00 elapsed")
+    assert "Building product_hnsw building index: 0:00 elapsed" in terminal.getvalue()
