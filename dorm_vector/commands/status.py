@@ -31,7 +31,7 @@ def run(options: Any, output: Output) -> int:
 def status_of(database: Database) -> dict[str, Any]:
     """Return what one database holds; the keys are documented in docs/reference/command-line.md."""
     dialect = database.dialect
-    version = database.ask(dialect.upkeep.server_version).get("version")
+    version = database.ask(dialect.upkeep.version).get("version")
     models = [model for model in models_with_vectors() if database.has_table(model)]
     return {
         "alias": database.alias,

@@ -74,7 +74,7 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
 }
 
 UPKEEP = Upkeep(
-    server_version="SELECT VERSION() AS version",
+    version="SELECT VERSION() AS version",
     statement_limit="SELECT @@max_statement_time AS seconds",
     optimize=('ANALYZE TABLE "{table}"',),
 )

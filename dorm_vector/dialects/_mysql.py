@@ -124,7 +124,7 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
 }
 
 UPKEEP = Upkeep(
-    server_version="SELECT VERSION() AS version",
+    version="SELECT VERSION() AS version",
     statement_limit="SELECT @@max_execution_time / 1000 AS seconds",
     optimize=('ANALYZE TABLE "{table}"',),
 )

@@ -78,7 +78,7 @@ _BUILDING = (
 )
 
 UPKEEP = Upkeep(
-    server_version="SELECT current_setting('server_version') AS version",
+    version="SELECT current_setting('server_version') AS version",
     index_bytes="SELECT pg_relation_size(to_regclass('\"{name}\"')) AS bytes",
     building=_BUILDING,
     build_memory="SELECT pg_size_bytes(current_setting('maintenance_work_mem')) AS bytes,"

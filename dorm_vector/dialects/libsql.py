@@ -124,7 +124,7 @@ DIALECT = Dialect(
         index_in_plan="SCAN vector_top_k VIRTUAL TABLE INDEX",
     ),
     upkeep=Upkeep(
-        server_version="SELECT sqlite_version() AS version",
+        version="SELECT sqlite_version() AS version",
         optimize=('ANALYZE "{table}"',),
     ),
     limits=StatementLimit(

@@ -88,7 +88,7 @@ DIALECT = Dialect(
         built_indexes=f"SELECT name, valid, '' AS opclass FROM ({FOUND}) WHERE \"table\" = %s AND %s IS NOT NULL",
     ),
     upkeep=Upkeep(
-        server_version="SELECT sqlite_version() AS version",
+        version="SELECT sqlite_version() AS version",
         journal_mode="SELECT journal_mode AS mode, (SELECT file FROM pragma_database_list WHERE name = 'main') AS file"
         " FROM pragma_journal_mode",
         optimize=('ANALYZE "{table}"',),

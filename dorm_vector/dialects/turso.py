@@ -92,7 +92,7 @@ DIALECT = Dialect(
         join_beside_subquery="({left} IS {right} AND {right} IS NOT NULL)",
     ),
     upkeep=Upkeep(
-        server_version="SELECT sqlite_version() AS version",
+        version="SELECT sqlite_version() AS version",
         optimize=('ANALYZE "{table}"',),
     ),
     limits=StatementLimit(

@@ -12,9 +12,7 @@ from dorm_vector.commands.main import COMMANDS, parser
 def command_reference(name: str, _page: Path) -> str:
     """Return the usage and the options of a command."""
     found = subparsers()[name]
-    # One width, whatever the terminal of this run.
-    found.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=88)
-    usage = found.format_usage().removeprefix("usage: ").strip()
+    usage = " ".join([f"dorm-vector {name} [options]", *filter(None, map(positional, found._actions))])
     rows = [f"| {spelled(action)} | {sentence(action)} |" for action in found._actions if action.dest != "help"]
     return "\n".join([COMMANDS[name].HELP, "", "```text", usage, "```", "", "| argument | |", "|---|---|", *rows])
 
@@ -22,6 +20,14 @@ def command_reference(name: str, _page: Path) -> str:
 def subparsers() -> dict[str, argparse.ArgumentParser]:
     (action,) = (each for each in parser()._actions if isinstance(each, argparse._SubParsersAction))
     return dict(action.choices)
+
+
+def positional(action: argparse.Action) -> str:
+    """Return an argument as the usage shows it; empty for an option. Versions of Python spell usages differently."""
+    if action.option_strings:
+        return ""
+    name = "|".join(action.choices) if action.choices else str(action.metavar)
+    return {"?": f"[{name}]", "*": f"[{name} …]"}.get(str(action.nargs), name)
 
 
 def spelled(action: argparse.Action) -> str:

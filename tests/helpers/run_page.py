@@ -44,7 +44,10 @@ def run_page(page: Path) -> None:
                 run_python("\n" * line + text, str(page), module, runner)
             else:
                 for command in COMMAND.finditer(text):
-                    subprocess.run(command["command"].split(), check=True)
+                    program, *arguments = command["command"].split()
+                    # The package may be on the path alone, and its command then is not.
+                    own = [sys.executable, "-m", "dorm_vector"] if program == "dorm-vector" else [program]
+                    subprocess.run([*own, *arguments], check=True)
 
 
 def write(path: Path, text: str) -> None:

@@ -8,7 +8,7 @@ from .facts import Facts
 class Upkeep(Facts):
     """What ``dorm-vector`` asks a database. An empty query means that the database cannot tell, or needs no check."""
 
-    server_version: str = ""
+    version: str = ""
     """Returns the ``version`` of the server, or of the library."""
     index_bytes: str = ""
     """Returns the ``bytes`` of the index ``{name}`` of ``{table}``; NULL if the account may not read it."""
