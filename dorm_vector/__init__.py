@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import _addresses, _install
-from .embeddings.embedders import Embedder, as_embedder
 from .exceptions import (
     ConnectionLost,
     CopyDiffers,
@@ -30,7 +29,6 @@ from .exceptions import (
     VectorsUnavailable,
     VectorsWouldBeLost,
 )
-from .expressions.aggregates import VectorAvg, VectorSum
 from .expressions.distances import (
     CosineDistance,
     CosineSimilarity,
@@ -41,13 +39,10 @@ from .expressions.distances import (
     L2Distance,
     MaxInnerProduct,
 )
-from .indexes.text import TextIndex
-from .models.embedding_field import EmbeddingField
 from .models.fields import BitField, HalfVectorField, LongTextField, SparseVectorField, VectorField
 from .models.generated_fields import GeneratedVectorField
 from .models.managers import VectorManager, as_vector
 from .models.querysets import VectorQuerySet
-from .search.options import search_options
 from .values.bit import Bit
 from .values.elements import Element
 from .values.metrics import Metric
@@ -60,9 +55,11 @@ if TYPE_CHECKING:
     from .bulk.load import abulk_load, bulk_load
     from .bulk.matrix import ato_matrix, to_matrix
     from .bulk.progress import rich_progress, tqdm_progress
+    from .embeddings.embedders import Embedder, as_embedder
     from .embeddings.reembedding import areembed, reembed
     from .engines.limits.exempt import no_statement_timeout
     from .engines.sqlite.extension import SqliteVecTier, load_sqlite_vec_extension, sqlite_vec_tier
+    from .expressions.aggregates import VectorAvg, VectorSum
     from .expressions.database_embedding import InDatabaseEmbedding
     from .expressions.functions import (
         BinaryQuantize,
@@ -77,7 +74,9 @@ if TYPE_CHECKING:
         VectorSub,
     )
     from .indexes.hnsw_ivfflat import HnswIndex, IvfflatIndex
+    from .indexes.text import TextIndex
     from .indexes.vec0 import Vec0Index
+    from .models.embedding_field import EmbeddingField
     from .retrieval.hybrid import ahybrid_search, atext_search, hybrid_search, text_search
     from .retrieval.ranking import (
         Outlier,
@@ -103,6 +102,7 @@ if TYPE_CHECKING:
     from .schema.tables import acreate_tables, create_tables
     from .search.distance_of import distance_of
     from .search.explain import Reason, SearchPlan
+    from .search.options import search_options
 
 
 __version__ = "0.1.0"
@@ -223,6 +223,8 @@ _LATER = {
     "BinaryQuantize": "expressions.functions",
     "CastVector": "expressions.functions",
     "CopyReport": "bulk.copy.report",
+    "Embedder": "embeddings.embedders",
+    "EmbeddingField": "models.embedding_field",
     "HnswIndex": "indexes.hnsw_ivfflat",
     "InDatabaseEmbedding": "expressions.database_embedding",
     "IvfflatIndex": "indexes.hnsw_ivfflat",
@@ -236,14 +238,17 @@ _LATER = {
     "SearchPlan": "search.explain",
     "SqliteVecTier": "engines.sqlite.extension",
     "SubVector": "expressions.functions",
+    "TextIndex": "indexes.text",
     "Vec0Index": "indexes.vec0",
     "VectorAdd": "expressions.functions",
+    "VectorAvg": "expressions.aggregates",
     "VectorConcat": "expressions.functions",
     "VectorDims": "expressions.functions",
     "VectorExtension": "schema.operations",
     "VectorMul": "expressions.functions",
     "VectorNorm": "expressions.functions",
     "VectorSub": "expressions.functions",
+    "VectorSum": "expressions.aggregates",
     "abulk_load": "bulk.load",
     "acopy_database": "bulk.copy.database",
     "acreate_tables": "schema.tables",
@@ -255,6 +260,7 @@ _LATER = {
     "arecommend_search_options": "retrieval.recall",
     "areembed": "embeddings.reembedding",
     "arerank": "retrieval.ranking",
+    "as_embedder": "embeddings.embedders",
     "atext_search": "retrieval.hybrid",
     "ato_matrix": "bulk.matrix",
     "bulk_load": "bulk.load",
@@ -273,6 +279,7 @@ _LATER = {
     "reembed": "embeddings.reembedding",
     "rerank": "retrieval.ranking",
     "rich_progress": "bulk.progress",
+    "search_options": "search.options",
     "sqlite_vec_tier": "engines.sqlite.extension",
     "text_search": "retrieval.hybrid",
     "to_matrix": "bulk.matrix",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 
@@ -17,12 +16,11 @@ class Step:
         raise NotImplementedError
 
 
-@dataclass(eq=False, repr=False)
 class Execute(Step):
     """Run a statement and return its rows."""
 
-    sql: str
-    params: Iterable[Any] = ()
+    def __init__(self, sql: str, params: Iterable[Any] = ()) -> None:
+        self.sql, self.params = sql, params
 
     def run(self, wrapper: Any) -> Any:
         return wrapper.execute(self.sql, list(self.params))
@@ -31,12 +29,11 @@ class Execute(Step):
         return await wrapper.execute(self.sql, list(self.params))
 
 
-@dataclass(eq=False, repr=False)
 class Write(Step):
     """Run a statement and return how many rows it changed."""
 
-    sql: str
-    params: Iterable[Any] = ()
+    def __init__(self, sql: str, params: Iterable[Any] = ()) -> None:
+        self.sql, self.params = sql, params
 
     def run(self, wrapper: Any) -> Any:
         return wrapper.execute_write(self.sql, list(self.params))
@@ -80,11 +77,11 @@ async def arun(steps: Steps[_Result], wrapper: Any = None) -> _Result:
             advance, answer = steps.throw, error
 
 
-@dataclass(eq=False, repr=False)
 class Fetch(Step):
     """Read the rows of a queryset."""
 
-    queryset: Any
+    def __init__(self, queryset: Any) -> None:
+        self.queryset = queryset
 
     def run(self, wrapper: Any) -> list[Any]:
         return list(self.queryset)
@@ -93,11 +90,11 @@ class Fetch(Step):
         return list(await self.queryset)
 
 
-@dataclass(eq=False, repr=False)
 class Script(Step):
     """Run a statement as it is, without parameters; a percent sign is literal."""
 
-    sql: str
+    def __init__(self, sql: str) -> None:
+        self.sql = sql
 
     def run(self, wrapper: Any) -> Any:
         return wrapper.execute_script(self.sql)
@@ -106,11 +103,11 @@ class Script(Step):
         return await wrapper.execute_script(self.sql)
 
 
-@dataclass(eq=False, repr=False)
 class Count(Step):
     """Count the rows of a queryset."""
 
-    queryset: Any
+    def __init__(self, queryset: Any) -> None:
+        self.queryset = queryset
 
     def run(self, wrapper: Any) -> int:
         return int(self.queryset.count())
@@ -119,13 +116,11 @@ class Count(Step):
         return int(await self.queryset.acount())
 
 
-@dataclass(eq=False, repr=False)
 class Update(Step):
     """Write the given fields of the rows."""
 
-    queryset: Any
-    rows: list[Any]
-    fields: list[str]
+    def __init__(self, queryset: Any, rows: list[Any], fields: list[str]) -> None:
+        self.queryset, self.rows, self.fields = queryset, rows, fields
 
     def run(self, wrapper: Any) -> Any:
         return self.queryset.bulk_update(self.rows, self.fields)

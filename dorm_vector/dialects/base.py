@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from ..exceptions import UnsupportedByDatabase
@@ -215,7 +214,7 @@ class Dialect(Facts):
 
     def widened(self, element: Element, operand: Operand) -> Operand:
         """Return the operand as float32, so that a mixed distance loses no precision."""
-        return replace(operand, sql=self.form(element).widened.format(operand=operand.sql))
+        return operand.inside(self.form(element).widened)
 
     def routine(self, routine: Routine, element: Element) -> str:
         """Return the template of a function or the name of an aggregate; raises UnsupportedByDatabase without one."""
@@ -318,7 +317,8 @@ def _direction(operand: Operand) -> Operand:
     if not operand.constant or operand.sql != "%s":
         return operand
     # A type of its own, so that a cached statement scales the next vector, too.
-    return replace(operand, params=tuple(Direction(v) if type(v) is Vector else v for v in operand.params))
+    params = tuple(Direction(value) if type(value) is Vector else value for value in operand.params)
+    return Operand(operand.sql, params, operand.nullable, operand.constant)
 
 
 def _unknown(routine: Routine) -> Unsupported:

@@ -6,7 +6,6 @@ import asyncio
 import importlib
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Protocol, runtime_checkable
 
@@ -42,16 +41,20 @@ Documents = Callable[[Sequence[str]], Any]
 Query = Callable[[str], Any]
 
 
-@dataclass(eq=False, repr=False)
 class _Adapted:
     """An embedder built from functions, some of which may be missing."""
 
-    name: str
-    dimensions: int | None
-    documents: Documents
-    query: Query | None = None
-    adocuments: Callable[[Sequence[str]], Awaitable[Any]] | None = None
-    aquery: Callable[[str], Awaitable[Any]] | None = None
+    def __init__(
+        self,
+        name: str,
+        dimensions: int | None,
+        documents: Documents,
+        query: Query | None = None,
+        adocuments: Callable[[Sequence[str]], Awaitable[Any]] | None = None,
+        aquery: Callable[[str], Awaitable[Any]] | None = None,
+    ) -> None:
+        self.name, self.dimensions = name, dimensions
+        self.documents, self.query, self.adocuments, self.aquery = documents, query, adocuments, aquery
 
     def embed_documents(self, texts: Sequence[str]) -> Sequence[Any]:
         found: Sequence[Any] = _finished(self.documents(list(texts)))
@@ -185,12 +188,11 @@ def _finished(result: Any) -> Any:
         return pool.submit(asyncio.run, result).result()
 
 
-@dataclass(eq=False, repr=False)
 class EmbedDocuments(Step):
     """Embed a list of texts."""
 
-    embedder: Embedder
-    texts: list[str]
+    def __init__(self, embedder: Embedder, texts: list[str]) -> None:
+        self.embedder, self.texts = embedder, texts
 
     def run(self, wrapper: Any) -> Any:
         return self.embedder.embed_documents(self.texts)

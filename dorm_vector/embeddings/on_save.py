@@ -16,7 +16,6 @@ from ..exceptions import StaleEmbedding, frames_inside
 from ..introspection import is_one_of, vector_fields
 from ..patching.registry import hook
 from ..steps import Fetch, Steps, arun, run
-from .embedders import EmbedDocuments, one_for_each
 from .prepared import Prepared, changes_on_save
 
 _LEFT_OUT = object()
@@ -175,6 +174,8 @@ def embedded(field: Any, batch: list[tuple[Any, str]]) -> Steps[None]:
 
 def vectors_of(field: Any, texts: list[str]) -> Steps[list[Any]]:
     """Return the vectors of the texts as query parameters of the field."""
+    from .embedders import EmbedDocuments, one_for_each
+
     vectors = yield EmbedDocuments(field.embedder, texts)
     return [field.to_vector(vector) for vector in one_for_each(field.embedder, texts, vectors)]
 

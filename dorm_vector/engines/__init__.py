@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..dialects import DIALECTS, dialect_named
-from ..dialects.base import Dialect
 from ..exceptions import UnsupportedByDatabase
 from ..values.wire import Wire
+
+if TYPE_CHECKING:
+    from ..dialects.base import Dialect
 
 _BY_VENDOR = {"postgresql": "postgresql", "sqlite": "sqlite", "libsql": "turso", "hrana": "libsql"}
 

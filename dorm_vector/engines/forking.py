@@ -15,7 +15,6 @@ from typing import Any
 from weakref import WeakSet, WeakValueDictionary
 
 from dorm.db import connection as dorm_connections
-from dorm.db.utils import ASYNC_ATOMIC_STATE
 
 from ..patching.on_import import Late
 
@@ -147,7 +146,8 @@ def _unused(name: str, value: Any) -> Any:
 def _forget_process_wide(parents: list[Any]) -> None:
     # Another thread may have held the lock at the fork.
     dorm_connections._sync_lock = threading.Lock()
-    ASYNC_ATOMIC_STATE.set(None)
+    if utils := sys.modules.get("dorm.db.utils"):
+        utils.ASYNC_ATOMIC_STATE.set(None)
     if task_pool := sys.modules.get("dorm.contrib.task_pool"):
         task_pool._PINNED_STATE.set(None)
     if replicas := sys.modules.get("dorm_vector.engines.turso.replica"):

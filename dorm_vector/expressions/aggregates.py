@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from dorm.aggregates import Aggregate, Avg, Sum
@@ -28,7 +27,7 @@ class VectorAggregate(Aggregate):
     def shape(self, names: FieldResolver) -> Shape:
         """Return the element type and the dimensions of the result, based on those of the aggregated expression."""
         shape = self._input(names)
-        return replace(shape, element=self._kept(shape), label=repr(self))
+        return shape.changed(element=self._kept(shape), label=repr(self))
 
     def as_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
         where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
@@ -85,8 +84,5 @@ def of_vectors(expression: Any, names: FieldResolver) -> Any:
 
 def over_vectors(queryset: Any, expressions: dict[str, Any]) -> dict[str, Any]:
     """Return the expressions, with djanorm's Avg and Sum over vectors replaced by ours."""
-    if not any(isinstance(expression, Aggregate) for expression in expressions.values()):
-        return expressions
-
     names = FieldResolver(queryset._query, queryset.model)
     return {name: of_vectors(expression, names) for name, expression in expressions.items()}

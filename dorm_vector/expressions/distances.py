@@ -17,7 +17,6 @@ from ..values.lengths import require_measurable
 from ..values.metrics import Metric
 from ..values.sparse import SparseVector
 from ..values.vector import Vector, is_zero
-from .index_match import as_indexed
 from .operands import VALUE_TYPES, VALUES, Shape, compiled, path_of, require_dimensions, vector_shape_of, widened
 from .query_text import QueryText
 from .scope import CompileScope, scope
@@ -149,6 +148,8 @@ class VectorDistance(Expression):
     def _as_ranked(self, where: CompileScope, left: Operand, right: Operand) -> tuple[Operand, Operand]:
         if not isinstance(self.field_path, str):
             return left, right
+        from .index_match import as_indexed
+
         return as_indexed(self.metric, where.field(self.field_path), where, left, right)
 
     def _operands(self, where: CompileScope) -> tuple[Operand, Operand, int]:

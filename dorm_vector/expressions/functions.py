@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from ..dialects.shared.operands import SQL, Operand
@@ -103,7 +102,7 @@ class VectorExpression(VectorFunction):
     def shape(self, names: FieldResolver) -> Shape:
         """Return the element type and the dimensions of the value."""
         shape = self._input(names)
-        return replace(shape, element=self._kept(shape), label=repr(self))
+        return shape.changed(element=self._kept(shape), label=repr(self))
 
     def __add__(self, other: Any) -> VectorAdd:  # type: ignore[override]  # of vectors, element by element
         return VectorAdd(self, other)
@@ -148,7 +147,7 @@ class SubVector(VectorExpression):
         self.start, self.count = int(start), int(count)
 
     def shape(self, names: FieldResolver) -> Shape:
-        return replace(super().shape(names), dimensions=self.count)
+        return super().shape(names).changed(dimensions=self.count)
 
     def _input(self, names: FieldResolver) -> Shape:
         shape, end = super()._input(names), self.start + self.count - 1
@@ -171,7 +170,7 @@ class BinaryQuantize(VectorExpression):
     routine = Routine.BINARY_QUANTIZE
 
     def shape(self, names: FieldResolver) -> Shape:
-        return replace(super().shape(names), element=Element.BIT)
+        return super().shape(names).changed(element=Element.BIT)
 
 
 CASTS = {
@@ -206,7 +205,7 @@ class CastVector(VectorExpression):
     def shape(self, names: FieldResolver) -> Shape:
         given = self._input(names)
         require_dimensions(self._target(), given)
-        return replace(self._target(), as_numpy=given.as_numpy)
+        return self._target().changed(as_numpy=given.as_numpy)
 
     def operand(self, where: CompileScope) -> Operand:
         self.shape(where)

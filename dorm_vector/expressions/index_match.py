@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dorm.expressions import Q
 from dorm.lookups import parse_lookup_key
 
-from ..dialects.base import Dialect
 from ..dialects.shared.operands import Operand
 from ..indexes.contents import IndexContents, index_contents
 from ..introspection import indexes_of
@@ -16,6 +15,9 @@ from ..values.elements import Element
 from ..values.metrics import Metric
 from ..values.vector import Vector, is_zero
 from .scope import CompileScope
+
+if TYPE_CHECKING:
+    from ..dialects.base import Dialect
 
 _HALF_MAX = 65504
 

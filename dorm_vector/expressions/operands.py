@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from dorm.expressions import F, OuterRef, Subquery
@@ -26,14 +25,14 @@ VALUE_TYPES: dict[Element, Any] = {
 VALUES = (Vector, SparseVector, Bit)
 
 
-@dataclass(eq=False, repr=False)
 class Shape:
     """The element type and the dimensions of an operand; ``dimensions`` is None if only the database knows them."""
 
-    element: Element
-    dimensions: int | None
-    label: str
-    as_numpy: bool = False
+    def __init__(self, element: Element, dimensions: int | None, label: str, as_numpy: bool = False) -> None:
+        self.element, self.dimensions, self.label, self.as_numpy = element, dimensions, label, as_numpy
+
+    def changed(self, **facts: Any) -> Shape:
+        return Shape(**{**vars(self), **facts})
 
 
 def as_operand(value: Any) -> Any:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dorm.aggregates import Aggregate
 from dorm.expressions import Subquery
 
-from ..dialects.base import Dialect
 from ..dialects.shared.operands import SQL
 from ..engines.row_source import read_from, row_source
 from ..values.elements import Element
 from .operands import VALUE_TYPES, Shape, shape_of
 from .scope import FieldResolver
+
+if TYPE_CHECKING:
+    from ..dialects.base import Dialect
 
 
 class ReadExpression:

@@ -6,8 +6,7 @@ djanorm does not pass the connection to expressions inside Coalesce, Case, Subqu
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dorm.db.connection import get_connection
 from dorm.exceptions import FieldDoesNotExist
@@ -15,12 +14,14 @@ from dorm.expressions import F, OuterRef, Subquery
 from dorm.functions import _compile_condition
 from dorm.query import SQLQuery
 
-from ..dialects.base import Dialect
 from ..dialects.shared.operands import SQL, Operand
 from ..engines import dialect_for
 from ..engines.statement import with_searches
 from ..introspection import vector_fields
 from ..patching.registry import hook
+
+if TYPE_CHECKING:
+    from ..dialects.base import Dialect
 
 
 class compiling:  # noqa: N801  # a context manager, called as a function is
@@ -65,12 +66,11 @@ for _method in ("as_select", "as_count", "as_exists", "as_update", "as_delete"):
     hook("dorm.query:SQLQuery", _method, name="remember_connection")(_remember_connection)
 
 
-@dataclass(eq=False, repr=False)
 class FieldResolver:
     """Resolve field paths to the fields of a model and the annotations of a query."""
 
-    query: Any
-    model: Any
+    def __init__(self, query: Any, model: Any) -> None:
+        self.query, self.model = query, model
 
     def field(self, path: str) -> Any:
         """Return the field at the end of ``path``, or None."""
@@ -105,15 +105,21 @@ class FieldResolver:
         return self.field(path) if path else None
 
 
-@dataclass(eq=False, repr=False)
 class CompileScope(FieldResolver):
     """The scope of an expression: its dialect, and the query and model that its field paths resolve against."""
 
-    dialect: Dialect
-    connection: Any
-    table_alias: str | None
-    assumed: int | None = None
-    """The dimensions of a column without a model, as in a migration."""
+    def __init__(
+        self,
+        query: Any,
+        model: Any,
+        dialect: Dialect,
+        connection: Any,
+        table_alias: str | None,
+        assumed: int | None = None,
+    ) -> None:
+        """Take as ``assumed`` the dimensions of a column without a model, as in a migration."""
+        super().__init__(query, model)
+        self.dialect, self.connection, self.table_alias, self.assumed = dialect, connection, table_alias, assumed
 
     def column(self, path: str) -> Operand:
         """Join the relations in ``path``, and return the qualified column at its end."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from ..dialects.base import Dialect
@@ -18,33 +17,30 @@ operations: Any = Late("dorm.migrations.operations")
 PRECISIONS: Mapping[str, Element] = {"half": Element.HALF, "bit": Element.BIT}
 
 
-@dataclass(eq=False, repr=False)
 class Column:
     """What an index that holds more than vectors needs to know of a table column."""
 
-    name: str
-    declared: str
-    """The column type."""
-    nullable: bool = False
-    is_key: bool = False
+    def __init__(self, name: str, declared: str, nullable: bool = False, is_key: bool = False) -> None:
+        """Take the column type as ``declared``."""
+        self.name, self.declared, self.nullable, self.is_key = name, declared, nullable, is_key
 
 
-@dataclass(eq=False, repr=False)
 class IndexContents:
     """What an index holds of a field, and its SQL, with ``{operand}``."""
 
-    element: Element
-    dimensions: int
-    template: str = "{operand}"
-    chosen_half: bool = False
-    """Whether it is in half precision only because full precision does not fit."""
+    def __init__(
+        self, element: Element, dimensions: int, template: str = "{operand}", chosen_half: bool = False
+    ) -> None:
+        """Take as ``chosen_half`` whether it is in half precision only because full precision does not fit."""
+        self.element, self.dimensions = element, dimensions
+        self.template, self.chosen_half = template, chosen_half
 
     @property
     def is_reduced(self) -> bool:
         return self.template != "{operand}"
 
     def of(self, operand: Operand) -> Operand:
-        return replace(operand, sql=self.template.format(operand=operand.sql))
+        return operand.inside(self.template)
 
 
 def index_contents(index: Any, field: Any, dialect: Dialect) -> IndexContents | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from dorm.fields import CharField, TextField
 from dorm.indexes import Index
@@ -25,6 +25,9 @@ class TextIndex(Index):
     Raises:
         ValueError: ``language`` is not a name.
     """
+
+    has_word_as_name: ClassVar[bool] = True
+    """As in VectorIndex."""
 
     def __init__(self, fields: Sequence[str], name: str | None = None, *, language: str = "english") -> None:
         if not fields or isinstance(fields, str) or len(set(fields)) != len(fields):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dorm.expressions import Q
@@ -40,17 +39,20 @@ OPCLASSES: Mapping[str, tuple[Element, Metric]] = {
 _NUMBERS = tuple(metric for metric in Metric if Element.FLOAT32 in metric.elements)
 
 
-@dataclass(eq=False, repr=False)
 class _Column:
-    element: Element
-    dimensions: int = 1
-    label: str = "a column"
+    dimensions = 1
+    label = "a column"
+
+    def __init__(self, element: Element) -> None:
+        self.element = element
 
 
 class VectorIndex(Index):
     """An index on one vector field. Use HnswIndex, IvfflatIndex or Vec0Index."""
 
     kind: str
+    has_word_as_name: ClassVar[bool] = True
+    """Whether the name may hold word characters only: libSQL reads it without its quotes."""
     method_in_djanorm: ClassVar[str] = ""
     """The index method to report to djanorm, if djanorm does not know the kind."""
     metrics: ClassVar[tuple[Metric, ...]]

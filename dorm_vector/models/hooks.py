@@ -6,11 +6,11 @@ import copy
 import re
 from typing import Any
 
+from dorm.aggregates import Aggregate
 from dorm.expressions import F, Q
 from dorm.queryset import QuerySet, ValuesListQuerySet
 
 from ..dialects.shared.operands import SQL
-from ..expressions.aggregates import over_vectors
 from ..expressions.query_text import texts_in
 from ..expressions.scope import field_across
 from ..introspection import innermost, reads_vectors
@@ -20,7 +20,9 @@ _PLAIN = (QuerySet, ValuesListQuerySet)
 
 
 def _aggregates_vectors(queryset: Any, expressions: dict[str, Any]) -> bool:
-    from ..expressions.aggregates import VectorAggregate
+    if not any(isinstance(expression, Aggregate) for expression in expressions.values()):
+        return False
+    from ..expressions.aggregates import VectorAggregate, over_vectors
 
     return any(isinstance(expression, VectorAggregate) for expression in over_vectors(queryset, expressions).values())
 
@@ -68,7 +70,7 @@ def _of_an_expression(original: Any, aggregate: Any, table_alias: str | None, co
     return f"{before}{argument}{after}", [*params[:first], *argument_params, *params[first:]]
 
 
-_TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,{}"]+)|([{}])')
+_ELEMENTS = r'"((?:[^"\\]|\\.)*)"|([^,{}"]+)|([{}])'
 
 
 @hook("dorm.fields:ArrayField", "from_db_value")
@@ -87,7 +89,7 @@ def vector_arrays(original: Any, field: Any, value: Any) -> Any:
 def _parsed(text: str) -> list[Any]:
     """Parse PostgreSQL's text form of an array into nested lists."""
     opened: list[list[Any]] = [[]]
-    for quoted, plain, brace in _TOKEN.findall(text):
+    for quoted, plain, brace in re.findall(_ELEMENTS, text):
         if brace == "{":
             opened.append([])
         elif brace:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dorm.aggregates import Aggregate
 from dorm.exceptions import FieldDoesNotExist
@@ -15,17 +15,16 @@ from dorm.queryset import QuerySet, _explain_row_to_str
 from ..engines import dialect_for
 from ..engines.row_source import UnknownSource, read_from
 from ..engines.statement import explained
-from ..expressions.aggregates import over_vectors
 from ..expressions.outputs import decoded, decoders
 from ..introspection import reads_vectors
-from ..query.combined import CombinedQuery, combined
-from ..query.compiler import VectorSQLQuery
-from ..query.derived import DerivedQuery, is_multiplied
-from ..search.connection import searching
 from ..steps import Execute, Steps, arun, run
 from ..values.metrics import Metric
 from .deferred import keeping_what_was_left_out
 from .queryset_types import Row
+
+if TYPE_CHECKING:
+    from ..query.compiler import VectorSQLQuery
+    from ..query.derived import DerivedQuery
 
 
 class Explained(QuerySet[Row]):
@@ -84,6 +83,8 @@ class VectorRows(Explained[Row]):
     __new__ = object.__new__
 
     def __init__(self, model: Any, using: str = "default") -> None:
+        from ..query.compiler import VectorSQLQuery
+
         super().__init__(model, using)
         self._query = VectorSQLQuery(model, using, state=self._query)
 
@@ -93,9 +94,13 @@ class VectorRows(Explained[Row]):
         return queryset
 
     def _get_connection(self) -> Any:
+        from ..search.connection import searching
+
         return searching(super()._get_connection(), self._query.options, self.model)
 
     def _get_async_connection(self) -> Any:
+        from ..search.connection import searching
+
         return searching(super()._get_async_connection(), self._query.options, self.model)
 
     # rows
@@ -175,19 +180,21 @@ class VectorRows(Explained[Row]):
         return self._query.limit_val is None and not self._query.offset_val and not self._query.group_by_fields
 
     def _is_counted_plainly(self, connection: Any) -> bool:
+        from ..query.derived import is_multiplied
+
         return self._is_whole() and not self._query.distinct_flag and not is_multiplied(self._query, connection)
 
     def count(self) -> int:
         connection = self._get_connection()
         if self._is_counted_plainly(connection):
             return int(super().count())
-        return int(connection.execute(*DerivedQuery(self._query).as_count(connection))[0]["count"])
+        return int(connection.execute(*_derived(self._query).as_count(connection))[0]["count"])
 
     async def acount(self) -> int:
         connection = self._get_async_connection()
         if self._is_counted_plainly(connection):
             return int(await super().acount())
-        return int((await connection.execute(*DerivedQuery(self._query).as_count(connection)))[0]["count"])
+        return int((await connection.execute(*_derived(self._query).as_count(connection)))[0]["count"])
 
     def exists(self) -> bool:
         return bool(super().exists()) if self._is_whole() else self.count() > 0
@@ -196,12 +203,12 @@ class VectorRows(Explained[Row]):
         return bool(await super().aexists()) if self._is_whole() else await self.acount() > 0
 
     def _build_aggregate_sql(self, aggregates: dict[str, Any], connection: Any) -> tuple[str, list[Any], list[str]]:
-        sql, params = DerivedQuery(self._query).as_aggregate(aggregates, connection)
+        sql, params = _derived(self._query).as_aggregate(aggregates, connection)
         return sql, params, list(aggregates)
 
     def annotate(self, **expressions: Any) -> Any:
         """Add named expressions to every row; after ``values()``, they are included in its result."""
-        queryset: Any = super().annotate(**over_vectors(self, expressions))
+        queryset: Any = super().annotate(**_over_vectors(self, expressions))
         query = queryset._query
         if query.is_values():
             if any(isinstance(expression, Aggregate) for expression in expressions.values()):
@@ -214,14 +221,14 @@ class VectorRows(Explained[Row]):
         self._query.selected_fields = chosen + [name for name in names if name not in chosen]
 
     def alias(self, **expressions: Any) -> Any:
-        return super().alias(**over_vectors(self, expressions))
+        return super().alias(**_over_vectors(self, expressions))
 
     def aggregate(self, **aggregates: Any) -> dict[str, Any]:
-        aggregates = over_vectors(self, aggregates)
+        aggregates = _over_vectors(self, aggregates)
         return decoded(super().aggregate(**aggregates), decoders(self._query, aggregates), self._get_connection())
 
     async def aaggregate(self, **aggregates: Any) -> dict[str, Any]:
-        aggregates = over_vectors(self, aggregates)
+        aggregates = _over_vectors(self, aggregates)
         values = await super().aaggregate(**aggregates)
         return decoded(values, decoders(self._query, aggregates), self._get_connection())
 
@@ -229,20 +236,20 @@ class VectorRows(Explained[Row]):
 
     def union(self, *others: Any, all: bool = False) -> Any:
         """Return the rows of this queryset and of the others, without duplicates unless ``all=True``."""
-        return combined(self, others, "UNION ALL" if all else "UNION")
+        return _combined(self, others, "UNION ALL" if all else "UNION")
 
     def intersection(self, *others: Any) -> Any:
         """Return the rows of this queryset that the others have too."""
-        return combined(self, others, "INTERSECT")
+        return _combined(self, others, "INTERSECT")
 
     def difference(self, *others: Any) -> Any:
         """Return the rows of this queryset that the others do not have."""
-        return combined(self, others, "EXCEPT")
+        return _combined(self, others, "EXCEPT")
 
     def _iter_setup(self) -> Any:
         setup = super()._iter_setup()
         # Default ordering applies to each part, not to a combination or a group, which may lack its columns.
-        is_other = isinstance(self._query, CombinedQuery) or self._query.group_by_fields
+        is_other = self._query.is_combined or self._query.group_by_fields
         return (self._query, *setup[1:]) if is_other else setup
 
     # writes
@@ -317,7 +324,32 @@ def _decode_row(instance: Any, found: dict[str, Any], hidden: set[str], connecti
 
 def as_vector_query(query: Any, using: str) -> VectorSQLQuery:
     """Return the query as a VectorSQLQuery for a database."""
+    from ..query.compiler import VectorSQLQuery
+
     if not isinstance(query, VectorSQLQuery):
         return VectorSQLQuery(query.model, using, state=query)
     query.using = using
     return query
+
+
+# The compiler is imported by the first query, because a process may only declare models.
+
+
+def _derived(query: Any) -> DerivedQuery:
+    from ..query.derived import DerivedQuery
+
+    return DerivedQuery(query)
+
+
+def _combined(base: Any, others: Sequence[Any], operator: str) -> Any:
+    from ..query.combined import combined
+
+    return combined(base, others, operator)
+
+
+def _over_vectors(queryset: Any, expressions: dict[str, Any]) -> dict[str, Any]:
+    if not any(isinstance(expression, Aggregate) for expression in expressions.values()):
+        return expressions
+    from ..expressions.aggregates import over_vectors
+
+    return over_vectors(queryset, expressions)

@@ -16,7 +16,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import local
 from typing import Any, TypeVar, cast
@@ -31,16 +30,17 @@ _PACKAGE = __package__.partition(".")[0]
 _switched_off: ContextVar[frozenset[str]] = ContextVar("dorm_vector_repairs_off", default=frozenset())
 
 
-@dataclass(eq=False, repr=False)
 class Patch:
-    """One attribute of djanorm or of a driver, and the function that replaces it."""
+    """One attribute of djanorm or of a driver, and the function that replaces it.
 
-    name: str
-    target: str
-    attribute: str
-    replacement: Callable[..., Any]
-    added: bool = False
-    """Whether the original lacks the attribute; if it exists after all, it is left unchanged."""
+    ``added`` is whether the original lacks the attribute; if it exists after all, it is left unchanged.
+    """
+
+    def __init__(
+        self, name: str, target: str, attribute: str, replacement: Callable[..., Any], added: bool = False
+    ) -> None:
+        self.name, self.target, self.attribute = name, target, attribute
+        self.replacement, self.added = replacement, added
 
     @property
     def documentation(self) -> str:
@@ -83,12 +83,12 @@ class Patch:
         return hooked
 
 
-@dataclass(eq=False, repr=False)
 class Repair(Patch):
     """A bug fix that is not applied if it is switched off or no longer needed."""
 
-    is_fixed: Callable[[], bool] | None = None
-    fixed_in: str = ""
+    def __init__(self, *patch: Any, is_fixed: Callable[[], bool] | None, fixed_in: str) -> None:
+        super().__init__(*patch)
+        self.is_fixed, self.fixed_in = is_fixed, fixed_in
 
     @property
     def condition(self) -> object:
@@ -112,11 +112,12 @@ class Repair(Patch):
         return repaired
 
 
-@dataclass(eq=False, repr=False)
 class RepairedAttribute(Repair):
     """A property that replaces an instance attribute, as part of a repair."""
 
-    stand_in: property = field(default_factory=property)
+    def __init__(self, *patch: Any, stand_in: property, **probe: Any) -> None:
+        super().__init__(*patch, **probe)
+        self.stand_in = stand_in
 
     def install(self) -> None:
         owner, getter = _resolve(self.target), cast(Any, self.stand_in.fget)
@@ -172,7 +173,7 @@ def repair(
 
     def register(replacement: _Function) -> _Function:
         chosen = name or replacement.__name__
-        _register(Repair(chosen, target, attribute, replacement, added, is_fixed, fixed_in))
+        _register(Repair(chosen, target, attribute, replacement, added, is_fixed=is_fixed, fixed_in=fixed_in))
         return replacement
 
     return register
@@ -185,8 +186,8 @@ def repair_attributes(
 
     def register(replacement: _Function) -> _Function:
         for attribute, stand_in in stand_ins.items():
-            name = replacement.__name__
-            _register(RepairedAttribute(name, target, attribute, replacement, True, is_fixed, fixed_in, stand_in))
+            patch = replacement.__name__, target, attribute, replacement, True
+            _register(RepairedAttribute(*patch, stand_in=stand_in, is_fixed=is_fixed, fixed_in=fixed_in))
         return replacement
 
     return register

@@ -18,6 +18,7 @@ from .order import by_output
 class CombinedQuery(VectorSQLQuery):
     """The query of a combined queryset; it can be sorted, sliced, counted and read, but not filtered again."""
 
+    is_combined = True
     parts: Sequence[Any] = ()
     """The querysets to combine; each is compiled together with the whole, for its connection."""
     operator: str = "UNION"

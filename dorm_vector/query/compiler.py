@@ -32,6 +32,8 @@ class VectorSQLQuery(OrderingQuery):
     """A SQLQuery for models with vector fields: it filters, orders, counts and projects by annotations."""
 
     using: str | None = None
+    is_combined = False
+    """Whether its rows are those of several querysets."""
 
     def __init__(self, model: Any, using: str | None = None, *, state: SQLQuery | None = None) -> None:
         """Take over the state of another query, which must not be used afterwards, or start an empty one."""

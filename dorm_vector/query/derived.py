@@ -15,26 +15,9 @@ from ..engines import dialect_for
 from ..expressions.outputs import as_read
 from ..expressions.scope import compiling
 from ..introspection import key_names
-from ..patching.registry import hook
 from .compiler import VectorSQLQuery
 
 _TABLE = "derived"
-
-
-@hook("dorm.query:SQLQuery", "_compile_subquery")
-def slices_in_order(original: Any, query: Any, queryset: Any, connection: Any) -> SQL:
-    """Make ``field__in=`` a slice of a search match the rows of that slice, in a query of any model.
-
-    Symptom: ``Author.objects.filter(pk__in=documents.order_by(distance)[:10].values("author"))`` matches any
-    ten rows; on MySQL and MariaDB it is an error. Cause: djanorm keeps the LIMIT without its ORDER BY. djanorm 4.3
-    to 4.5.
-    """
-    inner = queryset._query
-    if isinstance(inner, VectorSQLQuery) and inner.is_slice() and not isinstance(query, VectorSQLQuery):
-        with compiling(connection, query):
-            return inner.as_members(query.model._meta.db_table, query.model)
-    sql, params = original(query, queryset, connection)
-    return sql, params
 
 
 class DerivedQuery(SQLQuery):

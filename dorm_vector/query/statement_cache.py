@@ -6,7 +6,6 @@ WHERE and joins. The WHERE is compiled each time, so that its values may be of a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from dorm.expressions import F
@@ -36,20 +35,18 @@ class NoShape(Exception):
     """The query contains something whose SQL is known only by compiling it."""
 
 
-@dataclass(eq=False, repr=False)
 class InFilter:
     """A marked parameter of WHERE, so that it can be found among the parameters of the statement."""
 
-    position: int
-    value: Any
+    def __init__(self, position: int, value: Any) -> None:
+        self.position, self.value = position, value
 
 
-@dataclass(eq=False, repr=False)
 class Slot:
     """The source of a parameter: one of the query's vectors, converted to a type, or a parameter of its filter."""
 
-    position: int
-    vector_type: Any = None
+    def __init__(self, position: int, vector_type: Any = None) -> None:
+        self.position, self.vector_type = position, vector_type
 
 
 def written(query: Any, connection: Any, purpose: Purpose) -> SQL:

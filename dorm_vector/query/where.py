@@ -14,7 +14,8 @@ from ..exceptions import InvalidVector
 from ..expressions.outputs import annotation_field
 from ..expressions.scope import current_connection
 from ..search.query import SearchQuery
-from .names import across_many, keep_rows, qualified
+from .joins import across_many, keep_rows
+from .names import qualified
 
 _COMPARISONS = {"exact": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "in": "IN"}
 

@@ -14,14 +14,12 @@ from dorm.indexes import Index
 from dorm.lookups import parse_lookup_key
 from dorm.models import ModelBase, _model_registry
 
-from ..indexes.text import TextIndex
-from ..indexes.vector import VectorIndex
 from ..patching.registry import repair
 from .known_names import column_called
 from .offline import UNKNOWN, model, refuses
 
 _NAME = "known_names_in_declarations"
-_NO_WORD, _UNQUOTABLE = re.compile(r"\W"), re.compile(r"[^\w -]")
+_NO_WORD, _UNQUOTABLE = r"\W", r"[^\w -]"
 
 
 def _probe() -> Any:
@@ -83,8 +81,7 @@ def _compared(condition: Any) -> Iterator[str]:
 @repair("dorm.indexes:Index", "__init__", name=_NAME, is_fixed=lambda: refuses(lambda: Index(["title"], 'a"b')))
 def _quotable(original: Any, index: Any, /, fields: Any, name: Any = None, *arguments: Any, **options: Any) -> None:
     original(index, fields, name, *arguments, **options)
-    # libSQL reads the name of a vector index without its quotes.
-    is_ours = isinstance(index, (VectorIndex, TextIndex))
-    if name and (not isinstance(name, str) or (_NO_WORD if is_ours else _UNQUOTABLE).search(name)):
-        wanted = "letters, digits and underscores" + ("" if is_ours else ", spaces and hyphens")
+    is_word = getattr(index, "has_word_as_name", False)
+    if name and (not isinstance(name, str) or re.search(_NO_WORD if is_word else _UNQUOTABLE, name)):
+        wanted = "letters, digits and underscores" + ("" if is_word else ", spaces and hyphens")
         raise ImproperlyConfigured(f'{type(index).__name__}(name={name!r}): want {wanted}, as in name="report_title".')

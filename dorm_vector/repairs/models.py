@@ -19,7 +19,6 @@ from ..models.deferred import _REPAIR, ReadInPart, _loaded
 from ..models.generated_fields import _kept, _written
 from ..patching.registry import repair
 from ..patching.stand_ins import Statements, finished, model, plain_field
-from ..values.documents import unstorable
 
 
 def _is_generated(field: Any) -> bool:
@@ -318,6 +317,8 @@ def readable_json(original: Any, field: Any, value: Any) -> Any:
     ``json.dumps()`` returns is stored unchecked. djanorm 4.3 to 4.5.
     """
     if not hasattr(value, "as_sql"):
+        from ..values.documents import unstorable
+
         for found in unstorable(_label_of(field), value, "Remove such characters."):
             raise ValueError(f"{found.where} {found.why}")
     return original(field, value)

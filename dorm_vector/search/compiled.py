@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..dialects.base import Dialect
@@ -13,18 +12,23 @@ from .warnings import warn_of_a_miss
 from .width import fits_one_scan
 
 
-@dataclass(eq=False, repr=False)
 class CompiledSearch:
-    """A search in a statement; ``width`` is how many rows the index must find for it, or 0 without an index."""
+    """A search in a statement.
 
-    query: Any
-    width: int = 0
-    goes_on: bool = False
-    """Whether the index must continue if its first candidates are not enough."""
-    plan: Any = None
-    """The plan that the statement was compiled for; None for a plain SELECT."""
-    is_whole: bool = False
-    """Whether the rows of the search are the rows of the statement, so that the runner can check them on arrival."""
+    Args:
+        query: The query that searches.
+        width: How many rows the index must find for it, or 0 without an index.
+        goes_on: Whether the index must continue if its first candidates are not enough.
+        plan: The plan that the statement was compiled for; None for a plain SELECT.
+        is_whole: Whether the rows of the search are the rows of the statement, so that the runner can check them on
+            arrival.
+    """
+
+    def __init__(
+        self, query: Any, width: int = 0, goes_on: bool = False, plan: Any = None, is_whole: bool = False
+    ) -> None:
+        self.query, self.width, self.goes_on = query, width, goes_on
+        self.plan, self.is_whole = plan, is_whole
 
 
 def compiled_search(

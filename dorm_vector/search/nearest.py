@@ -16,7 +16,6 @@ from ..expressions.query_text import QueryText
 from ..expressions.scope import FieldResolver, vector_field
 from ..introspection import field_names, indexes_of, is_row_of, key_of_row, vector_fields
 from ..values.metrics import Metric
-from .plans.shortlist import with_shortlist
 from .spec import Search, SearchCondition, Within, as_search, with_options
 
 if TYPE_CHECKING:
@@ -144,6 +143,8 @@ class SearchMethods(Generic[_Found]):
         Raises:
             ValueError: There is no such index, or several are possible.
         """
+        from .plans.shortlist import with_shortlist
+
         found: _Found = with_shortlist(self, shortlist, index)
         return found
 

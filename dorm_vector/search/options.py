@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,12 +15,11 @@ Options = Mapping[str, Any]
 NO_OPTIONS: Options = {}
 
 
-@dataclass(eq=False, repr=False)
 class Block:
     """The merged options of a block and its enclosing blocks; ``outer`` is the block to restore on exit."""
 
-    options: Options
-    outer: Block | None
+    def __init__(self, options: Options, outer: Block | None) -> None:
+        self.options, self.outer = options, outer
 
 
 _block: ContextVar[Block | None] = ContextVar("dorm_vector_search_options", default=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Self
 
 from dorm.query import SQLQuery
@@ -50,7 +49,7 @@ class SearchQuery(SQLQuery):
     def exactly(self) -> Self:
         """Return the same search, but one that no index may answer."""
         query: Any = self.clone()
-        query.search = replace(self.search, exact=True) if self.search is not None else EVERY_ROW
+        query.search = self.search.exactly() if self.search is not None else EVERY_ROW
         exact: Self = query
         return exact
 
@@ -60,7 +59,7 @@ class SearchQuery(SQLQuery):
         bounded = any(isinstance(node, Within) for node in self.where_nodes)
         listed = self.search is not None and self.search.shortlist is not None
         if not tuned or bounded or listed or self.is_filtered():
-            self.search = replace(self.search, exact=True) if self.search is not None else None
+            self.search = self.search.exactly() if self.search is not None else None
         else:
             note_search(compiled_search(self, dialect_for(connection)))
         return self

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dorm.expressions import Q
 
-from .options import Options
+if TYPE_CHECKING:
+    from .options import Options
 
 
-@dataclass(frozen=True)
-class Search:
+class Search(NamedTuple):
     """The parameters of ``nearest()``: ``name`` is the annotation to rank by, ``excluded`` how many rows it skips."""
 
     name: str
@@ -22,13 +21,20 @@ class Search:
     """Whether to use an index on a database that uses one only on request."""
     shortlist: Shortlist | None = None
 
+    def exactly(self) -> Search:
+        """Return the same search, but one that no index may answer."""
+        return Search(self.name, self.field_path, self.excluded, True, self.approximate, self.shortlist)
+
+    def over(self, shortlist: Shortlist) -> Search:
+        """Return the same search over a shortlist."""
+        return Search(self.name, self.field_path, self.excluded, self.exact, self.approximate, shortlist)
+
 
 EVERY_ROW = Search("", "", exact=True)
 """The search of a query not made by ``nearest()``, if no index may answer it."""
 
 
-@dataclass(frozen=True)
-class Shortlist:
+class Shortlist(NamedTuple):
     """How many rows to find, and with which index, before they are ranked exactly."""
 
     size: int

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 # The limit of MariaDB's JSON functions: JSON_DEPTH_LIMIT is 32, and the metadata object is itself a level.
 DEEPEST = 30
@@ -19,8 +18,7 @@ UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NAMES = {"\x00": "a NUL character"}
 
 
-@dataclass(frozen=True)
-class Unstorable:
+class Unstorable(NamedTuple):
     """A value in a document that some databases cannot store: its location, and the reason."""
 
     where: str

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from string import Formatter
 from typing import Any
 
 SQL = tuple[str, list[Any]]
 
 
-@dataclass(eq=False, repr=False)
 class Operand:
     """One side of a distance: SQL, its parameters, whether it can be NULL, and whether it is the same for all rows."""
 
-    sql: str
-    params: tuple[Any, ...] = ()
-    nullable: bool = True
-    constant: bool = False
+    def __init__(self, sql: str, params: tuple[Any, ...] = (), nullable: bool = True, constant: bool = False) -> None:
+        self.sql, self.params, self.nullable, self.constant = sql, params, nullable, constant
+
+    def inside(self, template: str) -> Operand:
+        """Return the operand with its SQL in a template, as ``{operand}``."""
+        return Operand(template.format(operand=self.sql), self.params, self.nullable, self.constant)
 
 
 def compose(template: str, operands: Mapping[str, Operand]) -> SQL:

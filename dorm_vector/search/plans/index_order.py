@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from dorm.aggregates import Aggregate
@@ -17,14 +16,11 @@ from .plan import Plan
 SORTED_BY = "_sorted_by"
 
 
-@dataclass(eq=False, repr=False)
 class IndexOrderPlan(Plan):
     """The ORDER BY and WHERE of such a search; ``expression`` is the distance that users read."""
 
-    expression: Any
-    rank: SQL
-    condition: CompiledSQL | None
-    candidates: int
+    def __init__(self, expression: Any, rank: SQL, condition: CompiledSQL | None, candidates: int) -> None:
+        self.expression, self.rank, self.condition, self.candidates = expression, rank, condition, candidates
 
     def narrowed(self, query: Any) -> Any:
         if self.condition is not None:

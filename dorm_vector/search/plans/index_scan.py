@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ...dialects.base import Dialect
@@ -18,17 +17,16 @@ from .plan import Plan
 from .shortlist import shortlisted
 
 
-@dataclass(eq=False, repr=False)
 class IndexScanPlan(Plan):
     """A plan in which an index, named in the SQL or chosen by the database, finds approximate nearest neighbors.
 
-    The runner sorts the rows on arrival, and removes those that are too far.
+    The runner sorts the rows on arrival, and removes those that are too far. ``index`` is None if the database decides.
     """
 
     kind = "index"
-    connection: Any
-    index: Any
-    """The index that the SQL names; None if the database decides."""
+
+    def __init__(self, connection: Any, index: Any) -> None:
+        self.connection, self.index = connection, index
 
     def narrowed(self, query: Any) -> Any:
         query.where_nodes = [node for node in query.where_nodes if not isinstance(node, Within)]

@@ -5,7 +5,6 @@ Otherwise the server evaluates the selected expressions for every row that it so
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from dorm.query import SQLQuery
@@ -19,13 +18,11 @@ from .index_order import SORTED_BY, is_grouped
 from .plan import Plan
 
 
-@dataclass(eq=False, repr=False)
 class LatePlan(Plan):
     """The rank that sorts the slice, and the template that computes the annotation ``name`` from it."""
 
-    name: str
-    rank: SQL
-    shown: str
+    def __init__(self, name: str, rank: SQL, shown: str) -> None:
+        self.name, self.rank, self.shown = name, rank, shown
 
     def select(self, query: Any, head: Any, connection: Any) -> SQL:
         head.annotations = {**head.annotations, SORTED_BY: CompiledSQL(*self.rank)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -61,7 +60,7 @@ def shortlisted(query: Any, connection: Any) -> Any:
     # These are the attributes that djanorm reads from the queryset of an "in" lookup.
     outer.where_nodes = [(["pk"], "in", SimpleNamespace(_query=inner, model=query.model))]
     # No index is needed to sort the few rows found.
-    outer.search = replace(search, exact=True)
+    outer.search = search.exactly()
     return outer
 
 
@@ -76,7 +75,7 @@ def with_shortlist(queryset: Any, size: int, name: str | None) -> Any:
         raise ValueError(f"rerank(shortlist={size!r}): want a whole number of rows, at least 1.")
     field, distance = vector_field(queryset.model, search.field_path), found._query.annotations[search.name]
     index = _small_index(field, distance, name, dialect_for(queryset._get_connection()))
-    found._query.search = replace(search, shortlist=Shortlist(size, index))
+    found._query.search = search.over(Shortlist(size, index))
     return found
 
 
