@@ -29,6 +29,12 @@ def dialect_for(connection: Any) -> Dialect:
     return dialect_named(_BY_VENDOR[vendor])
 
 
+def dialect_of_vendor(vendor: str) -> Dialect:
+    """Return a dialect of the databases that djanorm calls ``vendor``; SQLite's for one that is not known, as there."""
+    name = _BY_VENDOR.get(vendor, vendor)
+    return dialect_named(name if name in DIALECTS else "sqlite")
+
+
 def folder_of(connection: Any) -> str:
     """Return the name of the database's folder under engines/, without a query to the server; "" if it has none."""
     vendor = getattr(connection, "dialect", None) or connection.vendor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Self
 
 from dorm.query import SQLQuery, _validate_identifier
@@ -34,6 +33,8 @@ class VectorSQLQuery(OrderingQuery):
     using: str | None = None
     is_combined = False
     """Whether its rows are those of several querysets."""
+    outer_references: list[Any] | None = None
+    """The references to the outer query that compiling a subquery found; copies made meanwhile share the list."""
 
     def __init__(self, model: Any, using: str | None = None, *, state: SQLQuery | None = None) -> None:
         """Take over the state of another query, which must not be used afterwards, or start an empty one."""
@@ -153,18 +154,28 @@ class VectorSQLQuery(OrderingQuery):
         if query.ranks() and dialect_for(connection).is_approximate:
             query = query.inside(connection)
         with compiling(connection, query):
-            return query._subselect(connection)
+            found = query._subselect(connection)
+        self.outer_references = query.outer_references
+        return found
 
     def _subselect(self, connection: Any) -> SQL:
         plan: Any = plan_for(self, connection, Purpose.SUBQUERY)
+        references: list[Any] = []
+        self.outer_references = references
         order = self._ordering(connection)
+        orders_by_outer = bool(references)
         plain = self._plain_subselect(connection, order)
         # The index's form has a derived table, which cannot refer to the outer query on MariaDB.
-        if plan is not None and not _refers_to(self._outer_alias, plain[0]):
+        if plan is not None and not references:
             return self._subselect_of_ranks(connection, plan)
-        if not dialect_for(connection).ordering.by_outer and _refers_to(self._outer_alias, order[0]):
+        if not dialect_for(connection).ordering.by_outer and orders_by_outer:
             return self._subselect_of_ranks(connection)
         return plain
+
+    def _resolve_outer_ref(self, ref: Any) -> str:
+        if self.outer_references is not None:
+            self.outer_references.append(ref)
+        return str(super()._resolve_outer_ref(ref))
 
     def _plain_subselect(self, connection: Any, ordering: SQL) -> SQL:
         order, order_params = ordering
@@ -239,7 +250,7 @@ class VectorSQLQuery(OrderingQuery):
         query.deferred_loading = False
         sql, params = query.as_subquery_sql(outer_alias, outer_model)
         dialect = dialect_for(current_connection(self))
-        if dialect.ordering.correlated_slice is not None and _refers_to(outer_alias, sql):
+        if dialect.ordering.correlated_slice is not None and query.outer_references:
             dialect.require_one_row(self.limit_val)
             return f"COALESCE(({sql}), NULL)", params  # a scalar, without IN and LIMIT in one subquery
         # Distinct rows may show what they are ordered by, too.
@@ -250,12 +261,6 @@ class VectorSQLQuery(OrderingQuery):
     def _adapt_placeholders(self, sql: str, connection: Any) -> str:
         # Every wrapper accepts %s, and ORDER BY is added after the part that djanorm would have numbered.
         return sql
-
-
-def _refers_to(outer_alias: str | None, sql: str) -> bool:
-    """Return whether a subselect names columns of the outer query; its own tables may have the same alias."""
-    own = 'AS "{0}"|(FROM|JOIN) "{0}"(?! AS )'.format(re.escape(outer_alias or ""))
-    return f'"{outer_alias}".' in sql and not re.search(own, sql)
 
 
 class SelectHead(VectorSQLQuery):

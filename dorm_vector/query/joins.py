@@ -22,7 +22,7 @@ def across_many(query: Any, parts: list[str], connection: Any) -> str | None:
     inner.model, inner._self_alias = field._resolve_related_model(), f"{alias}_{field.name}"
     key = inner.model._meta.pk
     _join(query, field, alias, owner._meta.pk.column, inner._self_alias, key.column)
-    column = str(inner._resolve_column(parts[position + 1 :] or [key.name], connection))
+    column: str = inner._resolve_column(parts[position + 1 :] or [key.name], connection)
     # A value is bound as the field at the end is, not as the key that the relation was joined by.
     query._last_resolved_leaf_field = inner._last_resolved_leaf_field
     return column

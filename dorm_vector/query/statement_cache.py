@@ -27,7 +27,7 @@ _MOST = 256
 
 _CONSTANTS = frozenset((int, bool, float, type(None)))
 
-_SCRATCH = frozenset(("model", "where_nodes", "_last_resolved_leaf_field", "_join_params"))
+_SCRATCH = frozenset(("model", "where_nodes", "_last_resolved_leaf_field", "_join_params", "outer_references"))
 """Attributes that a compile leaves in a query, or that the key contains in another form."""
 
 

@@ -47,9 +47,10 @@ class FilteringQuery(SearchQuery):
         return sql, params
 
     def _resolve_column(self, field_parts: list[str], connection: Any = None) -> str:
-        sql = across_many(self, field_parts, connection) or qualified(
-            self, str(super()._resolve_column(field_parts, connection)), field_parts
-        )
+        sql = across_many(self, field_parts, connection)
+        if sql is None:
+            column: str = super()._resolve_column(field_parts, connection)
+            sql = qualified(self, column, field_parts)
         keep_rows(self)
         return sql
 

@@ -5,7 +5,7 @@ Templates may contain ``{column}``, ``{key}``, ``{spelled}`` (the key escaped as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 
 from .facts import Facts
@@ -48,6 +48,20 @@ class Pattern(Facts):
         return written
 
 
+class Keys(Facts):
+    """How the keys of a path are written, as one literal."""
+
+    literal: str
+    separator: str
+
+    def spelled(self, keys: Sequence[str]) -> str:
+        """Return the literal of keys that are identifiers."""
+        return self.literal.replace("{keys}", self.separator.join(keys))
+
+
+_EXTRACTED = "json_extract({column}, {keys})"
+
+
 class JsonRules(Facts):
     """The SQL of conditions on a JSON column."""
 
@@ -71,6 +85,26 @@ class JsonRules(Facts):
     """The other keys that no path leads to."""
     readable: str = "{column}"
     """The column, or NULL if its text is not JSON; another program may have stored that, and conditions on it fail."""
+    keys: Keys = Keys("'$.{keys}'", ".")
+    """How djanorm writes the keys of ``filter(field__key__key=…)``."""
+    path_number: str = f"CASE WHEN json_type({{column}}, {{keys}}) IN ('integer', 'real') THEN {_EXTRACTED} END"
+    """The number under such keys, else NULL."""
+    path_boolean: str = f"CASE WHEN json_type({{column}}, {{keys}}) IN ('true', 'false') THEN {_EXTRACTED} END"
+    """The boolean under such keys, else NULL."""
+    path_value: str = ""
+    """The value under such keys, NULL for null; empty if what djanorm writes is that."""
+    binds_decimals: bool = False
+    """Whether numbers to compare are bound as JSON writes them, because float64 cannot hold each of them."""
+
+    def number_at(self, column: str, keys: Sequence[str]) -> str:
+        return self.path_number.format(column=column, keys=self.keys.spelled(keys))
+
+    def value_at(self, written: str, column: str, keys: Sequence[str]) -> str:
+        """Return the value, or NULL for null; ``written`` is djanorm's SQL of it."""
+        return self.path_value.format(column=column, keys=self.keys.spelled(keys)) or written
+
+    def boolean_at(self, column: str, keys: Sequence[str]) -> str:
+        return self.path_boolean.format(column=column, keys=self.keys.spelled(keys))
 
 
 # Turso fails the statement at an integer past 64 bits, which another program may have stored.
@@ -121,6 +155,9 @@ _JSONB = "({column} -> {key}::text)::jsonb"
 
 _ARRAY = "CASE WHEN jsonb_typeof({json}) = 'array' THEN {json} END"
 
+# A json column has no jsonb_typeof().
+_TYPE = "jsonb_typeof(({column} #> {keys})::jsonb)"
+
 POSTGRESQL = JsonRules(
     scalars={
         # Code point order, as in all the other databases here.
@@ -147,6 +184,10 @@ POSTGRESQL = JsonRules(
     empty="jsonb_array_length({array}) = 0",
     like=Pattern("({text})::text LIKE {pattern} ESCAPE '!'"),
     ilike=Pattern("LOWER(({text})::text COLLATE \"default\") LIKE LOWER({pattern}) ESCAPE '!'"),
+    keys=Keys("'{{keys}}'", ","),
+    path_number=f"CASE WHEN {_TYPE} = 'number' THEN ({{column}} #>> {{keys}})::numeric END",
+    path_boolean=f"CASE WHEN {_TYPE} = 'boolean' THEN ({{column}} #>> {{keys}})::boolean END",
+    binds_decimals=True,
 )
 
 _AT = "JSON_EXTRACT({column}, {path})"
@@ -192,6 +233,9 @@ MYSQL = JsonRules(
     empty="JSON_LENGTH({array}) = 0",
     like=Pattern(f"{_TEXT} COLLATE utf8mb4_bin LIKE {{pattern}} ESCAPE '!'"),
     ilike=Pattern(f"LOWER({_TEXT}) COLLATE utf8mb4_bin LIKE LOWER({{pattern}}) ESCAPE '!'"),
+    path_number=f"CASE WHEN JSON_TYPE({_EXTRACTED}) IN {_NUMBERS} THEN {_EXTRACTED} END",
+    path_value=f"CASE WHEN JSON_TYPE({_EXTRACTED}) <> 'NULL' THEN {_EXTRACTED} END",
+    path_boolean=f"CASE WHEN JSON_TYPE({_EXTRACTED}) = 'BOOLEAN' THEN JSON_UNQUOTE({_EXTRACTED}) = 'true' END",
     readable="CASE WHEN JSON_VALID({column}) THEN {column} END",
 )
 

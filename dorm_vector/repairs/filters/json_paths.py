@@ -2,56 +2,46 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Self
 
 import dorm.query
 from dorm import lookups
 
 from ...dialects.shared.operands import SQL
+from ...engines import dialect_of_vendor
 from ...patching.registry import repair
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _COMPARED = ("exact", "gt", "gte", "lt", "lte", "in", "range")
-_AS_TEXT = re.compile(r"(?P<column>.+) #>> (?P<path>'\{\w+(?:,\w+)*\}')")
-_EXTRACTED = re.compile(r"json_extract\((?P<column>.+), (?P<path>'\$\.[\w.]+')\)")
 
 
-class _Paths(NamedTuple):
-    """How djanorm writes a path, and the number or the boolean that it leads to, NULL if it leads to neither."""
+class _Path(str):
+    """djanorm's SQL of a path, which remembers the JSON column and the keys."""
 
-    written: re.Pattern[str]
-    number: str
-    boolean: str
+    __slots__ = ("column", "keys")
+    column: str
+    keys: Sequence[str]
 
-
-# A json column has no jsonb_typeof().
-_TYPE = "jsonb_typeof(({column} #> {path})::jsonb)"
-_POSTGRESQL = _Paths(
-    _AS_TEXT,
-    f"CASE WHEN {_TYPE} = 'number' THEN ({{column}} #>> {{path}})::numeric END",
-    f"CASE WHEN {_TYPE} = 'boolean' THEN ({{column}} #>> {{path}})::boolean END",
-)
-_VALUE = "json_extract({column}, {path})"
-_MYSQL = _Paths(
-    _EXTRACTED,
-    f"CASE WHEN JSON_TYPE({_VALUE}) IN ('INTEGER', 'UNSIGNED INTEGER', 'DECIMAL', 'DOUBLE') THEN {_VALUE} END",
-    f"CASE WHEN JSON_TYPE({_VALUE}) = 'BOOLEAN' THEN JSON_UNQUOTE({_VALUE}) = 'true' END",
-)
-_SQLITE = _Paths(
-    _EXTRACTED,
-    f"CASE WHEN json_type({{column}}, {{path}}) IN ('integer', 'real') THEN {_VALUE} END",
-    f"CASE WHEN json_type({{column}}, {{path}}) IN ('true', 'false') THEN {_VALUE} END",
-)
-_PATHS = {"postgresql": _POSTGRESQL, "mysql": _MYSQL}
-# The others extract JSON's null as NULL.
-_NOT_NULL = {"mysql": f"CASE WHEN JSON_TYPE({_VALUE}) <> 'NULL' THEN {_VALUE} END"}
+    def __new__(cls, sql: str, column: str = "", keys: Sequence[str] = ()) -> Self:
+        path = str.__new__(cls, sql)
+        path.column, path.keys = column, keys
+        return path
 
 
 def _compares_numbers(module: Any) -> bool:
-    sql, _params = module.build_lookup_sql("\"meta\" #>> '{n}'", "exact", 8, vendor="postgresql")
+    column = dorm.query._json_extract_sql('"meta"', ["n"], "postgresql")
+    sql, _params = module.build_lookup_sql(column, "exact", 8, vendor="postgresql")
     return str(sql) != "\"meta\" #>> '{n}' = %s"
+
+
+@repair("dorm.query", "_json_extract_sql", name="json_paths", is_fixed=partial(_compares_numbers, dorm.query))
+def _remembered(original: Any, column: str, keys: Sequence[str], vendor: str | None) -> str:
+    sql: str = original(column, keys, vendor)
+    return _Path(sql, column, keys) if keys else sql
 
 
 @repair("dorm.lookups", "build_lookup_sql", name="json_paths", is_fixed=partial(_compares_numbers, lookups))
@@ -64,13 +54,11 @@ def json_paths(original: Any, col: str, lookup: str, value: Any, vendor: str = "
     on the others; ``filter(meta__n=None)`` misses null on MySQL and MariaDB. Cause: djanorm reads the path as text on
     PostgreSQL, and whatever it leads to elsewhere. djanorm 4.3 to 4.5.
     """
-    paths = _PATHS.get(vendor, _SQLITE)
-    found = paths.written.fullmatch(col)
-    if found is not None and lookup == "isnull" and vendor in _NOT_NULL:
-        col = _NOT_NULL[vendor].format(**found.groupdict())
-    if found is not None and lookup in _COMPARED:
+    if isinstance(col, _Path) and lookup == "isnull":
+        col = dialect_of_vendor(vendor).json.value_at(col, col.column, col.keys)
+    if isinstance(col, _Path) and lookup in _COMPARED:
         values = _several(lookup, value)
-        col, values = _typed(paths, col, found, values)
+        col, values = _typed(col, values, vendor)
         if lookup == "range":
             # MySQL has no BETWEEN of JSON.
             return f"({col} >= %s AND {col} <= %s)", values
@@ -81,12 +69,10 @@ def json_paths(original: Any, col: str, lookup: str, value: Any, vendor: str = "
 
 @repair("dorm.query:SQLQuery", "_compile_leaf", name="json_paths", is_fixed=partial(_compares_numbers, dorm.query))
 def _nothing_there(original: Any, query: Any, parts: Any, lookup: str, value: Any, connection: Any) -> SQL:
-    sql, params = original(query, parts, lookup, value, connection)
     if value is None and lookup == "exact":
         # djanorm writes this without build_lookup_sql().
-        found = _EXTRACTED.fullmatch(sql.removesuffix(" IS NULL"))
-        if found is not None and connection.vendor in _NOT_NULL:
-            return f"{_NOT_NULL[connection.vendor].format(**found.groupdict())} IS NULL", params
+        lookup, value = "isnull", True
+    sql, params = original(query, parts, lookup, value, connection)
     return sql, params
 
 
@@ -97,14 +83,14 @@ def _several(lookup: str, value: Any) -> list[Any]:
     return list(value) if lookup == "range" else [value]
 
 
-def _typed(paths: _Paths, col: str, found: re.Match[str], values: list[Any]) -> tuple[str, list[Any]]:
+def _typed(path: _Path, values: list[Any], vendor: str) -> tuple[str, list[Any]]:
     if values and all(isinstance(value, bool) for value in values):
-        return paths.boolean.format(**found.groupdict()), values
+        return dialect_of_vendor(vendor).json.boolean_at(path.column, path.keys), values
     if not values or not all(_is_number(value) for value in values):
-        return col, values
-    number = paths.number.format(**found.groupdict())
-    # As JSON writes it: a float64 parameter cannot be compared with every number of JSON.
-    return number, [Decimal(str(value)) for value in values] if paths is _POSTGRESQL else values
+        return path, values
+    rules = dialect_of_vendor(vendor).json
+    bound = [Decimal(str(value)) for value in values] if rules.binds_decimals else values
+    return rules.number_at(path.column, path.keys), bound
 
 
 def _is_number(value: Any) -> bool:
