@@ -142,7 +142,7 @@ def _frozen(value: Any, vectors: list[Any]) -> Any:
     if kind is set:
         return frozenset(value)
     if kind is Search:
-        return value
+        return value.shape()
     return _frozen_expression(value, vectors)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from dorm.expressions import Q
 
@@ -10,16 +10,32 @@ if TYPE_CHECKING:
     from .options import Options
 
 
-class Search(NamedTuple):
+class Search:
     """The parameters of ``nearest()``: ``name`` is the annotation to rank by, ``excluded`` how many rows it skips."""
 
-    name: str
-    field_path: str
+    # Querysets that were pickled by an earlier release lack some of these.
     excluded: int = 0
     exact: bool = False
     approximate: bool = False
     """Whether to use an index on a database that uses one only on request."""
     shortlist: Shortlist | None = None
+
+    def __init__(
+        self,
+        name: str,
+        field_path: str,
+        excluded: int = 0,
+        exact: bool = False,
+        approximate: bool = False,
+        shortlist: Shortlist | None = None,
+    ) -> None:
+        self.name, self.field_path, self.excluded = name, field_path, excluded
+        self.exact, self.approximate, self.shortlist = exact, approximate, shortlist
+
+    def shape(self) -> tuple[Any, ...]:
+        """Return all that the SQL depends on, for a key."""
+        listed = self.shortlist and (self.shortlist.size, self.shortlist.index)
+        return Search, self.name, self.field_path, self.excluded, self.exact, self.approximate, listed
 
     def exactly(self) -> Search:
         """Return the same search, but one that no index may answer."""
@@ -34,11 +50,11 @@ EVERY_ROW = Search("", "", exact=True)
 """The search of a query not made by ``nearest()``, if no index may answer it."""
 
 
-class Shortlist(NamedTuple):
+class Shortlist:
     """How many rows to find, and with which index, before they are ranked exactly."""
 
-    size: int
-    index: Any
+    def __init__(self, size: int, index: Any) -> None:
+        self.size, self.index = size, index
 
 
 class SearchCondition(Q):
