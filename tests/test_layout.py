@@ -165,10 +165,26 @@ def test_imports_keep_the_contracts() -> None:
     assert linted.returncode == 0, linted.stdout
 
 
-def test_importing_the_package_imports_no_driver() -> None:
+def test_importing_the_package_imports_no_driver_and_only_what_models_need() -> None:
     code = "import json, sys; import dorm_vector; print(json.dumps(list(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
-    assert not DRIVERS.intersection(json.loads(run.stdout))
+    loaded = json.loads(run.stdout)
+    assert not DRIVERS.intersection(loaded)
+    # The first query imports these.
+    later = ("dorm_vector.query.compiler", "dorm_vector.search.plans", "dorm_vector.dialects.base", "dorm.db.utils")
+    assert [name for name in loaded if name.startswith(later)] == []
+    assert len([name for name in loaded if name.startswith("dorm_vector")]) <= 96
+
+
+def test_conformance_tests_import_public_names_only() -> None:
+    # tests/helpers/inside.py says what else they may know, and why.
+    found = {
+        f"{path.relative_to(ROOT)}: {node.module}"
+        for path in (ROOT / "tests/conformance").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dorm_vector.")
+    }
+    assert found == set()
 
 
 EACH_FIRST = """

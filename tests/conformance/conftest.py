@@ -6,28 +6,17 @@ Real packages are loaded once for all that only read them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from dorm_vector.query import compiler as sql
-from dorm_vector.query import statement_cache
 from tests.databases import Database
+from tests.helpers.inside import written_as_new
 from tests.helpers.real_data import real_table
 
 
 @pytest.fixture(autouse=True)
 def _written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    written_once = statement_cache.written
-
-    def compared(query: Any, connection: Any, purpose: Any) -> Any:
-        found = written_once(query, connection, purpose)
-        anew = query.clone().select(connection, purpose)
-        assert found == anew
-        assert [type(param) for param in found[1]] == [type(param) for param in anew[1]]
-        return found
-
-    monkeypatch.setattr(sql, "written", compared)
+    written_as_new(monkeypatch)
 
 
 @pytest.fixture(scope="session")

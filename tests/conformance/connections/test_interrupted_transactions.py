@@ -11,8 +11,8 @@ import pytest
 from dorm.transaction import aatomic, atomic
 
 from dorm_vector import abulk_load, bulk_load
-from dorm_vector.patching import registry as repairs
 from tests.databases import Database
+from tests.helpers.inside import switched_off
 from tests.helpers.oracle import vectors
 from tests.models import Document, Package
 
@@ -40,7 +40,7 @@ def interrupt_an_inner_block() -> list[str]:
 
 def test_interrupted_transactions(db: Database) -> None:
     assert interrupt_an_inner_block() == ["before", "later"]
-    with repairs.switched_off(*REPAIRS):
+    with switched_off(*REPAIRS):
         db.clear()
         assert interrupt_an_inner_block() == ["before", "inside", "later"]
 

@@ -29,10 +29,9 @@ from dorm_vector import (
     VectorField,
     VectorMul,
 )
-from dorm_vector.dialects.shared.unsupported import Unsupported
-from dorm_vector.values.routines import Routine
 from tests.conformance.queries.test_functions import claim_of, possible
 from tests.databases import Database, create_tables
+from tests.helpers.inside import Routine, Unsupported
 from tests.helpers.project import Project
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from dorm.db.connection import _create_sync_connection
 
-from dorm_vector.dialects.shared.unsupported import Unsupported
-from dorm_vector.engines import dialect_for
+from tests.helpers.inside import Unsupported, dialect_for
 from tests.helpers.project import Project
 
 IMPORTS = "from dorm_vector import BitField, HalfVectorField, SparseVectorField\n"

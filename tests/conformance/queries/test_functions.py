@@ -41,9 +41,8 @@ from dorm_vector import (
     VectorNorm,
     VectorSub,
 )
-from dorm_vector.dialects.shared.unsupported import Unsupported
-from dorm_vector.values.routines import Routine
 from tests.databases import Database
+from tests.helpers.inside import Routine, Unsupported
 from tests.models import Chunk, Document, Sample
 
 ROUNDED = 1e-6

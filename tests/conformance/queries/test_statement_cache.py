@@ -17,9 +17,9 @@ from dorm_vector import (
     MaxInnerProduct,
     VectorNorm,
 )
-from dorm_vector.query.statement_cache import _MOST, _WRITTEN
 from tests.databases import Database
 from tests.helpers import oracle
+from tests.helpers.inside import MOST_CACHED, cached, forgotten
 from tests.models import Chunk, Document, Package, Sample
 
 STORED = oracle.vectors(40, 3)
@@ -91,16 +91,16 @@ def rows(ranked: Any) -> list[Any]:
 def test_the_second_query_of_a_shape_has_its_own_vectors_and_rows(db: Database) -> None:
     made: list[dict[str, Any]] = []
     for vector in (ONE, OTHER):
-        vars(Document._meta).pop(_WRITTEN, None)
+        forgotten(Document)
         made.append({name: rows(shape(vector)) for name, shape in SHAPES.items()})
-    vars(Document._meta).pop(_WRITTEN, None)
+    forgotten(Document)
     for vector, anew in zip((ONE, OTHER, ONE), (made[0], made[1], made[0]), strict=True):
         for name, shape in SHAPES.items():
             assert rows(shape(vector)) == anew[name], name
 
 
 def written_anew(db: Database, shape: Ranked) -> str:
-    vars(Document._meta).pop(_WRITTEN, None)
+    forgotten(Document)
     return str(shape(ONE)._query.as_select(db.connection)[0])
 
 
@@ -178,9 +178,9 @@ async def test_an_empty_in_joins_what_it_names(db: Database) -> None:
 
 @pytest.mark.usefixtures("documents")
 def test_only_so_many_shapes_are_kept(db: Database) -> None:
-    for count in range(1, _MOST + 9):
+    for count in range(1, MOST_CACHED + 9):
         near(ONE)[:count]._query.as_select(db.connection)
-    assert 0 < len(vars(Document._meta)[_WRITTEN]) <= _MOST
+    assert 0 < len(cached(Document)) <= MOST_CACHED
     assert len(near(ONE)[:3]) == 3
 
 

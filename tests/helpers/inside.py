@@ -1,0 +1,78 @@
+"""What conformance tests know of the inside of the package; they import everything else from ``dorm_vector``.
+
+- The facts of a dialect (``Database.dialect``, ``dialect_for``, ``Unsupported``, ``Routine``, ``LONGEST``) claim what a
+  database refuses. A test has to expect the refusal where it is claimed, and proves the claim to be true.
+- ``switched_off`` shows in the same test what djanorm does without a repair, so that no test passes for another reason.
+- The cache of SELECTs shows in no row: `forgotten` and `cached` make tests compare a cached one with a new one.
+- The JSON conditions, ``words_of`` and ``state_of`` belong to what users call through LangChain, ``hybrid_search()``
+  and ``create_tables()``; the tests cover more inputs than those can pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dorm_vector.dialects.shared.unsupported import Unsupported
+from dorm_vector.engines import dialect_for
+from dorm_vector.exceptions import StoredDimensionMismatch
+from dorm_vector.expressions.conditions import JsonCompare, JsonContains, JsonEmpty, JsonExists, JsonIn, Like
+from dorm_vector.patching.registry import switched_off
+from dorm_vector.query import compiler, statement_cache
+from dorm_vector.retrieval.query_terms import words_of
+from dorm_vector.schema.tables import state_of
+from dorm_vector.search import tuning
+from dorm_vector.values.lengths import LONGEST, SHORTEST
+from dorm_vector.values.routines import Routine
+
+__all__ = [
+    "LONGEST",
+    "MOST_CACHED",
+    "SHORTEST",
+    "JsonCompare",
+    "JsonContains",
+    "JsonEmpty",
+    "JsonExists",
+    "JsonIn",
+    "Like",
+    "Routine",
+    "StoredDimensionMismatch",
+    "Unsupported",
+    "cached",
+    "dialect_for",
+    "forgotten",
+    "state_of",
+    "switched_off",
+    "tuning",
+    "words_of",
+    "written_as_new",
+]
+
+MOST_CACHED = statement_cache._MOST
+
+
+def cached(model: Any) -> dict[Any, Any]:
+    """Return the SELECTs of the model that are cached, by shape."""
+    found: dict[Any, Any] = vars(model._meta)[statement_cache._WRITTEN]
+    return found
+
+
+def forgotten(model: Any) -> None:
+    """Empty the model's cache."""
+    vars(model._meta).pop(statement_cache._WRITTEN, None)
+
+
+def written_as_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare each SELECT that the cache fills with one that is compiled anew, until the test ends."""
+    written: Callable[..., Any] = statement_cache.written
+
+    def compared(query: Any, connection: Any, purpose: Any) -> Any:
+        found = written(query, connection, purpose)
+        anew = query.clone().select(connection, purpose)
+        assert found == anew
+        assert [type(param) for param in found[1]] == [type(param) for param in anew[1]]
+        return found
+
+    monkeypatch.setattr(compiler, "written", compared)
