@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conformance.inside import written_as_new
 from tests.databases import Database
-from tests.helpers.inside import written_as_new
 from tests.helpers.real_data import real_table
 
 

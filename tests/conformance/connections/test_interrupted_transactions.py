@@ -11,8 +11,8 @@ import pytest
 from dorm.transaction import aatomic, atomic
 
 from dorm_vector import abulk_load, bulk_load
+from tests.conformance.inside import switched_off
 from tests.databases import Database
-from tests.helpers.inside import switched_off
 from tests.helpers.oracle import vectors
 from tests.models import Document, Package
 

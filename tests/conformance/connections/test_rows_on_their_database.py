@@ -10,8 +10,8 @@ import pytest
 from dorm.db.connection import reset_connections
 
 from dorm_vector import VectorField, create_tables
+from tests.conformance.inside import switched_off
 from tests.databases import Database
-from tests.helpers.inside import switched_off
 
 BOTH = ("default", "other")
 

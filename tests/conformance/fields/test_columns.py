@@ -29,9 +29,9 @@ from dorm_vector import (
     VectorField,
     VectorMul,
 )
+from tests.conformance.inside import Routine, Unsupported
 from tests.conformance.queries.test_functions import claim_of, possible
 from tests.databases import Database, create_tables
-from tests.helpers.inside import Routine, Unsupported
 from tests.helpers.project import Project
 
 

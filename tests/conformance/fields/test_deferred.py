@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from dorm_vector import as_vector
+from tests.conformance.inside import switched_off
 from tests.databases import Database
-from tests.helpers.inside import switched_off
 from tests.models import Author, Document
 
 NEAR, FAR = [1.0, 0.5, 0.25], [0.0, 0.0, 1.0]

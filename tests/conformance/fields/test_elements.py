@@ -29,8 +29,8 @@ from dorm_vector import (
     UnsupportedByDatabase,
     Vector,
 )
+from tests.conformance.inside import Unsupported
 from tests.databases import Database
-from tests.helpers.inside import Unsupported
 from tests.helpers.oracle import distance, float32
 from tests.models import Sample
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from dorm_vector import bulk_load
+from tests.conformance.inside import JsonCompare, JsonContains, JsonEmpty, JsonExists, Like
 from tests.databases import Database
-from tests.helpers.inside import JsonCompare, JsonContains, JsonEmpty, JsonExists, Like
 from tests.models import Note
 
 REFUSED: list[tuple[Any, str]] = [

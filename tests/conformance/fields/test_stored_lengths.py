@@ -26,8 +26,8 @@ from dorm_vector import (
     ato_matrix,
     to_matrix,
 )
+from tests.conformance.inside import StoredDimensionMismatch
 from tests.databases import Database, create_tables, drop_table
-from tests.helpers.inside import StoredDimensionMismatch
 from tests.models import Sample
 
 

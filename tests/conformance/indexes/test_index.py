@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from dorm_vector import CosineDistance, HnswIndex, IvfflatIndex, L2Distance
+from tests.conformance.inside import Unsupported
 from tests.databases import Database
-from tests.helpers.inside import Unsupported
 from tests.helpers.oracle import vectors
 from tests.models import Package
 

@@ -32,8 +32,8 @@ from dorm_vector import (
     UnsupportedByDatabase,
     VectorField,
 )
+from tests.conformance.inside import Unsupported
 from tests.databases import Database, create_tables
-from tests.helpers.inside import Unsupported
 from tests.helpers.oracle import vectors
 from tests.helpers.real_data import asked, packages
 

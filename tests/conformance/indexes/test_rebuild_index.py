@@ -22,8 +22,8 @@ from dorm_vector import (
     arebuild_index,
     rebuild_index,
 )
+from tests.conformance.inside import state_of
 from tests.databases import Database, create_tables, drop_table
-from tests.helpers.inside import state_of
 from tests.helpers.oracle import vectors
 
 ROWS, QUERY = vectors(60, 8), vectors(1, 8, seed=8)[0]

@@ -15,8 +15,8 @@ from dorm.exceptions import OperationalError
 
 import backends
 from dorm_vector import TextIndex, UnsupportedByDatabase, VectorField, abulk_load, bulk_load, text_search
+from tests.conformance.inside import dialect_for
 from tests.databases import Database, create_tables, drop_table
-from tests.helpers.inside import dialect_for
 from tests.helpers.project import Project
 
 MODEL = """

@@ -25,8 +25,8 @@ from dorm_vector import (
     recommend_search_options,
     to_matrix,
 )
+from tests.conformance.inside import Unsupported
 from tests.databases import Database, create_tables
-from tests.helpers.inside import Unsupported
 from tests.helpers.oracle import distance, vectors
 from tests.helpers.real_data import asked, packages
 

@@ -12,7 +12,7 @@ import pytest
 from dorm.db.connection import _create_sync_connection
 
 import backends
-from tests.helpers.inside import dialect_for
+from tests.conformance.inside import dialect_for
 from tests.helpers.project import Project
 from tests.helpers.support import ROOT
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from dorm.db.connection import _create_sync_connection
 
-from tests.helpers.inside import Unsupported, dialect_for
+from tests.conformance.inside import Unsupported, dialect_for
 from tests.helpers.project import Project
 
 MODEL = """

@@ -16,9 +16,9 @@ from dorm_vector import (
     VectorAvg,
     VectorSum,
 )
+from tests.conformance.inside import Routine
 from tests.conformance.queries.test_functions import claim_of, possible
 from tests.databases import Database
-from tests.helpers.inside import Routine
 from tests.helpers.oracle import distance
 from tests.models import Author, Document, Sample
 

@@ -44,8 +44,8 @@ from dorm_vector import (
     hybrid_search,
     text_search,
 )
+from tests.conformance.inside import JsonCompare, JsonContains, JsonIn, Like
 from tests.databases import Database, create_tables
-from tests.helpers.inside import JsonCompare, JsonContains, JsonIn, Like
 from tests.models import Article, Author, Chunk, Document, Note, Package, Sample
 
 GOLDEN = Path(__file__).parents[2] / "golden"

@@ -41,8 +41,8 @@ from dorm_vector import (
     VectorNorm,
     VectorSub,
 )
+from tests.conformance.inside import Routine, Unsupported
 from tests.databases import Database
-from tests.helpers.inside import Routine, Unsupported
 from tests.models import Chunk, Document, Sample
 
 ROUNDED = 1e-6

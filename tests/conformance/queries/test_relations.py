@@ -15,8 +15,8 @@ from dorm.functions import Case, Coalesce, When
 from dorm.queryset import Prefetch
 
 from dorm_vector import L2Distance, VectorField
+from tests.conformance.inside import switched_off
 from tests.databases import Database, create_tables, drop_table
-from tests.helpers.inside import switched_off
 from tests.models import Author, Document
 
 QUERY = [1.0, 0.0]

@@ -17,9 +17,9 @@ from dorm_vector import (
     MaxInnerProduct,
     VectorNorm,
 )
+from tests.conformance.inside import MOST_CACHED, cached, forgotten
 from tests.databases import Database
 from tests.helpers import oracle
-from tests.helpers.inside import MOST_CACHED, cached, forgotten
 from tests.models import Chunk, Document, Package, Sample
 
 STORED = oracle.vectors(40, 3)

@@ -11,9 +11,9 @@ from dorm.migrations.state import ProjectState
 
 import dorm_vector
 from dorm_vector import Element, HnswIndex, IvfflatIndex, Metric, UnsupportedByDatabase
+from tests.conformance.inside import Unsupported
 from tests.databases import Database
 from tests.helpers import support
-from tests.helpers.inside import Unsupported
 from tests.helpers.oracle import distance
 from tests.models import Sample
 

@@ -17,8 +17,8 @@ import pytest
 from dorm.signals import post_query
 
 from dorm_vector import ahybrid_search, hybrid_search, text_search
+from tests.conformance.inside import words_of
 from tests.databases import Database
-from tests.helpers.inside import words_of
 from tests.helpers.real_data import Described, described_table, nearest_names, packages
 
 SOUGHT = 60

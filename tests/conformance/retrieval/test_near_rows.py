@@ -10,8 +10,7 @@ import pytest
 from dorm.transaction import aatomic, atomic
 
 from dorm_vector import Metric, UnsupportedByDatabase, afind_duplicates, aoutliers, find_duplicates, mmr, outliers
-from dorm_vector.dialects.shared.unsupported import Unsupported
-from dorm_vector.retrieval import near_rows
+from tests.conformance.inside import Unsupported, near_rows
 from tests.databases import Database
 from tests.helpers import oracle
 from tests.models import Sample

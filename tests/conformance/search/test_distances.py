@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import dorm_vector
 from dorm_vector import Metric, UnsupportedByDatabase
+from tests.conformance.inside import Unsupported
 from tests.databases import Database
-from tests.helpers.inside import Unsupported
 from tests.helpers.oracle import distance, vectors
 from tests.models import Document, Package
 

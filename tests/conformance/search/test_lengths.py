@@ -11,9 +11,9 @@ import pytest
 from dorm import F
 
 from dorm_vector import InvalidVector, Metric, Vector, bulk_load
+from tests.conformance.inside import LONGEST, SHORTEST, Unsupported
 from tests.conformance.search.test_distances import DISTANCES
 from tests.databases import Database
-from tests.helpers.inside import LONGEST, SHORTEST, Unsupported
 from tests.helpers.oracle import distance
 from tests.models import Document, Sample
 

@@ -11,8 +11,8 @@ from dorm.signals import post_query
 from dorm.transaction import aatomic, atomic
 
 from dorm_vector import CosineDistance, Metric, UnsupportedByDatabase, ato_matrix, search_options, to_matrix
+from tests.conformance.inside import tuning
 from tests.databases import Database
-from tests.helpers.inside import tuning
 from tests.helpers.oracle import distance
 from tests.helpers.real_data import SHARES, Real, asked, nearest_names
 from tests.models import Author, Document

@@ -4,6 +4,7 @@
   database refuses. A test has to expect the refusal where it is claimed, and proves the claim to be true.
 - ``switched_off`` shows in the same test what djanorm does without a repair, so that no test passes for another reason.
 - The cache of SELECTs shows in no row: `forgotten` and `cached` make tests compare a cached one with a new one.
+- ``near_rows`` and ``tuning`` have the sizes at which the package changes its way; tests lower them or ask for them.
 - The JSON conditions, ``words_of`` and ``state_of`` belong to what users call through LangChain, ``hybrid_search()``
   and ``create_tables()``; the tests cover more inputs than those can pass.
 """
@@ -21,6 +22,7 @@ from dorm_vector.exceptions import StoredDimensionMismatch
 from dorm_vector.expressions.conditions import JsonCompare, JsonContains, JsonEmpty, JsonExists, JsonIn, Like
 from dorm_vector.patching.registry import switched_off
 from dorm_vector.query import compiler, statement_cache
+from dorm_vector.retrieval import near_rows
 from dorm_vector.retrieval.query_terms import words_of
 from dorm_vector.schema.tables import state_of
 from dorm_vector.search import tuning
@@ -43,6 +45,7 @@ __all__ = [
     "cached",
     "dialect_for",
     "forgotten",
+    "near_rows",
     "state_of",
     "switched_off",
     "tuning",
