@@ -23,6 +23,15 @@ class Database:
     def has_table(self, model: Any) -> bool:
         return bool(self.connection.table_exists(model._meta.db_table))
 
+    def missing_columns(self, model: Any) -> list[str]:
+        """Return the columns of the model that its table does not have: they are not migrated yet."""
+        standing = {row["name"] for row in self.connection.get_table_columns(model._meta.db_table)}
+        return [field.column for field in model._meta.concrete_fields if field.column not in standing]
+
+    def is_migrated(self, model: Any) -> bool:
+        """Return whether the table exists, with every column of the model, so that its rows can be read."""
+        return self.has_table(model) and not self.missing_columns(model)
+
     def rows(self, model: Any) -> Any:
         """Return all rows of the model's table, whatever its managers leave out."""
         return QuerySet(model, self.alias)

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from dorm.exceptions import DatabaseError
+
 from ..engines.limits.exempt import no_statement_timeout
 from .checks import indexes as index_checks
 from .checks import rows, server, tables
 from .checks.finding import PROBLEM, Finding
 from .database import Database
 from .exit_codes import DONE, FOUND
-from .output import Output
+from .output import Output, without_secrets
 from .project import add_database_argument, aliases
 
 HELP = "Find what is wrong with vectors, and print the command that fixes it."
@@ -39,7 +41,7 @@ def add_arguments(parser: Any) -> None:
 def run(options: Any, output: Output) -> int:
     """Check each database, and print the findings; problems set the exit code, notes do not."""
     with no_statement_timeout():
-        found = [(alias, finding) for alias in aliases(options.database) for finding in diagnose(Database(alias))]
+        found = [(alias, finding) for alias in aliases(options.database) for finding in _diagnosed(alias)]
     problems = sum(finding.severity == PROBLEM for _alias, finding in found)
     data = {
         "problems": problems,
@@ -48,6 +50,16 @@ def run(options: Any, output: Output) -> int:
     }
     output.show(data, _lines(found, problems))
     return FOUND if problems else DONE
+
+
+def _diagnosed(alias: str) -> list[Finding]:
+    try:
+        return diagnose(Database(alias))
+    except DatabaseError as error:
+        problem = f"The database cannot be read: {without_secrets(str(error))}"
+        return [
+            Finding("connection", f"DATABASES[{alias!r}]", problem, "A database that answers.", "Start or repair it.")
+        ]
 
 
 def diagnose(database: Database) -> list[Finding]:
@@ -65,5 +77,9 @@ def _lines(found: list[tuple[str, Finding]], problems: int) -> Iterator[str]:
         yield f"  expected: {finding.expected}"
         yield f"  fix: {finding.fix}"
         yield ""
-    yield f"{problems} problems, {len(found) - problems} notes." if found else "No problems."
+    yield f"{_counted(problems, 'problem')}, {_counted(len(found) - problems, 'note').lower()}."
     yield _ALSO
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count or 'No'} {what}{'' if count == 1 else 's'}"

@@ -9,7 +9,7 @@ from typing import Any
 from ..engines.limits.exempt import no_statement_timeout
 from .database import Database
 from .exit_codes import DONE, UsageError
-from .index_state import BUILDING, BUILT, INVALID, UNSUPPORTED, IndexState, index_states
+from .index_state import BUILDING, BUILT, INVALID, MISSING, UNSUPPORTED, IndexState, index_states
 from .output import Output
 from .progress import BuildProgress
 from .project import add_database_argument, checked_alias, label_of, model_named, models_with_vectors
@@ -56,7 +56,7 @@ def _chosen(database: Database, model: Any, name: str | None) -> list[IndexState
         return states
     if name not in {state.name for state in states}:
         there = ", ".join(state.name for state in states) or "none"
-        raise UsageError(f"{label_of(model)} has no vector index {name!r}. It has {there}.")
+        raise UsageError(f"{label_of(model)} has no vector or text index {name!r}. It has {there}.")
     return [state for state in states if state.name == name]
 
 
@@ -93,7 +93,7 @@ def _drop(database: Database, model: Any, name: str | None) -> Iterator[Result]:
         if state.state == UNSUPPORTED:
             yield _result(model, state, f"{database.dialect.title} has no such index")
             continue
-        if database.dialect.loading.ddl_commits and state.state not in (BUILT, INVALID, BUILDING):
+        if state.state == MISSING:
             yield _result(model, state, "is not in the database")
             continue
         _change("RemoveIndex", database, model, state)
@@ -109,6 +109,8 @@ def _optimize(database: Database, model: Any, name: str | None) -> Iterator[Resu
         _outside_a_transaction(database)(template.format(table=table))
         yield {"model": label_of(model), "table": table, "index": None, "result": template.format(table=table)}
     for state in _chosen(database, model, name):
+        if state.field is None:
+            continue
         lost = LookForLostRows(database.rows(model), state.field.name).run(database.connection)
         drifted = state.companion is not None and not state.companion.in_sync
         if drifted or state.name in {each.index for each in lost}:

@@ -9,6 +9,7 @@ from typing import Any
 from ..dialects.shared.companions import STANDING
 from ..engines.sqlite.extension import is_served
 from ..indexes.contents import columns_of
+from ..indexes.text import TextIndex
 from ..indexes.vec0 import Vec0Index
 from ..indexes.vector import VectorIndex
 from .database import Database
@@ -37,24 +38,38 @@ class IndexState:
     index: Any
     name: str
     field: Any
+    """The vector field; None for a text index."""
     state: str
     opclass: str = ""
     bytes: int | None = None
     companion: Companion | None = None
 
     def as_json(self) -> dict[str, Any]:
-        found = {"name": self.name, "field": self.field.name, "kind": self.index.kind, "state": self.state}
+        kind, distance = ("text", None) if self.field is None else (self.index.kind, self.index.metric.value)
+        found = {"name": self.name, "field": ", ".join(self.index.fields), "kind": kind, "state": self.state}
         content = None
         if self.companion is not None:
             content = {**asdict(self.companion), "in_sync": self.companion.in_sync}
-        return {**found, "distance": self.index.metric.value, "bytes": self.bytes, "companion": content}
+        return {**found, "distance": distance, "bytes": self.bytes, "companion": content}
 
 
 def index_states(database: Database, model: Any) -> Iterator[IndexState]:
-    """Yield the state of each vector index that the model declares."""
+    """Yield the state of each vector index and each text index that the model declares."""
     for index in model._meta.indexes:
         if isinstance(index, VectorIndex):
             yield _state(database, model, index)
+        elif isinstance(index, TextIndex):
+            yield _text_state(database, model, index)
+
+
+def _text_state(database: Database, model: Any, index: TextIndex) -> IndexState:
+    name, upkeep = index.get_name(model.__name__), database.dialect.upkeep
+    parts = {"name": name, "table": model._meta.db_table}
+    found = database.ask(upkeep.text_index.format(**parts))
+    if not found:
+        return IndexState(index, name, None, MISSING)
+    size = database.ask(upkeep.index_bytes.format(**parts)).get("bytes")
+    return IndexState(index, name, None, BUILT if found["valid"] else INVALID, bytes=size)
 
 
 def _state(database: Database, model: Any, index: Any) -> IndexState:

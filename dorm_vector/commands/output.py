@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 _SECRET = re.compile(r"password|passwd|token|secret|key|dsn", re.IGNORECASE)
 _IN_URL = re.compile(r"(?<=://)[^/@\s]*@|(?<=[?&])[^=&\s]*(?:token|password|secret)[^=&\s]*=[^&\s'\"]*", re.IGNORECASE)
@@ -115,3 +116,5 @@ def _secrets(value: Any, *, is_secret: bool = False) -> Iterator[str]:
             yield from _secrets(part, is_secret=is_secret)
     elif isinstance(value, str) and value and is_secret:
         yield value
+    elif isinstance(value, str) and "://" in value and (password := urlsplit(value).password):
+        yield from (password, unquote(password))

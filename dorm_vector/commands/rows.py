@@ -47,6 +47,10 @@ def model_and_database(options: Any) -> tuple[Any, Database]:
             f"The database {options.database!r} has no table {model._meta.db_table}."
             f" Run: dorm migrate{database.option()}"
         )
+    if missing := database.missing_columns(model):
+        raise UsageError(
+            f"The table {model._meta.db_table} has no column {', '.join(missing)}. Run: dorm migrate{database.option()}"
+        )
     return model, database
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from dorm.exceptions import DatabaseError
+
 from ..engines.limits.exempt import no_statement_timeout
-from ..introspection import field_names, reads_vectors
+from ..introspection import field_names, innermost, reads_vectors
 from .database import Database
-from .exit_codes import DONE
+from .exit_codes import DONE, FOUND
 from .index_state import index_states
-from .output import Output, size_of, table
+from .output import Output, size_of, table, without_secrets
 from .project import add_database_argument, aliases, label_of, models_with_vectors
 
 HELP = "Show databases, versions, tables, rows, embedding models and indexes."
@@ -23,9 +25,17 @@ def add_arguments(parser: Any) -> None:
 def run(options: Any, output: Output) -> int:
     """Print what each database holds."""
     with no_statement_timeout():
-        found = [status_of(Database(alias)) for alias in aliases(options.database)]
+        found = [_status_or_error(alias) for alias in aliases(options.database)]
     output.show({"databases": found}, _lines(found))
-    return DONE
+    return FOUND if any(each["error"] for each in found) else DONE
+
+
+def _status_or_error(alias: str) -> dict[str, Any]:
+    try:
+        return status_of(Database(alias))
+    except DatabaseError as error:
+        unknown = dict.fromkeys(("dialect", "title", "version", "extension"))
+        return {"alias": alias, **unknown, "error": without_secrets(str(error)), "tables": [], "missing_tables": []}
 
 
 def status_of(database: Database) -> dict[str, Any]:
@@ -39,6 +49,7 @@ def status_of(database: Database) -> dict[str, Any]:
         "title": dialect.title,
         "version": str(version) if version else None,
         "extension": _extension(database),
+        "error": None,
         "tables": [_table(database, model) for model in models],
         "missing_tables": [label_of(model) for model in models_with_vectors() if model not in models],
     }
@@ -57,14 +68,15 @@ def _extension(database: Database) -> dict[str, str | None]:
 
 
 def _table(database: Database, model: Any) -> dict[str, Any]:
-    rows = database.rows(model)
-    fields = [field for field in model._meta.concrete_fields if reads_vectors(field)]
+    rows, missing = database.rows(model), database.missing_columns(model)
+    fields = [field for field in model._meta.concrete_fields if reads_vectors(field) and field.column not in missing]
     return {
         "model": label_of(model),
         "table": model._meta.db_table,
         "rows": rows.count(),
+        "missing_columns": missing,
         "fields": [_field(rows, model, field) for field in fields],
-        "indexes": [state.as_json() for state in index_states(database, model)],
+        "indexes": [] if missing else [state.as_json() for state in index_states(database, model)],
     }
 
 
@@ -72,7 +84,7 @@ def _field(rows: Any, model: Any, field: Any) -> dict[str, Any]:
     return {
         "name": field.name,
         "kind": type(field).__name__,
-        "dimensions": getattr(field, "dimensions", None),
+        "dimensions": getattr(innermost(field), "dimensions", None),
         "without_vector": rows.filter(**{f"{field.name}__isnull": True}).count() if field.null else 0,
         "embedding_models": embedding_models(rows, model, field),
     }
@@ -85,7 +97,7 @@ def embedding_models(rows: Any, model: Any, field: Any) -> list[dict[str, Any]] 
     name = f"{field.name}_model"
     if name not in field_names(model):
         return None
-    counted = rows.filter(**{f"{field.name}__isnull": False}).values(name).annotate(found=Count("pk"))
+    counted = rows.filter(**{f"{field.name}__isnull": False}).values(name).annotate(found=Count(field.name))
     return [{"model": row[name], "rows": row["found"]} for row in counted.order_by(name)]
 
 
@@ -93,10 +105,13 @@ def _lines(found: list[dict[str, Any]]) -> Iterator[str]:
     head = ["database", "server", "version", "vectors"]
     yield from table(head, [[d["alias"], d["title"], d["version"], _vectors(d)] for d in found])
     for database in found:
-        yield from _tables(database)
+        if not database["error"]:
+            yield from _tables(database)
 
 
 def _vectors(database: dict[str, Any]) -> str:
+    if database["error"]:
+        return f"error: {database['error']}"
     extension = database["extension"]
     own = extension["version"] if extension["version"] != database["version"] else None
     return str(extension["error"] or own or "built in")

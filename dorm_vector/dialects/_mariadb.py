@@ -75,6 +75,11 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
 
 UPKEEP = Upkeep(
     version="SELECT VERSION() AS version",
+    text_index="SELECT 1 AS valid FROM information_schema.statistics WHERE table_schema = DATABASE()"
+    " AND table_name = '{table}' AND index_name = '{name}' AND index_type = 'FULLTEXT' LIMIT 1",
+    index_definition='SHOW CREATE TABLE "{table}"',
+    # How it quotes options depends on sql_mode.
+    index_metric=r"DISTANCE\W?=\W?(\w+)",
     statement_limit="SELECT @@max_statement_time AS seconds",
     optimize=('ANALYZE TABLE "{table}"',),
 )

@@ -125,6 +125,8 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
 
 UPKEEP = Upkeep(
     version="SELECT VERSION() AS version",
+    text_index="SELECT 1 AS valid FROM information_schema.statistics WHERE table_schema = DATABASE()"
+    " AND table_name = '{table}' AND index_name = '{name}' AND index_type = 'FULLTEXT' LIMIT 1",
     statement_limit="SELECT @@max_execution_time / 1000 AS seconds",
     optimize=('ANALYZE TABLE "{table}"',),
 )

@@ -80,6 +80,7 @@ _BUILDING = (
 UPKEEP = Upkeep(
     version="SELECT current_setting('server_version') AS version",
     index_bytes="SELECT pg_relation_size(to_regclass('\"{name}\"')) AS bytes",
+    text_index="SELECT indisvalid AS valid FROM pg_index WHERE indexrelid = to_regclass('\"{name}\"')",
     building=_BUILDING,
     build_memory="SELECT pg_size_bytes(current_setting('maintenance_work_mem')) AS bytes,"
     " current_setting('maintenance_work_mem') AS setting",

@@ -125,6 +125,9 @@ DIALECT = Dialect(
     ),
     upkeep=Upkeep(
         version="SELECT sqlite_version() AS version",
+        index_definition="SELECT sql AS definition FROM sqlite_master WHERE type = 'index' AND name = '{name}'",
+        index_metric=r"metric=(\w+)",
+        text_index=FTS5.standing.replace("found", "valid"),
         optimize=('ANALYZE "{table}"',),
     ),
     limits=StatementLimit(

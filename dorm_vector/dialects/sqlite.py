@@ -91,6 +91,7 @@ DIALECT = Dialect(
         version="SELECT sqlite_version() AS version",
         journal_mode="SELECT journal_mode AS mode, (SELECT file FROM pragma_database_list WHERE name = 'main') AS file"
         " FROM pragma_journal_mode",
+        text_index=FTS5.standing.replace("found", "valid"),
         optimize=('ANALYZE "{table}"',),
     ),
     limits=StatementLimit(

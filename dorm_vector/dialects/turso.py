@@ -93,6 +93,7 @@ DIALECT = Dialect(
     ),
     upkeep=Upkeep(
         version="SELECT sqlite_version() AS version",
+        text_index=TEXT_SEARCH.standing.replace("found", "valid"),
         optimize=('ANALYZE "{table}"',),
     ),
     limits=StatementLimit(

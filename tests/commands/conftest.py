@@ -17,7 +17,7 @@ from dorm_vector.engines import dialect_for
 from tests.helpers.project import Project
 
 MODELS = '''
-from dorm_vector import EmbeddingField, LongTextField, as_embedder
+from dorm_vector import EmbeddingField, LongTextField, TextIndex, as_embedder
 
 
 def embed(texts):
@@ -38,6 +38,7 @@ class Product(dorm.Model):
         indexes = [
             HnswIndex(fields=["embedding"], name="product_hnsw", distance="cosine"),
             Vec0Index(["embedding"], "product_vec0", distance="cosine", metadata=["price"]),
+            TextIndex(["title"], "product_words"),
         ]
 
 
@@ -115,7 +116,7 @@ class Shop:
     @property
     def has_index(self) -> bool:
         """Whether the database has an index for the products' embeddings."""
-        return any(index["state"] != "unsupported" for index in self.indexes().values())
+        return any(index["state"] != "unsupported" for index in self.indexes().values() if index["kind"] != "text")
 
     def indexes(self) -> dict[str, Any]:
         (database,) = self.json("status", "--database", "default")["databases"]

@@ -25,7 +25,7 @@ def test_indexes_are_dropped_built_rebuilt_and_optimized(shop: Shop) -> None:
     built = states(shop)
     assert set(built.values()) <= {"built"}
     dropped = shop.json("index", "drop", "Product")["results"]
-    assert [each["index"] for each in dropped] == ["product_hnsw", "product_vec0"]
+    assert [each["index"] for each in dropped] == ["product_hnsw", "product_vec0", "product_words"]
     assert states(shop) == dict.fromkeys(built, "missing")
     shop.run("index", "drop", "Product")
     results = {each["index"]: each["result"] for each in shop.json("index", "build")["results"]}
@@ -40,7 +40,7 @@ def test_indexes_are_dropped_built_rebuilt_and_optimized(shop: Shop) -> None:
     assert [each["table"] for each in shop.json("index", "optimize")["results"]] == ["shop_photo", "shop_product"]
     assert states(shop) == built
     assert (
-        "has no vector index 'none'"
+        "has no vector or text index 'none'"
         in shop.json("index", "build", "Product", "--name", "none", code=2)["error"]["message"]
     )
     assert "give the model" in shop.json("index", "drop", code=2)["error"]["message"]
@@ -63,10 +63,10 @@ def test_a_running_build_is_shown(shop: Shop, running: backends.Running) -> None
                 while "Building waiting for writers before build:" not in terminal.getvalue():
                     builder.join(0.1)
                     assert builder.is_alive()
-            assert states(shop) == {"product_hnsw": "building"}
-            assert shop.findings() == {}
+            assert states(shop) == {"product_hnsw": "building", "product_words": "missing"}
+            assert shop.findings().keys() == {"index-missing"}
         builder.join()
-    assert states(shop) == {"product_hnsw": "built"}
+    assert states(shop) == {"product_hnsw": "built", "product_words": "built"}
 
 
 def build(shop: Shop) -> None:

@@ -18,8 +18,13 @@ def test_status_shows_what_each_database_holds(shop: Shop) -> None:
         ("embedding", "EmbeddingField", 0)
     ]
     indexes = {index["name"]: index for index in product["indexes"]}
-    assert indexes.keys() == {"product_hnsw", "product_vec0"}
-    assert {index["distance"] for index in indexes.values()} == {"cosine"}
+    assert indexes.keys() == {"product_hnsw", "product_vec0", "product_words"}
+    assert {index["kind"]: index["distance"] for index in indexes.values()} == {
+        "hnsw": "cosine",
+        "vec0": "cosine",
+        "text": None,
+    }
+    assert (indexes["product_words"]["state"], indexes["product_words"]["field"]) == ("built", "title")
     companions = [index["companion"] for index in indexes.values() if index["kind"] in shop.dialect.companions]
     assert companions == [{"rows": 18, "missing": 0, "extra": 0, "in_sync": True}] * len(companions)
     printed = shop.run("status")

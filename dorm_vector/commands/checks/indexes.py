@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +22,7 @@ from .memory import graph_bytes
 def indexes(database: Database) -> Iterator[Finding]:
     """Yield what is wrong with the vector indexes of each table."""
     for model in models_with_vectors():
-        if not database.has_table(model):
+        if not database.is_migrated(model):
             continue
         states = list(index_states(database, model))
         for state in states:
@@ -36,7 +37,7 @@ def _one(database: Database, model: Any, state: IndexState) -> Iterator[Finding]
         yield Finding(
             "index-missing",
             subject,
-            f"The index {state.name} is declared, and not in the database: every search reads the whole table.",
+            f"The index {state.name} is declared, and not in the database: searches read the whole table, or fail.",
             "The index.",
             command("build"),
         )
@@ -57,9 +58,10 @@ def _one(database: Database, model: Any, state: IndexState) -> Iterator[Finding]
             f"The same vectors as {model._meta.db_table}.",
             command("rebuild"),
         )
-    elif state.state == BUILT:
+    elif state.state == BUILT and state.field is not None:
         yield from _useless(database, model, state, command("rebuild"))
-    yield from _memory(database, model, state)
+    if state.field is not None:
+        yield from _memory(database, model, state)
 
 
 def _command(database: Database, model: Any, name: str) -> Any:
@@ -67,24 +69,42 @@ def _command(database: Database, model: Any, name: str) -> Any:
 
 
 def _useless(database: Database, model: Any, state: IndexState, fix: str) -> Iterator[Finding]:
-    """Yield a finding if the database would not use the index even if a full scan were expensive."""
-    if not database.dialect.planning.switch:
-        return
-    search = _search_for(database, model, state)
+    """Yield a finding if no search by the declared distance can use the index."""
+    reason = _other_metric(database, model, state) or _not_planned(database, model, state)
+    if reason:
+        yield Finding(
+            "index-unusable",
+            f"{label_of(model)} {state.name}",
+            f"No search by {state.index.metric.value} can use the index {state.name}. {reason}",
+            f"An index for {state.index.metric.value}, as it is declared.",
+            # REINDEX would keep its definition.
+            fix.replace("index rebuild", "index drop") + f" && {fix.replace('index rebuild', 'index build')}",
+        )
+
+
+def _other_metric(database: Database, model: Any, state: IndexState) -> str:
+    """Return that the index is built for another distance, as its definition says; else an empty string."""
+    upkeep, table = database.dialect.upkeep, model._meta.db_table
+    if not upkeep.index_metric:
+        return ""
+    held = database.ask(upkeep.index_definition.format(name=state.name, table=table))
+    lines = [line for line in str(next(reversed(held.values()), "")).splitlines() if state.name in line]
+    made = state.index.statements(database.dialect, state.name, table, state.field.column, field=state.field)
+    built, declared = (re.search(upkeep.index_metric, text) for text in (" ".join(lines), " ".join(made)))
+    if built is None or declared is None or built[1] == declared[1]:
+        return ""
+    return f"It is built for {built[1]}, and declared for {declared[1]}."
+
+
+def _not_planned(database: Database, model: Any, state: IndexState) -> str:
+    """Return why the database would not use the index even if a full scan were expensive; else an empty string."""
+    search = _search_for(database, model, state) if database.dialect.planning.switch else None
     if search is None:
-        return
+        return ""
     observed = observe(search, state.field.name)
     if any(database.dialect.uses_index(plan, state.name) for plan in (observed.plan, observed.forced_plan)):
-        return
-    reasons = [str(reason) for reason in search.explain_search().reasons]
-    yield Finding(
-        "index-unusable",
-        f"{label_of(model)} {state.name}",
-        f"No search by {state.index.metric.value} can use the index {state.name}. {' '.join(reasons)}",
-        f"An index with {state.index.opclass_of(state.field.element)}, as it is declared.",
-        # REINDEX would keep its definition.
-        fix.replace("index rebuild", "index drop") + f" && {fix.replace('index rebuild', 'index build')}",
-    )
+        return ""
+    return " ".join(str(reason) for reason in search.explain_search().reasons) or "Its plan shows no reason."
 
 
 def _search_for(database: Database, model: Any, state: IndexState) -> Any:

@@ -64,5 +64,5 @@ def other_models(database: Database) -> Iterator[Finding]:
 
 def _fields(database: Database) -> Iterator[tuple[Any, Any]]:
     for model in models_with_vectors():
-        if database.has_table(model):
+        if database.is_migrated(model):
             yield from ((model, field) for field in vector_fields(model))

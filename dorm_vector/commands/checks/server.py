@@ -74,7 +74,7 @@ def sequences(database: Database) -> Iterator[Finding]:
     upkeep = database.dialect.upkeep
     for model in models_of_tables() if upkeep.sequence_behind else ():
         key = model._meta.pk
-        if not _is_counted(key) or not database.has_table(model):
+        if not _is_counted(key) or not database.is_migrated(model):
             continue
         found = database.ask(upkeep.sequence_behind.format(table=model._meta.db_table, key=key.column))
         if found:

@@ -33,6 +33,14 @@ def columns(database: Database) -> Iterator[Finding]:
     for model in models_with_vectors():
         if not database.has_table(model):
             continue
+        for column in database.missing_columns(model):
+            yield Finding(
+                "column",
+                label_of(model),
+                f"The table {model._meta.db_table} has no column {column}.",
+                "A column for each field.",
+                f"dorm migrate{database.option()}",
+            )
         for field, held, wanted in differing_columns(model, database.connection):
             yield Finding(
                 "column",
