@@ -22,6 +22,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.models:generated_fields",
         "repairs.known_references:known_names_in_expressions",
         "query.hooks:references",
+        "query.hooks:vectors_of_relations",
         "repairs.mysql_sql:on_duplicate_key",
         "repairs.mysql_sql:rows_of_the_same_table",
         "repairs.mysql_sql:like_escape",
@@ -80,6 +81,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.relations.databases:rows_on_their_database",
     ),
     "dorm.related_managers": (
+        "models.managers:searches_of_relations",
         "repairs.known_choices:known_names_in_queries",
         "repairs.models:prefetched_relations",
         "repairs.relations.databases:rows_on_their_database",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from dorm.expressions import F, Value
-from dorm.functions import Case
+from dorm.functions import Case, Coalesce, NullIf
 
 from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
 from ..exceptions import UnsuitableFunction
 from ..expressions.scope import current_connection, current_query
 from ..introspection import vector_fields
+from ..values.elements import Element
 
 
 class BoundVector:
@@ -56,9 +58,10 @@ def bound(field: Any, value: Any) -> Any:
         return value
     if isinstance(value, Value):
         return Value(None if value.value is None else field.to_vector(value.value))
+    chosen: Any
     if isinstance(value, Case):
         chosen = copy.copy(value)
-        chosen.whens = [_with_bound_result(field, when) for when in value.whens]  # type: ignore[assignment]  # read in turn
+        chosen.whens = [_with_bound_result(field, when) for when in value.whens]
         chosen.default = _result(field, value.default)
         return chosen
     if (isinstance(value, F) or hasattr(value, "as_sql")) and field.normalize and not _has_length_one(field, value):
@@ -66,7 +69,49 @@ def bound(field: Any, value: Any) -> Any:
             f"{field.label} is declared with normalize=True, and {value!r} may have any length."
             f" Scale it in the database: L2Normalize({value!r})."
         )
-    return value
+    if isinstance(value, (Coalesce, NullIf)):
+        chosen = copy.copy(value)
+        chosen.expressions = tuple(map(partial(_argument, field), value.expressions))
+        return chosen
+    return _converted(field, value)
+
+
+def _converted(field: Any, value: Any) -> Any:
+    """Return an expression of another element type as one of the field's, because some databases store any bytes."""
+    if field.model is None or not (isinstance(value, F) or hasattr(value, "shape")):
+        return value
+    from ..expressions.functions import CastVector  # late: most programs use no vector function
+    from ..expressions.operands import Shape, require_dimensions
+
+    element, dimensions = _made(field, value)
+    require_dimensions(Shape(field.element, field.dimensions, field.label), Shape(element, dimensions, repr(value)))
+    if element is field.element:
+        return value
+    if Element.BIT in (element, field.element):
+        wanted = "BinaryQuantize makes bits." if field.element is Element.BIT else "Read the bits, and assign numbers."
+        raise UnsuitableFunction(
+            f"{field.label} holds {field.element.value} values, and {value!r} is {element.value}. {wanted}"
+        )
+    return CastVector(value, field)
+
+
+def _made(field: Any, value: Any) -> tuple[Element, int | None]:
+    """Return the element type and the dimensions of an expression; the field's own where only the database knows."""
+    from ..expressions.functions import BinaryQuantize, CastVector
+
+    if isinstance(value, BinaryQuantize):
+        return Element.BIT, None
+    if isinstance(value, CastVector):
+        return value.output_field.element, value.output_field.dimensions
+    if isinstance(value, F):
+        named = [each for each in vector_fields(field.model) if value.name in (each.name, each.column)]
+        return (named[0].element, named[0].dimensions) if named else (field.element, None)
+    return Element.FLOAT32, None
+
+
+def _argument(field: Any, argument: Any) -> Any:
+    # A text is the name of a column there.
+    return argument if isinstance(argument, str) else _result(field, argument)
 
 
 def _with_bound_result(field: Any, when: Any) -> Any:

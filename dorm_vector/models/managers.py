@@ -49,6 +49,15 @@ def searches_of_managers(original: Any, manager: Any, name: str) -> Any:
     return getattr(queryset if hasattr(queryset, name) else upgraded(queryset), name)
 
 
+@hook("dorm.related_managers:ManyRelatedManager", "__getattr__", added=True, name="searches_of_relations")
+@hook("dorm.related_managers:ReverseFKManager", "__getattr__", added=True, name="searches_of_relations")
+def searches_of_relations(original: Any, manager: Any, name: str) -> Any:
+    """Add the search methods to the rows of a relation: ``author.documents.nearest(…)``."""
+    if name not in _SEARCHES or "instance" not in vars(manager):
+        raise AttributeError(f"{type(manager).__name__!r} object has no attribute {name!r}")
+    return getattr(upgraded(manager.get_queryset()), name)
+
+
 @hook("dorm.manager:BaseManager", "contribute_to_class")
 def vector_managers(original: Any, manager: Any, cls: Any, name: str) -> None:
     """Add a VectorManager to a model with vectors that declares no ``objects`` manager."""

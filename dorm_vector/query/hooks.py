@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dorm.expressions import F, Q
+from dorm.expressions import F, OuterRef, Q
 
 from ..dialects.shared.operands import SQL
 from ..expressions.operands import compiled
-from ..expressions.scope import compiling, current_connection, current_query, scope
+from ..expressions.scope import compiling, current_connection, current_query, field_across, scope
 from ..introspection import vector_fields
 from ..patching.registry import hook
 from .names import refuse
@@ -28,6 +28,19 @@ def slices_in_order(original: Any, query: Any, queryset: Any, connection: Any) -
             sql, params = inner.as_members(query.model._meta.db_table, query.model)
             return sql, params
     sql, params = original(query, queryset, connection)
+    return sql, params
+
+
+@hook("dorm.query:SQLQuery", "_compile_leaf")
+def vectors_of_relations(original: Any, query: Any, parts: list[str], lookup: str, value: Any, connection: Any) -> SQL:
+    """Compare vectors of related rows in the database's own way, in filters of models without vectors, too."""
+    if len(parts) > 1 and lookup != "isnull" and value is not None and not hasattr(query, "is_by_distance"):
+        field = query._resolve_field(list(parts)) or field_across(query.model, list(parts))
+        if hasattr(field, "to_vector") and not (isinstance(value, (F, OuterRef)) or hasattr(value, "_query")):
+            from .where import equal_vectors  # late: most models without vectors are not filtered by any
+
+            return equal_vectors((query._resolve_column(list(parts), connection), []), field, lookup, value, connection)
+    sql, params = original(query, parts, lookup, value, connection)
     return sql, params
 
 

@@ -18,6 +18,7 @@ from .joins import across_many, keep_rows
 from .names import qualified
 
 _COMPARISONS = {"exact": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "in": "IN"}
+_OF_VECTORS = ("exact", "in")
 
 
 class FilteringQuery(SearchQuery):
@@ -71,19 +72,11 @@ class FilteringQuery(SearchQuery):
         return compared, params + right_params
 
     def _compare_vector(self, left: SQL, field: Any, lookup: str, value: Any) -> SQL:
-        if lookup not in ("exact", "in"):
-            raise InvalidVector(
-                f"{field.label} has no lookup {lookup!r}. It has exact, in and isnull; a distance has more."
-            )
         connection = current_connection(self)
-        dialect = dialect_for(connection)
-        if _is_expression(value):
+        if _is_expression(value) and lookup in _OF_VECTORS:
             right, right_params = self._right_side(value, connection)
-            return dialect.equality.format(left=left[0], right=right), [*left[1], *right_params]
-        vectors = [field.to_vector(item) for item in (value if lookup == "in" else [value])]
-        equal = dialect.equality.format(left=left[0], right=dialect.form(field.element).placeholder)
-        params = [part for vector in vectors for part in (*left[1], vector)]
-        return "(" + (" OR ".join([equal] * len(vectors)) or "1 = 0") + ")", params
+            return dialect_for(connection).equality.format(left=left[0], right=right), [*left[1], *right_params]
+        return equal_vectors(left, field, lookup, value, connection)
 
     def _right_side(self, value: Any, connection: Any) -> SQL:
         if hasattr(value, "_query"):
@@ -126,6 +119,19 @@ class FilteringQuery(SearchQuery):
         compile_sql = getattr(expression, "as_ranking_sql", expression.as_sql) if ranking else expression.as_sql
         sql, params = compile_sql(self._alias(), model=self.model, connection=current_connection(self), query=self)
         return sql, list(params)
+
+
+def equal_vectors(left: SQL, field: Any, lookup: str, value: Any, connection: Any) -> SQL:
+    """Compare a vector column with a vector, or with several."""
+    if lookup not in _OF_VECTORS:
+        raise InvalidVector(
+            f"{field.label} has no lookup {lookup!r}. It has exact, in and isnull; a distance has more."
+        )
+    dialect = dialect_for(connection)
+    vectors = [field.to_vector(item) for item in (value if lookup == "in" else [value])]
+    equal = dialect.equality.format(left=left[0], right=dialect.form(field.element).placeholder)
+    params = [part for vector in vectors for part in (*left[1], vector)]
+    return "(" + (" OR ".join([equal] * len(vectors)) or "1 = 0") + ")", params
 
 
 def _operator(lookup: str) -> str:

@@ -6,10 +6,24 @@ from collections.abc import Iterator
 from typing import Any
 
 import dorm
+import numpy as np
 import pytest
 from dorm import Case, F, Value, When
+from dorm.functions import Coalesce, NullIf
 
-from dorm_vector import L2Normalize, UnsuitableFunction, VectorField, abulk_load, bulk_load
+from dorm_vector import (
+    BinaryQuantize,
+    BitField,
+    DimensionMismatch,
+    HalfVectorField,
+    L2Normalize,
+    SparseVectorField,
+    UnsuitableFunction,
+    UnsupportedByDatabase,
+    VectorField,
+    abulk_load,
+    bulk_load,
+)
 from tests.databases import Database, create_tables, drop_table
 
 
@@ -97,3 +111,74 @@ async def test_what_the_database_computes_is_scaled_by_it_or_refused(table: Data
 
 
 SCALES = ("postgresql", "sqlite")
+
+
+class OfEachElement(dorm.Model):
+    title = dorm.CharField(max_length=50)
+    full = VectorField(3, null=True)
+    half = HalfVectorField(3, null=True)
+    sparse = SparseVectorField(3, null=True)
+    bits = BitField(3, null=True)
+    longer = VectorField(4, null=True)
+
+    class Meta:
+        app_label = "tests"
+
+
+NUMBERS: dict[str, list[float]] = {"full": [0.1, 1 / 3, 2049], "half": [0.25, 0.5, 7], "sparse": [0, 1.1, 0]}
+HALVES = ("postgresql", "sqlite", "libsql")
+
+
+@pytest.fixture
+def elements(db: Database) -> Iterator[Database]:
+    create_tables(db.connection, (OfEachElement,))
+    yield db
+    drop_table(db, OfEachElement)
+
+
+def numbers_in(name: str) -> list[Any]:
+    found = [getattr(row, name) for row in OfEachElement.objects.order_by("title")]
+    return [value.to_list() if hasattr(value, "to_list") else value for value in found]
+
+
+def as_float(values: list[float], form: str) -> list[float]:
+    numbers: list[float] = np.array(values, form).astype("f4").tolist()
+    return numbers
+
+
+async def test_a_column_of_another_element_is_converted_or_refused(elements: Database) -> None:
+    """Some databases store any bytes in any column, and others have no function that rounds to half."""
+    rows: Any = OfEachElement.objects
+    for target in NUMBERS:
+        for source, values in NUMBERS.items():
+            rows.all().delete()
+            rows.create(title="a", bits=[1, 0, 1], longer=[1, 2, 3, 4], **NUMBERS)
+            rows.create(title="b")
+            before = numbers_in(target)
+            if target == "half" != source and elements.name not in HALVES:
+                with pytest.raises(UnsupportedByDatabase, match="half"):
+                    rows.update(half=F(source))
+                assert numbers_in(target) == before
+            else:
+                await rows.aupdate(**{target: F(source)})
+                stored = as_float(values, "f2" if target == "half" else "f4")
+                assert numbers_in(target) == [stored, None], (target, source)
+        with pytest.raises(UnsuitableFunction, match="Read the bits"):
+            rows.update(**{target: F("bits")})
+        with pytest.raises(UnsuitableFunction, match="BinaryQuantize"):
+            rows.update(bits=F(target))
+        with pytest.raises(DimensionMismatch, match="3 dimensions"):
+            rows.update(**{target: F("longer")})
+    with pytest.raises(UnsuitableFunction, match="holds halfvec"):
+        rows.update(half=BinaryQuantize("full"))
+    assert [row.bits and str(row.bits) for row in rows.order_by("title")] == ["101", None]
+
+
+async def test_a_vector_in_coalesce(elements: Database) -> None:
+    rows: Any = OfEachElement.objects
+    rows.create(title="a", full=[1, 2, 3])
+    rows.create(title="b")
+    rows.update(full=Coalesce(F("full"), Value([7, 8, 9])))
+    assert numbers_in("full") == [[1, 2, 3], [7, 8, 9]]
+    await rows.aupdate(full=Coalesce(NullIf(F("full"), Value([1, 2, 3])), Value([0, 0, 1])))
+    assert numbers_in("full") == [[0, 0, 1], [7, 8, 9]]
