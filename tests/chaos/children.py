@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-SECONDS = 20.0
+SECONDS = 120.0
 
 
 class Child:

