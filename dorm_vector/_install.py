@@ -31,7 +31,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "dorm.constraints": ("repairs.expressions:conditions_of_checks",),
     "dorm.queryset": (
-        "repairs.keys.many_to_many:keys_of_many_to_many",
+        "repairs.managers.keys:keys_of_many_to_many",
         "models.hooks:vector_aggregates",
         "repairs.known_names:known_names_in_updates",
         "repairs.known_paths:known_names_in_queries",
@@ -85,7 +85,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.known_choices:known_names_in_queries",
         "repairs.models:prefetched_relations",
         "repairs.relations.databases:rows_on_their_database",
-        "repairs.keys.many_to_many:keys_of_many_to_many",
+        "repairs.managers.keys:keys_of_many_to_many",
+        "repairs.managers.whole:whole_relations",
     ),
     "dorm.indexes": ("repairs.known_declarations:known_names_in_declarations",),
     "dorm.manager": ("models.managers:searches_of_managers", "models.managers:vector_managers"),

@@ -31,6 +31,7 @@ SHOWN_BY = {
     "turso_async": f"{REPAIRS}/test_turso.py::test_turso_async",
     "turso_patience": f"{REPAIRS}/test_turso.py::test_turso_patience",
     "turso_replicas": f"{ENGINES}/turso/test_replica.py::test_turso_replicas",
+    "whole_relations": f"{REPAIRS}/test_relations.py::test_whole_relations",
 }
 
 

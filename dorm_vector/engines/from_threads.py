@@ -5,8 +5,30 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
+
+from . import dialect_for
+from .uncancelled import finished
+
+
+async def in_thread(connection: Any, work: Callable[[Any], Any]) -> Any:
+    """Run synchronous work on an async connection; if the task is cancelled, the work ends before its next statement.
+
+    Where the database commits each change of a table, the work is completed first, because nothing takes it back.
+    """
+    shared = FromThread(connection)
+    if dialect_for(connection).loading.ddl_commits:
+        return await finished(asyncio.to_thread(work, shared))
+    thread = asyncio.ensure_future(asyncio.to_thread(work, shared))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        shared.stop()
+        # Otherwise its statements would run after the rollback, and be committed one by one.
+        await finished(asyncio.wait([thread]))
+        raise
 
 
 class FromThread:
@@ -17,6 +39,8 @@ class FromThread:
 
     def __init__(self, connection: Any) -> None:
         self._connection, self._loop = connection, asyncio.get_running_loop()
+        self._running: Future[Any] | None = None
+        self._is_stopped = False
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._connection, name)
@@ -26,11 +50,21 @@ class FromThread:
         """Open nothing, because the caller of the thread has already opened a transaction."""
         return nullcontext()
 
+    def stop(self) -> None:
+        """Cancel the statement that runs, and raise CancelledError in the thread instead of sending another."""
+        self._is_stopped = True
+        if self._running is not None:
+            self._running.cancel()
+
     def _waiting(self, method: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **options: Any) -> Any:
             result = method(*args, **options)
             if not inspect.iscoroutine(result):
                 return result
-            return asyncio.run_coroutine_threadsafe(result, self._loop).result()
+            if self._is_stopped:
+                result.close()
+                raise CancelledError
+            self._running = asyncio.run_coroutine_threadsafe(result, self._loop)
+            return self._running.result()
 
         return call

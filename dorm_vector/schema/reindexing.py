@@ -14,8 +14,9 @@ from dorm.transaction import aatomic
 from ..dialects.base import Dialect
 from ..engines import dialect_for
 from ..engines.connections import in_transaction
-from ..engines.from_threads import FromThread
+from ..engines.from_threads import in_thread
 from ..engines.limits.exempt import exempt
+from ..engines.uncancelled import finished
 from ..indexes.text import TextIndex
 from ..indexes.vector import VectorIndex
 from ..migration_state import model_of, table_of
@@ -86,10 +87,10 @@ async def arebuild_index(model: Any, name: str, *, using: str = "default") -> No
     rules = None if in_transaction(connection) else rules_of(connection)
     if rules is not None:
         # The work has a session of its own either way.
-        await asyncio.to_thread(work.run_concurrently, get_connection(using), rules)
+        await finished(asyncio.to_thread(work.run_concurrently, get_connection(using), rules))
         return
     async with nullcontext() if dialect_for(connection).loading.ddl_commits else aatomic(using):
-        await asyncio.to_thread(work.run, FromThread(connection))
+        await in_thread(connection, work.run)
 
 
 def _of_model(model: Any, name: str) -> _Rebuild:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from dorm.db.connection import get_async_connection, get_connection
@@ -12,7 +12,7 @@ from dorm.migrations.operations import CreateModel
 from dorm.migrations.state import ProjectState
 from dorm.transaction import aatomic
 
-from ..engines.from_threads import FromThread
+from ..engines.from_threads import in_thread
 from ..engines.limits.exempt import exempt
 from .declared import with_declared
 from .operations import VectorExtension
@@ -37,11 +37,11 @@ def create_tables(*models: Any, using: str = "default") -> None:
 @exempt
 async def acreate_tables(*models: Any, using: str = "default") -> None:
     """Do what ``create_tables()`` does over the async connection, as an in-memory ``sqlite://`` requires."""
-    tables, connection = _tables_of(models), FromThread(get_async_connection(using))
+    tables, connection = _tables_of(models), get_async_connection(using)
     # djanorm's operations are synchronous.
-    await asyncio.to_thread(_enable_vectors, connection)
+    await in_thread(connection, _enable_vectors)
     async with aatomic(using):
-        await asyncio.to_thread(_create, tables, connection)
+        await in_thread(connection, partial(_create, tables))
 
 
 def _tables_of(models: tuple[Any, ...]) -> dict[str, Any]:

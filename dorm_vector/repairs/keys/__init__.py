@@ -1,1 +1,0 @@
-"""Repairs of primary keys that the database does not count, such as UUIDs."""
