@@ -8,7 +8,7 @@ import pytest
 from dorm.transaction import aatomic
 
 from dorm_vector import abulk_load, areembed, ato_matrix
-from tests.chaos.cancelling import Operation, each_await
+from tests.chaos.cancelled.cancelling import Operation, each_await
 from tests.chaos.faults import Faults
 from tests.databases import Database
 from tests.helpers.memos import WORDS, Memo, empty_memos, memo_table

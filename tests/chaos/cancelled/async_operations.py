@@ -21,7 +21,7 @@ OLD, OTHER = ["old"] * 3, ["other"] * 2
 Work = Callable[[str], Awaitable[object]]
 
 
-class Shelf(dorm.Model):
+class Cupboard(dorm.Model):
     documents = dorm.ManyToManyField(Document, related_name="shelves")
     name = dorm.CharField(max_length=20, default="shelf")
 
@@ -48,9 +48,9 @@ class Stock:
         self.other = [await Document.objects.acreate(title="other", embedding=VECTOR) for _ in OTHER]
 
     async def shelved(self, title: str) -> None:
-        await emptied("tests_shelf_documents")
+        await emptied("tests_cupboard_documents")
         await self.renewed(title)
-        self.shelf = await Shelf.objects.aget()
+        self.shelf = await Cupboard.objects.aget()
         await self.shelf.documents.aadd(*self.old)
 
     async def noted(self, _title: str) -> None:

@@ -9,13 +9,16 @@ from typing import Any
 import dorm
 import dorm.transaction
 import pytest
+from dorm.db.connection import reset_connections
+from dorm.queryset import QuerySet
 from dorm.related_managers import ManyRelatedManager, ReverseFKManager
 
 import dorm_vector
-from dorm_vector import VectorField, VectorQuerySet, acreate_tables, arebuild_index, atext_search
+from dorm_vector import VectorField, VectorQuerySet, acopy_database, acreate_tables, arebuild_index, atext_search
+from dorm_vector import create_tables as create_tables_of
 from dorm_vector.integrations import langchain, llama_index, tables
-from tests.chaos.async_operations import CHANGES, OLD, OTHER, READS, STOCK, Change, Shelf, slugs, titles
-from tests.chaos.cancelling import each_await
+from tests.chaos.cancelled.async_operations import CHANGES, OLD, OTHER, READS, STOCK, Change, Cupboard, slugs, titles
+from tests.chaos.cancelled.cancelling import each_await
 from tests.chaos.faults import Faults
 from tests.databases import Database, create_tables, drop_table
 from tests.models import Article, Author, Document
@@ -39,6 +42,7 @@ ELSEWHERE = {
     **dict.fromkeys(("QuerySet.aiterator", "dorm_vector.ato_matrix", "transaction.aatomic"), "the other module"),
     **dict.fromkeys(("dorm_vector.abulk_load", "dorm_vector.areembed"), "the other module"),
     **dict.fromkeys(("dorm_vector.acreate_tables", "dorm_vector.arebuild_index"), "a test below"),
+    "dorm_vector.acopy_database": "a test below",
     "tables.acreate_table": "it awaits acreate_tables() alone",
     "tables.acreate_tables": "the same function",
     "QuerySet.adatetimes": "it has the one await of adates()",
@@ -71,19 +75,19 @@ def public_async_names(label: str, owner: Any) -> set[str]:
 def test_every_async_function_is_cancelled() -> None:
     public = set().union(*(public_async_names(label, owner) for label, owner in OWNERS.items()))
     tried = {*CHANGES, *READS, *ELSEWHERE}
-    assert public - tried == set(), "cancel them: tests/chaos/async_operations.py"
+    assert public - tried == set(), "cancel them: tests/chaos/cancelled/async_operations.py"
     assert tried - public == set()
 
 
 @pytest.fixture
 def stocked(db: Database) -> Iterator[Database]:
-    create_tables(db.connection, (Shelf,))
+    create_tables(db.connection, (Cupboard,))
     Author.objects.create(name="Ada")
-    Shelf.objects.create()
+    Cupboard.objects.create()
     Article.objects.create(headline="word", embedding=[1, 2, 3])
     yield db
     db.use()
-    drop_table(db, Shelf)
+    drop_table(db, Cupboard)
 
 
 class Attempts:
@@ -149,3 +153,26 @@ async def test_rebuild_index(stocked: Database) -> None:
         assert [row.headline for row in await atext_search(Article, text="word")] == ["word"]
 
     await each_await(lambda _title: arebuild_index(Article, "article_words"), after=after)
+
+
+async def test_copy_database(db: Database) -> None:
+    """A cancelled copy is finished by the next."""
+    settings = db.running.new_database()
+    Author.objects.bulk_create([Author(name=str(number)) for number in range(4)])
+    reset_connections()
+    dorm.configure(DATABASES={"default": db.settings, "second": settings}, INSTALLED_APPS=[])
+    create_tables_of(Author, using="second")
+
+    async def copy(_title: str) -> None:
+        await acopy_database("default", "second", [Author], batch_size=2, overwrite=True)
+
+    async def after(title: str, has_ended: bool) -> None:
+        if not has_ended:
+            await copy(title)
+        there = QuerySet(Author, "second")
+        assert [row.name async for row in there.order_by("pk")] == ["0", "1", "2", "3"]
+
+    await each_await(copy, after=after)
+    reset_connections()
+    db.running.drop_database(settings)
+    db.use()
