@@ -84,7 +84,7 @@ def _passes_over_notes() -> bool:
 
 
 # Statements of which the server notes what nobody needs to know.
-_NOTED = ("EXPLAIN", "CREATE FULLTEXT INDEX", "CREATE TABLE IF NOT EXISTS")
+_NOTED = ("EXPLAIN", "CREATE FULLTEXT INDEX", "CREATE TABLE IF NOT EXISTS", "DROP TABLE IF EXISTS")
 
 
 @repair("aiomysql.cursors:Cursor", "_show_warnings", is_fixed=_passes_over_notes)
@@ -92,8 +92,9 @@ async def quiet_async_plans(original: Any, cursor: Any, connection: Any) -> None
     """Explain a query on an async connection without warnings.
 
     Symptom: ``aexplain()`` on MySQL warns about each column of an outer query that a subquery uses. Cause: aiomysql
-    turns every note of the server into a warning: EXPLAIN reports in notes how it read the statement, and the first
-    full-text index of a table that InnoDB adds a hidden column, and IF NOT EXISTS that a table exists. djanorm 4.3 to 4.5, with aiomysql 0.3.
+    turns every note of the server into a warning: EXPLAIN reports in notes how it read the statement, the first
+    full-text index of a table that InnoDB adds a hidden column, and IF EXISTS what it was asked about. djanorm 4.3 to
+    4.5, with aiomysql 0.3.
     """
     if not str(cursor._last_executed).startswith(_NOTED):
         await original(cursor, connection)
