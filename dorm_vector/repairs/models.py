@@ -13,7 +13,7 @@ from dorm.expressions import F, Value
 from dorm.fields import CASCADE, AutoField, CharField, ForeignKey, GeneratedField, IntegerField, JSONField, UUIDField
 from dorm.models import Model, ModelBase, _model_registry
 from dorm.query import SQLQuery
-from dorm.related_managers import ReverseFKManager
+from dorm.related_managers import ManyRelatedManager, ReverseFKManager
 
 from ..models.deferred import _REPAIR, ReadInPart, _loaded
 from ..models.generated_fields import _kept, _written
@@ -156,6 +156,59 @@ def _read_key(original: Any, field: Any, value: Any) -> Any:
 
 def _key_of(field: Any) -> Any:
     return field._resolve_related_model()._meta.pk
+
+
+_MANY = "dorm.related_managers:ManyRelatedManager"
+_UUID = UUID(int=1)
+
+
+class _OfUuids:
+    """A relation whose rows have UUIDs as keys."""
+
+    instance = SimpleNamespace(pk=_UUID)
+    _rel_model = SimpleNamespace(_meta=SimpleNamespace(pk=plain_field("id", UUIDField(primary_key=True))))
+    _through_table, _through_columns = "items_tags", ("item_id", "tag_id")
+
+    def _adapt(self, sql: str, _connection: Any) -> str:
+        return sql
+
+
+def _knows_keys() -> bool:
+    connection, manager = Statements("sqlite", [{"tag_id": str(_UUID)}]), ManyRelatedManager
+    return _UUID in manager._fetch_existing_targets(_OfUuids(), connection, [_UUID])  # type: ignore[arg-type]
+
+
+@repair(_MANY, "_fetch_existing_targets", is_fixed=_knows_keys)
+def keys_of_many_to_many(original: Any, manager: Any, connection: Any, keys: Any) -> Any:
+    """Find the rows that a many-to-many relation has, whatever type their primary keys have.
+
+    Symptom: ``add()`` of a row that is there fails with a duplicate key, and ``prefetch_related()`` finds nothing, if
+    keys are UUIDs, on every database but PostgreSQL. Cause: the key in Python is compared with the text that the
+    database returns. djanorm 4.3 to 4.5.
+    """
+    return _asked_for(manager, keys, original(manager, connection, keys))
+
+
+@repair(_MANY, "_afetch_existing_targets", name="keys_of_many_to_many", is_fixed=_knows_keys)
+async def _afound(original: Any, manager: Any, connection: Any, keys: Any) -> Any:
+    return _asked_for(manager, keys, await original(manager, connection, keys))
+
+
+def _asked_for(manager: Any, keys: Any, found: Any) -> set[Any]:
+    """Return those of the keys that were found, each as it was passed."""
+    key = manager._rel_model._meta.pk
+    stored = {key.from_db_value(value) for value in found}
+    return {value for value in keys if key.to_python(value) in stored}
+
+
+@repair("dorm.queryset:QuerySet", "_hydrate_m2m_join_rows", name="keys_of_many_to_many", is_fixed=_knows_keys)
+def _prefetched_by_key(original: Any, queryset: Any, rows: Any, keys: Any, related: Any, connection: Any) -> Any:
+    key = queryset.model._meta.pk
+    if connection.vendor == "postgresql":  # it returns the keys as Python has them
+        return original(queryset, rows, keys, related, connection)
+    stored = {value: key.get_db_prep_value(value) for value in keys}
+    found = original(queryset, rows, list(stored.values()), related, connection)
+    return {value: found[text] for value, text in stored.items()}
 
 
 class _Author:
