@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from dorm.exceptions import ImproperlyConfigured
+
 from . import doctor, explain, index, recall, reembed, search, status
 from .exit_codes import DONE, FOUND, USAGE, UsageError
 from .output import Output
@@ -74,7 +76,7 @@ def _run(options: Any, output: Output) -> int:
         try:
             load_project(options.settings)
             code: int = options.run(options, output)
-        except UsageError as error:
+        except (UsageError, ImproperlyConfigured) as error:
             output.fail(error)
             return USAGE
         except KeyboardInterrupt:

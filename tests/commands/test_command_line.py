@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +21,7 @@ from dorm_vector.commands.main import COMMANDS, main
 from dorm_vector.commands.output import table
 from dorm_vector.commands.progress import TerminalProgress
 from tests.commands.reference import subparsers
-from tests.helpers.project import ENVIRONMENT, ROOT
+from tests.helpers.project import ENVIRONMENT, ROOT, in_a_new_python
 
 PASSWORD = "a-secret-that-nobody-may-see"  # noqa: S105  # the test looks for it
 
@@ -88,6 +93,60 @@ def test_a_table_is_as_wide_as_its_cells() -> None:
     assert lines == ["name         rows", "---------  ------", "a          12,345", "long name       -"]
 
 
+MODELS = """
+import dorm
+from dorm_vector import EmbeddingField, as_embedder
+
+def embed(texts):
+    return [[float(len(text)), 1.0] for text in texts]
+
+class Note(dorm.Model):
+    text = dorm.TextField()
+    embedding = EmbeddingField(2, source="text", embedder=as_embedder(embed, name="lengths", dimensions=2), null=True)
+"""
+ROWS = """
+from dorm.cli import _load_settings
+_load_settings("settings")
+from notes.models import Note
+from dorm_vector import create_tables
+create_tables(Note)
+Note.objects.bulk_create([Note(text=str(n)) for n in range(7)])
+Note.objects.update(embedding_hash=None)
+"""
+
+
+def test_progress_on_a_real_terminal_begins_before_the_first_row(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/__init__.py").touch()
+    (tmp_path / "notes/models.py").write_text(MODELS)
+    (tmp_path / "settings.py").write_text(
+        "DATABASES = {'default': {'ENGINE': 'sqlite', 'NAME': 'notes.db'}}\nINSTALLED_APPS = ['notes']\n"
+    )
+    prepared = in_a_new_python(ROWS, [], tmp_path)
+    assert prepared.returncode == 0, prepared.stderr
+    terminal, its_end = pty.openpty()
+    command = [sys.executable, "-m", "dorm_vector", "reembed", "Note", "--batch-size", "3"]
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=its_end) as run:
+        os.close(its_end)
+        drawn = b"".join(read_to_the_end(terminal)).decode()
+        assert run.stdout
+        assert run.stdout.read() == b"notes.Note.embedding: 7 rows embedded.\n"
+    os.close(terminal)
+    assert run.returncode == DONE
+    assert re.match(r"\rEmbedding: 0 rows, \d:\d\d elapsed *\r", drawn)
+    assert "Embedding: 0 of 7 rows (0%), " in drawn
+    assert "Embedding: 3 of 7 rows (43%)" in drawn
+    assert re.search(r"rows/s, 0:\d\d elapsed, 0:\d\d left", drawn)
+
+
+def read_to_the_end(terminal: int) -> Iterator[bytes]:
+    # Linux raises EIO where other systems return nothing, once the process has closed its end.
+    with suppress(OSError):
+        while part := os.read(terminal, 1_000):
+            yield part
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -96,7 +155,7 @@ class Terminal(io.StringIO):
 def test_progress_is_drawn_at_once_and_only_on_a_terminal() -> None:
     terminal, pipe = Terminal(), io.StringIO()
     with TerminalProgress("Copying", stream=terminal) as progress:
-        assert "Copying: 0 rows, 0:00 elapsed" in terminal.getvalue()
+        assert re.match(r"\rCopying: 0 rows, \d:\d\d elapsed", terminal.getvalue())
         progress(0, 400)
         progress(100, 400)
         assert "Copying: 100 of 400 rows (25%)" in progress.line()

@@ -79,5 +79,5 @@ def test_a_build_shows_its_progress(shop: Shop) -> None:
     terminal = Terminal()
     with BuildProgress("Building product_hnsw", "default", shop.dialect, "shop_product", terminal) as progress:
         progress.note("building index")
-    assert terminal.getvalue().startswith("\rBuilding product_hnsw: 0:00 elapsed")
-    assert "Building product_hnsw building index: 0:00 elapsed" in terminal.getvalue()
+    assert terminal.getvalue().startswith("\rBuilding product_hnsw: ")
+    assert "\rBuilding product_hnsw building index: " in terminal.getvalue()
