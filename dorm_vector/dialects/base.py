@@ -12,6 +12,7 @@ from ..values.metrics import Metric
 from ..values.routines import Routine
 from ..values.vector import Direction, Vector, is_zero
 from ..values.wire import Wire
+from .shared.client_ranking import ClientRanking
 from .shared.companions import DROP, Companion
 from .shared.costs import PlanCosts
 from .shared.facts import NOTHING, Facts
@@ -127,6 +128,7 @@ class Dialect(Facts):
     limits: StatementLimit = StatementLimit()
     upkeep: Upkeep = Upkeep()
     index_rules: IndexRules = IndexRules()
+    client_ranking: ClientRanking = ClientRanking()
     companions: Mapping[str, Companion] = NOTHING
     """The index kinds that are a separate table next to the model's."""
     companions_found: str = ""

@@ -11,6 +11,7 @@ from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
 from ._mysql import GENERATED, OTHER_LENGTH, ROUTINES, UNIQUE, UPKEEP, of_one_length, of_pairs, of_read_pairs
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
+from .shared.client_ranking import ClientRanking
 from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, StatementLimit
 from .shared.json import MYSQL
 from .shared.text_search import fulltext
@@ -82,6 +83,8 @@ DIALECT = Dialect(
         nearest_first="-{rank} DESC",
         descending="{value} DESC",
     ),
+    # Of 384 dimensions: 8,000 rows take 2.05 s in SQL.
+    client_ranking=ClientRanking(bytes_per_ms=100_000, in_order="FIELD({key}, {places})"),
     loading=Loading(
         method="values",
         # The values are part of the statement, which may be 64 MB, and an escaped byte takes two.
@@ -137,6 +140,7 @@ _SIGN = "DISTANCE(STRING_TO_VECTOR('[1]'), STRING_TO_VECTOR('[1]'), 'DOT')"
 WITH_DISTANCE = Dialect(
     **vars(DIALECT)
     | {
+        "client_ranking": ClientRanking(),
         "distances": {
             **DIALECT.distances,
             Metric.L2: _by_function("DISTANCE({left}, {right}, 'EUCLIDEAN')"),
@@ -144,6 +148,6 @@ WITH_DISTANCE = Dialect(
             Metric.COSINE: _by_function(f"CASE WHEN {_LENGTHS} THEN DISTANCE({{left}}, {{right}}, 'COSINE') END"),
             # One of the two servers returns it negated, and the other does not document the sign.
             Metric.INNER_PRODUCT: _by_function(f"-{_SIGN} * DISTANCE({{left}}, {{right}}, 'DOT')"),
-        }
+        },
     }
 )

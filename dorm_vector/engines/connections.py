@@ -135,4 +135,4 @@ def only_lost_connections(original: Any, error: BaseException) -> bool:
 def in_transaction(connection: Any) -> bool:
     if hasattr(connection, "_in_async_atomic"):
         return bool(connection._in_async_atomic())
-    return getattr(connection, "_atomic_conn", None) is not None
+    return bool(getattr(connection, "_atomic_depth", 0)) or getattr(connection, "_atomic_conn", None) is not None

@@ -62,7 +62,8 @@ class VectorSQLQuery(OrderingQuery):
             query = plan.narrowed(query)
         with compiling(connection, query) as compilation:
             sql, params = written(query, connection, Purpose.PART if purpose is Purpose.PART else Purpose.SELECT)
-            if isinstance(connection, SearchConnection) and self.limit_val is not None and self.is_by_distance():
+            is_ranked = self.is_by_distance() or (plan is not None and plan.is_client)
+            if isinstance(connection, SearchConnection) and self.limit_val is not None and is_ranked:
                 compilation.searches.append(compiled_search(self, connection.known_dialect, plan, is_whole=True))
         return compilation.statement(sql), params
 

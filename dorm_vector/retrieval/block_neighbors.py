@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from .block_distances import Array, Block, Measure, exact_distances
+from ..values.block_distances import Array, Block, Measure, exact_distances
 
 _SCORES = 1_500_000
 """Scores that are computed at a time."""

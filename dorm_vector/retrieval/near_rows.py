@@ -97,7 +97,7 @@ class NearRows:
             self._report(done, len(rows))
 
     def _in_blocks(self, take: Take) -> Steps[None]:
-        from .block_distances import MEASURES  # imported late, with numpy
+        from ..values.block_distances import MEASURES  # imported late, with numpy
 
         measure, start = MEASURES[self.metric], 0
         rows = yield from self._block(start, None, measure)

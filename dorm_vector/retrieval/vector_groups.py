@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .block_distances import Array, Block, Measure
+from ..values.block_distances import Array, Block, Measure
 from .block_neighbors import Found, Neighbors
 
 

@@ -37,7 +37,7 @@ def compiled_search(
     """Return what the runner must do for a slice that the database ranks."""
     if plan is not None and plan.is_exact:
         return CompiledSearch(query)
-    if plan is not None and plan.is_companion:
+    if plan is not None and (plan.is_companion or plan.is_client):
         return CompiledSearch(query, plan=plan, is_whole=is_whole)
     is_unasked = dialect.index_use.probe and query.search is not None and not query.search.approximate
     if not query.ranks() or dialect.companions or is_unasked:

@@ -34,7 +34,7 @@ def searching(connection: Any, options: Options, model: Any) -> Any:
     """Return the connection for one statement of a queryset that may contain searches."""
     dialect = dialect_for(connection)
     has_index = dialect.is_approximate or dialect.index_use.probe or has_companions(model, dialect.companions)
-    if not (options or block_options() or has_index):
+    if not (options or block_options() or has_index or dialect.client_ranking.bytes_per_ms):
         return connection
     is_async = hasattr(connection, "aatomic")
     return (AsyncSearchConnection if is_async else SearchConnection)(connection, dialect, options)
@@ -65,6 +65,9 @@ class SearchConnection:
 
     def _run(self, kind: Kind, sql: str, params: Any) -> Any:
         sql, params = run(self._planned(sql, params), self._connection)
+        plan = None if self._asked else _client_plan(kind, sql)
+        if plan is not None and (rows := self._ranked_here(plan, sql)) is not None:
+            return rows
         tuning = self._tuning(sql)
         if tuning is None:
             return run(self._sent(kind, sql, params, {}, nested=True), self._connection)
@@ -77,6 +80,20 @@ class SearchConnection:
                 return run(self._sent(kind, sql, params, assignments, nested), self._connection)
 
         return send() if alone else with_transient_retry(send)
+
+    def _ranked_here(self, plan: Any, sql: str) -> Any:
+        """Return the rows of a search that the client ranks, read in one snapshot; None if the database has to."""
+
+        def read() -> Any:
+            with nullcontext() if nested else self._connection.atomic():
+                return run(self._ranked(plan, sql), self._connection)
+
+        nested = in_transaction(self._connection)
+        return read() if nested else with_transient_retry(read)
+
+    def _ranked(self, plan: Any, sql: str) -> Steps[Any]:
+        search: Any = whole_search(sql)
+        return (yield from plan.rows(search.query, self._connection))
 
     def _is_ranked(self, sql: str) -> bool:
         return bool(self._options or searches_in(sql))
@@ -165,6 +182,9 @@ class AsyncSearchConnection(SearchConnection):
 
     async def _run(self, kind: Kind, sql: str, params: Any) -> Any:
         sql, params = await arun(self._planned(sql, params), self._connection)
+        plan = None if self._asked else _client_plan(kind, sql)
+        if plan is not None and (rows := await self._ranked_here(plan, sql)) is not None:
+            return rows
         tuning = self._tuning(sql)
         if tuning is None:
             return await arun(self._sent(kind, sql, params, {}, nested=True), self._connection)
@@ -177,3 +197,19 @@ class AsyncSearchConnection(SearchConnection):
                 return await arun(self._sent(kind, sql, params, assignments, nested), self._connection)
 
         return await send() if alone else await awith_transient_retry(send)
+
+    async def _ranked_here(self, plan: Any, sql: str) -> Any:
+        async def read() -> Any:
+            async with nullcontext() if nested else self._connection.aatomic():
+                return await arun(self._ranked(plan, sql), self._connection)
+
+        nested = in_transaction(self._connection)
+        return await read() if nested else await awith_transient_retry(read)
+
+
+def _client_plan(kind: Kind, sql: str) -> Any:
+    """Return the plan of a statement whose rows the client ranks; None for any other."""
+    search = whole_search(sql)
+    is_explained = isinstance(sql, Statement) and sql.prefix
+    found = search.plan if search is not None and kind is Execute and not is_explained else None
+    return found if found is not None and found.is_client else None

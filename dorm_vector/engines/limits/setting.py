@@ -9,7 +9,7 @@ from typing import Any
 from dorm.exceptions import ImproperlyConfigured
 
 from ...exceptions import UnsupportedByDatabase
-from .. import folder_of
+from .. import client_ranking, folder_of
 
 NAME = "statement_timeout"
 
@@ -39,10 +39,11 @@ def statement_timeout(settings: Mapping[str, Any]) -> float | None:
 def limit(wrapper: Any) -> None:
     """Give a wrapper its statement timeout, if its settings have one."""
     seconds = statement_timeout(wrapper.settings)
-    # The drivers do not know the option. MySQL's _dsn is the settings.
+    # The drivers do not know our options. MySQL's _dsn is the settings.
     for given in (getattr(wrapper, "_kwargs", None), getattr(wrapper, "_dsn", None)):
         if isinstance(given, dict) and given is not wrapper.settings:
             given.pop(NAME, None)
+            given.pop(client_ranking.NAME, None)
     if seconds is None:
         return
     folder = folder_of(wrapper)

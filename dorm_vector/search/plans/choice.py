@@ -8,6 +8,7 @@ from typing import Any
 from ...dialects.base import Dialect
 from ...engines import dialect_for
 from ...introspection import has_companions
+from .client_ranking import client_ranking_plan
 from .index_order import index_order_plan
 from .index_scan import index_scan_plan
 from .late_materialization import late_plan
@@ -50,7 +51,7 @@ def _companion_plan(query: Any, connection: Any, dialect: Dialect) -> Plan | Non
 
 
 _PLANS: Mapping[Purpose, tuple[Choose, ...]] = {
-    Purpose.STATEMENT: (_companion_plan, index_scan_plan),
+    Purpose.STATEMENT: (_companion_plan, index_scan_plan, client_ranking_plan),
     Purpose.SELECT: (index_order_plan, late_plan),
     Purpose.PART: (),
     Purpose.SUBQUERY: (index_order_plan,),

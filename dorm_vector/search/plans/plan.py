@@ -46,6 +46,8 @@ class Plan:
     """What ``explain_search()`` calls it."""
     is_companion = False
     """Whether a companion table, which may not be migrated yet, finds the rows."""
+    is_client = False
+    """Whether the client ranks the rows, in statements of its own."""
     is_exact = False
     """Whether a plain statement measures every row, so that its runner has nothing to check."""
 

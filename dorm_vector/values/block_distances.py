@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..values.metrics import Metric
+from .metrics import Metric
 
 Array = npt.NDArray[Any]
 
@@ -123,7 +123,8 @@ class _Cosine(_InnerProduct):
         return distances - 1
 
     def distances(self, left: Block, right: Block) -> Array:
-        return 1 + super().distances(left, right) / np.sqrt(left.squares) / np.sqrt(right.squares)
+        with np.errstate(invalid="ignore"):  # zeros have no direction
+            return 1 + super().distances(left, right) / np.sqrt(left.squares) / np.sqrt(right.squares)
 
     def has_direction(self, block: Block) -> Array:
         return block.squares > 0
