@@ -5,23 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from contextlib import aclosing, closing
 from typing import Any
 
 from dorm.db.connection import get_async_connection, get_connection
 
-from ..embeddings.loading import filled_columns, filled_rows
-from ..embeddings.on_save import embedding_fields
 from ..engines import dialect_for
 from ..engines.keys import keys_counted
 from ..engines.limits.exempt import exempt
 from ..exceptions import at_row
 from ..steps import Execute, Step, Steps, arun, run
 from . import writers
-from .batches import Batch, ColumnSource, RowSource, achunks, chunks
+from .batches import Batch, achunks, chunks
 from .deferred_indexes import WithoutIndexes
-from .steps import InTransaction, Next
-from .tenants import columns_of_active_tenant, of_active_tenant
+from .sources import Source, source_of
+from .steps import InTransaction
 
 Progress = Callable[[int, int | None], object]
 
@@ -41,8 +40,9 @@ def bulk_load(
 ) -> int:
     """Insert all of the rows, or none if one of them fails, and return how many were written.
 
-    Missing vectors of an EmbeddingField are embedded during the load. No signals are sent, and instances get no
-    primary key.
+    Missing vectors of an EmbeddingField are embedded during the load: the texts of the next batches while one is
+    written, one call of the embedder at a time, in a worker thread. No signals are sent, and instances get no primary
+    key.
 
     Args:
         model: The model to load.
@@ -59,15 +59,16 @@ def bulk_load(
         Exception: The error that a save would raise. Its text and ``error.row`` have the position of the row, from 0.
     """
     _check(batch_size, on_conflict)
-    source = _source(model, rows, chunks, batch_size)
-    # Read before the transaction starts, because rows that come from a query may need a connection of their own.
-    first = run(source.next())
-    if first is None:
-        return 0
-    alias = writers.write_alias(model, using)
-    connection = get_connection(alias)
-    load = writers.BulkLoad(model, source.fields, dialect_for(connection), on_conflict)
-    written: int = run(_loaded(load, alias, source, first, defer_indexes, progress), connection)
+    source = source_of(model, rows, chunks, batch_size)
+    with closing(source):
+        # Read before the transaction starts, because rows that come from a query may need a connection of their own.
+        first = run(source.next())
+        if first is None:
+            return 0
+        alias = writers.write_alias(model, using)
+        connection = get_connection(alias)
+        load = writers.BulkLoad(model, source.fields, dialect_for(connection), on_conflict)
+        written: int = run(_loaded(load, alias, source, first, defer_indexes, progress), connection)
     writers.forget_cached(model, alias)
     return written
 
@@ -85,14 +86,15 @@ async def abulk_load(
 ) -> int:
     """Do what ``bulk_load`` does; ``rows`` may also be an async iterable."""
     _check(batch_size, on_conflict)
-    source = _source(model, rows, achunks, batch_size)
-    first = await arun(source.next())
-    if first is None:
-        return 0
-    alias = writers.write_alias(model, using)
-    connection = get_async_connection(alias)
-    load = writers.BulkLoad(model, source.fields, dialect_for(connection), on_conflict)
-    written: int = await arun(_loaded(load, alias, source, first, defer_indexes, progress), connection)
+    source = source_of(model, rows, achunks, batch_size)
+    async with aclosing(source):
+        first = await arun(source.next())
+        if first is None:
+            return 0
+        alias = writers.write_alias(model, using)
+        connection = get_async_connection(alias)
+        load = writers.BulkLoad(model, source.fields, dialect_for(connection), on_conflict)
+        written: int = await arun(_loaded(load, alias, source, first, defer_indexes, progress), connection)
     await writers.aforget_cached(model, alias)
     return written
 
@@ -100,7 +102,7 @@ async def abulk_load(
 def _loaded(
     load: writers.BulkLoad,
     alias: str,
-    source: _Rows | _Columns,
+    source: Source,
     first: Batch,
     defer_indexes: bool,
     progress: Progress | None,
@@ -112,7 +114,7 @@ def _loaded(
 
 
 def _all_written(
-    load: writers.BulkLoad, alias: str, source: _Rows | _Columns, first: Batch, progress: Progress | None
+    load: writers.BulkLoad, alias: str, source: Source, first: Batch, progress: Progress | None
 ) -> Steps[int]:
     writer, done, written = writers.writer(load), 0, 0
     batch: Batch | None = first
@@ -132,60 +134,6 @@ def _all_written(
     if counted:
         yield Execute(counted)
     return written
-
-
-class _Rows:
-    """Batches of instances or dicts; ``fields`` is known after the first batch is read."""
-
-    fields: tuple[Any, ...] = ()
-
-    def __init__(self, model: Any, rows: Any, chunked: Callable[[Any, int], Any], size: int) -> None:
-        self._model, self._chunks = model, chunked(rows, size)
-        self._source: RowSource | None = None
-        self.total: int | None = len(rows) if hasattr(rows, "__len__") else None
-
-    def next(self) -> Steps[Batch | None]:
-        """Return the next batch, or None at the end."""
-        chunk = yield Next(self._chunks)
-        if chunk is None:
-            return None
-        start, items = chunk
-        whole = yield from filled_rows(self._model, of_active_tenant(self._model, items))
-        if self._source is None:
-            self._source = RowSource(self._model, whole[0])
-            self.fields = tuple(self._source.fields)
-        return self._source.batch(start, whole)
-
-
-class _Columns:
-    """Batches of columns."""
-
-    def __init__(self, model: Any, columns: Mapping[str, Any], size: int) -> None:
-        self._model, self._size, self._start = model, size, 0
-        self._columns = columns_of_active_tenant(model, columns)
-        whole = ColumnSource(model, self._columns)
-        self.fields, self.total = tuple(whole.fields), whole.total
-        self._batches: Iterator[Batch] | None = None if embedding_fields(model) else whole.batches(size)
-
-    def next(self) -> Steps[Batch | None]:
-        """Return the next batch, or None at the end."""
-        if self._batches is not None:
-            return next(self._batches, None)
-        return (yield from self._embedded())
-
-    def _embedded(self) -> Steps[Batch | None]:
-        """Embed the rows of one batch only, so that the load begins, and reports its progress, at once."""
-        start, stop = self._start, min(self._start + self._size, self.total)
-        if start == stop:
-            return None
-        part = {name: column[start:stop] for name, column in self._columns.items()}
-        source = ColumnSource(self._model, (yield from filled_columns(self._model, part)))
-        self.fields, self._start = tuple(source.fields), stop
-        return next(source.batches(self._size, start))
-
-
-def _source(model: Any, rows: Any, chunked: Callable[[Any, int], Any], size: int) -> _Rows | _Columns:
-    return _Columns(model, rows, size) if isinstance(rows, Mapping) else _Rows(model, rows, chunked, size)
 
 
 def _check(batch_size: int, on_conflict: str | None) -> None:

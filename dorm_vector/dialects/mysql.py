@@ -12,6 +12,7 @@ from ._mysql import GENERATED, OTHER_LENGTH, ROUTINES, UNIQUE, UPKEEP, of_one_le
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
 from .shared.client_ranking import ClientRanking
+from .shared.costs import PlanCosts
 from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, StatementLimit
 from .shared.json import MYSQL
 from .shared.text_search import fulltext
@@ -83,7 +84,8 @@ DIALECT = Dialect(
         nearest_first="-{rank} DESC",
         descending="{value} DESC",
     ),
-    # Of 384 dimensions: 8,000 rows take 2.05 s in SQL.
+    # Measured on MySQL 9.7: the distance of a row of 384 dimensions takes 0.24 ms in SQL.
+    costs=PlanCosts(statement=0.2, row=0.001, measured_row=0.002, measured_number=0.00062),
     client_ranking=ClientRanking(bytes_per_ms=100_000, in_order="FIELD({key}, {places})"),
     loading=Loading(
         method="values",
@@ -141,6 +143,7 @@ WITH_DISTANCE = Dialect(
     **vars(DIALECT)
     | {
         "client_ranking": ClientRanking(),
+        "costs": PlanCosts(),
         "distances": {
             **DIALECT.distances,
             Metric.L2: _by_function("DISTANCE({left}, {right}, 'EUCLIDEAN')"),

@@ -3,41 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import islice
+from dataclasses import dataclass
 from typing import Any
 
 from ..steps import Steps
 from ..values.missing import is_missing
-from .on_save import embedding_fields, filled, hash_name
-
-_AT_A_TIME = 1_000
-
-
-def filled_rows(model: Any, rows: list[Any]) -> Steps[list[Any]]:
-    """Return the rows of a load (instances or dicts) with their missing embeddings added."""
-    fields = embedding_fields(model)
-    if not fields or not all(isinstance(row, (model, Mapping)) for row in rows):
-        return rows  # invalid rows are rejected later
-    instances = [row if isinstance(row, model) else model(**_whole(row)) for row in rows]
-    yield from filled(instances)
-    return [
-        row if isinstance(row, model) else {**row, **_made(fields, instance)}
-        for row, instance in zip(rows, instances, strict=True)
-    ]
+from .ahead import BeginEmbedding, EmbeddingWorker, EndEmbedding
+from .on_save import embedding_fields, hash_name, set_vectors, waiting_texts
 
 
-def filled_columns(model: Any, columns: Mapping[str, Any]) -> Steps[Mapping[str, Any]]:
-    """Return the columns of a load with the missing embedding columns added."""
-    fields = embedding_fields(model)
-    if not fields:
-        return columns
-    made: dict[str, list[Any]] = {name: [] for field in fields for name in (field.name, hash_name(field))}
-    rows = zip(*columns.values(), strict=False)
-    while part := [dict(zip(columns, values, strict=True)) for values in islice(rows, _AT_A_TIME)]:
-        for row in (yield from filled_rows(model, part)):
-            for name, values in made.items():
-                values.append(row[name])
-    return {**columns, **{name: values for name, values in made.items() if name not in columns}}
+@dataclass
+class _Waiting:
+    """Texts of one field that are being embedded."""
+
+    field: Any
+    texts: list[tuple[Any, str]]
+    begun: Any
+
+
+class Filling:
+    """The rows of a batch (instances or dicts), whose missing embeddings are made in the background."""
+
+    def __init__(self, model: Any, rows: list[Any]) -> None:
+        self._model, self._rows = model, rows
+        self._fields = embedding_fields(model)
+        self._instances: list[Any] = []
+        self._waiting: list[_Waiting] = []
+
+    def begin(self, worker: EmbeddingWorker) -> Steps[None]:
+        """Find the texts, and begin to embed them."""
+        model, rows = self._model, self._rows
+        if not self._fields or not all(isinstance(row, (model, Mapping)) for row in rows):
+            return  # invalid rows are rejected later
+        self._instances = [row if isinstance(row, model) else model(**_whole(row)) for row in rows]
+        for field in self._fields:
+            texts = yield from waiting_texts(field, self._instances)
+            if texts:
+                only = [text for _instance, text in texts]
+                begun = yield BeginEmbedding(worker, field.embedder, only, field.batch_size)
+                self._waiting.append(_Waiting(field, texts, begun))
+
+    def end(self) -> Steps[list[Any]]:
+        """Wait for the embeddings, and return the rows with them."""
+        for each in self._waiting:
+            vectors = yield EndEmbedding(each.begun)
+            set_vectors(each.field, each.texts, map(each.field.to_vector, vectors))
+        if not self._instances:
+            return self._rows
+        return [
+            row if isinstance(row, self._model) else {**row, **_made(self._fields, instance)}
+            for row, instance in zip(self._rows, self._instances, strict=True)
+        ]
 
 
 def _whole(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -92,15 +92,26 @@ def filled(
         if names is not None and not field.reads(names):
             continue
         changed += [field.name, hash_name(field)]
-        sources = yield from _Texts(field, instances, names, prepared or {}).read(using)
-        waiting = [
-            (instance, text)
-            for instance, source in zip(instances, sources, strict=True)
-            if source is not None and (text := _wanted(field, instance, source)) is not None
-        ]
+        waiting = yield from waiting_texts(field, instances, names, using, prepared)
         for start in range(0, len(waiting), field.batch_size):
             yield from embedded(field, waiting[start : start + field.batch_size])
     return changed
+
+
+def waiting_texts(
+    field: Any,
+    instances: list[Any],
+    names: AbstractSet[str] | None = None,
+    using: str | None = None,
+    prepared: Mapping[str, Any] | None = None,
+) -> Steps[list[tuple[Any, str]]]:
+    """Return the instances whose text has changed, with the text."""
+    sources = yield from _Texts(field, instances, names, prepared or {}).read(using)
+    return [
+        (instance, text)
+        for instance, source in zip(instances, sources, strict=True)
+        if source is not None and (text := _wanted(field, instance, source)) is not None
+    ]
 
 
 class _Texts:
@@ -166,7 +177,11 @@ def _columns_read(field: Any, model: Any) -> set[str]:
 
 def embedded(field: Any, batch: list[tuple[Any, str]]) -> Steps[None]:
     """Embed the texts of a batch, and set the vector and the hash of each instance."""
-    vectors = yield from vectors_of(field, [text for _instance, text in batch])
+    set_vectors(field, batch, (yield from vectors_of(field, [text for _instance, text in batch])))
+
+
+def set_vectors(field: Any, batch: list[tuple[Any, str]], vectors: Iterable[Any]) -> None:
+    """Set the vector and the hash of each instance."""
     for (instance, text), vector in zip(batch, vectors, strict=True):
         setattr(instance, field.name, vector)
         instance.__dict__[hash_name(field)] = field.hash(text)

@@ -9,9 +9,11 @@ from typing import Any
 from dorm.exceptions import ImproperlyConfigured
 
 from ...exceptions import UnsupportedByDatabase
-from .. import client_ranking, folder_of
+from .. import folder_of
 
 NAME = "statement_timeout"
+
+CLIENT_RANKING = "client_ranking_max_bytes"
 
 GRACE = 1.0
 """Seconds that the client waits longer than the server, before it gives the connection up."""
@@ -43,7 +45,7 @@ def limit(wrapper: Any) -> None:
     for given in (getattr(wrapper, "_kwargs", None), getattr(wrapper, "_dsn", None)):
         if isinstance(given, dict) and given is not wrapper.settings:
             given.pop(NAME, None)
-            given.pop(client_ranking.NAME, None)
+            given.pop(CLIENT_RANKING, None)
     if seconds is None:
         return
     folder = folder_of(wrapper)

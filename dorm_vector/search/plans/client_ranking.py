@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dorm.exceptions import ImproperlyConfigured
+
 from ...dialects.base import Dialect
 from ...dialects.shared.costs import PlanCosts
-from ...engines.client_ranking import max_bytes
+from ...engines.limits.setting import CLIENT_RANKING
 from ...expressions.compiled import CompiledSQL
 from ...expressions.scope import scope
 from ...steps import Execute, Steps
@@ -18,6 +21,8 @@ from ...values.vector import Vector
 from ..spec import Within
 from .plan import Estimate, Plan, Purpose
 
+DEFAULT_BYTES = 64 << 20
+"""How many bytes of vectors a search may read, to rank them in the client."""
 _PLACE = "dorm_vector_place"
 _STATEMENTS = 4
 """The two statements, and those that begin and end their transaction."""
@@ -138,3 +143,19 @@ def _is_plain(query: Any) -> bool:
     is_odd = query.distinct_flag or query.for_update_flag or query.ctes
     has_one_key = not getattr(query.model._meta.pk, "field_names", None)
     return bool(has_one_key and not is_grouped and not is_odd)
+
+
+def max_bytes(settings: Mapping[str, Any]) -> int:
+    """Return the limit of ``OPTIONS["client_ranking_max_bytes"]``; 0 if the database ranks every search."""
+    asked = (settings.get("OPTIONS") or {}).get(CLIENT_RANKING, DEFAULT_BYTES)
+    try:
+        # A text where DATABASES is a URL.
+        number = -1 if isinstance(asked, (bool, float)) else int(asked)
+    except (TypeError, ValueError):
+        number = -1
+    if number < 0:
+        raise ImproperlyConfigured(
+            f"DATABASES OPTIONS['{CLIENT_RANKING}'] is {asked!r}: give a number of bytes, such as {DEFAULT_BYTES:_}, or"
+            " 0 to rank every search in the database."
+        )
+    return number

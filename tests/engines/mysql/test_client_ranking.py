@@ -12,7 +12,8 @@ from dorm.signals import post_query
 from dorm.transaction import aatomic, atomic
 
 from dorm_vector import CosineSimilarity, DimensionMismatch, L2Distance, Metric, to_matrix
-from dorm_vector.engines.client_ranking import NAME, max_bytes
+from dorm_vector.engines.limits.setting import CLIENT_RANKING as NAME
+from dorm_vector.search.plans.client_ranking import max_bytes
 from tests.databases import Database
 from tests.helpers import oracle
 from tests.models import Author, Chunk, Document, Sample

@@ -1,0 +1,128 @@
+"""What a load reads: batches of rows or of columns. The texts of the next batches are embedded meanwhile."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..embeddings.ahead import EmbeddingWorker
+from ..embeddings.loading import Filling
+from ..embeddings.on_save import embedding_fields, hash_name
+from ..steps import Steps
+from .batches import Batch, ColumnSource, RowSource
+from .steps import Next
+from .tenants import columns_of_active_tenant, of_active_tenant
+
+_AHEAD = 3
+"""Batches whose texts are being embedded, or wait for it, while one is written."""
+
+
+@dataclass
+class _Begun:
+    """A batch that was read."""
+
+    start: int
+    filling: Filling
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Source:
+    """The batches of a load; ``fields`` is known after the first one is read."""
+
+    fields: tuple[Any, ...] = ()
+    total: int | None = None
+
+    def __init__(self, model: Any) -> None:
+        self._model, self._worker = model, EmbeddingWorker()
+        self._begun: deque[_Begun] = deque()
+        # Without texts to embed, nothing is read before it is needed.
+        self._ahead = _AHEAD if embedding_fields(model) else 1
+
+    def next(self) -> Steps[Batch | None]:
+        """Return the next batch, or None at the end."""
+        while len(self._begun) < self._ahead:
+            begun = yield from self._read()
+            if begun is None:
+                self._ahead = 0
+                break
+            self._begun.append(begun)
+            yield from begun.filling.begin(self._worker)
+        return (yield from self._made(self._begun.popleft())) if self._begun else None
+
+    def close(self) -> None:
+        self._worker.close()
+
+    async def aclose(self) -> None:
+        await self._worker.aclose()
+
+    def _read(self) -> Steps[_Begun | None]:
+        raise NotImplementedError
+
+    def _made(self, begun: _Begun) -> Steps[Batch]:
+        raise NotImplementedError
+
+
+class _Rows(Source):
+    """Batches of instances or dicts."""
+
+    def __init__(self, model: Any, rows: Any, chunked: Callable[[Any, int], Any], size: int) -> None:
+        super().__init__(model)
+        self._chunks = chunked(rows, size)
+        self._source: RowSource | None = None
+        self.total = len(rows) if hasattr(rows, "__len__") else None
+
+    def _read(self) -> Steps[_Begun | None]:
+        chunk = yield Next(self._chunks)
+        if chunk is None:
+            return None
+        start, items = chunk
+        return _Begun(start, Filling(self._model, of_active_tenant(self._model, items)))
+
+    def _made(self, begun: _Begun) -> Steps[Batch]:
+        whole = yield from begun.filling.end()
+        if self._source is None:
+            self._source = RowSource(self._model, whole[0])
+            self.fields = tuple(self._source.fields)
+        return self._source.batch(begun.start, whole)
+
+
+class _Columns(Source):
+    """Batches of columns."""
+
+    def __init__(self, model: Any, columns: Mapping[str, Any], size: int) -> None:
+        super().__init__(model)
+        self._size, self._start = size, 0
+        self._columns = columns_of_active_tenant(model, columns)
+        whole = ColumnSource(model, self._columns)
+        self.fields, self.total = tuple(whole.fields), whole.total
+        self._whole: Iterator[Batch] | None = None if embedding_fields(model) else whole.batches(size)
+
+    def next(self) -> Steps[Batch | None]:
+        if self._whole is not None:
+            return next(self._whole, None)
+        return (yield from super().next())
+
+    def _read(self) -> Steps[_Begun | None]:
+        yield from ()
+        start, stop = self._start, min(self._start + self._size, self.total or 0)
+        if start == stop:
+            return None
+        self._start = stop
+        part = {name: column[start:stop] for name, column in self._columns.items()}
+        rows = [dict(zip(part, values, strict=True)) for values in zip(*part.values(), strict=True)]
+        return _Begun(start, Filling(self._model, rows), part)
+
+    def _made(self, begun: _Begun) -> Steps[Batch]:
+        """Return the columns as they were given, and those that were made."""
+        rows = yield from begun.filling.end()
+        names = [name for each in embedding_fields(self._model) for name in (each.attname, hash_name(each))]
+        made = {name: [row[name] for row in rows] for name in names if name not in begun.columns}
+        source = ColumnSource(self._model, {**begun.columns, **made})
+        self.fields = tuple(source.fields)
+        return next(source.batches(self._size, begun.start))
+
+
+def source_of(model: Any, rows: Any, chunked: Callable[[Any, int], Any], size: int) -> Source:
+    return _Columns(model, rows, size) if isinstance(rows, Mapping) else _Rows(model, rows, chunked, size)

@@ -1,0 +1,92 @@
+"""Embed the next batches of a load while the current one is written: in one worker thread, or one task at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any
+
+from ..steps import Step
+from .embedders import Embedder, one_for_each
+
+
+class EmbeddingWorker:
+    """Calls embedders in the background, one call at a time, in the order in which texts were submitted."""
+
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._turn: asyncio.Lock | None = None
+
+    def submit(self, embedder: Embedder, texts: Sequence[str], size: int) -> Any:
+        """Begin to embed the texts, ``size`` at a time, in the worker thread."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="dorm-vector-embedder")
+        return self._pool.submit(copy_context().run, _embedded, embedder, texts, size)
+
+    def asubmit(self, embedder: Embedder, texts: Sequence[str], size: int) -> Any:
+        """Begin to embed the texts in a task."""
+        if self._turn is None:
+            self._turn = asyncio.Lock()
+        self._tasks.append(asyncio.create_task(_aembedded(self._turn, embedder, texts, size)))
+        return self._tasks[-1]
+
+    def close(self) -> None:
+        """Wait for the current call, and forget what was submitted after it."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    async def aclose(self) -> None:
+        """Cancel what has not ended."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _embedded(embedder: Embedder, texts: Sequence[str], size: int) -> list[Any]:
+    vectors: list[Any] = []
+    for start in range(0, len(texts), size):
+        part = texts[start : start + size]
+        vectors += one_for_each(embedder, part, embedder.embed_documents(part))
+    return vectors
+
+
+async def _aembedded(turn: asyncio.Lock, embedder: Embedder, texts: Sequence[str], size: int) -> list[Any]:
+    vectors: list[Any] = []
+    async with turn:
+        for start in range(0, len(texts), size):
+            part = texts[start : start + size]
+            vectors += one_for_each(embedder, part, await embedder.aembed_documents(part))
+    return vectors
+
+
+@dataclass(eq=False, repr=False)
+class BeginEmbedding(Step):
+    """Begin to embed texts in the background, and return what ``EndEmbedding`` waits for."""
+
+    worker: EmbeddingWorker
+    embedder: Embedder
+    texts: list[str]
+    size: int
+
+    def run(self, wrapper: Any) -> Any:
+        return self.worker.submit(self.embedder, self.texts, self.size)
+
+    async def arun(self, wrapper: Any) -> Any:
+        return self.worker.asubmit(self.embedder, self.texts, self.size)
+
+
+@dataclass(eq=False, repr=False)
+class EndEmbedding(Step):
+    """Wait for texts to be embedded, and return their vectors."""
+
+    begun: Any
+
+    def run(self, wrapper: Any) -> Any:
+        return self.begun.result()
+
+    async def arun(self, wrapper: Any) -> Any:
+        return await self.begun
