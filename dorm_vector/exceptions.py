@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
@@ -58,6 +59,25 @@ class ConnectionLost(VectorError, OperationalError):
 
 class StatementTimeout(VectorError, OperationalError):
     """A statement took longer than ``OPTIONS["statement_timeout"]``; it is also of the driver's class."""
+
+
+class FederatedSearchError(VectorError, OperationalError):
+    """A search of several databases of which some did not answer; the message names each one, with its error."""
+
+    failed: Mapping[str, Exception] = {}
+    """The error of each database that did not answer, by alias."""
+
+
+class PartialAnswer(UserWarning):
+    """Documents from a store of several databases of which some did not answer, with ``on_error="partial"``."""
+
+
+class PgvectorTooOld(UserWarning):
+    """A pgvector with a known bug that can damage an index; the message names the version that fixes it."""
+
+
+class UntestedDatabase(UserWarning):
+    """A server that only speaks the protocol of a supported database, and on which nothing was ever run."""
 
 
 class HalfPrecisionWarning(UserWarning):

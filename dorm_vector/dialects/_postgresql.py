@@ -92,3 +92,9 @@ UPKEEP = Upkeep(
     optimize=('VACUUM (ANALYZE) "{table}"',),
     outside_transactions=True,
 )
+
+# https://github.com/pgvector/pgvector/blob/master/CHANGELOG.md
+UNSOUND = (
+    "VACUUM can damage an HNSW index there. Upgrade pgvector on the server, run ALTER EXTENSION vector UPDATE, and"
+    " rebuild the HNSW indexes: dorm_vector.rebuild_index()."
+)

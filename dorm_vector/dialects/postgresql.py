@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..values.elements import Element
 from ..values.metrics import Metric
 from ..values.wire import Wire
-from ._postgresql import COUNT_PAST_KEYS, ROUTINES, TEXT_SEARCH, UPKEEP
+from ._postgresql import COUNT_PAST_KEYS, ROUTINES, TEXT_SEARCH, UNSOUND, UPKEEP
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
 from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, SearchTuning, StatementLimit
@@ -156,9 +156,7 @@ DIALECT = Dialect(
         " AND m.amname IN ('hnsw', 'ivfflat')",
     ),
     upkeep=UPKEEP,
-    limits=StatementLimit(
-        told=frozenset({"57014"}),
-    ),
+    limits=StatementLimit(told=frozenset({"57014"})),
     extension=Extension(
         # Not into the schema of whichever tenant is migrated first: all of them use the one extension.
         enable=(
@@ -173,6 +171,9 @@ DIALECT = Dialect(
         version_query="SELECT extversion AS version,"
         " CASE WHEN to_regtype('vector') IS NULL THEN extnamespace::regnamespace::text END AS hidden_in"
         " FROM pg_extension WHERE extname = 'vector'",
+        server_query="SELECT version() AS version",
+        sound="0.8.3",
+        unsound=UNSOUND,
         install_hint="Install pgvector 0.7 or newer on the server, and let a superuser run CREATE EXTENSION vector.",
     ),
 )

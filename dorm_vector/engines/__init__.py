@@ -11,7 +11,13 @@ from ..values.wire import Wire
 if TYPE_CHECKING:
     from ..dialects.base import Dialect
 
-_BY_VENDOR = {"postgresql": "postgresql", "sqlite": "sqlite", "libsql": "turso", "hrana": "libsql"}
+_BY_VENDOR = {
+    "postgresql": "postgresql",
+    "cockroachdb": "postgresql",
+    "sqlite": "sqlite",
+    "libsql": "turso",
+    "hrana": "libsql",
+}
 
 
 def dialect_for(connection: Any) -> Dialect:
@@ -26,6 +32,8 @@ def dialect_for(connection: Any) -> Dialect:
         raise UnsupportedByDatabase(
             f"dorm_vector does not know the database {vendor!r}. It knows {', '.join(sorted(DIALECTS))}."
         )
+    if vendor == "cockroachdb":
+        _other_servers().warned_of("CockroachDB (the engine of djanorm)")
     return dialect_named(_BY_VENDOR[vendor])
 
 
@@ -52,6 +60,13 @@ def _server(connection: Any) -> Any:
     from .mysql.server import server_of
 
     return server_of(connection)
+
+
+def _other_servers() -> Any:
+    # Imported late, because few projects have one.
+    from ..dialects.shared import other_servers
+
+    return other_servers
 
 
 def _of_server(server: Any) -> Dialect:

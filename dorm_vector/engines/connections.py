@@ -136,3 +136,8 @@ def in_transaction(connection: Any) -> bool:
     if hasattr(connection, "_in_async_atomic"):
         return bool(connection._in_async_atomic())
     return bool(getattr(connection, "_atomic_depth", 0)) or getattr(connection, "_atomic_conn", None) is not None
+
+
+def is_in_memory(connection: Any) -> bool:
+    """Return whether each thread has a database of its own in its memory."""
+    return str(getattr(connection, "database", "server")) in ("", ":memory:")

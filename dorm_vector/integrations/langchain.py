@@ -36,6 +36,8 @@ class DormVectorStore(Documents):
         distance: By default, the distance of the field's index, or cosine.
         relevance_score_fn: Turns a distance into a relevance. By default, the metric decides.
         using: The database alias.
+        databases: Aliases to search at once, as ``federated_nearest()`` does; such a store only reads.
+        on_error: What happens if one of ``databases`` fails: ``"raise"``, or ``"partial"`` for the others' documents.
         clean_text: Whether to remove NUL characters from stored text, and replace lone surrogates with U+FFFD. If
             False, such text raises ValueError.
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from dorm.expressions import Q
 
+from ..retrieval.each_database import OnError
 from ..steps import Steps, arun, run
 from .extras import required
 from .filter_targets import all_of
@@ -41,6 +42,8 @@ class Documents(VectorStore):
         distance: str | None = None,
         relevance_score_fn: Callable[[float], float] | None = None,
         using: str | None = None,
+        databases: Iterable[str] | None = None,
+        on_error: OnError = "raise",
         clean_text: bool = False,
     ) -> None:
         self._embedding = embedding
@@ -50,6 +53,8 @@ class Documents(VectorStore):
             embedding=embedding,
             distance=distance,
             using=using,
+            databases=databases,
+            on_error=on_error,
             clean_text=clean_text,
             id_field=id_field,
             text_field=text_field,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ from dorm.expressions import Q
 from dorm.queryset import QuerySet
 
 from ..embeddings.embedders import Embedder
+from ..retrieval.each_database import OnError
 from ..steps import Steps, arun, run
 from .extras import required
 from .filter_targets import all_of, target
@@ -61,6 +62,8 @@ class DormVectorStore(BasePydanticVectorStore):
         customize_query_fn: ``customize_query_fn(queryset, model, **kwargs)`` returns the queryset that a query
             searches; ``kwargs`` are the ``vector_store_kwargs`` that the store does not know.
         using: The database alias.
+        databases: Aliases to search at once, as ``federated_nearest()`` does; such a store only reads.
+        on_error: What happens if one of ``databases`` fails: ``"raise"``, or ``"partial"`` for the others' documents.
         clean_text: Whether to remove NUL characters from stored text, and replace lone surrogates with U+FFFD. If
             False, such text raises ValueError.
 
@@ -88,6 +91,8 @@ class DormVectorStore(BasePydanticVectorStore):
         distance: str | None = None,
         customize_query_fn: CustomizeQuery | None = None,
         using: str | None = None,
+        databases: Iterable[str] | None = None,
+        on_error: OnError = "raise",
         clean_text: bool = False,
     ) -> None:
         super().__init__(stores_text=True)
@@ -97,6 +102,8 @@ class DormVectorStore(BasePydanticVectorStore):
             embedding=embedding,
             distance=distance,
             using=using,
+            databases=databases,
+            on_error=on_error,
             clean_text=clean_text,
             id_field=id_field,
             text_field=text_field,

@@ -18,16 +18,18 @@ from ..embeddings.embedders import Embedder, EmbedDocuments, as_embedder, one_fo
 from ..exceptions import EmbeddingError
 from ..introspection import indexes_of, primary_key, text_indexes_of
 from ..models.managers import as_vector
+from ..retrieval.each_database import OnError
 from ..retrieval.ranking import mmr
 from ..search.nearest import chosen_metric
-from ..steps import Fetch, Steps
+from ..steps import Steps
 from ..values.metrics import Metric
 from . import json_numbers
 from .columns import columns_of
 from .confined import confined_values
 from .filter_targets import all_of
 from .records import Asked, Found, Page, Record
-from .steps import EmbedQuery, SearchBoth, SearchText
+from .several import several_databases
+from .steps import EmbedQuery, SearchText
 from .storage import Delete, Upsert, UpsertGroup, rows_in
 from .stored import storable
 
@@ -48,11 +50,14 @@ class Rows:
         embedding: Any = None,
         distance: str | None = None,
         using: str | None = None,
+        databases: Iterable[str] | None = None,
+        on_error: OnError = "raise",
         clean_text: bool = False,
         **fields: Any,
     ) -> None:
         self._cleans_text = clean_text
         self._source, self._using = source, using
+        self._several = several_databases(using, databases, on_error)
         self.columns = columns_of(self.queryset.model, **fields)
         chosen = distance or (None if indexes_of(self.columns.vector) else Metric.COSINE)
         self.metric = chosen_metric(self.columns.vector, chosen)
@@ -80,6 +85,7 @@ class Rows:
 
     def add(self, records: Sequence[Record], *, batch_size: int | None = None) -> Steps[list[str]]:
         """Upsert all of the documents or none, replacing documents with the same ids, and return the ids."""
+        self._several.require_one("add")
         records = storable(records, clean=self._cleans_text)
         if batch_size is not None and _count("batch_size", batch_size) == 0:
             raise ValueError("batch_size=0: want a number of documents from 1 up.")
@@ -155,7 +161,7 @@ class Rows:
         return [found[text] for text in known if text in found]
 
     def filtered(self, where: Q | None) -> Steps[list[Record]]:
-        rows = yield Fetch(self._filtered(where))
+        rows = yield self._several.reading(self._filtered(where))
         return [self._record(row) for row in rows]
 
     def page(self, page: Page) -> Steps[list[Record]]:
@@ -167,11 +173,13 @@ class Rows:
             return found[first:last]
         if limit == 0:
             return []
-        rows = yield Fetch(self._filtered(page.where).order_by(primary_key(self.columns.model))[first:last])
+        ordered = self._filtered(page.where).order_by(primary_key(self.columns.model))
+        rows = yield self._several.reading(ordered, first, last)
         return [self._record(row) for row in rows]
 
     def delete(self, ids: Iterable[str] | None = None, where: Q | None = None) -> Steps[int]:
         """Delete the documents that have these ids (or all) and match the filter, and return how many there were."""
+        self._several.require_one("delete")
         queryset = self._filtered(where)
         if ids is None:
             deleted = yield Delete(queryset)
@@ -189,12 +197,12 @@ class Rows:
 
     def search(self, vector: Any, k: int, asked: Asked) -> Steps[list[Found]]:
         """Return the ``k`` nearest documents, nearest first."""
-        rows = yield Fetch(self._nearest(vector, asked)[: _count("k", k)])
+        rows = yield self._several.nearest(self._nearest(vector, asked), _DISTANCE, _count("k", k))
         return [Found(self._record(row), getattr(row, _DISTANCE)) for row in rows]
 
     def diverse(self, vector: Any, k: int, fetch_k: int, balance: float, asked: Asked) -> Steps[list[Found]]:
         """Return ``k`` diverse documents, selected with MMR from the ``fetch_k`` nearest."""
-        rows = yield Fetch(self._nearest(vector, asked)[: max(_count("k", k), fetch_k)])
+        rows = yield self._several.nearest(self._nearest(vector, asked), _DISTANCE, max(_count("k", k), fetch_k))
         chosen = mmr(rows, self.columns.vector.name, vector, k, balance=balance)
         return [Found(self._record(row), getattr(row, _DISTANCE)) for row in chosen]
 
@@ -203,13 +211,14 @@ class Rows:
         if _count("k", k) == 0:
             return []
         options |= {"vector": vector, "field": self.columns.vector.name, "distance": self.metric, "exact": asked.exact}
-        rows = yield SearchBoth(self._for_words(asked), self._words(text, k) | options)
+        rows = yield self._several.hybrid(self._for_words(asked), self._words(text, k) | options)
         return [Found(self._record(row), row.document_vector_distance, row.document_score) for row in rows]
 
     def of_words(self, text: str, k: int, asked: Asked) -> Steps[list[Found]]:
         """Return the ``k`` best documents of a full-text search, best first."""
         if _count("k", k) == 0:
             return []
+        self._several.require_one("search by words alone")
         rows = yield SearchText(self._for_words(asked), self._words(text, k))
         return [Found(self._record(row), None, row.document_text_score) for row in rows]
 

@@ -70,20 +70,36 @@ class HybridSearch:
     def found_in(self, queryset: Any) -> Any:
         """Return the queryset of the rows that are found among those of another one."""
         rows = searchable(queryset)
-        _require_free_names(rows, self.prefix)
-        field = _vector_field(rows.model, self.field)
-        words = _words(rows.model, self.text, self.text_fields)
-        near = self._near(field)
-        by = Fusion(
-            _method(self.fusion), _weights(self.fusion, self.weights), _whole("rrf_constant", self.rrf_constant)
-        )
-        limit = _whole("limit", self.limit)
-        count = max(5 * limit, 50) if self.candidates is None else _whole("candidates", self.candidates)
-        return fused(rows, FusedSearch(rows, words, near, by, count), self.prefix, limit)
+        return self._fused(rows, self.asked_of(rows), _whole("limit", self.limit))
 
-    def _near(self, field: Any) -> Near:
-        asked = _asked(field, self.text, self.vector)
-        return Near(field.name, asked, chosen_metric(field, self.distance), self.exact)
+    def candidates_in(self, rows: Any, asked: Any) -> Any:
+        """Return the queryset of all candidates of both branches; ``asked`` is what the vector branch searches by."""
+        return self._fused(rows, asked, 2 * self.candidate_count)
+
+    def asked_of(self, rows: Any) -> Any:
+        """Return the vector or text to search by; a text is embedded when the search runs."""
+        return _asked(self.vector_field_of(rows), self.text, self.vector)
+
+    def vector_field_of(self, rows: Any) -> Any:
+        return _vector_field(rows.model, self.field)
+
+    @property
+    def candidate_count(self) -> int:
+        limit = _whole("limit", self.limit)
+        return max(5 * limit, 50) if self.candidates is None else _whole("candidates", self.candidates)
+
+    @property
+    def by(self) -> Fusion:
+        weights = _weights(self.fusion, self.weights)
+        return Fusion(_method(self.fusion), weights, _whole("rrf_constant", self.rrf_constant))
+
+    def _fused(self, rows: Any, asked: Any, limit: int) -> Any:
+        _require_free_names(rows, self.prefix)
+        field = self.vector_field_of(rows)
+        words = _words(rows.model, self.text, self.text_fields)
+        near = Near(field.name, asked, chosen_metric(field, self.distance), self.exact)
+        search = FusedSearch(rows, words, near, self.by, self.candidate_count)
+        return fused(rows, search, self.prefix, limit)
 
 
 class _Searching(Protocol[_P]):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from dorm.exceptions import DatabaseError
 from dorm.migrations.operations import Operation
 
 from ..dialects.base import Dialect, version_numbers
+from ..dialects.shared.other_servers import warned_of
 from ..engines import dialect_for
-from ..exceptions import VectorsUnavailable
+from ..exceptions import PgvectorTooOld, VectorsUnavailable, frames_inside
 
 
 class VectorExtension(Operation):
@@ -27,7 +29,8 @@ class VectorExtension(Operation):
     def database_forwards(self, app_label: str, connection: Any, from_state: Any, to_state: Any) -> None:
         dialect = dialect_for(connection)
         _run(dialect, connection, dialect.extension.enable)
-        require_version(dialect, connection)
+        if not _is_another_server(dialect, connection):
+            require_version(dialect, connection)
 
     def database_backwards(self, app_label: str, connection: Any, from_state: Any, to_state: Any) -> None:
         for statement in dialect_for(connection).extension.disable:
@@ -69,6 +72,27 @@ def require_version(dialect: Dialect, connection: Any) -> None:
             f" Add it to the search_path, or move them: ALTER EXTENSION vector SET SCHEMA public."
         )
     _require_minimum(dialect, version)
+    _warn_of_known_bugs(dialect, version)
+
+
+def _is_another_server(dialect: Dialect, connection: Any) -> bool:
+    """Return whether the server only speaks the database's protocol, and warn of it; its versions are its own."""
+    query = dialect.extension.server_query
+    if not query or getattr(connection, "captured", None) is not None:
+        return False
+    return warned_of(str(connection.execute(query)[0]["version"]))
+
+
+def _warn_of_known_bugs(dialect: Dialect, version: str) -> None:
+    extension = dialect.extension
+    if version_numbers(version) >= version_numbers(extension.sound) or version in _reported:
+        return
+    _reported.add(version)
+    message = f"This database has pgvector {version}, older than {extension.sound}. {extension.unsound}"
+    warnings.warn(message, PgvectorTooOld, stacklevel=frames_inside())
+
+
+_reported: set[str] = set()
 
 
 def require_recent_extension(connection: Any) -> None:
@@ -77,6 +101,7 @@ def require_recent_extension(connection: Any) -> None:
     if dialect.extension.enable and getattr(connection, "captured", None) is None:
         for row in connection.execute(dialect.extension.version_query):
             _require_minimum(dialect, str(row["version"]))
+            _warn_of_known_bugs(dialect, str(row["version"]))
 
 
 def _require_minimum(dialect: Dialect, version: str) -> None:

@@ -145,6 +145,12 @@ class Extension(Facts):
     disable: tuple[str, ...] = ()
     version_query: str = ""
     """Returns the version to compare with ``minimum``, or no row if the extension is missing."""
+    server_query: str = ""
+    """Returns the version of the server, if ``version_query`` returns that of an extension."""
+    sound: str = ""
+    """The first version without a known bug that damages data; empty if there is none."""
+    unsound: str = ""
+    """What the bug does, and how to repair what it damaged."""
     install_hint: str = ""
 
 

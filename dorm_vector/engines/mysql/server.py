@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isclose
 from typing import Any
 
+from ...dialects.shared.other_servers import warned_of
 from ..driver_errors import raising_ours
 from ..timeouts import connect_timeout
 
@@ -59,6 +60,7 @@ def _ask(wrapper: Any) -> Server:
 def _server(connection: Any) -> Server:
     """Query an open PyMySQL connection. The greeting identifies MariaDB; MySQL's functions need a test query."""
     greeting = connection.get_server_info()
+    warned_of(greeting)
     known = Server(greeting, has_distance=False)
     return known if known.is_mariadb else Server(greeting, _has_distance(connection))
 

@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import dorm
 import pytest
 from dorm import Case, Exists, OuterRef, Subquery, Value, When
-from dorm.db.connection import get_connection, reset_connections
 from dorm.functions import Coalesce
 from dorm.transaction import aatomic, atomic
 
 from dorm_vector import CosineDistance, L2Distance, abulk_load, ahybrid_search, bulk_load, hybrid_search, to_matrix
-from tests.databases import Database
-from tests.models import MODELS, Article, Author, Chunk, Document, Sample
+from tests.models import Article, Author, Chunk, Document, Sample
 
 QUERY = [1.0, 0.0, 0.0]
 # Values that text would round, and that another byte order would not survive.
 STORED = {"near": [1.0, 0.0, 0.0], "odd": [0.1, -2.5e-7, 3.25e9], "none": None}
-
-
-@pytest.fixture
-def aliases(several: dict[str, Database]) -> Iterator[list[str]]:
-    """An alias for each database; "default" is the first of them."""
-    reset_connections()
-    databases = {name: database.settings for name, database in several.items()}
-    dorm.configure(DATABASES={"default": next(iter(databases.values())), **databases}, INSTALLED_APPS=[])
-    for alias in databases:
-        for model in reversed(MODELS):
-            get_connection(alias).execute_write(f'DELETE FROM "{model._meta.db_table}"')
-    yield list(databases)
-    reset_connections()
-    dorm.configure(DATABASE_ROUTERS=[])
 
 
 @pytest.fixture
