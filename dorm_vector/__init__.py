@@ -20,6 +20,7 @@ from .exceptions import (
     IndexMissed,
     IndexWouldWait,
     InvalidVector,
+    OtherEmbeddingModel,
     PartialAnswer,
     PgvectorTooOld,
     StaleEmbedding,
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
     from .bulk.matrix import ato_matrix, to_matrix
     from .bulk.progress import rich_progress, tqdm_progress
     from .embeddings.embedders import Embedder, as_embedder
-    from .embeddings.reembedding import areembed, reembed
+    from .embeddings.reembedding import areembed, astale_count, reembed, stale_count
     from .engines.limits.exempt import no_statement_timeout
     from .engines.sqlite.extension import SqliteVecTier, load_sqlite_vec_extension, sqlite_vec_tier
     from .expressions.aggregates import VectorAvg, VectorSum
@@ -150,6 +151,7 @@ __all__ = [
     "LongTextField",
     "MaxInnerProduct",
     "Metric",
+    "OtherEmbeddingModel",
     "Outlier",
     "Pair",
     "PartialAnswer",
@@ -203,6 +205,7 @@ __all__ = [
     "arerank",
     "as_embedder",
     "as_vector",
+    "astale_count",
     "atext_search",
     "ato_matrix",
     "bulk_load",
@@ -225,6 +228,7 @@ __all__ = [
     "rich_progress",
     "search_options",
     "sqlite_vec_tier",
+    "stale_count",
     "text_search",
     "to_matrix",
     "tqdm_progress",
@@ -279,6 +283,7 @@ _LATER = {
     "areembed": "embeddings.reembedding",
     "arerank": "retrieval.ranking",
     "as_embedder": "embeddings.embedders",
+    "astale_count": "embeddings.reembedding",
     "atext_search": "retrieval.hybrid",
     "ato_matrix": "bulk.matrix",
     "bulk_load": "bulk.load",
@@ -301,6 +306,7 @@ _LATER = {
     "rich_progress": "bulk.progress",
     "search_options": "search.options",
     "sqlite_vec_tier": "engines.sqlite.extension",
+    "stale_count": "embeddings.reembedding",
     "text_search": "retrieval.hybrid",
     "to_matrix": "bulk.matrix",
     "tqdm_progress": "bulk.progress",

@@ -124,6 +124,10 @@ class StaleEmbedding(UserWarning):
     """An ``update()`` or a database-computed text that may leave rows with the vector of their previous text."""
 
 
+class OtherEmbeddingModel(UserWarning):
+    """A search by text among vectors of another embedding model: their distances mean nothing."""
+
+
 def frames_inside() -> int:
     """Return how many frames up the first caller outside dorm_vector and djanorm is, as a ``stacklevel``."""
     frame, level = inspect.currentframe(), 0

@@ -15,7 +15,7 @@ from typing import Any
 
 from dorm.exceptions import ImproperlyConfigured
 
-from . import doctor, explain, index, recall, reembed, search, status
+from . import copy, doctor, explain, index, recall, reembed, search, status
 from .exit_codes import DONE, FOUND, USAGE, UsageError
 from .output import Output
 from .project import load_project
@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, ModuleType] = {
     "recall": recall,
     "index": index,
     "reembed": reembed,
+    "copy": copy,
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ..steps import Steps
 from ..values.missing import is_missing
 from .ahead import BeginEmbedding, EmbeddingWorker, EndEmbedding
-from .on_save import embedding_fields, hash_name, set_vectors, waiting_texts
+from .on_save import embedding_fields, record_names, set_vectors, waiting_texts
 
 
 @dataclass
@@ -61,4 +61,4 @@ def _whole(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _made(fields: list[Any], instance: Any) -> dict[str, Any]:
-    return {name: instance.__dict__.get(name) for field in fields for name in (field.attname, hash_name(field))}
+    return {name: instance.__dict__.get(name) for field in fields for name in (field.attname, *record_names(field))}

@@ -30,6 +30,23 @@ def hash_name(field: Any) -> str:
     return f"{field.name}_hash"
 
 
+def model_name(field: Any) -> str:
+    return f"{field.name}_model"
+
+
+def record_names(field: Any) -> list[str]:
+    """Return the names of the fields that record what the vector was computed from."""
+    return [hash_name(field), *([model_name(field)] if field.records_model else [])]
+
+
+def record(field: Any, text: str | None) -> dict[str, str | None]:
+    """Return the records of a vector that the field's model computes from a text; None is no vector."""
+    known: dict[str, str | None] = {hash_name(field): field.hash(text) if text is not None else None}
+    if field.records_model:
+        known[model_name(field)] = field.model_name if text is not None else None
+    return known
+
+
 @hook("dorm.models:Model", "_do_insert", name="embeddings_on_save")
 @hook("dorm.models:Model", "_do_update", name="embeddings_on_save")
 def embeddings_on_save(
@@ -91,7 +108,7 @@ def filled(
     for field in embedding_fields(type(instances[0])) if instances else ():
         if names is not None and not field.reads(names):
             continue
-        changed += [field.name, hash_name(field)]
+        changed += [field.name, *record_names(field)]
         waiting = yield from waiting_texts(field, instances, names, using, prepared)
         for start in range(0, len(waiting), field.batch_size):
             yield from embedded(field, waiting[start : start + field.batch_size])
@@ -184,7 +201,7 @@ def set_vectors(field: Any, batch: list[tuple[Any, str]], vectors: Iterable[Any]
     """Set the vector and the hash of each instance."""
     for (instance, text), vector in zip(batch, vectors, strict=True):
         setattr(instance, field.name, vector)
-        instance.__dict__[hash_name(field)] = field.hash(text)
+        instance.__dict__.update(record(field, text))
 
 
 def vectors_of(field: Any, texts: list[str]) -> Steps[list[Any]]:
@@ -205,20 +222,27 @@ def _wanted(field: Any, instance: Any, source: Any) -> str | None:
         return None
     right = field.hash(text)
     if known is None and instance._is_unsaved() and vector not in (None, _LEFT_OUT):
-        attributes[name] = right
+        # The caller may say which model the vector is from.
+        given = {key: value for key, value in attributes.items() if key == model_name(field) and value is not None}
+        attributes.update(record(field, text) | given)
         return None
-    return None if known == right and vector is not None else text
+    if known != right or vector is None:
+        return text
+    if field.records_model and attributes.get(model_name(field), _LEFT_OUT) is None:
+        # The hash holds the name of the model, too: it is this one.
+        attributes.update(record(field, text))
+    return None
 
 
 def cleared(field: Any, instance: Any) -> None:
     """Clear the vector and the hash of an instance that no longer has text."""
     setattr(instance, field.name, None)
-    instance.__dict__[hash_name(field)] = None
+    instance.__dict__.update(record(field, None))
 
 
 def names_read(fields: list[Any], names: Collection[str]) -> list[str]:
     """Return the names of the embedding and hash fields whose text depends on the written fields."""
-    return [name for field in fields if field.reads(names) for name in (field.name, hash_name(field))]
+    return [name for field in fields if field.reads(names) for name in (field.name, *record_names(field))]
 
 
 def is_computed(value: Any) -> bool:

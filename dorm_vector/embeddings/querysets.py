@@ -8,7 +8,7 @@ from typing import Any
 
 from ..expressions.query_text import embed_texts
 from ..steps import Steps, arun, run
-from .on_save import embedding_fields, filled, hash_name, is_computed, names_read, vectors_of, warn_of_stale
+from .on_save import embedding_fields, filled, is_computed, names_read, record, vectors_of, warn_of_stale
 
 
 class EmbeddingQueries:
@@ -71,12 +71,19 @@ class EmbeddingQueries:
                 continue
             text = field.text(SimpleNamespace(**values))
             (vector,) = (yield from vectors_of(field, [text])) if text is not None else (None,)
-            found |= {field.name: vector, hash_name(field): field.hash(text) if text is not None else None}
+            found |= {field.name: vector, **record(field, text)}
         return found
 
     # searches
 
+    def _iterator(self) -> Any:
+        if self._query.annotations:
+            run(_checked(self))
+        return super()._iterator()  # type: ignore[misc]  # as above
+
     async def _aiterator(self) -> Any:
+        if self._query.annotations:
+            await arun(_checked(self))
         await embed_texts(self)
         async for row in super()._aiterator():  # type: ignore[misc]  # as above
             yield row
@@ -101,6 +108,12 @@ class EmbeddingQueries:
     async def aexplain(self, **options: Any) -> str:
         await embed_texts(self)
         return str(await super().aexplain(**options))  # type: ignore[misc]  # as above
+
+
+def _checked(queryset: Any) -> Steps[None]:
+    from .other_models import warn_of_other_models  # imported late, because most models have no embeddings
+
+    return warn_of_other_models(queryset)
 
 
 def _by_what_they_have(rows: list[Any], names: list[str], made: list[str]) -> Iterator[tuple[list[Any], list[str]]]:

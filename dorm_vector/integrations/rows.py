@@ -15,6 +15,7 @@ from dorm.expressions import Q
 from dorm.fields import AutoField, CharField, JSONField, TextField, UUIDField
 
 from ..embeddings.embedders import Embedder, EmbedDocuments, as_embedder, one_for_each
+from ..embeddings.on_save import record_names
 from ..exceptions import EmbeddingError
 from ..introspection import indexes_of, primary_key, text_indexes_of
 from ..models.managers import as_vector
@@ -144,7 +145,7 @@ class Rows:
         yield columns.text.name
         yield columns.vector.name
         if hasattr(columns.vector, "fills"):
-            yield f"{columns.vector.name}_hash"
+            yield from record_names(columns.vector)
         if columns.metadata is not None:
             yield columns.metadata.name
         yield from (found.name for name, found in columns.others.items() if name in record.metadata)

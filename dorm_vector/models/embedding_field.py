@@ -11,10 +11,12 @@ from dorm.expressions import F
 from dorm.fields import CharField
 
 from ..embeddings.embedders import Embedder, as_embedder
-from ..embeddings.on_save import hash_name
+from ..embeddings.on_save import hash_name, model_name
 from ..exceptions import EmbeddingError
 from ..introspection import field_names
 from .fields import VectorField
+
+_LONGEST_NAME = 255
 
 
 class EmbeddingField(VectorField):
@@ -22,7 +24,8 @@ class EmbeddingField(VectorField):
 
     A companion column, ``<name>_hash``, records which text and which embedding model the vector was computed from.
     A vector that you assign to a new row is kept until its text changes. Rows without text have no vector.
-    ``source`` and ``embedder`` are not part of the schema, so changing them needs no migration.
+    ``source`` and ``embedder`` are not part of the schema, so changing them needs no migration. ``record_model`` adds a
+    column, ``<name>_model``, so changing it does.
 
     Args:
         dimensions: The length of the vectors.
@@ -30,6 +33,8 @@ class EmbeddingField(VectorField):
             function that takes the instance and returns its text.
         embedder: Anything that ``as_embedder`` accepts.
         batch_size: The number of texts to embed at a time.
+        record_model: Whether to record the name of the embedder with each vector. Searches by text then warn if stored
+            vectors are of another model, and ``stale_count()`` counts them.
         options: The options of ``VectorField``.
     """
 
@@ -44,9 +49,11 @@ class EmbeddingField(VectorField):
         source: str | Sequence[str] | Callable[[Any], str | None] = (),
         embedder: Any = None,
         batch_size: int = 64,
+        record_model: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(dimensions, **options)
+        self.records_model = record_model
         self.source, self.batch_size = source, batch_size
         self._embedder = embedder
         self._known: Embedder | None = None
@@ -72,12 +79,19 @@ class EmbeddingField(VectorField):
         return self._known
 
     @property
+    def model_name(self) -> str:
+        """The name of the embedder, as it is recorded."""
+        return self.embedder.name[:_LONGEST_NAME]
+
+    @property
     def fills(self) -> bool:
         return self._embedder is not None and bool(self.source)
 
     def contribute_to_class(self, cls: Any, name: str) -> None:
         super().contribute_to_class(cls, name)
         EmbeddingHashField().contribute_to_class(cls, hash_name(self))
+        if self.records_model:
+            EmbeddingModelField().contribute_to_class(cls, model_name(self))
 
     def validate(self, value: Any, model_instance: Any) -> None:
         if value is None and self.fills and model_instance is not None and self.text(model_instance) is not None:
@@ -139,3 +153,14 @@ class EmbeddingHashField(CharField):
     def deconstruct(self) -> tuple[str | None, str, list[Any], dict[str, Any]]:
         name, _path, args, options = super().deconstruct()
         return name, "dorm_vector.embeddings.EmbeddingHashField", args, options
+
+
+class EmbeddingModelField(EmbeddingHashField):
+    """Record the name of the model that the vector was computed by; NULL if unknown."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_length": _LONGEST_NAME} | options)
+
+    def deconstruct(self) -> tuple[str | None, str, list[Any], dict[str, Any]]:
+        name, _path, args, options = super().deconstruct()
+        return name, "dorm_vector.embeddings.EmbeddingModelField", args, options

@@ -8,7 +8,7 @@ from typing import Any
 from dorm.models import _model_registry
 
 from ..embeddings.loading import _made
-from ..embeddings.on_save import embedding_fields, filled, hash_name
+from ..embeddings.on_save import embedding_fields, filled, record_names
 from ..patching.registry import hook
 from ..steps import Steps, run
 from ..values.bit import Bit
@@ -51,14 +51,14 @@ def vectors_in_schemas(original: Any, field: Any) -> Any:
 
 @hook("dorm.contrib.pydantic", "_auto_pk_excludes", name="embeddings_in_requests")
 def _without_hashes(original: Any, model_cls: Any) -> tuple[str, ...]:
-    return (*original(model_cls), *(hash_name(field) for field in embedding_fields(model_cls)))
+    return (*original(model_cls), *(name for field in embedding_fields(model_cls) for name in record_names(field)))
 
 
 @hook("dorm.contrib.pydantic", "create_schema_for")
 def embeddings_in_requests(
     original: Any, model_cls: Any, *, name: str | None = None, exclude: tuple[str, ...] = (), **options: Any
 ) -> Any:
-    """Make embeddings optional in requests, because the server computes them, and do not accept their hashes."""
+    """Make embeddings optional in requests, because the server computes them, and do not accept their records."""
     made = tuple(field.name for field in embedding_fields(model_cls))
     if not made:
         return original(model_cls, name=name, exclude=exclude, **options)

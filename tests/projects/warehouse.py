@@ -24,6 +24,7 @@ from dorm_vector import (
     bulk_load,
     create_tables,
 )
+from dorm_vector.commands.main import main
 from dorm_vector.models.fields import TextKeyField
 
 DIMENSIONS = 8
@@ -194,6 +195,11 @@ def _product(number: int, random: Random, tags: list[uuid.UUID]) -> dict[str, An
 
 def created(alias: str) -> None:
     create_tables(*MODELS, using=alias)
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run ``dorm-vector`` in this process, and return its exit code."""
+    return main(arguments)
 
 
 def contents(alias: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:

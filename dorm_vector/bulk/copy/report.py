@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class CopyReport:
     def copied(self) -> int:
         """The number of rows that this call has copied."""
         return sum(table.copied for table in self.tables)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as values that JSON has."""
+        return {**asdict(self), "rows": self.rows, "copied": self.copied}
 
 
 @dataclass(frozen=True)

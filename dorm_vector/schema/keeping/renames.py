@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain, product
 from typing import Any
 
@@ -13,6 +14,8 @@ from .answers import Answers, Renamed, answers
 from .dropped_vectors import stores_vectors
 
 operations: Any = Late("dorm.migrations.operations")
+
+RECORDS = ("hash", "model")
 
 
 @hook("dorm.migrations.autodetector:MigrationAutodetector", "changes")
@@ -55,7 +58,8 @@ def _fields(state: Any, detector: Any, found: Answers, app_label: str | None) ->
         label, model = key.rpartition(".")[0], detector.to_state.models[key]
         if app_label in (None, label):
             possible.append(_renamed_fields(label, model["name"], state.models[key]["fields"], model["fields"]))
-    for renamed in _chosen(chain(*possible), found):
+    pairs = list(chain(*possible))
+    for renamed in _with_records(_chosen(pairs, found), [each for each, _is_likely in pairs]):
         operation = operations.RenameField(renamed.model, renamed.old, renamed.new)
         operation.state_forwards(renamed.label, state)
         yield renamed.label, operation
@@ -82,6 +86,17 @@ def _chosen(possible: Iterable[tuple[Renamed, bool]], found: Answers) -> list[Re
         if is_likely and not taken and found.is_renamed(each):
             chosen.append(each)
     return chosen
+
+
+def _with_records(chosen: list[Renamed], possible: list[Renamed]) -> Iterator[Renamed]:
+    """Yield the renames, and those of the columns that record what an embedding was computed from.
+
+    Without its records, every row would be embedded again.
+    """
+    for renamed in chosen:
+        yield renamed
+        records = [replace(renamed, old=f"{renamed.old}_{part}", new=f"{renamed.new}_{part}") for part in RECORDS]
+        yield from (each for each in records if each in possible and each not in chosen)
 
 
 def _note(renamed: Renamed, same: list[Renamed], found: Answers) -> None:

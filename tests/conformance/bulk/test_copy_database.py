@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 
@@ -42,7 +43,7 @@ def aliases(running: backends.Running) -> Iterator[tuple[str, str, str]]:
         server.drop_database(settings)
 
 
-async def test_there_and_back(aliases: tuple[str, str, str]) -> None:
+async def test_there_and_back(aliases: tuple[str, str, str], capsys: pytest.CaptureFixture[str]) -> None:
     """To the server and on to another database, sync and async: equal in every column, and nothing is embedded."""
     first, second, third = aliases
     warehouse.fill(first, products=70)
@@ -62,6 +63,7 @@ async def test_there_and_back(aliases: tuple[str, str, str]) -> None:
     assert len(warehouse.EMBEDDED) == embedded
     _is_refused(aliases)
     _goes_on(aliases)
+    _on_the_command_line(aliases, capsys)
     await _finds_differences(aliases)
     # The database goes on counting where the copied keys end, and its indexes hold the copied rows.
     new = QuerySet(StockProduct, second).create(name="an unusual word", supplier_id="a")
@@ -114,6 +116,20 @@ def _goes_on(aliases: tuple[str, str, str]) -> None:
     assert report.resumed
     assert 0 < report.copied < report.rows
     assert dict(warehouse.contents(second)) == dict(warehouse.contents(first))
+
+
+def _on_the_command_line(aliases: tuple[str, str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    first, second, _third = aliases
+    command = ["copy", "--from", first, "--to", second, *(f"--model={model.__name__}" for model in MODELS)]
+    assert warehouse.run_command(command) == 1
+    assert "already has rows" in capsys.readouterr().err
+    assert warehouse.run_command([*command, "--overwrite", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["verified"], shown["resumed"]) == (True, False)
+    assert shown["rows"] == shown["copied"] == sum(map(len, dict(warehouse.contents(second)).values()))
+    assert warehouse.run_command([*command, "--overwrite", "--no-verify", "--batch-size", "50"]) == 0
+    assert f"{shown['rows']:,} rows in" in capsys.readouterr().out
+    assert warehouse.run_command(["copy", "--from", first, "--to", "nowhere"]) == 2
 
 
 async def _finds_differences(aliases: tuple[str, str, str]) -> None:

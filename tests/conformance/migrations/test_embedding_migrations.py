@@ -37,6 +37,8 @@ FIRST = '    embedding = EmbeddingField(3, source="body", embedder=lengths, null
 SAME_LENGTH = '    embedding = EmbeddingField(3, source="body", embedder="shop.models.doubled", null=True)\n'
 OTHER_LENGTH = '    embedding = EmbeddingField(4, source="body", embedder=longer, null=True)\n'
 SECOND = '    embedding_v2 = EmbeddingField(4, source="body", embedder="shop.models.longer", null=True)\n'
+RENAMED = '    embedding = EmbeddingField(4, source="body", embedder="shop.models.longer", null=True)\n'
+RENAMED_AND_RECORDED = RENAMED.replace("null=True", "null=True, record_model=True")
 
 
 def test_from_three_dimensions_to_four_without_losing_a_row(tmp_path: Path, running: backends.Running) -> None:
@@ -79,4 +81,15 @@ def test_from_three_dimensions_to_four_without_losing_a_row(tmp_path: Path, runn
     project.dorm("migrate")
     read = "print(Note.objects.count(), Note.objects.get(title='5').embedding_v2)"
     assert project.python(read) == "5 [5.0, 1.0, 2.0, 3.0]"
+
+    # The new column under the old name, with what it was computed from: nothing is embedded again.
+    project.models(MODELS + RENAMED)
+    project.dorm("makemigrations", "shop", "--rename", "shop.Note.embedding_v2=embedding")
+    project.dorm("migrate")
+    project.models(MODELS + RENAMED_AND_RECORDED)
+    project.dorm("makemigrations", "shop")
+    project.dorm("migrate")
+    assert project.python(again) == "0"
+    read = "row = Note.objects.get(title='5')\nprint(row.embedding, row.embedding_model)"
+    assert project.python(read) == "[5.0, 1.0, 2.0, 3.0] shop.models.longer"
     running.drop_database(project.database)
