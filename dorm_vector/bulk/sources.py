@@ -9,7 +9,7 @@ from typing import Any
 
 from ..embeddings.ahead import EmbeddingWorker
 from ..embeddings.loading import Filling
-from ..embeddings.on_save import embedding_fields, hash_name
+from ..embeddings.on_save import embedding_fields, record_names
 from ..steps import Steps
 from .batches import Batch, ColumnSource, RowSource
 from .steps import Next
@@ -117,7 +117,7 @@ class _Columns(Source):
     def _made(self, begun: _Begun) -> Steps[Batch]:
         """Return the columns as they were given, and those that were made."""
         rows = yield from begun.filling.end()
-        names = [name for each in embedding_fields(self._model) for name in (each.attname, hash_name(each))]
+        names = [name for each in embedding_fields(self._model) for name in (each.attname, *record_names(each))]
         made = {name: [row[name] for row in rows] for name in names if name not in begun.columns}
         source = ColumnSource(self._model, {**begun.columns, **made})
         self.fields = tuple(source.fields)

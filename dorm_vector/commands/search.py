@@ -36,12 +36,12 @@ def run(options: Any, output: Output) -> int:
 
 
 def _columns(model: Any, given: str | None) -> list[str]:
-    from ..embeddings.on_save import embedding_fields, hash_name
+    from ..embeddings.on_save import embedding_fields, record_names
 
     known = [field.name for field in model._meta.concrete_fields]
     if given is not None:
         return _known(given.split(","), known, model)
-    hidden = {hash_name(field) for field in embedding_fields(model)}
+    hidden = {name for field in embedding_fields(model) for name in record_names(field)}
     hidden |= {field.name for field in model._meta.concrete_fields if reads_vectors(field)}
     return [name for name in known if name not in hidden]
 
