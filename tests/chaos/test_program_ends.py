@@ -1,0 +1,91 @@
+"""`asyncio.run()` returns, whatever runs in the background when its program ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from dorm.db.connection import get_async_connection, reset_connections
+from dorm.transaction import aatomic
+
+from dorm_vector import abulk_load, acreate_tables, ahybrid_search
+from tests.chaos.children import Child
+from tests.chaos.extent import IS_SOAK
+from tests.databases import Database
+from tests.models import Article, Document
+
+VECTOR = [1.0, 2.0, 3.0]
+TURNS = range(128) if IS_SOAK else (0, 1, 2, 4, 8, 16, 32, 64)
+
+
+async def write() -> None:
+    while True:
+        await Document.objects.acreate(title="written", embedding=VECTOR)
+
+
+async def search() -> None:
+    while True:
+        _found = [row async for row in Document.objects.nearest("embedding", VECTOR)[:3]]
+        await ahybrid_search(Article, text="word", vector=VECTOR, limit=1)
+
+
+async def block() -> None:
+    while True:
+        async with aatomic():
+            await Document.objects.acreate(title="in a block", embedding=VECTOR)
+            async with aatomic():
+                await Document.objects.acount()
+
+
+async def stream() -> None:
+    while True:
+        async for row in Document.objects.aiterator(chunk_size=2):
+            assert row.title
+
+
+async def load() -> None:
+    async def endless() -> AsyncIterator[Document]:
+        while True:
+            yield Document(title="loaded", embedding=VECTOR)
+            await asyncio.sleep(0)
+
+    await abulk_load(Document, endless(), batch_size=5)
+
+
+async def create_tables() -> None:
+    while True:
+        await acreate_tables(Document, Article)
+
+
+BACKGROUND: tuple[Callable[[], Awaitable[None]], ...] = (write, search, block, stream, load, create_tables)
+
+
+async def main(turns: int, work: tuple[Callable[[], Awaitable[None]], ...]) -> None:
+    """Begin the work, two of each, and end after some turns of the event loop."""
+    _begun = [asyncio.ensure_future(each()) for each in work * 2]
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+def each_alone_and_all_together() -> int:
+    programs = [(work,) for work in BACKGROUND] + [BACKGROUND]
+    for turns in TURNS:
+        for work in programs:
+            asyncio.run(main(turns, work))
+    return asyncio.run(_counted())
+
+
+async def _counted() -> int:
+    """Return how many rows are not those of a load, which was cancelled."""
+    found = await Document.objects.exclude(title="loaded").acount()
+    assert await Document.objects.filter(title="loaded").acount() == 0
+    await get_async_connection().close()
+    return found
+
+
+def test_a_program_ends_whatever_it_was_doing(db: Database) -> None:
+    """In a process of its own, so that a hang is an error of this test alone."""
+    Document.objects.create(title="there", embedding=VECTOR)
+    reset_connections()  # Turso opens a file in one process at a time
+    assert Child(each_alone_and_all_together).result() >= 1
+    db.use()
