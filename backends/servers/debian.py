@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -48,8 +49,10 @@ def folder(suite: str, packages: Sequence[str]) -> Path:
 
 def command(root: Path, program: str) -> list[str]:
     """Return the command that runs a program of the folder with the folder's own loader and libc."""
-    loader = next(root.glob("usr/lib/*/ld-linux-*.so.*"))
-    return [str(loader), "--library-path", str(loader.parent), str(next(root.glob(f"usr/*bin/{program}")))]
+    # Debian 12 and older have it in /lib.
+    loader = next(chain(root.glob("usr/lib/*/ld-linux-*.so.*"), root.glob("lib/*/ld-linux-*.so.*")))
+    libraries = f"{loader.parent}{os.pathsep}{root / 'usr/lib' / loader.parent.name}"
+    return [str(loader), "--library-path", libraries, str(next(root.glob(f"usr/*bin/{program}")))]
 
 
 def _fetch(suite: str, packages: Sequence[str], work: Path) -> Path:
