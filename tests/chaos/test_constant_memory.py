@@ -12,6 +12,7 @@ import pytest
 
 from tests.chaos import workers
 from tests.chaos.extent import IS_SOAK
+from tests.chaos.faults import Faults
 from tests.databases import Database
 from tests.models import Document
 
@@ -46,12 +47,19 @@ def assert_constant(work: Callable[[int], Any], times: int, descriptors: int = 0
     assert after[2] - before[2] <= descriptors
 
 
-def test_searches(searched: Database) -> None:
+def count(faults: Faults, fault: str, times: int) -> None:
+    """Note that the rows are still there."""
+    stored = Document.objects.values_list("title", flat=True)
+    faults.count(fault, times=times, acknowledged=[str(number) for number in range(20)], stored=stored)
+
+
+def test_searches(searched: Database, faults: Faults) -> None:
     def search(times: int) -> None:
         for number in range(times):
             assert workers.nearest(number % 20) == str(number % 20)
 
     assert_constant(search, SEARCHES // 2)
+    count(faults, "searches in constant memory", SEARCHES // 2)
 
 
 async def _search(times: int) -> None:
@@ -59,12 +67,13 @@ async def _search(times: int) -> None:
         assert await workers.anearest(number % 20) == str(number % 20)
 
 
-def test_async_searches(searched: Database) -> None:
+def test_async_searches(searched: Database, faults: Faults) -> None:
     assert_constant(lambda times: workers.run(_search(times)), SEARCHES // 2)
     workers.stop()
+    count(faults, "async searches in constant memory", SEARCHES // 2)
 
 
-def test_short_threads(searched: Database) -> None:
+def test_short_threads(searched: Database, faults: Faults) -> None:
     """Each opens a connection, and ends."""
     found: list[str] = []
 
@@ -81,3 +90,4 @@ def test_short_threads(searched: Database) -> None:
     search(THREADS)
     assert found == ["7"] * (AT_ONCE + THREADS)
     assert measured()[2] <= before + AT_ONCE
+    count(faults, "short threads with constant descriptors", THREADS)

@@ -15,6 +15,7 @@ from dorm.transaction import aatomic, atomic
 
 from dorm_vector import ConnectionLost, abulk_load, bulk_load
 from dorm_vector.patching import registry as repairs
+from tests.chaos.faults import Faults
 from tests.databases import Database
 from tests.models import Document
 
@@ -22,6 +23,15 @@ ON_SERVERS = pytest.mark.not_on("sqlite", "turso", "libsql", reason="they have n
 pytestmark = ON_SERVERS
 VECTOR = [1.0, 2.0, 3.0]
 Lose = Callable[[], object]
+
+
+@pytest.fixture
+def lost(request: pytest.FixtureRequest) -> str:
+    """How the connection is lost, for the table of faults."""
+    given = request.node.callspec.params
+    return (
+        "a connection that is killed" if "kill" in (given.get("lose"), given.get("alose")) else "a network that is cut"
+    )
 
 
 def create(title: str) -> None:
@@ -32,7 +42,7 @@ def titles() -> list[str]:
     return list(Document.objects.order_by("pk").values_list("title", flat=True))
 
 
-def test_every_later_statement_raises(proxied: Database, lose: Lose) -> None:
+def test_every_later_statement_raises(proxied: Database, lose: Lose, lost: str, faults: Faults) -> None:
     def interrupted() -> None:
         with atomic():
             create("first")
@@ -47,7 +57,7 @@ def test_every_later_statement_raises(proxied: Database, lose: Lose) -> None:
         interrupted()
     assert titles() == []
     create("again")
-    assert titles() == ["again"]
+    faults.count(f"{lost} in `atomic()`", acknowledged=["again"], stored=titles())
 
 
 @pytest.mark.not_on("postgresql", reason="it opens no other connection")
@@ -118,20 +128,20 @@ def rows(lose: Lose) -> Iterator[dict[str, Any]]:
         yield {"title": str(number), "embedding": VECTOR}
 
 
-def test_a_load_stores_nothing(proxied: Database, lose: Lose) -> None:
+def test_a_load_stores_nothing(proxied: Database, lose: Lose, lost: str, faults: Faults) -> None:
     with pytest.raises(dorm.OperationalError) as raised:
         bulk_load(Document, rows(lose), batch_size=10)
     assert not hasattr(raised.value, "row")
     assert titles() == []
     assert bulk_load(Document, [{"title": "again", "embedding": VECTOR}]) == 1
-    assert titles() == ["again"]
+    faults.count(f"{lost} in `bulk_load()`", acknowledged=["again"], stored=titles())
 
 
 async def acreate(title: str) -> None:
     await Document.objects.acreate(title=title, embedding=VECTOR)
 
 
-async def test_every_later_async_statement_raises(proxied: Database, alose: Any) -> None:
+async def test_every_later_async_statement_raises(proxied: Database, alose: Any, lost: str, faults: Faults) -> None:
     async def interrupted() -> None:
         async with aatomic():
             await acreate("first")
@@ -150,7 +160,7 @@ async def test_every_later_async_statement_raises(proxied: Database, alose: Any)
         await interrupted()
     assert titles() == []
     await inner("again")
-    assert titles() == ["again"]
+    faults.count(f"{lost} in `aatomic()`", acknowledged=["again"], stored=titles())
 
 
 async def test_an_async_inner_block_that_loses_it_ends_the_outer_one(proxied: Database, alose: Any) -> None:
@@ -189,13 +199,13 @@ async def arows(alose: Any) -> AsyncIterator[dict[str, Any]]:
         yield {"title": str(number), "embedding": VECTOR}
 
 
-async def test_an_async_load_stores_nothing(proxied: Database, alose: Any) -> None:
+async def test_an_async_load_stores_nothing(proxied: Database, alose: Any, lost: str, faults: Faults) -> None:
     with pytest.raises(dorm.OperationalError) as raised:
         await abulk_load(Document, arows(alose), batch_size=10)
     assert not hasattr(raised.value, "row")
     assert titles() == []
     assert await abulk_load(Document, [{"title": "again", "embedding": VECTOR}]) == 1
-    assert titles() == ["again"]
+    faults.count(f"{lost} in `abulk_load()`", acknowledged=["again"], stored=titles())
 
 
 @pytest.mark.not_on("postgresql", reason="its savepoints survive a deadlock")
