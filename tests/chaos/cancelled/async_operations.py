@@ -268,6 +268,12 @@ READS: dict[str, Callable[[], Awaitable[Any]]] = {
     "dorm_vector.arecommend_search_options": lambda: dv.arecommend_search_options(documents(), "embedding", 0.5, 2, 2),
     "dorm_vector.ahybrid_search": lambda: dv.ahybrid_search(Article, text="word", vector=VECTOR, limit=1),
     "dorm_vector.atext_search": lambda: dv.atext_search(Article, text="word", limit=1),
+    "dorm_vector.afederated_nearest": lambda: dv.afederated_nearest(
+        Document, "embedding", VECTOR, databases=["default"], limit=2
+    ),
+    "dorm_vector.afederated_hybrid_search": lambda: dv.afederated_hybrid_search(
+        Article, databases=["default"], text="word", vector=VECTOR, limit=1
+    ),
     "LangChain.aget": lambda: PAGES.aget(["old"]),
     "LangChain.aget_by_ids": lambda: PAGES.aget_by_ids(["old"]),
     "LangChain.asearch": lambda: PAGES.asearch("text", "similarity", **NEAREST),

@@ -45,6 +45,7 @@ ELSEWHERE = {
     "dorm_vector.acopy_database": "a test below",
     "tables.acreate_table": "it awaits acreate_tables() alone",
     "tables.acreate_tables": "the same function",
+    "dorm_vector.astale_count": "it has the awaits of QuerySet.acount()",
     "QuerySet.adatetimes": "it has the one await of adates()",
     "LangChain.ahybrid_search": "it has the awaits of dorm_vector.ahybrid_search()",
     "LangChain.ahybrid_search_with_score": "it has the awaits of dorm_vector.ahybrid_search()",
