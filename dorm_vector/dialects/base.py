@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from ..exceptions import UnsupportedByDatabase
@@ -151,8 +152,7 @@ class Dialect(Facts):
     @property
     def is_approximate(self) -> bool:
         """Whether the database may answer a search approximately from an index without a request to do so."""
-        own = [template for kind, template in self.indexes.items() if kind not in self.companions]
-        return not self.index_use.probe and not all(isinstance(template, Unsupported) for template in own)
+        return _is_approximate(self)
 
     def form(self, element: Element) -> Form:
         """Return the form of columns of the element type; raises UnsupportedByDatabase if there are none."""
@@ -327,6 +327,13 @@ def _unknown(routine: Routine) -> Unsupported:
     return Unsupported(f"it has no function to {routine.value}.", "Compute it in Python.", "", "its documentation")
 
 
+@cache
+def _is_approximate(dialect: Dialect) -> bool:
+    own = [template for kind, template in dialect.indexes.items() if kind not in dialect.companions]
+    return not dialect.index_use.probe and not all(isinstance(template, Unsupported) for template in own)
+
+
+@cache
 def version_numbers(version: str) -> tuple[int, ...]:
     """Return the numbers of a version, for comparison: ``"0.8.1-dev"`` is (0, 8, 1)."""
     return tuple(int(part) for part in version.partition("-")[0].split(".") if part.isdigit())

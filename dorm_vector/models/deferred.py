@@ -29,7 +29,9 @@ class ReadInPart:
             instance = read(row, connection)
         except UnknownSource:
             instance = read_from(connection, read, row, connection)
-        _forget_missing(cls, instance.__dict__, row)
+        # Most rows have every value and need no further work.
+        if any(value is None for value in instance.__dict__.values()):
+            _forget_missing(cls, instance.__dict__, row)
         return instance
 
     def __getattr__(self, name: str) -> Any:
@@ -58,7 +60,6 @@ def _keeps_every_column(model: Any) -> bool:
 
 
 def _forget_missing(model: Any, attributes: dict[str, Any], row: Any) -> None:
-    # Most rows have every value and need no further work.
     empty = [field for field in model._meta.concrete_fields if attributes.get(field.attname) is None]
     if not empty or not hasattr(row, "keys"):
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dorm.aggregates import Aggregate
@@ -83,10 +84,8 @@ class VectorRows(Explained[Row]):
     __new__ = object.__new__
 
     def __init__(self, model: Any, using: str = "default") -> None:
-        from ..query.compiler import VectorSQLQuery
-
         super().__init__(model, using)
-        self._query = VectorSQLQuery(model, using, state=self._query)
+        self._query = _compiler().VectorSQLQuery(model, using, state=self._query)
 
     def using(self, alias: str) -> Any:
         queryset: Any = super().using(alias)
@@ -94,14 +93,10 @@ class VectorRows(Explained[Row]):
         return queryset
 
     def _get_connection(self) -> Any:
-        from ..search.connection import searching
-
-        return searching(super()._get_connection(), self._query.options, self.model)
+        return _runner().searching(super()._get_connection(), self._query.options, self.model)
 
     def _get_async_connection(self) -> Any:
-        from ..search.connection import searching
-
-        return searching(super()._get_async_connection(), self._query.options, self.model)
+        return _runner().searching(super()._get_async_connection(), self._query.options, self.model)
 
     # rows
 
@@ -324,15 +319,30 @@ def _decode_row(instance: Any, found: dict[str, Any], hidden: set[str], connecti
 
 def as_vector_query(query: Any, using: str) -> VectorSQLQuery:
     """Return the query as a VectorSQLQuery for a database."""
-    from ..query.compiler import VectorSQLQuery
+    if hasattr(query, "is_by_distance"):
+        query.using = using
+    else:
+        query = _compiler().VectorSQLQuery(query.model, using, state=query)
+    found: VectorSQLQuery = query
+    return found
 
-    if not isinstance(query, VectorSQLQuery):
-        return VectorSQLQuery(query.model, using, state=query)
-    query.using = using
-    return query
+
+# The compiler is imported by the first query, because a process may only declare models. An import statement on a path
+# that every query takes would cost more than these calls.
 
 
-# The compiler is imported by the first query, because a process may only declare models.
+@cache
+def _compiler() -> Any:
+    from ..query import compiler
+
+    return compiler
+
+
+@cache
+def _runner() -> Any:
+    from ..search import connection
+
+    return connection
 
 
 def _derived(query: Any) -> DerivedQuery:

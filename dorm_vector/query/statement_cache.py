@@ -124,7 +124,14 @@ def _filled(slot: Any, vectors: list[Any], filtered: list[Any]) -> Any:
 
 
 def _shape(query: Any, vectors: list[Any]) -> tuple[Any, ...]:
-    held = tuple((name, _frozen(value, vectors)) for name, value in vars(query).items() if name not in _SCRATCH)
+    # Of an empty value the type says all, and most of the state is empty.
+    held = tuple(
+        [
+            (name, _frozen(value, vectors) if value else type(value))
+            for name, value in vars(query).items()
+            if name not in _SCRATCH
+        ]
+    )
     return type(query), query.get_table(), held, index_facts(query, vectors)
 
 
