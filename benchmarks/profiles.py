@@ -17,6 +17,10 @@ ROUNDS, SECONDS = 100, 3
 POOLED = """
 djanorm asks a pooled connection whether it is alive before each statement outside of a transaction; `dorm_vector` lets
 it ask one that was idle, or whose socket has news, so that a search is one round trip, and in `atomic()` no less.
+
+On the client, a djanorm queryset of ten rows without vectors takes 2.4 times the CPU of the bare driver's vector
+search, and `connection.execute()` of its SQL 1.3 times. The rest of a search with `dorm_vector` is the binding and the
+reading of vectors, the search's plan, and the key of its cached SQL.
 """
 PYTHON = """
 What is above the bare driver is Python's, the same for a thousand rows and for a million: it weighs less in a search
