@@ -44,6 +44,12 @@ _L1 = (
     " ELSE vector_distance_l2({left}, {right}) END"
 )
 
+_COSINE = "vector_distance_cos(vector64({left}), vector64({right}))"
+
+_PRODUCT = (
+    "(coalesce({cosine}, 1) - 1) * vector_distance_l2({{left}}, {{zeros}}) * vector_distance_l2({{right}}, {{zeros}})"
+)
+
 _FORMS = {
     Element.HALF: Form(
         "F16_BLOB({dimensions})",
@@ -67,12 +73,11 @@ DIALECT = Dialect(
     embedding_functions=NONE_CAN_BE_ADDED,
     distances={
         Metric.L2: Distance("vector_distance_l2({left}, {right})"),
-        # It multiplies the squares of both lengths in float32.
-        Metric.COSINE: Distance("vector_distance_cos({left}, {direction})"),
+        # It multiplies the squares of both lengths in the precision of its operands; float32 ends at 3.4e38.
+        Metric.COSINE: Distance(_COSINE, constant="vector_distance_cos({left}, {direction})"),
         # a.b = cos * |a| * |b|; a zero vector has no cosine, but its product is 0.
         Metric.INNER_PRODUCT: Distance(
-            "(coalesce(vector_distance_cos({left}, {direction}), 1) - 1)"
-            " * vector_distance_l2({left}, {zeros}) * vector_distance_l2({right}, {zeros})"
+            _PRODUCT.format(cosine=_COSINE), constant=_PRODUCT.format(cosine="vector_distance_cos({left}, {direction})")
         ),
         Metric.L1: Distance(_L1),
         Metric.HAMMING: Distance(_HAMMING),

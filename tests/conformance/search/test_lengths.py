@@ -54,6 +54,24 @@ def test_every_length_is_measured(db: Database) -> None:
         assert wrong == []
 
 
+def test_every_length_is_measured_between_columns(db: Database) -> None:
+    pairs = [(scaled(DIRECTIONS[0], one), scaled(DIRECTIONS[1], other)) for one in LENGTHS for other in LENGTHS]
+    pairs += [([0.0] * 3, DIRECTIONS[0]), (DIRECTIONS[0], [0.0] * 3)]
+    DOCUMENTS.bulk_create([Document(title="x", embedding=one, other=other) for one, other in pairs])
+    measures = {
+        metric: measure for metric, measure in DISTANCES.items() if metric in (Metric.COSINE, Metric.INNER_PRODUCT)
+    }
+    for metric, measure in measures.items():
+        rows = DOCUMENTS.annotate(there=measure("embedding", F("other")), back=measure("other", F("embedding")))
+        wrong = [
+            (metric, row.embedding, row.other, found)
+            for row in rows
+            for found in (row.there, row.back)
+            if not is_close(metric, found, row.embedding, row.other)
+        ]
+        assert wrong == []
+
+
 LONG, SHORT, LARGEST = [1e20, 0, 0], [0, 1e-20, 0], [3.4e38, 1, 1]
 REFUSED: dict[str, Callable[[Any], Any]] = {
     "create": lambda vector: DOCUMENTS.create(title="x", embedding=vector),
