@@ -19,6 +19,10 @@ _AHEAD = 3
 """Batches whose texts are being embedded, or wait for it, while one is written."""
 
 
+_CALLS = 8
+"""How often a batch calls the embedder, at most."""
+
+
 @dataclass
 class _Begun:
     """A batch that was read."""
@@ -125,4 +129,9 @@ class _Columns(Source):
 
 
 def source_of(model: Any, rows: Any, chunked: Callable[[Any, int], Any], size: int) -> Source:
+    """Return the batches of rows or of columns."""
+    fields = embedding_fields(model)
+    if fields:
+        # Smaller batches keep the embedder busy from the first to the last one.
+        size = min(size, _CALLS * max(field.batch_size for field in fields))
     return _Columns(model, rows, size) if isinstance(rows, Mapping) else _Rows(model, rows, chunked, size)
