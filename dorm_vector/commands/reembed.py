@@ -61,12 +61,12 @@ def _embedded(rows: Any, field: Any, size: int, progress: Any, *, zeros: bool) -
 
 
 def _counted(rows: Any, field: Any, size: int, progress: Any, *, zeros: bool) -> int:
-    from ..embeddings.reembedding import _stale
+    from ..embeddings.pages import stale_rows
 
     seen = found = 0
     total = rows.count()
     for page in _pages(rows, size):
-        stale = {row.pk for row, _text in _stale(field, page)}
+        stale = {row.pk for row, _text in stale_rows(field, page)}
         if zeros:
             stale |= {row.pk for row in page if not any(getattr(row, field.name) or [1.0])}
         seen, found = seen + len(page), found + len(stale)

@@ -350,6 +350,28 @@ def test_reembed_clears_the_vector_of_a_text_that_is_gone(memos: Database) -> No
     assert reembed(Memo.objects.all()) == 0
 
 
+async def test_reembed_embeds_while_it_writes(memos: Database) -> None:
+    """One thread or task calls the embedder, and is a few batches ahead of what is written, not more."""
+    Memo.objects.bulk_create([Memo(title=str(n)) for n in range(20)])
+    for number, again in enumerate((reembed, areembed), 2):
+        WORDS.name = f"words-{number}"
+        told: list[tuple[int, int]] = []
+        embedded()
+
+        def note(done: int, _total: int, told: list[tuple[int, int]] = told) -> None:
+            told.append((done, sum(map(len, WORDS.calls))))
+
+        WORDS.threads.clear()
+        written = again(Memo.objects.all(), batch_size=2, progress=note)
+        assert (await written if inspect.isawaitable(written) else written) == 20
+        assert [done for done, _ in told] == list(range(2, 21, 2))
+        assert all(done <= made <= done + 4 for done, made in told)
+        assert {len(call) for call in WORDS.calls} == {2}
+        assert threading.get_ident() not in WORDS.threads
+        assert embedded() == [str(n) for n in range(20)]
+    assert all(is_of(memo, memo.title) for memo in Memo.objects.all())
+
+
 async def test_areembed_goes_on_where_it_was_cancelled(memos: Database) -> None:
     Memo.objects.bulk_create([Memo(title=str(n)) for n in range(7)])
     WORDS.name = "words-2"
