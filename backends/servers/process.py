@@ -29,10 +29,12 @@ def free_port() -> int:
         return port
 
 
-def run(command: Sequence[str], log: Path, stdin: str | None = None) -> None:
-    """Run a program until it exits."""
+def run(command: Sequence[str], log: Path, stdin: str | None = None, user: str | None = None) -> None:
+    """Run a program until it exits, as another user if given."""
     with log.open("ab") as output:
-        done = subprocess.run(command, check=False, input=stdin and stdin.encode(), stdout=output, stderr=output)
+        done = subprocess.run(
+            command, check=False, input=stdin and stdin.encode(), stdout=output, stderr=output, user=user
+        )
     if done.returncode:
         raise ServerError(_failure(command, f"ended with code {done.returncode}", log))
 

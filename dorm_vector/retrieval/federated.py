@@ -178,10 +178,10 @@ def _searches(rows: Any, asked: _Nearest, aliases: list[str]) -> dict[str, Any]:
     return {alias: (own if alias == database_of(to) else others).using(alias) for alias in aliases}
 
 
-def database_of(instance: Any) -> str | None:
+def database_of(instance: Any) -> str:
     """Return the alias that an instance was read from or written to."""
-    alias: str | None = instance._state.db
-    return alias
+    # djanorm leaves it empty for rows of the default database.
+    return str(instance._state.db or "default")
 
 
 def _distance_reader(rows: Any, name: str) -> Callable[[Any], Any]:

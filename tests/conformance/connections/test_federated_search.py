@@ -122,6 +122,11 @@ async def test_an_instance_is_left_out_where_it_is(documents: list[str]) -> None
         others = tuple(other for other in documents if other != alias)
         found = await both(Document.objects.filter(title="tied"), "embedding", row, databases=documents)
         assert found.sources == others
+        (only,) = documents[0:1]
+        if alias == only:
+            as_default = Document.objects.using("default").get(title="tied")
+            asked = Document.objects.filter(title="tied"), "embedding", as_default
+            assert (await both(*asked, databases=["default", others[0]])).sources == (others[0],)
         # Another row that has its key elsewhere stays in.
         elsewhere = Document.objects.using(others[0])
         elsewhere.filter(title="tied").update(title="moved", embedding=[9, 9, 9])
