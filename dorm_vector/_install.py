@@ -189,7 +189,11 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "aiomysql.cursors": ("engines.mysql.drivers:quiet_async_plans",),
     # Commands, migrations and inspection
-    "dorm.cli": ("schema.keeping.answers:rename_options", "schema.commands.drift:vectors_in_dbcheck"),
+    "dorm.cli": (
+        "schema.keeping.answers:rename_options",
+        "schema.commands.drift:vectors_in_dbcheck",
+        "repairs.migrating.faked:faked_targets",
+    ),
     "dorm.migrations.state": ("repairs.relations.declared:declared_indexes",),
     "dorm.migrations.operations": (
         "repairs.relations.junctions:drop_junctions_too",
@@ -224,6 +228,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "dorm.migrations.executor": (
         "engines.limits.exempt:long_work",
+        "repairs.migrating.faked:faked_targets",
         "repairs.migrations:keep_what_refers",
         "repairs.migrating.lock:one_migration_at_a_time",
         "repairs.migrating.lock:migration_lock_until_commit",

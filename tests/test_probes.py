@@ -23,6 +23,7 @@ SHOWN_BY = {
     "cancelled_connections": f"{REPAIRS}/test_interruptions.py::test_cancelled_connections",
     "check_where_in_doubt": f"{ENGINES}/postgresql/test_pool_check.py::test_a_search_is_one_round_trip",
     "every_file_is_linted": f"{REPAIRS}/test_linted_files.py::test_every_file_is_linted",
+    "faked_targets": f"{REPAIRS}/test_faked_targets.py::test_faked_targets",
     "pool_per_loop": f"{REPAIRS}/test_interruptions.py::test_pool_per_loop",
     "reads_after_a_write": "tests/contribs/test_routers.py::test_reads_after_a_write",
     "statements_in_their_transaction": f"{REPAIRS}/test_mysql.py::test_statements_in_their_transaction",
