@@ -29,9 +29,11 @@ class ReadInPart:
             instance = read(row, connection)
         except UnknownSource:
             instance = read_from(connection, read, row, connection)
-        # Most rows have every value and need no further work.
-        if any(value is None for value in instance.__dict__.values()):
-            _forget_missing(cls, instance.__dict__, row)
+        # Most rows have every value and need no further work. Arrays cannot be searched with `in`.
+        for value in instance.__dict__.values():
+            if value is None:
+                _forget_missing(cls, instance.__dict__, row)
+                break
         return instance
 
     def __getattr__(self, name: str) -> Any:
