@@ -15,6 +15,7 @@ from typing import Any
 
 from dorm.exceptions import ImproperlyConfigured
 
+from ..exceptions import UnsuitableDistance
 from . import copy, doctor, explain, index, recall, reembed, search, status
 from .exit_codes import DONE, FOUND, USAGE, UsageError
 from .output import Output
@@ -77,7 +78,7 @@ def _run(options: Any, output: Output) -> int:
         try:
             load_project(options.settings)
             code: int = options.run(options, output)
-        except (UsageError, ImproperlyConfigured) as error:
+        except (UsageError, ImproperlyConfigured, UnsuitableDistance) as error:
             output.fail(error)
             return USAGE
         except KeyboardInterrupt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..introspection import reads_vectors
+from ..models.serialization import plain
 from .exit_codes import DONE
 from .output import Output, table
 from .project import add_database_argument, label_of
@@ -56,5 +57,4 @@ def _known(given: list[str], known: list[str], model: Any) -> list[str]:
 
 
 def _values(row: Any, names: list[str]) -> dict[str, Any]:
-    found = {name: getattr(row, row._meta.get_field(name).attname) for name in names}
-    return {name: list(value) if hasattr(value, "element") else value for name, value in found.items()}
+    return {name: plain(getattr(row, row._meta.get_field(name).attname)) for name in names}

@@ -117,6 +117,11 @@ def vector_columns(table: str, connection: Any) -> dict[str, Column]:
     return found
 
 
+def recognized_elements(dialect: Dialect) -> set[Element]:
+    """Return the element types whose columns can be told from others by their definition."""
+    return set(_patterns(dialect))
+
+
 def _patterns(dialect: Dialect) -> dict[Element, re.Pattern[str]]:
     """Return a pattern for the column definition of each element type whose definition contains the length."""
     patterns = {}

@@ -17,7 +17,8 @@ from dorm_vector.engines import dialect_for
 from tests.helpers.project import Project
 
 MODELS = '''
-from dorm_vector import EmbeddingField, LongTextField, TextIndex, as_embedder
+from dorm_vector import BitField, EmbeddingField, HalfVectorField, LongTextField, SparseVector, SparseVectorField
+from dorm_vector import TextIndex, as_embedder
 
 
 def embed(texts):
@@ -45,6 +46,9 @@ class Product(dorm.Model):
 class Photo(dorm.Model):
     product = dorm.ForeignKey(Product, on_delete=dorm.CASCADE, null=True)
     picture = VectorField(dimensions=4, null=True)
+    small = HalfVectorField(dimensions=4, null=True)
+    words = SparseVectorField(dimensions=2000, null=True)
+    bits = BitField(length=8, null=True)
     rating = dorm.FloatField(default=0)
     notes = LongTextField(default="")
 
@@ -57,7 +61,8 @@ titles = [f"{age} {color} {thing}" for age in ages for color in colors for thing
 for number, title in enumerate(titles):
     Product.objects.create(title=title, price=number, in_stock=number % 2 == 0)
 for number in range(6):
-    Photo.objects.create(picture=[number, 1, 2, 3] if number else None)
+    vectors = {"small": [number, 0.5, 1, 2], "words": SparseVector({number: 1.5}, 2000), "bits": "10100000"}
+    Photo.objects.create(picture=[number, 1, 2, 3] if number else None, **(vectors if number < 3 else {}))
 """
 MAIN = "import sys; from dorm_vector.commands.main import main; sys.exit(main())"
 

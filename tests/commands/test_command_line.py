@@ -134,7 +134,7 @@ def test_progress_on_a_real_terminal_begins_before_the_first_row(tmp_path: Path)
         assert run.stdout.read() == b"notes.Note.embedding: 7 rows embedded.\n"
     os.close(terminal)
     assert run.returncode == DONE
-    assert re.match(r"\rEmbedding: 0 rows, \d:\d\d elapsed *\r", drawn)
+    assert re.search(r"\rEmbedding: 0 rows, \d:\d\d elapsed *\r", drawn)
     assert "Embedding: 0 of 7 rows (0%), " in drawn
     assert "Embedding: 3 of 7 rows (43%)" in drawn
     assert re.search(r"rows/s, 0:\d\d elapsed, 0:\d\d left", drawn)

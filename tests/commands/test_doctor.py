@@ -68,7 +68,10 @@ def test_a_column_that_is_not_migrated(shop: Shop) -> None:
     assert found.keys() == {"column"}
     assert found["column"]["problem"] == "The table shop_photo has no column rating."
     assert shop.json("status")["databases"][0]["tables"][0]["missing_columns"] == ["rating"]
-    assert "no column rating" in shop.json("search", "Photo", "--like", "1", code=2)["error"]["message"]
+    assert (
+        "no column rating"
+        in shop.json("search", "Photo", "--field", "picture", "--like", "1", code=2)["error"]["message"]
+    )
     shop.write("ALTER TABLE shop_photo RENAME COLUMN stars TO rating")
 
 

@@ -31,10 +31,36 @@ def test_search_by_text_vector_and_row_with_filters(shop: Shop) -> None:
     assert shown.splitlines()[2].endswith("old red coat")
 
 
+def test_vectors_of_every_kind_are_searched_and_shown(shop: Shop) -> None:
+    shown = ["--columns", "picture,small,words,bits", "--limit", "1"]
+    for field, query in (
+        ("picture", "[2, 1, 2, 3]"),
+        ("small", "[2, 0.5, 1, 2]"),
+        ("words", '"{3:1.5}/2000"'),
+        ("bits", '"10100000"'),
+    ):
+        if field == "bits":
+            assert (
+                "hamming"
+                in shop.json("search", "Photo", "--field", field, "--vector", query, code=2)["error"]["message"]
+            )
+            shown += ["--distance", "hamming"]
+        (row,) = shop.json("search", "Photo", "small__isnull=false", "--field", field, "--vector", query, *shown)[
+            "rows"
+        ]
+        assert row["distance"] == 0, field
+        assert row["bits"] == "10100000"
+        if field != "bits":
+            assert row["picture"] == [2, 1, 2, 3]
+            assert row["small"] == [2, 0.5, 1, 2]
+            assert row["words"] == "{3:1.5}/2000"
+
+
 def test_what_cannot_be_searched_is_wrong_usage(shop: Shop) -> None:
     for arguments, said in (
         (["Nothing", "hat"], "There is no model 'Nothing'"),
-        (["Photo", "hat"], "has no embedder for text"),
+        (["Photo", "hat"], "Give --field. It has picture, small, words, bits."),
+        (["Photo", "hat", "--field", "picture"], "has no embedder for text"),
         (["Product"], "Give a text, --vector or --like."),
         (["Product", "hat", "colour=red"], "'colour=red' is no filter of Product"),
         (["Product", "hat", "price=cheap"], "'price=cheap' is no filter of Product"),

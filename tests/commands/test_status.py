@@ -12,7 +12,12 @@ def test_status_shows_what_each_database_holds(shop: Shop) -> None:
     assert found["extension"]["error"] is None
     photo, product = found["tables"]
     assert (photo["model"], photo["rows"]) == ("shop.Photo", 6)
-    assert [(f["name"], f["dimensions"], f["without_vector"]) for f in photo["fields"]] == [("picture", 4, 1)]
+    assert [(f["name"], f["dimensions"], f["without_vector"]) for f in photo["fields"]] == [
+        ("picture", 4, 1),
+        ("small", 4, 3),
+        ("words", 2000, 3),
+        ("bits", 8, 3),
+    ]
     assert (product["model"], product["table"], product["rows"]) == ("shop.Product", "shop_product", 18)
     assert [(f["name"], f["kind"], f["without_vector"]) for f in product["fields"]] == [
         ("embedding", "EmbeddingField", 0)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...introspection import vector_fields
 from ...values.elements import Element
+from ...values.sparse import SparseVector
 from ..database import Database
 from ..project import label_of, models_with_vectors
 from ..status import embedding_models
@@ -41,7 +42,7 @@ def _zeros(field: Any) -> Any:
     """Return the value to look for; None for bits, where zeros are as good as any."""
     if field.element is Element.BIT or field.dimensions is None:
         return None
-    return {} if field.element is Element.SPARSE else [0.0] * field.dimensions
+    return SparseVector({}, field.dimensions) if field.element is Element.SPARSE else [0.0] * field.dimensions
 
 
 def other_models(database: Database) -> Iterator[Finding]:

@@ -13,12 +13,14 @@ from dorm.conf import settings
 from dorm.db.connection import get_connection
 from dorm.models import _model_registry
 
+from ...dialects.base import Dialect
 from ...engines import dialect_for
 from ...expressions.outputs import FIELDS
 from ...indexes.vector import VectorIndex
 from ...introspection import innermost, reads_vectors
 from ...patching.registry import hook
-from ..inspection import Column, vector_columns
+from ...values.elements import Element
+from ..inspection import Column, recognized_elements, vector_columns
 from ..vec0_files import indexed_dimensions
 
 _IN_SYNC = "All checked models match the database schema."
@@ -68,16 +70,18 @@ def _columns(model: Any, connection: Any) -> Iterator[str]:
 
 def differing_columns(model: Any, connection: Any) -> Iterator[tuple[Any, Column | None, Column]]:
     """Yield each vector field whose column is of another kind or length, with what it holds and what is declared."""
-    table, is_declared = model._meta.db_table, bool(dialect_for(connection).ddl.declarations)
+    table, dialect = model._meta.db_table, dialect_for(connection)
+    known = recognized_elements(dialect) if dialect.ddl.declarations else set()
     lengths = indexed_dimensions(connection).get(table, {})
     found = vector_columns(table, connection)
     standing = {row["name"] for row in connection.get_table_columns(table)}
     for field in filter(reads_vectors, model._meta.concrete_fields):
-        wanted, held = _column_of(field), found.get(field.column)
+        stored = _stored_element(field, dialect)
+        wanted, held = _column_of(field, stored), found.get(field.column)
         if field.column in lengths:
             # A vec0 table holds every element as float32.
             held = replace(wanted, length=lengths[field.column])
-        if (held is None and is_declared and field.column in standing) or (held and not _fits(held, wanted)):
+        if (held is None and stored in known and field.column in standing) or (held and not _fits(held, wanted)):
             yield field, held, wanted
 
 
@@ -86,11 +90,17 @@ def _fits(held: Column, wanted: Column) -> bool:
     return is_same_length and (held.field, held.depth) == (wanted.field, wanted.depth)
 
 
-def _column_of(field: Any) -> Column:
+def _stored_element(field: Any, dialect: Dialect) -> Element:
+    """Return the element type of the column: some databases store others as float32."""
+    element: Element = innermost(field).element
+    return element if element in dialect.forms else Element.FLOAT32
+
+
+def _column_of(field: Any, element: Element) -> Column:
     inner, depth = innermost(field), 0
     while hasattr(field, "base_field"):
         field, depth = field.base_field, depth + 1
-    kind = FIELDS[inner.element]
+    kind = FIELDS[element]
     # PostgreSQL keeps no number of dimensions of an array.
     return Column(kind.__name__, kind._length_name, inner.dimensions, min(depth, 1))
 
