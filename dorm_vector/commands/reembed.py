@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from .exit_codes import DONE, FOUND, UsageError
@@ -56,27 +55,19 @@ def _embedded(rows: Any, field: Any, size: int, progress: Any, *, zeros: bool) -
 
     if zeros:
         # Their hash is right, and a row without one is stale, also for the run that resumes this one.
-        rows.filter(**{field.name: [0.0] * field.dimensions}).update(**{hash_name(field): None})
+        _with_zeros(rows, field).update(**{hash_name(field): None})
     return reembed(rows, field.name, batch_size=size, progress=progress)
 
 
 def _counted(rows: Any, field: Any, size: int, progress: Any, *, zeros: bool) -> int:
-    from ..embeddings.pages import stale_rows
+    from ..embeddings.reembedding import reembed
 
-    seen = found = 0
-    total = rows.count()
-    for page in _pages(rows, size):
-        stale = {row.pk for row, _text in stale_rows(field, page)}
-        if zeros:
-            stale |= {row.pk for row in page if not any(getattr(row, field.name) or [1.0])}
-        seen, found = seen + len(page), found + len(stale)
-        progress(seen, total)
-    return found
+    stale = reembed(rows, field.name, batch_size=size, progress=progress, dry_run=True)
+    if not zeros:
+        return stale
+    empty = _with_zeros(rows, field)
+    return stale + int(empty.count()) - reembed(empty, field.name, dry_run=True)
 
 
-def _pages(rows: Any, size: int) -> Iterator[list[Any]]:
-    """Yield the rows in batches, in the order of their primary keys."""
-    ordered, last = rows.order_by(rows.model._meta.pk.name), None
-    while page := list((ordered if last is None else ordered.filter(pk__gt=last))[:size]):
-        yield page
-        last = page[-1].pk
+def _with_zeros(rows: Any, field: Any) -> Any:
+    return rows.filter(**{field.name: [0.0] * field.dimensions})

@@ -8,7 +8,7 @@ from typing import Any
 from dorm.exceptions import DatabaseError
 
 from ..engines.limits.exempt import no_statement_timeout
-from ..introspection import field_names, innermost, reads_vectors
+from ..introspection import innermost, reads_vectors
 from .database import Database
 from .exit_codes import DONE, FOUND
 from .index_state import index_states
@@ -94,9 +94,11 @@ def embedding_models(rows: Any, model: Any, field: Any) -> list[dict[str, Any]] 
     """Return how many rows each embedding model has embedded; None for a field that does not record it."""
     from dorm.aggregates import Count
 
-    name = f"{field.name}_model"
-    if name not in field_names(model):
+    from ..embeddings.on_save import model_name
+
+    if not getattr(field, "records_model", False):
         return None
+    name = model_name(field)
     counted = rows.filter(**{f"{field.name}__isnull": False}).values(name).annotate(found=Count(field.name))
     return [{"model": row[name], "rows": row["found"]} for row in counted.order_by(name)]
 

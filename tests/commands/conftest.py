@@ -32,7 +32,7 @@ class Product(dorm.Model):
     price = dorm.IntegerField(default=0)
     in_stock = dorm.BooleanField(default=True)
     embedding = EmbeddingField(
-        8, source="title", embedder=as_embedder(embed, name="words-1", dimensions=8), null=False
+        8, source="title", embedder=as_embedder(embed, name="words-1", dimensions=8), record_model=True, null=False
     )
 
     class Meta:

@@ -48,6 +48,7 @@ def test_it_prints_what_is_wrong_expected_and_the_fix(shop: Shop) -> None:
 
 def test_vectors_of_zeros_from_a_bad_dump(shop: Shop) -> None:
     shop.project.python("Product.objects.filter(price__lt=3).update(embedding=[0] * 8)")
+    assert shop.json("reembed", "Product", "--zeros", "--dry-run", code=1)["rows"] == 3
     found = fixed(shop, "zero-vectors")
     assert found["zero-vectors"]["problem"].startswith("3 of 18 vectors are all zeros")
     assert shop.project.python("print(Product.objects.filter(embedding=[0] * 8).count())") == "0"

@@ -24,5 +24,13 @@ def test_stale_rows_are_counted_and_embedded(shop: Shop) -> None:
     # Another model has made every vector.
     shop.project.models(MODELS.replace("words-1", "words-2"))
     assert shop.json("reembed", "Product", "--dry-run", code=1)["rows"] == 18
+    found = shop.findings()
+    assert found.keys() == {"embedding-model"}
+    assert found["embedding-model"]["problem"].startswith("18 vectors are of the model words-1")
+    (warning,) = shop.json("search", "Product", "hat", "--limit", "1")["warnings"]
+    assert warning.startswith("OtherEmbeddingModel: ")
+    shop.fix(found["embedding-model"])
+    assert shop.findings() == {}
     shop.project.models(MODELS)
+    shop.run("reembed", "Product")
     assert shop.json("reembed", "Photo", code=2)["error"]["type"] == "UsageError"

@@ -22,6 +22,8 @@ def test_status_shows_what_each_database_holds(shop: Shop) -> None:
     assert [(f["name"], f["kind"], f["without_vector"]) for f in product["fields"]] == [
         ("embedding", "EmbeddingField", 0)
     ]
+    assert product["fields"][0]["embedding_models"] == [{"model": "words-1", "rows": 18}]
+    assert photo["fields"][0]["embedding_models"] is None
     indexes = {index["name"]: index for index in product["indexes"]}
     assert indexes.keys() == {"product_hnsw", "product_vec0", "product_words"}
     assert {index["kind"]: index["distance"] for index in indexes.values()} == {
@@ -36,3 +38,4 @@ def test_status_shows_what_each_database_holds(shop: Shop) -> None:
     assert shop.dialect.title in printed
     assert "shop.Product" in printed
     assert "product_hnsw" in printed
+    assert "words-1: 18" in printed

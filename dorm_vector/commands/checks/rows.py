@@ -52,13 +52,13 @@ def other_models(database: Database) -> Iterator[Finding]:
             continue
         found = embedding_models(database.rows(model), model, field) or []
         for each in found:
-            if each["model"] not in (None, field.embedder.name):
+            if each["model"] not in (None, field.model_name):
                 yield Finding(
                     "embedding-model",
                     f"{label_of(model)}.{field.name}",
                     f"{each['rows']:,} vectors are of the model {each['model']}: their distances to queries of"
-                    f" {field.embedder.name} mean nothing.",
-                    f"{field.embedder.name}.",
+                    f" {field.model_name} mean nothing.",
+                    f"{field.model_name}.",
                     f"dorm-vector reembed {label_of(model)} --field {field.name}{database.option()}",
                 )
 
