@@ -12,7 +12,17 @@ from dorm import Case, Exists, OuterRef, Subquery, Value, When
 from dorm.functions import Coalesce
 from dorm.transaction import aatomic, atomic
 
-from dorm_vector import CosineDistance, L2Distance, abulk_load, ahybrid_search, bulk_load, hybrid_search, to_matrix
+from dorm_vector import (
+    CosineDistance,
+    L2Distance,
+    abulk_load,
+    acopy_database,
+    ahybrid_search,
+    bulk_load,
+    copy_database,
+    hybrid_search,
+    to_matrix,
+)
 from tests.models import Article, Author, Chunk, Document, Sample
 
 QUERY = [1.0, 0.0, 0.0]
@@ -249,3 +259,19 @@ async def test_a_value_is_read_as_its_own_database_means_it(aliases: list[str]) 
         first = ordered[0]
         first.refresh_from_db(using=alias)
         assert first.sparse.to_list() == AMBIGUOUS[0]
+
+
+async def test_rows_are_copied_around(documents: list[str]) -> None:
+    """Each database is copied from and to once; what arrives in the end is what was there."""
+    first, *others = documents
+    vectors = {"full": [0.1, -2.5e-7, 3.25e9], "half": [1.5, -2.0, 0.25], "sparse": [0.0, 0.0, 7.5], "bits": "101"}
+    Sample.objects.using(first).create(title="sample", **vectors)
+    there = {row.title: row.embedding for row in on(first)}
+    for source, target in zip(documents, [*others, first], strict=True):
+        report = copy_database(source, target, [Document, Sample, Author], overwrite=True)
+        assert (report.rows, report.copied) == (len(there) + 2, len(there) + 2)
+        await acopy_database(source, target, [Document, Sample, Author], overwrite=True)
+    assert {row.title: row.embedding for row in on(first)} == there
+    (sample,) = Sample.objects.using(first)
+    assert (sample.half, sample.sparse.to_list(), sample.bits) == (vectors["half"], vectors["sparse"], vectors["bits"])
+    assert sample.full == float32(STORED["odd"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dorm
@@ -100,7 +100,7 @@ async def test_each_write_records_the_model(upgraded: Database) -> None:
     RecordedMemo.objects.create(body="without text").save()
     RecordedMemo.objects.filter(body="without text").update(body=None)
     RecordedMemo.objects.filter(body="rows").update(body="updated")
-    assert recorded() == {
+    expected: dict[Any, str | None] = {
         "0 old": None,
         "1 old": None,
         "2 old": None,
@@ -108,6 +108,7 @@ async def test_each_write_records_the_model(upgraded: Database) -> None:
         "from elsewhere": "model-0",
         None: None,
     }
+    assert recorded() == expected
     # What is unknown is not counted, and a dry run writes and embeds nothing.
     assert (stale_count(RecordedMemo), await astale_count(RecordedMemo)) == (1, 1)
     before = EMBEDDER.embedded
@@ -134,20 +135,25 @@ def searched() -> list[str]:
     return [row.body for row in RecordedMemo.objects.nearest("embedding", "0 old")[:1]]
 
 
+def statements_of(search: Callable[[], object]) -> int:
+    sent: list[Any] = []
+    pre_query.connect(lambda *_sender, **statement: sent.append(statement), weak=False, dispatch_uid="recorded models")
+    try:
+        search()
+    finally:
+        pre_query.disconnect(dispatch_uid="recorded models")
+    return len(sent)
+
+
 async def test_a_search_among_vectors_of_another_model_says_so(upgraded: Database) -> None:
     with warnings.catch_warnings():
         # Unknown models are none.
         warnings.simplefilter("error")
         assert searched() == ["0 old"]
     reembed(RecordedMemo)
-    statements: list[Any] = []
     searched()
-    pre_query.connect(lambda *_sender, **sent: statements.append(sent), weak=False, dispatch_uid="recorded models")
-    try:
-        searched()
-    finally:
-        pre_query.disconnect(dispatch_uid="recorded models")
-    assert len(statements) == 1
+    by_vector = statements_of(lambda: list(RecordedMemo.objects.nearest("embedding", [5, 1, 2])[:1]))
+    assert statements_of(searched) == by_vector
     EMBEDDER.name = "model-2"
     for _time in range(2):
         with pytest.warns(OtherEmbeddingModel, match="vectors of 'model-1', and searches are embedded by 'model-2'"):
