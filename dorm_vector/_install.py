@@ -192,7 +192,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "dorm.cli": (
         "schema.keeping.answers:rename_options",
         "schema.commands.drift:vectors_in_dbcheck",
-        "repairs.migrating.faked:faked_targets",
+        "repairs.migrating.faked:fake_option",
     ),
     "dorm.migrations.state": ("repairs.relations.declared:declared_indexes",),
     "dorm.migrations.operations": (

@@ -6,13 +6,14 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from ...patching.registry import repair
+from ...patching.registry import hook, repair
 
 _FAKES: ContextVar[bool] = ContextVar("dorm_vector_fakes", default=False)
 
 
-@repair("dorm.cli", "cmd_migrate", name="faked_targets", fixed_in="5.0")
-def _asked(original: Any, arguments: Any) -> Any:
+@hook("dorm.cli", "cmd_migrate")
+def fake_option(original: Any, arguments: Any) -> Any:
+    """Remember whether ``dorm migrate`` was given ``--fake``, until it ends."""
     token = _FAKES.set(bool(getattr(arguments, "fake", False)))
     try:
         return original(arguments)
