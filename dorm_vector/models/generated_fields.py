@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dorm.expressions import F
 from dorm.fields import GeneratedField
 
 from ..engines import dialect_for
+from ..expressions.distances import Expression
 from ..expressions.scope import CompileScope
 from ..patching.registry import hook
 from .fields import VectorField
@@ -56,16 +58,23 @@ class GeneratedVectorField(VectorField, GeneratedField):
             return self.expression
         # In DDL, columns have no table alias and parameters cannot be bound.
         scope = CompileScope(None, None, dialect_for(connection), connection, None, assumed=self.dimensions)
-        operand = self.expression.operand(scope)
+        operand = self._over_columns().operand(scope)
         if operand.params:
             raise ValueError(f"{self.label} is computed from {self.expression!r}: a column takes columns and numbers.")
         return str(operand.sql)
+
+    def _over_columns(self) -> Any:
+        """Return the expression with columns in place of fields, which the model knows and a migration does not."""
+        fields = getattr(getattr(self, "model", None), "_meta", None)
+        columns = {field.name: field.column for field in getattr(fields, "fields", ()) if field.column}
+        is_needed = any(name != column for name, column in columns.items())
+        return _renamed(self.expression, columns) if is_needed else self.expression
 
     def deconstruct(self) -> tuple[str | None, str, list[Any], dict[str, Any]]:
         name, path, args, options = super().deconstruct()
         for implied in ("dimensions", "as_numpy", "editable", "null"):
             options.pop(implied, None)
-        own = {"expression": self.expression, "output_field": self.output_field}
+        own = {"expression": self._over_columns(), "output_field": self.output_field}
         return name, path, args, options | own | ({} if self.stored else {"stored": False})
 
     def pre_save(self, model_instance: Any, add: bool) -> Any:
@@ -73,6 +82,16 @@ class GeneratedVectorField(VectorField, GeneratedField):
 
     def __set__(self, instance: Any, value: Any) -> None:
         raise AttributeError(f"{self.label} is computed by the database. Write the columns it is computed from.")
+
+
+def _renamed(part: Any, columns: dict[str, str]) -> Any:
+    if isinstance(part, F):
+        return F(columns.get(part.name, part.name))
+    if not isinstance(part, Expression) or not hasattr(part, "deconstruct"):
+        return part
+    _path, arguments, options = part.deconstruct()
+    over = [columns.get(each, each) if isinstance(each, str) else _renamed(each, columns) for each in arguments]
+    return type(part)(*over, **options)
 
 
 class _Written:
