@@ -16,10 +16,15 @@ from ..migration_state import column_of, indexes_of, model_of, table_of
 from ..models.fields import VectorField
 from ..patching.on_import import Late
 from ..patching.registry import hook
+from ..values.elements import Element
+from ..values.routines import Routine
 from .ddl import build, drop, placed
 from .rebuilding import standing_state
 
 _OPERATIONS = "dorm.migrations.operations"
+
+_ROWS = 1_000
+"""How many rows are read at once."""
 
 operations: Any = Late(_OPERATIONS)
 
@@ -39,7 +44,12 @@ def alter_vector_field(
         if new.dimensions is not None and old.dimensions != new.dimensions:
             _require_no_vectors(operation, app_label, connection, from_state, old, new)
         definition = _column_sql(operation.name, new, connection)
+        if old.element is not new.element and Element.BIT in (old.element, new.element):
+            _require_no_vectors(operation, app_label, connection, from_state, old, new)
         if _column_sql(operation.name, old, connection) == definition:
+            if new.element is Element.HALF is not old.element:
+                # The column holds float32 in both forms, and a half is looked up by its rounded numbers.
+                _round_stored(model_of(operation.model_name, app_label, from_state), app_label, operation, connection)
             return
         if template := dialect_for(connection).ddl.alter_column:
             table = table_of(model_of(operation.model_name, app_label, to_state), app_label)
@@ -55,10 +65,7 @@ def alter_vector_field(
 def _convert(operation: Any, app_label: str, connection: Any, state: Any, old: VectorField, new: VectorField) -> None:
     """Give the stored vectors the form of the new column, on a database that keeps their bytes as they are."""
     dialect = dialect_for(connection)
-    if not dialect.ddl.converts_values or old.element is new.element:
-        return
-    if new.element not in CASTS:
-        _require_no_vectors(operation, app_label, connection, state, old, new)
+    if not dialect.ddl.converts_values or old.element is new.element or new.element not in CASTS:
         return
     table, column = (
         table_of(model_of(operation.model_name, app_label, state), app_label),
@@ -66,6 +73,40 @@ def _convert(operation: Any, app_label: str, connection: Any, state: Any, old: V
     )
     value = dialect.routine(CASTS[new.element], old.element).format(left=f'"{column}"')
     connection.execute_write(f'UPDATE "{table}" SET "{column}" = {value} WHERE "{column}" IS NOT NULL')
+
+
+def _round_stored(model: dict[str, Any], app_label: str, operation: Any, connection: Any) -> None:
+    """Round the vectors to halves in the database, or in Python if it has no function that does."""
+    dialect, old = dialect_for(connection), model["fields"][operation.name]
+    table, column = table_of(model, app_label), column_of(operation.name, old)
+    rounding = dialect.routines.get(Routine.TO_HALFVEC)
+    if isinstance(rounding, str):
+        value = rounding.format(left=f'"{column}"', dimensions=operation.field.dimensions)
+        connection.execute_write(f'UPDATE "{table}" SET "{column}" = {value} WHERE "{column}" IS NOT NULL')
+        return
+    _in_python(table, column, _keys(model), old, operation.field, connection)
+
+
+def _in_python(table: str, column: str, keys: list[str], old: Any, new: Any, connection: Any) -> None:
+    dialect = dialect_for(connection)
+    shown, order = dialect.form(old.element).read.format(column=f'"{column}"'), ", ".join(f'"{key}"' for key in keys)
+    condition = " AND ".join(f'"{key}" = %s' for key in keys)
+    update = f'UPDATE "{table}" SET "{column}" = {dialect.form(Element.HALF).placeholder} WHERE {condition}'
+    # The rounded rows stay where they are in this order.
+    select = f'SELECT {order}, {shown} AS "stored" FROM "{table}" WHERE "{column}" IS NOT NULL ORDER BY {order}'
+    start = 0
+    while rows := connection.execute(f"{select} LIMIT {_ROWS} OFFSET {start}"):
+        for row in rows:
+            vector = new.to_vector(old.from_db_value(row["stored"]))
+            connection.execute_write(update, [vector, *(row[key] for key in keys)])
+        start += len(rows)
+
+
+def _keys(model: dict[str, Any]) -> list[str]:
+    fields = model["fields"]
+    name = next(name for name, field in fields.items() if field.primary_key)
+    names = getattr(fields[name], "field_names", [name])
+    return [column_of(each, fields[each]) for each in names]
 
 
 @contextmanager
@@ -149,10 +190,12 @@ def _require_no_vectors(
     table, column = table_of(model, app_label), column_of(operation.name, old)
     if not connection.execute(f'SELECT 1 AS "found" FROM "{table}" WHERE "{column}" IS NOT NULL LIMIT 1'):
         return
+    kind = "" if old.element is new.element else f" of type {new.element.value}"
+    size = "length" if new.element is Element.BIT else "dimensions"
     raise VectorsWouldBeLost(
         f"{operation.model_name}.{operation.name} holds vectors of {old.dimensions or 'any'} dimensions; the migration"
-        f" requires {new.dimensions}. Nothing was changed."
-        f" Either add a second field, VectorField(dimensions={new.dimensions}, null=True),"
+        f" requires {new.dimensions}{kind}. Nothing was changed."
+        f" Either add a second field, {type(new).__name__}({size}={new.dimensions}, null=True),"
         " embed into it, and remove this one in a later migration; or clear the vectors first:"
         f" {operation.model_name}.objects.update({operation.name}=None)."
     )
