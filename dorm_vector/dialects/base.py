@@ -15,7 +15,7 @@ from ..values.vector import Direction, Vector, is_zero
 from ..values.wire import Wire
 from .shared.client_ranking import ClientRanking
 from .shared.companions import DROP, Companion
-from .shared.costs import PlanCosts
+from .shared.costs import Estimating, PlanCosts
 from .shared.facts import NOTHING, Facts
 from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, SearchTuning, StatementLimit
 from .shared.index_rules import IndexRules
@@ -126,6 +126,7 @@ class Dialect(Facts):
     extension: Extension = Extension()
     index_use: IndexUse = IndexUse()
     costs: PlanCosts = PlanCosts()
+    estimating: Estimating = Estimating()
     limits: StatementLimit = StatementLimit()
     upkeep: Upkeep = Upkeep()
     index_rules: IndexRules = IndexRules()

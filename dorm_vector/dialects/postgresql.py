@@ -12,6 +12,7 @@ from ..values.wire import Wire
 from ._postgresql import COUNT_PAST_KEYS, ROUTINES, TEXT_SEARCH, UNSOUND, UPKEEP
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
+from .shared.costs import Estimating, PlanCosts
 from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, SearchTuning, StatementLimit
 from .shared.index_rules import ConcurrentBuild, IndexRules
 from .shared.json import POSTGRESQL
@@ -134,6 +135,26 @@ DIALECT = Dialect(
         setting="SHOW {variable}",
         now="nullif(current_setting('{variable}', true), '')",
         back="set_config('{variable}', %s, true)",
+    ),
+    costs=PlanCosts(
+        statement=0.3,
+        unit=0.0012,
+        measured_row=0.0002,
+        measured_number=1.5e-6,
+        index=0.8,
+        visited_row=0.002,
+        visited_number=1e-5,
+        at_once=40,
+        most=20_000,
+        widest=1_000,
+    ),
+    estimating=Estimating(
+        # It is -1 before the first ANALYZE or VACUUM.
+        table="SELECT reltuples::float8 AS rows FROM pg_class WHERE oid = to_regclass('\"{table}\"')",
+        filter="EXPLAIN SELECT 1 {source}",
+        filter_found=r"cost=[\d.]+\.\.([\d.]+) rows=(\d+)",
+        part='"{table}" AS "{alias}" TABLESAMPLE SYSTEM ({percent})',
+        sampled=500,
     ),
     ddl=Ddl(
         literal="'{text}'",

@@ -21,7 +21,7 @@ from ..introspection import has_companions
 from ..steps import Execute, Steps, Write, arun, run
 from .compiled import CompiledSearch, whole_search
 from .options import Options, block_options
-from .plans.choice import plan_for
+from .plans.choice import is_open, plan_for
 from .plans.estimates import estimated
 from .plans.plan import Purpose
 from .tuning import Tuning, select_each
@@ -148,11 +148,13 @@ class SearchConnection:
         search = whole_search(sql)
         if search is None or search.plan is None:
             return sql, params
-        estimate = yield from estimated(search.query, self)
-        plan = plan_for(search.query, self, Purpose.STATEMENT, estimate) if estimate is not None else search.plan
-        if plan is None or plan.kind == search.plan.kind:
+        query, costs = search.query, self.known_dialect.costs
+        estimate = (yield from estimated(query, self)) if is_open(query, self.known_dialect) else None
+        plan = plan_for(query, self, Purpose.STATEMENT, estimate) if estimate is not None else None
+        if plan is None or estimate is None or plan.kind == search.plan.kind:
+            search.width = max(search.width, search.plan.width(estimate, costs) if estimate is not None else 0)
             return sql, params
-        planned, params = search.query.as_planned(self, plan)
+        planned, params = query.as_planned(self, plan)
         return explained(planned, sql.prefix) if isinstance(sql, Statement) and sql.prefix else planned, params
 
     def _arrived(self, rows: list[Any], search: CompiledSearch) -> Steps[Any]:

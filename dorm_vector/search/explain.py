@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dorm.expressions import CombinedExpression
@@ -13,6 +13,8 @@ from ..expressions.scope import vector_field
 from ..introspection import indexes_of
 from ..values.vector import Vector
 from .observed_plans import BuiltIndex, Observed, aobserve, observe, query_of
+from .plans.choice import candidates_for, plan_for
+from .plans.plan import Estimate, ExactPlan, Purpose
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,17 @@ class Reason:
 
 
 @dataclass(frozen=True)
+class PlanCost:
+    """A way to answer a search, and the milliseconds that it was estimated to take."""
+
+    name: str
+    milliseconds: float
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.milliseconds:.3g} ms)"
+
+
+@dataclass(frozen=True)
 class SearchPlan:
     """How the database runs a search: ``index`` names the index that serves it; ``plan`` is the database's query plan.
 
@@ -40,13 +53,22 @@ class SearchPlan:
     plan: str
     distance: str = ""
     warnings: tuple[Reason, ...] = ()
+    name: str = ""
+    """The way in which the search is answered: exact, index, index with iterative scan, companion or sign bits."""
+    estimate: Estimate | None = field(default=None, compare=False)
+    """The rows that the choice was based on; None if no costs were compared."""
+    costs: tuple[PlanCost, ...] = field(default=(), compare=False)
+    """The plans that were compared, cheapest first."""
 
     def __str__(self) -> str:
         if self.index is not None:
             lines = [f"The index {self.index} serves this search.", *(f"- {warning}" for warning in self.warnings)]
-            return "\n".join(lines)
-        lines = ["No index serves this search.", *(f"- {reason}" for reason in self.reasons)]
-        return "\n".join([*lines, *([f"The distance is {self.distance}"] if self.distance else [])])
+        else:
+            lines = ["No index serves this search.", *(f"- {reason}" for reason in self.reasons)]
+            lines += [f"The distance is {self.distance}"] if self.distance else []
+        if self.estimate is not None:
+            lines.append(f"About {self.estimate}: {', '.join(map(str, self.costs))}.")
+        return "\n".join(lines)
 
 
 def explained(queryset: Any) -> SearchPlan:
@@ -64,7 +86,34 @@ def _judged(observed: Observed) -> SearchPlan:
     distance = _distance(observed.query)
     how = observed.dialect.how(distance.metric) if distance is not None else ""
     reasons = () if used else tuple(_reasons(observed))
-    return SearchPlan(used, reasons, observed.plan, how, tuple(_warnings(observed, used)))
+    return SearchPlan(
+        used,
+        reasons,
+        observed.plan,
+        how,
+        tuple(_warnings(observed, used)),
+        _named(observed, used),
+        observed.estimate,
+        _costs(observed),
+    )
+
+
+def _named(observed: Observed, used: str | None) -> str:
+    """Return what the plan is called."""
+    if used is None:
+        return ExactPlan.kind
+    plan = plan_for(observed.query, observed.connection, Purpose.STATEMENT)
+    return plan.title(observed.query, observed.dialect) if plan is not None else "index"
+
+
+def _costs(observed: Observed) -> tuple[PlanCost, ...]:
+    """Return the plans that could answer the search, cheapest first."""
+    query, dialect, estimate = observed.query, observed.dialect, observed.estimate
+    if estimate is None:
+        return ()
+    plans = candidates_for(query, observed.connection, Purpose.STATEMENT)
+    found = [PlanCost(plan.title(query, dialect), plan.cost(estimate, dialect.costs)) for plan in plans]
+    return tuple(sorted(found, key=lambda each: each.milliseconds))
 
 
 def _warnings(observed: Observed, used: str | None) -> Iterator[Reason]:
@@ -241,8 +290,14 @@ def _partial(observed: Observed, declared: list[Any]) -> Iterator[Reason]:
 
 def _choice(observed: Observed) -> Iterator[Reason]:
     """Yield the likely reason for the planner's choice if nothing rules out an index."""
-    width = observed.dialect.index_use.probe_width
-    if width and observed.query.candidates() > width:
+    width, costs = observed.dialect.index_use.probe_width, _costs(observed)
+    if costs and costs[0].name == ExactPlan.kind:
+        yield Reason(
+            "selective-filter",
+            "So few rows pass the filter that measuring all of them is cheaper.",
+            "Nothing to do: the answer is exact. After a large load, run ANALYZE.",
+        )
+    elif width and observed.query.candidates() > width:
         yield Reason(
             "too-many-rows",
             f"It requests {observed.query.candidates()} rows, and an index finds {width} at most.",

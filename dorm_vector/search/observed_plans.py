@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dorm.queryset import _explain_row_to_str
@@ -17,6 +17,9 @@ from ..expressions.scope import vector_field
 from ..introspection import has_companions, indexes_of
 from ..steps import Execute, Steps, arun, run
 from .lost_rows import LookForLostRows, LostRows
+from .plans.choice import is_open
+from .plans.estimates import estimated
+from .plans.plan import Estimate
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,9 @@ class Observed:
     """The indexes that do not find all of their rows."""
     obstacles: Sequence[tuple[str, str, str]] = ()
     """Code, problem and remedy of each reason why a companion does not answer a search of the right shape."""
+    connection: Any = None
+    estimate: Estimate | None = None
+    """The rows that the choice of a plan was based on, if costs decided."""
 
 
 def query_of(queryset: Any) -> Any:
@@ -59,32 +65,42 @@ def dialect_of(queryset: Any) -> Dialect:
 
 def observe(queryset: Any, field_path: str) -> Observed:
     """Read the plan of a search, and the indexes on its column."""
-    plan, connection = queryset.explain(), queryset._get_connection()
+    connection = queryset._get_connection()
+    estimate = run(_estimate(query_of(queryset), connection), connection)
+    plan = queryset.explain()
     alone = in_transaction(connection) or not dialect_for(connection).planning.switch
     with nullcontext() if alone else connection.atomic():
         built, forced = run(_look(queryset, connection, field_path), connection)
     lost = LookForLostRows(queryset, field_path).run(connection) if field_path else []
-    return _observed(queryset, connection, plan, built, forced, lost)
+    return replace(_observed(queryset, connection, plan, built, forced, lost), estimate=estimate)
 
 
 async def aobserve(queryset: Any, field_path: str) -> Observed:
-    plan, connection = await queryset.aexplain(), queryset._get_async_connection()
+    connection = queryset._get_async_connection()
+    estimate = await arun(_estimate(query_of(queryset), connection), connection)
+    plan = await queryset.aexplain()
     alone = in_transaction(connection) or not dialect_for(connection).planning.switch
     async with nullcontext() if alone else connection.aatomic():
         built, forced = await arun(_look(queryset, connection, field_path), connection)
     lost = await LookForLostRows(queryset, field_path).arun(connection) if field_path else []
-    return _observed(queryset, connection, plan, built, forced, lost)
+    return replace(_observed(queryset, connection, plan, built, forced, lost), estimate=estimate)
+
+
+def _estimate(query: Any, connection: Any) -> Steps[Estimate | None]:
+    if not (query.ranks() and is_open(query, dialect_for(connection))):
+        return None
+    return (yield from estimated(query, connection, fresh=True))
 
 
 def _observed(queryset: Any, connection: Any, plan: str, built: Any, forced: str, lost: list[LostRows]) -> Observed:
     query, dialect = query_of(queryset), dialect_for(connection)
     if not has_companions(query.model, dialect.companions):
-        return Observed(query, dialect, plan, built, forced, lost=lost)
+        return Observed(query, dialect, plan, built, forced, lost=lost, connection=connection)
     # Imported late, because few models have a companion.
     from .plans.companion import obstacles_of
 
     obstacles = list(obstacles_of(query, connection))
-    return Observed(query, dialect, plan, built, forced, companions=True, obstacles=obstacles)
+    return Observed(query, dialect, plan, built, forced, companions=True, obstacles=obstacles, connection=connection)
 
 
 def _look(queryset: Any, connection: Any, field_path: str) -> Steps[tuple[list[BuiltIndex], str]]:

@@ -1,4 +1,4 @@
-"""What the parts of a search cost on a database, in milliseconds, as measured."""
+"""What the parts of a search cost on a database, and how to estimate how many rows pass a filter."""
 
 from __future__ import annotations
 
@@ -6,17 +6,55 @@ from .facts import Facts
 
 
 class PlanCosts(Facts):
-    """Measured constants of the cost model. Only their ratios decide, so another machine chooses alike."""
+    """Measured constants in milliseconds. Only their ratios decide, so another machine chooses alike."""
 
     statement: float = 0.0
     """A statement that finds nothing."""
     row: float = 0.0
     """Reading a row, to see whether it passes the filter."""
+    unit: float = 0.0
+    """A unit of the database's own estimates of costs."""
     measured_row: float = 0.0
     """Measuring and sorting a row, whatever its dimensions."""
     measured_number: float = 0.0
     """Measuring each dimension of a row."""
+    index: float = 0.0
+    """A search by an index, with the statements that set its options."""
+    visited_row: float = 0.0
+    """Each row that the index visits, whatever its dimensions."""
+    visited_number: float = 0.0
+    """Each dimension of such a row."""
+    at_once: int = 0
+    """The rows that an index visits at least; 0 if there is no choice between an index and an exact search."""
+    most: int = 0
+    """The rows that an index visits at most; 0 is no limit."""
+    spare: int = 1
+    """How many rows the index must find for each row that is wanted, at least ``spare_at_least``."""
+    spare_at_least: int = 0
+    widest: int = 0
+    """The greatest width of the search that is set for a filter; past it, neighbors are lost. 0 if none is set."""
 
     def measured(self, dimensions: int) -> float:
         """Return the cost of the distance of one row."""
         return self.measured_row + self.measured_number * dimensions
+
+    def visited(self, dimensions: int) -> float:
+        """Return the cost of one row that the index visits."""
+        return self.visited_row + self.visited_number * dimensions
+
+
+class Estimating(Facts):
+    """How to estimate how many rows pass a filter: by the planner's statistics, or by a sample of rows."""
+
+    table: str = ""
+    """Returns the ``rows`` of ``{table}``, and its ``low`` and ``high`` ``{key}``; NULL for what it does not know."""
+    filter: str = ""
+    """Explains ``{source}``, which is FROM and WHERE; empty if the planner has no statistics of values."""
+    filter_found: str = ""
+    """A regular expression of the total cost and the rows in the first line of that plan."""
+    part: str = ""
+    """The FROM of a sample of ``{percent}`` of the rows of ``{table}``; empty to look rows up by random keys."""
+    row_key: str = ""
+    """The integer that each row has, if it is not the primary key."""
+    sampled: int = 256
+    """The rows of a sample."""

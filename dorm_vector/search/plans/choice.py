@@ -7,7 +7,9 @@ from typing import Any
 
 from ...dialects.base import Dialect
 from ...engines import dialect_for
-from ...introspection import has_companions
+from ...expressions.index_match import implies
+from ...introspection import has_companions, indexes_of
+from ..options import block_options
 from .client_ranking import client_ranking_plan
 from .index_order import index_order_plan
 from .index_scan import index_scan_plan
@@ -39,6 +41,20 @@ def cheapest(candidates: Sequence[Plan], estimate: Estimate | None, dialect: Dia
     if estimate is None:
         return candidates[0]
     return min(candidates, key=lambda plan: plan.cost(estimate, dialect.costs))
+
+
+def is_open(query: Any, dialect: Dialect) -> bool:
+    """Return whether the costs decide: the search is filtered, asks for no plan, and a declared index can serve it."""
+    search = query.search
+    if not dialect.costs.at_once or search is None or not query.is_filtered() or "__" in search.field_path:
+        return False
+    # Where an index has to be asked for, that makes it a candidate; elsewhere, it is the decision.
+    if query.options or block_options() or (search.approximate and not dialect.index_use.probe):
+        return False
+    field = query._resolve_field([search.field_path])
+    metric = query.annotations[search.name].metric
+    serving = (index for index in indexes_of(field) if index.serves(field, metric, dialect))
+    return any(index.condition is None or implies(query, index.condition) for index in serving)
 
 
 def _companion_plan(query: Any, connection: Any, dialect: Dialect) -> Plan | None:

@@ -49,6 +49,10 @@ class CompanionPlan(Plan):
     """The SQL that creates the companion; one of that name with other SQL comes from an outdated declaration."""
     condition: CompiledSQL
     covered: frozenset[int]
+    is_exact_companion: bool = True
+
+    def title(self, query: Any, dialect: Dialect) -> str:
+        return self.kind if self.is_exact_companion else "sign bits"
 
     def narrowed(self, query: Any) -> Any:
         """Return the query over the rows that the companion finds."""
@@ -189,7 +193,9 @@ def _asked(index: Any, query: Any, distance: Any, connection: Any) -> CompanionP
     row = f'"{query._alias()}"."{query.model._meta.pk.column}"'
     field = query._resolve_field([distance.field_path])
     declared = index.declaration(dialect, _name(index, query), field.dimensions, _columns(query.model, connection))
-    return CompanionPlan(_name(index, query), declared, CompiledSQL(f"{row} IN ({sql})", params), frozenset(covered))
+    return CompanionPlan(
+        _name(index, query), declared, CompiledSQL(f"{row} IN ({sql})", params), frozenset(covered), companion.exact
+    )
 
 
 # filters

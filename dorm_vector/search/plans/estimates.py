@@ -1,14 +1,170 @@
-"""Estimate a search before it runs: how many rows pass its filter, and what finding them takes."""
+"""Estimate a search before it runs: how many rows pass its filter, and what finding them takes.
+
+The planner's statistics tell it where there are any of the values, a sample of the rows elsewhere. What is kept for a
+few seconds depends on the values of the filter, not only on its shape.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import random
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
-from ...steps import Steps
+from dorm.expressions import Q
+from dorm.fields import IntegerField, JSONField
+from dorm.lookups import parse_lookup_key
+
+from ...dialects.base import Dialect
+from ...dialects.shared.operands import SQL
+from ...engines import dialect_for
+from ...expressions.scope import compiling
+from ...steps import Execute, Steps
 from .plan import Estimate
 
+_SECONDS = 10.0
+_MOST = 512
+"""The most estimates that are kept for a connection."""
 
-def estimated(query: Any, connection: Any) -> Steps[Estimate | None]:
-    """Return what is known of the search, or None to use the first plan that can answer it."""
-    yield from ()
-    return None
+
+class Table(NamedTuple):
+    """What the database knows of a table: its rows, and the bounds of their integer key, if they have one."""
+
+    rows: float
+    key: str
+    low: int | None
+    high: int | None
+
+
+class Filter(NamedTuple):
+    """The rows that pass a filter, and the milliseconds to find them, if the database estimates that."""
+
+    passing: float
+    reading: float | None = None
+
+
+@dataclass(eq=False, repr=False)
+class Source:
+    """The FROM and WHERE of a search, in parts, as a sample needs them."""
+
+    table: str
+    alias: str
+    joins: str
+    where: str
+    params: list[Any]
+
+
+def estimated(query: Any, connection: Any, *, fresh: bool = False) -> Steps[Estimate | None]:
+    """Return what is known of the search; None if the database knows too little, as before its first ANALYZE."""
+    dialect, known = dialect_for(connection), _known_of(connection)
+    name = query.get_table()
+    table = _kept(known, name, fresh)
+    if table is None:
+        table = _keep(known, name, (yield from _table(query, dialect)))
+    if not table.rows:
+        return None
+    found = Filter(table.rows)
+    if query.is_filtered():
+        source = source_of(query, connection)
+        found = _kept(known, key := (source.joins, source.where, repr(source.params)), fresh)
+        if found is None:
+            found = _keep(known, key, (yield from _filter(query, source, table, dialect)))
+    field = query._resolve_field(query.search.field_path.split("__"))
+    return Estimate(table.rows, found.passing, field.dimensions or 0, query.candidates(), found.reading)
+
+
+def _table(query: Any, dialect: Dialect) -> Steps[Table]:
+    key = dialect.estimating.row_key or query.model._meta.pk.column
+    (row,) = yield Execute(dialect.estimating.table.format(table=query.get_table(), key=key))
+    low, high = row.get("low"), row.get("high")
+    is_counted = bool(dialect.estimating.row_key) or isinstance(query.model._meta.pk, IntegerField)
+    low, high = (int(low), int(high)) if is_counted and low is not None else (None, None)
+    spanned = high - low + 1 if low is not None and high is not None else 0
+    rows = spanned if row["rows"] is None else row["rows"]
+    return Table(max(float(rows), 0.0), key, low, high)
+
+
+def _filter(query: Any, source: Source, table: Table, dialect: Dialect) -> Steps[Filter]:
+    if dialect.estimating.filter and not _is_opaque(query):
+        rows = yield Execute(dialect.estimating.filter.format(source=_whole(source)), source.params)
+        found = re.search(dialect.estimating.filter_found, str(next(iter(rows[0].values()))))
+        if found is not None:
+            return Filter(float(found[2]), float(found[1]) * dialect.costs.unit)
+    return Filter((yield from _sampled(source, table, dialect)))
+
+
+def _whole(source: Source) -> str:
+    return f'FROM "{source.table}" AS "{source.alias}"{source.joins} WHERE {source.where}'
+
+
+def _sampled(source: Source, table: Table, dialect: Dialect) -> Steps[float]:
+    """Return how many rows of the table pass, as far as a sample of them does."""
+    sql, params = _sample(source, table, dialect)
+    (row,) = yield Execute(sql, params)
+    seen = int(row["seen"] or 0)
+    return table.rows * int(row["passing"] or 0) / seen if seen else table.rows
+
+
+def _sample(source: Source, table: Table, dialect: Dialect) -> SQL:
+    estimating, name = dialect.estimating, source.table
+    passing = f'SUM(CASE WHEN {source.where} THEN 1 ELSE 0 END) AS "passing"'
+    head = f'SELECT COUNT(*) AS "seen", {passing} FROM'
+    if estimating.part:
+        percent = min(100.0, 100.0 * estimating.sampled / table.rows)
+        part = estimating.part.format(table=name, alias=source.alias, percent=percent)
+        return f"{head} {part}{source.joins}", source.params
+    if table.low is None or table.high is None:
+        part = f'(SELECT * FROM "{name}" LIMIT {estimating.sampled}) AS "{source.alias}"'
+        return f"{head} {part}{source.joins}", source.params
+    keys = ", ".join(str(random.randint(table.low, table.high)) for _ in range(estimating.sampled))  # noqa: S311
+    chosen = f'"{source.alias}"."{table.key}" IN ({keys})'
+    return f'{head} "{name}" AS "{source.alias}"{source.joins} WHERE {chosen}', source.params
+
+
+def source_of(query: Any, connection: Any) -> Source:
+    """Compile the filter of a search, with the tables that it joins."""
+    copied = query.clone()
+    with compiling(connection, copied):
+        where, params = copied._compile_nodes(copied.where_nodes, connection)
+        joins = "".join(f' {kind} JOIN "{table}" AS "{alias}" ON {on}' for kind, table, alias, on in copied.joins)
+    return Source(copied.get_table(), copied._alias(), joins, where, params)
+
+
+def _is_opaque(query: Any) -> bool:
+    """Return whether the filter reads documents, of whose values a planner has no statistics."""
+    paths = [parts for node in query.where_nodes for parts in _paths(node)]
+    starts = (parts[:count] for parts in paths for count in range(1, len(parts) + 1))
+    return any(isinstance(query._resolve_field(start), JSONField) for start in starts)
+
+
+def _paths(node: Any) -> Iterator[list[str]]:
+    if isinstance(node, Q):
+        for child in node.children:
+            yield from _paths(child if isinstance(child, Q) else (list(parse_lookup_key(child[0])[0]),))
+    elif isinstance(node, tuple):
+        yield list(node[0])
+
+
+# what is kept of a connection
+
+
+def _known_of(connection: Any) -> dict[Any, tuple[float, Any]]:
+    return _known.setdefault(getattr(connection, "_connection", connection), {})
+
+
+def _kept(known: dict[Any, tuple[float, Any]], key: Any, fresh: bool) -> Any:
+    until, value = known.get(key, (0.0, None))
+    return value if until > time.monotonic() and not fresh else None
+
+
+def _keep(known: dict[Any, tuple[float, Any]], key: Any, value: Any) -> Any:
+    if len(known) >= _MOST:
+        known.clear()
+    known[key] = time.monotonic() + _SECONDS, value
+    return value
+
+
+_known: WeakKeyDictionary[Any, dict[Any, tuple[float, Any]]] = WeakKeyDictionary()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ...dialects.base import Dialect
+from ...dialects.shared.costs import PlanCosts
 from ...engines import dialect_for
 from ...expressions.compiled import CompiledSQL
 from ...expressions.index_match import implies
@@ -13,8 +15,14 @@ from ...indexes.contents import index_contents
 from ...introspection import indexes_of
 from ..spec import Within
 from ..width import rows_asked
-from .plan import Plan
+from .plan import Estimate, ExactPlan, Plan
 from .shortlist import shortlisted
+
+# A filtered search loses neighbors unless the index holds twice the candidates that the filter leaves enough of: on
+# 40,000 rows in clusters it finds 0.81 of them at a share of 2 % with the default width, and 1.00 with this one.
+_WIDER = 2
+# Where that is more than the index can hold, losing some is worth this many times the time.
+_LOSSES = 3
 
 
 class IndexScanPlan(Plan):
@@ -27,6 +35,25 @@ class IndexScanPlan(Plan):
 
     def __init__(self, connection: Any, index: Any) -> None:
         self.connection, self.index = connection, index
+
+    def title(self, query: Any, dialect: Dialect) -> str:
+        shortlist = query.search.shortlist
+        if shortlist is not None and shortlist.index.precision == "bit":
+            return "sign bits"
+        return "index with iterative scan" if dialect.tuning.filtered and query.is_filtered() else self.kind
+
+    def cost(self, estimate: Estimate, costs: PlanCosts) -> float:
+        wanted = max(estimate.wanted * costs.spare, costs.spare_at_least)
+        reached, most = max(estimate.reached(wanted), costs.at_once), costs.most or float("inf")
+        cost = costs.index + min(reached, most, estimate.rows) * costs.visited(estimate.dimensions)
+        if reached > most:
+            # It finds too few, and the search is repeated exactly.
+            return cost + ExactPlan().cost(estimate, costs)
+        is_too_wide = costs.widest and _WIDER * estimate.reached(estimate.wanted) > costs.widest
+        return cost * (_LOSSES if is_too_wide else 1)
+
+    def width(self, estimate: Estimate, costs: PlanCosts) -> int:
+        return min(costs.widest, math.ceil(_WIDER * estimate.reached(estimate.wanted)))
 
     def narrowed(self, query: Any) -> Any:
         query.where_nodes = [node for node in query.where_nodes if not isinstance(node, Within)]

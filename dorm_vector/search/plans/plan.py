@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from ...dialects.base import Dialect
 from ...dialects.shared.costs import PlanCosts
 from ...dialects.shared.operands import SQL
 
@@ -33,17 +34,20 @@ class Estimate:
     reading: float | None = None
     """Milliseconds to find the rows that pass, by the database's own estimate; None if it has none."""
 
-    @property
-    def share(self) -> float:
-        """The share of the rows that passes the filter."""
-        return min(1.0, self.passing / self.rows) if self.rows else 1.0
+    def __str__(self) -> str:
+        return f"{self.passing:,.0f} of {self.rows:,.0f} rows pass the filter"
+
+    def reached(self, wanted: float) -> float:
+        """Return how many of the nearest rows hold so many that pass the filter."""
+        # Of a sample in which no row passes, half a row might.
+        return wanted * max(1.0, self.rows / max(self.passing, 0.5))
 
 
 class Plan:
     """One way to answer a search."""
 
     kind = ""
-    """What ``explain_search()`` calls it."""
+    """Tells plans of one search apart."""
     is_companion = False
     """Whether a companion table, which may not be migrated yet, finds the rows."""
     is_client = False
@@ -51,9 +55,17 @@ class Plan:
     is_exact = False
     """Whether a plain statement measures every row, so that its runner has nothing to check."""
 
+    def title(self, query: Any, dialect: Dialect) -> str:
+        """Return what ``explain_search()`` calls it."""
+        return self.kind
+
     def cost(self, estimate: Estimate, costs: PlanCosts) -> float:
         """Return how many milliseconds the search would take; infinity if unknown, so that others go first."""
         return float("inf")
+
+    def width(self, estimate: Estimate, costs: PlanCosts) -> int:
+        """Return how many candidates an index should hold at once for this filter; 0 for the default."""
+        return 0
 
     def narrowed(self, query: Any) -> Any:
         """Narrow the query, which is a copy of the caller's, to the rows that the plan finds, and return it."""
