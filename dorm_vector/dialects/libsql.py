@@ -14,6 +14,7 @@ from ._embedding_functions import NONE_CAN_BE_ADDED
 from ._libsql import ROUTINES
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
+from .shared.costs import Estimating, PlanCosts
 from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, StatementLimit
 from .shared.index_rules import IndexRules
 from .shared.text_search import FTS5
@@ -134,6 +135,22 @@ DIALECT = Dialect(
         index_metric=r"metric=(\w+)",
         text_index=FTS5.standing.replace("found", "valid"),
         optimize=('ANALYZE "{table}"',),
+    costs=PlanCosts(
+        statement=0.1,
+        row=0.00085,
+        measured_row=0.0002,
+        measured_number=1.5e-6,
+        index=0.5,
+        visited_row=0.002,
+        visited_number=4.2e-5,
+        at_once=200,
+        most=200,
+        spare=4,
+    ),
+    estimating=Estimating(
+        table='SELECT MIN(rowid) AS low, MAX(rowid) AS high, NULL AS "rows" FROM "{table}"',
+        row_key="rowid",
+        sampled=100,
     ),
     limits=StatementLimit(
         none_in_process=(

@@ -138,19 +138,21 @@ DIALECT = Dialect(
     ),
     costs=PlanCosts(
         statement=0.3,
-        unit=0.0012,
-        measured_row=0.0002,
-        measured_number=1.5e-6,
-        index=0.8,
+        row=0.0003,
+        unit=0.0013,
+        measured_row=0.0001,
+        measured_number=1.0e-6,
+        index=0.6,
         visited_row=0.002,
-        visited_number=1e-5,
+        visited_number=2.6e-5,
         at_once=40,
         most=20_000,
         widest=1_000,
     ),
     estimating=Estimating(
         # It is -1 before the first ANALYZE or VACUUM.
-        table="SELECT reltuples::float8 AS rows FROM pg_class WHERE oid = to_regclass('\"{table}\"')",
+        table="SELECT reltuples::float8 AS rows, NULL AS low, NULL AS high FROM pg_class"
+        " WHERE oid = to_regclass('\"{table}\"')",
         filter="EXPLAIN SELECT 1 {source}",
         filter_found=r"cost=[\d.]+\.\.([\d.]+) rows=(\d+)",
         part='"{table}" AS "{alias}" TABLESAMPLE SYSTEM ({percent})',

@@ -44,7 +44,8 @@ def compiled_search(
         return CompiledSearch(query)
     warn_of_a_miss(query)
     goes_on = query.is_filtered() or not fits_one_scan(dialect, query)
-    return CompiledSearch(query, query.candidates(), goes_on, plan, is_whole=is_whole)
+    width = plan.width(plan.estimate, dialect.costs) if plan is not None and plan.estimate is not None else 0
+    return CompiledSearch(query, max(query.candidates(), width), goes_on, plan, is_whole=is_whole)
 
 
 def whole_search(sql: str) -> CompiledSearch | None:

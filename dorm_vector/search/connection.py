@@ -144,17 +144,20 @@ class SearchConnection:
         return prefix + exact, params, None
 
     def _planned(self, sql: str, params: Any) -> Steps[SQL]:
-        """Return the statement by the plan that costs least, once the search is estimated."""
+        """Return the statement by the plan that costs least, if the search has to be estimated first."""
         search = whole_search(sql)
-        if search is None or search.plan is None:
+        if (
+            search is None
+            or search.plan is None
+            or search.plan.estimate
+            or not is_open(search.query, self.known_dialect)
+        ):
             return sql, params
-        query, costs = search.query, self.known_dialect.costs
-        estimate = (yield from estimated(query, self)) if is_open(query, self.known_dialect) else None
-        plan = plan_for(query, self, Purpose.STATEMENT, estimate) if estimate is not None else None
-        if plan is None or estimate is None or plan.kind == search.plan.kind:
-            search.width = max(search.width, search.plan.width(estimate, costs) if estimate is not None else 0)
+        estimate = yield from estimated(search.query, self)
+        plan = plan_for(search.query, self, Purpose.STATEMENT, estimate) if estimate is not None else None
+        if plan is None:
             return sql, params
-        planned, params = query.as_planned(self, plan)
+        planned, params = search.query.as_planned(self, plan)
         return explained(planned, sql.prefix) if isinstance(sql, Statement) and sql.prefix else planned, params
 
     def _arrived(self, rows: list[Any], search: CompiledSearch) -> Steps[Any]:

@@ -42,6 +42,10 @@ class PlanCosts(Facts):
         """Return the cost of one row that the index visits."""
         return self.visited_row + self.visited_number * dimensions
 
+    def least(self, dimensions: int) -> float:
+        """Return the cost of the shortest search by an index."""
+        return self.index + self.at_once * self.visited(dimensions)
+
 
 class Estimating(Facts):
     """How to estimate how many rows pass a filter: by the planner's statistics, or by a sample of rows."""

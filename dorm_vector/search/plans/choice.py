@@ -11,6 +11,7 @@ from ...expressions.index_match import implies
 from ...introspection import has_companions, indexes_of
 from ..options import block_options
 from .client_ranking import client_ranking_plan
+from .estimates import known_estimate
 from .index_order import index_order_plan
 from .index_scan import index_scan_plan
 from .late_materialization import late_plan
@@ -22,10 +23,19 @@ Choose = Callable[[Any, Any, Dialect], Plan | None]
 def plan_for(query: Any, connection: Any, purpose: Purpose, estimate: Estimate | None = None) -> Plan | None:
     """Return the plan of a search, or None if a plain SELECT is enough and the database decides.
 
-    Without an estimate, that is the first candidate; with one, the candidate that costs least.
+    Of the candidates, the cheapest is chosen by an estimate, given or still known; without one, the first.
     """
-    candidates = candidates_for(query, connection, purpose)
-    return cheapest(candidates, estimate, dialect_for(connection)) if candidates else None
+    candidates, dialect = candidates_for(query, connection, purpose), dialect_for(connection)
+    if not candidates:
+        return None
+    if estimate is None and purpose is Purpose.STATEMENT and is_open(query, dialect):
+        estimate = known_estimate(query, connection)
+    if estimate is None:
+        return candidates[0]
+    found = estimate
+    plan = min(candidates, key=lambda plan: plan.cost(found, dialect.costs))
+    plan.estimate = estimate
+    return plan
 
 
 def candidates_for(query: Any, connection: Any, purpose: Purpose) -> Sequence[Plan]:
@@ -34,13 +44,6 @@ def candidates_for(query: Any, connection: Any, purpose: Purpose) -> Sequence[Pl
     plans = [choose(query, connection, dialect) for choose in _PLANS[purpose]]
     found = [plan for plan in plans if plan is not None]
     return [*found, ExactPlan()] if found and purpose is Purpose.STATEMENT and query.search is not None else found
-
-
-def cheapest(candidates: Sequence[Plan], estimate: Estimate | None, dialect: Dialect) -> Plan:
-    """Return the candidate that costs least, and of equal ones the first."""
-    if estimate is None:
-        return candidates[0]
-    return min(candidates, key=lambda plan: plan.cost(estimate, dialect.costs))
 
 
 def is_open(query: Any, dialect: Dialect) -> bool:

@@ -10,7 +10,7 @@ import random
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -23,7 +23,7 @@ from ...dialects.shared.operands import SQL
 from ...engines import dialect_for
 from ...expressions.scope import compiling
 from ...steps import Execute, Steps
-from .plan import Estimate
+from .plan import Estimate, ExactPlan
 
 _SECONDS = 10.0
 _MOST = 512
@@ -57,29 +57,49 @@ class Source:
     params: list[Any]
 
 
+def known_estimate(query: Any, connection: Any) -> Estimate | None:
+    """Return what is known of the search without asking the database, as of one a moment ago; None if nothing is."""
+    known, dialect = _known_of(connection), dialect_for(connection)
+    table = _kept(known, query.get_table())
+    if table is None or not table.rows:
+        return None
+    whole = _whole(query, table)
+    if _is_small(whole, dialect):
+        return whole
+    found = _kept(known, _key(source_of(query, connection)))
+    return replace(whole, passing=found.passing, reading=found.reading) if found is not None else None
+
+
 def estimated(query: Any, connection: Any, *, fresh: bool = False) -> Steps[Estimate | None]:
-    """Return what is known of the search; None if the database knows too little, as before its first ANALYZE."""
-    dialect, known = dialect_for(connection), _known_of(connection)
-    name = query.get_table()
-    table = _kept(known, name, fresh)
+    """Return what the database tells of the search; None if it knows too little, as before its first ANALYZE."""
+    known, dialect = _known_of(connection), dialect_for(connection)
+    table = None if fresh else _kept(known, query.get_table())
     if table is None:
-        table = _keep(known, name, (yield from _table(query, dialect)))
+        table = _keep(known, query.get_table(), (yield from _table(query, dialect)))
     if not table.rows:
         return None
-    found = Filter(table.rows)
-    if query.is_filtered():
-        source = source_of(query, connection)
-        found = _kept(known, key := (source.joins, source.where, repr(source.params)), fresh)
-        if found is None:
-            found = _keep(known, key, (yield from _filter(query, source, table, dialect)))
-    field = query._resolve_field(query.search.field_path.split("__"))
-    return Estimate(table.rows, found.passing, field.dimensions or 0, query.candidates(), found.reading)
+    whole = _whole(query, table)
+    if _is_small(whole, dialect):
+        return whole
+    source = source_of(query, connection)
+    found = _keep(known, _key(source), (yield from _filter(query, source, table, dialect)))
+    return replace(whole, passing=found.passing, reading=found.reading)
+
+
+def _whole(query: Any, table: Table) -> Estimate:
+    field = query._resolve_field([query.search.field_path])
+    return Estimate(table.rows, table.rows, field.dimensions or 0, query.candidates())
+
+
+def _is_small(whole: Estimate, dialect: Dialect) -> bool:
+    """Return whether no filter makes an index cheaper than measuring every row."""
+    return ExactPlan().cost(whole, dialect.costs) <= dialect.costs.least(whole.dimensions)
 
 
 def _table(query: Any, dialect: Dialect) -> Steps[Table]:
     key = dialect.estimating.row_key or query.model._meta.pk.column
     (row,) = yield Execute(dialect.estimating.table.format(table=query.get_table(), key=key))
-    low, high = row.get("low"), row.get("high")
+    low, high = row["low"], row["high"]
     is_counted = bool(dialect.estimating.row_key) or isinstance(query.model._meta.pk, IntegerField)
     low, high = (int(low), int(high)) if is_counted and low is not None else (None, None)
     spanned = high - low + 1 if low is not None and high is not None else 0
@@ -89,14 +109,14 @@ def _table(query: Any, dialect: Dialect) -> Steps[Table]:
 
 def _filter(query: Any, source: Source, table: Table, dialect: Dialect) -> Steps[Filter]:
     if dialect.estimating.filter and not _is_opaque(query):
-        rows = yield Execute(dialect.estimating.filter.format(source=_whole(source)), source.params)
+        rows = yield Execute(dialect.estimating.filter.format(source=_rows_of(source)), source.params)
         found = re.search(dialect.estimating.filter_found, str(next(iter(rows[0].values()))))
         if found is not None:
             return Filter(float(found[2]), float(found[1]) * dialect.costs.unit)
     return Filter((yield from _sampled(source, table, dialect)))
 
 
-def _whole(source: Source) -> str:
+def _rows_of(source: Source) -> str:
     return f'FROM "{source.table}" AS "{source.alias}"{source.joins} WHERE {source.where}'
 
 
@@ -155,9 +175,13 @@ def _known_of(connection: Any) -> dict[Any, tuple[float, Any]]:
     return _known.setdefault(getattr(connection, "_connection", connection), {})
 
 
-def _kept(known: dict[Any, tuple[float, Any]], key: Any, fresh: bool) -> Any:
+def _key(source: Source) -> Any:
+    return source.joins, source.where, repr(source.params)
+
+
+def _kept(known: dict[Any, tuple[float, Any]], key: Any) -> Any:
     until, value = known.get(key, (0.0, None))
-    return value if until > time.monotonic() and not fresh else None
+    return value if until > time.monotonic() else None
 
 
 def _keep(known: dict[Any, tuple[float, Any]], key: Any, value: Any) -> Any:

@@ -45,7 +45,9 @@ class IndexScanPlan(Plan):
     def cost(self, estimate: Estimate, costs: PlanCosts) -> float:
         wanted = max(estimate.wanted * costs.spare, costs.spare_at_least)
         reached, most = max(estimate.reached(wanted), costs.at_once), costs.most or float("inf")
-        cost = costs.index + min(reached, most, estimate.rows) * costs.visited(estimate.dimensions)
+        # A wider search visits more neighbors of each row that it keeps.
+        visits = min(reached, most, estimate.rows) + 2 * self.width(estimate, costs)
+        cost = costs.index + visits * costs.visited(estimate.dimensions)
         if reached > most:
             # It finds too few, and the search is repeated exactly.
             return cost + ExactPlan().cost(estimate, costs)

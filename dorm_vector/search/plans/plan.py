@@ -52,6 +52,8 @@ class Plan:
     """Whether a companion table, which may not be migrated yet, finds the rows."""
     is_client = False
     """Whether the client ranks the rows, in statements of its own."""
+    estimate: Estimate | None = None
+    """What the choice of this plan was based on; None if no costs were compared yet."""
     is_exact = False
     """Whether a plain statement measures every row, so that its runner has nothing to check."""
 
