@@ -138,7 +138,8 @@ DIALECT = Dialect(
     ),
     costs=PlanCosts(
         statement=0.3,
-        row=0.0003,
+        row=0.00002,
+        row_number=6.5e-7,
         unit=0.0013,
         measured_row=0.0001,
         measured_number=1.0e-6,

@@ -11,7 +11,9 @@ class PlanCosts(Facts):
     statement: float = 0.0
     """A statement that finds nothing."""
     row: float = 0.0
-    """Reading a row, to see whether it passes the filter."""
+    """Reading a row, to see whether it passes the filter, whatever its dimensions."""
+    row_number: float = 0.0
+    """Reading each dimension of a row, which lies between those that the filter reads."""
     unit: float = 0.0
     """A unit of the database's own estimates of costs."""
     measured_row: float = 0.0
@@ -33,6 +35,10 @@ class PlanCosts(Facts):
     spare_at_least: int = 0
     widest: int = 0
     """The greatest width of the search that is set for a filter; past it, neighbors are lost. 0 if none is set."""
+
+    def read(self, dimensions: int) -> float:
+        """Return the cost of reading one row."""
+        return self.row + self.row_number * dimensions
 
     def measured(self, dimensions: int) -> float:
         """Return the cost of the distance of one row."""

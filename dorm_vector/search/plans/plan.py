@@ -85,7 +85,9 @@ class ExactPlan(Plan):
     is_exact = True
 
     def cost(self, estimate: Estimate, costs: PlanCosts) -> float:
-        reading = costs.row * estimate.rows if estimate.reading is None else estimate.reading
+        reading = estimate.reading
+        if reading is None:
+            reading = estimate.rows * costs.read(estimate.dimensions)
         return costs.statement + reading + estimate.passing * costs.measured(estimate.dimensions)
 
     def narrowed(self, query: Any) -> Any:
