@@ -135,6 +135,7 @@ DIALECT = Dialect(
         index_metric=r"metric=(\w+)",
         text_index=FTS5.standing.replace("found", "valid"),
         optimize=('ANALYZE "{table}"',),
+    ),
     costs=PlanCosts(
         statement=0.1,
         row=0.0002,

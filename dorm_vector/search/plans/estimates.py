@@ -10,7 +10,6 @@ import random
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -46,15 +45,12 @@ class Filter(NamedTuple):
     reading: float | None = None
 
 
-@dataclass(eq=False, repr=False)
 class Source:
     """The FROM and WHERE of a search, in parts, as a sample needs them."""
 
-    table: str
-    alias: str
-    joins: str
-    where: str
-    params: list[Any]
+    def __init__(self, table: str, alias: str, joins: str, where: str, params: list[Any]) -> None:
+        self.table, self.alias, self.joins = table, alias, joins
+        self.where, self.params = where, params
 
 
 def known_estimate(query: Any, connection: Any) -> Estimate | None:
@@ -67,7 +63,7 @@ def known_estimate(query: Any, connection: Any) -> Estimate | None:
     if _is_small(whole, dialect):
         return whole
     found = _kept(known, _key(source_of(query, connection)))
-    return replace(whole, passing=found.passing, reading=found.reading) if found is not None else None
+    return _filtered(whole, found) if found is not None else None
 
 
 def estimated(query: Any, connection: Any, *, fresh: bool = False) -> Steps[Estimate | None]:
@@ -83,12 +79,16 @@ def estimated(query: Any, connection: Any, *, fresh: bool = False) -> Steps[Esti
         return whole
     source = source_of(query, connection)
     found = _keep(known, _key(source), (yield from _filter(query, source, table, dialect)))
-    return replace(whole, passing=found.passing, reading=found.reading)
+    return _filtered(whole, found)
 
 
 def _whole(query: Any, table: Table) -> Estimate:
     field = query._resolve_field([query.search.field_path])
     return Estimate(table.rows, table.rows, field.dimensions or 0, query.candidates())
+
+
+def _filtered(whole: Estimate, found: Filter) -> Estimate:
+    return Estimate(whole.rows, found.passing, whole.dimensions, whole.wanted, found.reading)
 
 
 def _is_small(whole: Estimate, dialect: Dialect) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -20,19 +19,20 @@ class Purpose(StrEnum):
     SUBQUERY = "a SELECT inside of another statement"
 
 
-@dataclass(frozen=True)
 class Estimate:
-    """What is known of a search before it runs; the costs of its plans follow from it."""
+    """What is known of a search before it runs; the costs of its plans follow from it.
 
-    rows: float
-    """The rows of the table."""
-    passing: float
-    """The rows that pass the filter."""
-    dimensions: int
-    wanted: int
-    """The rows that the search must find."""
-    reading: float | None = None
-    """Milliseconds to find the rows that pass, by the database's own estimate; None if it has none."""
+    Args:
+        rows: The rows of the table.
+        passing: The rows that pass the filter.
+        dimensions: Those of the vectors.
+        wanted: The rows that the search must find.
+        reading: Milliseconds to find the rows that pass, by the database's own estimate; None if it has none.
+    """
+
+    def __init__(self, rows: float, passing: float, dimensions: int, wanted: int, reading: float | None = None) -> None:
+        self.rows, self.passing, self.dimensions = rows, passing, dimensions
+        self.wanted, self.reading = wanted, reading
 
     def __str__(self) -> str:
         return f"{self.passing:,.0f} of {self.rows:,.0f} rows pass the filter"
@@ -91,5 +91,5 @@ class ExactPlan(Plan):
         return costs.statement + reading + estimate.passing * costs.measured(estimate.dimensions)
 
     def narrowed(self, query: Any) -> Any:
-        query.search = replace(query.search, exact=True)
+        query.search = query.search.exactly()
         return query
