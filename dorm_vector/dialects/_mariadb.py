@@ -11,6 +11,7 @@ from ..values.elements import Element
 from ..values.routines import Routine
 from . import _float32
 from .base import RoutineKey
+from .shared.costs import Estimating, PlanCosts
 from .shared.unsupported import Unsupported
 from .shared.upkeep import Upkeep
 
@@ -82,4 +83,25 @@ UPKEEP = Upkeep(
     index_metric=r"DISTANCE\W?=\W?(\w+)",
     statement_limit="SELECT @@max_statement_time AS seconds",
     optimize=('ANALYZE TABLE "{table}"',),
+)
+
+COSTS = PlanCosts(
+    statement=0.2,
+    row=0.0001,
+    row_number=1.0e-6,
+    measured_row=0.0001,
+    measured_number=1.6e-6,
+    index=0.6,
+    visited_row=0.002,
+    visited_number=3.1e-5,
+    at_once=40,
+    # The LIMIT of a search that the index serves counts the rows that pass its filter.
+    spare_at_least=40,
+    widest=1_000,
+)
+
+ESTIMATING = Estimating(
+    table='SELECT MIN("{key}") AS low, MAX("{key}") AS high, (SELECT table_rows FROM information_schema.tables'
+    ' WHERE table_schema = DATABASE() AND table_name = \'{table}\') AS "rows" FROM "{table}"',
+    sampled=128,
 )

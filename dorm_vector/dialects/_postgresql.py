@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..values.elements import Element
 from ..values.routines import Routine
 from .base import RoutineKey
+from .shared.costs import Estimating, PlanCosts
 from .shared.text_search import TextSearch
 from .shared.unsupported import Unsupported
 from .shared.upkeep import Upkeep
@@ -97,4 +98,29 @@ UPKEEP = Upkeep(
 UNSOUND = (
     "VACUUM can damage an HNSW index there. Upgrade pgvector on the server, run ALTER EXTENSION vector UPDATE, and"
     " rebuild the HNSW indexes: dorm_vector.rebuild_index()."
+)
+
+COSTS = PlanCosts(
+    statement=0.3,
+    row=0.00002,
+    row_number=6.5e-7,
+    unit=0.0013,
+    measured_row=0.0001,
+    measured_number=1.0e-6,
+    index=0.6,
+    visited_row=0.002,
+    visited_number=2.6e-5,
+    at_once=40,
+    most=20_000,
+    widest=1_000,
+)
+
+ESTIMATING = Estimating(
+    # It is -1 before the first ANALYZE or VACUUM.
+    table="SELECT reltuples::float8 AS rows, NULL AS low, NULL AS high FROM pg_class"
+    " WHERE oid = to_regclass('\"{table}\"')",
+    filter="EXPLAIN SELECT 1 {source}",
+    filter_found=r"cost=[\d.]+\.\.([\d.]+) rows=(\d+)",
+    part='"{table}" AS "{alias}" TABLESAMPLE SYSTEM ({percent})',
+    sampled=500,
 )

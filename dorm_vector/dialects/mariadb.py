@@ -9,10 +9,9 @@ from ..values.elements import Element
 from ..values.metrics import Metric
 from . import _float32
 from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
-from ._mariadb import CORRELATED_SLICE, GENERATED_SUBQUERY, ROUTINES, UPKEEP
+from ._mariadb import CORRELATED_SLICE, COSTS, ESTIMATING, GENERATED_SUBQUERY, ROUTINES, UPKEEP
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
-from .shared.costs import Estimating, PlanCosts
 from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, SearchTuning, StatementLimit
 from .shared.index_rules import IndexRules
 from .shared.json import MARIADB
@@ -156,25 +155,8 @@ DIALECT = Dialect(
         analyze='ANALYZE TABLE "{table}"',
     ),
     upkeep=UPKEEP,
-    costs=PlanCosts(
-        statement=0.2,
-        row=0.0001,
-        row_number=1.0e-6,
-        measured_row=0.0001,
-        measured_number=1.6e-6,
-        index=0.6,
-        visited_row=0.002,
-        visited_number=3.1e-5,
-        at_once=40,
-        # The LIMIT of a search that the index serves counts the rows that pass its filter.
-        spare_at_least=40,
-        widest=1_000,
-    ),
-    estimating=Estimating(
-        table='SELECT MIN("{key}") AS low, MAX("{key}") AS high, (SELECT table_rows FROM information_schema.tables'
-        ' WHERE table_schema = DATABASE() AND table_name = \'{table}\') AS "rows" FROM "{table}"',
-        sampled=128,
-    ),
+    costs=COSTS,
+    estimating=ESTIMATING,
     limits=StatementLimit(
         session="SET SESSION max_statement_time = {seconds}",
         told=frozenset({1969}),

@@ -9,10 +9,9 @@ from __future__ import annotations
 from ..values.elements import Element
 from ..values.metrics import Metric
 from ..values.wire import Wire
-from ._postgresql import COUNT_PAST_KEYS, ROUTINES, TEXT_SEARCH, UNSOUND, UPKEEP
+from ._postgresql import COSTS, COUNT_PAST_KEYS, ESTIMATING, ROUTINES, TEXT_SEARCH, UNSOUND, UPKEEP
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
-from .shared.costs import Estimating, PlanCosts
 from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, SearchTuning, StatementLimit
 from .shared.index_rules import ConcurrentBuild, IndexRules
 from .shared.json import POSTGRESQL
@@ -136,29 +135,8 @@ DIALECT = Dialect(
         now="nullif(current_setting('{variable}', true), '')",
         back="set_config('{variable}', %s, true)",
     ),
-    costs=PlanCosts(
-        statement=0.3,
-        row=0.00002,
-        row_number=6.5e-7,
-        unit=0.0013,
-        measured_row=0.0001,
-        measured_number=1.0e-6,
-        index=0.6,
-        visited_row=0.002,
-        visited_number=2.6e-5,
-        at_once=40,
-        most=20_000,
-        widest=1_000,
-    ),
-    estimating=Estimating(
-        # It is -1 before the first ANALYZE or VACUUM.
-        table="SELECT reltuples::float8 AS rows, NULL AS low, NULL AS high FROM pg_class"
-        " WHERE oid = to_regclass('\"{table}\"')",
-        filter="EXPLAIN SELECT 1 {source}",
-        filter_found=r"cost=[\d.]+\.\.([\d.]+) rows=(\d+)",
-        part='"{table}" AS "{alias}" TABLESAMPLE SYSTEM ({percent})',
-        sampled=500,
-    ),
+    costs=COSTS,
+    estimating=ESTIMATING,
     ddl=Ddl(
         literal="'{text}'",
         concurrently=" CONCURRENTLY",

@@ -54,7 +54,8 @@ class SearchPlan:
     distance: str = ""
     warnings: tuple[Reason, ...] = ()
     name: str = ""
-    """The way in which the search is answered: exact, index, index with iterative scan, companion or sign bits."""
+    """The way in which the search is answered: exact, client ranking, index, index with iterative scan, companion or
+    sign bits."""
     estimate: Estimate | None = field(default=None, compare=False)
     """The rows that the choice was based on; None if no costs were compared."""
     costs: tuple[PlanCost, ...] = field(default=(), compare=False)
@@ -100,9 +101,9 @@ def _judged(observed: Observed) -> SearchPlan:
 
 def _named(observed: Observed, used: str | None) -> str:
     """Return what the plan is called."""
-    if used is None:
-        return ExactPlan.kind
     plan = plan_for(observed.query, observed.connection, Purpose.STATEMENT)
+    if used is None:
+        return "client ranking" if plan is not None and plan.is_client else ExactPlan.kind
     return plan.title(observed.query, observed.dialect) if plan is not None else "index"
 
 
@@ -169,9 +170,16 @@ def _reasons(observed: Observed) -> Iterator[Reason]:
         )
     elif distance is None:
         yield Reason("no-distance", "It is not sorted by a distance.", 'Use nearest("embedding", vector).')
+    elif _is_cheaper_exactly(observed):
+        yield from _choice(observed)
     else:
         found = [*_shape(observed, distance), *_indexes(observed, distance)]
         yield from found or _choice(observed)
+
+
+def _is_cheaper_exactly(observed: Observed) -> bool:
+    costs = _costs(observed)
+    return bool(costs) and costs[0].name == ExactPlan.kind
 
 
 def _asks_an_index(query: Any) -> bool:
@@ -290,8 +298,8 @@ def _partial(observed: Observed, declared: list[Any]) -> Iterator[Reason]:
 
 def _choice(observed: Observed) -> Iterator[Reason]:
     """Yield the likely reason for the planner's choice if nothing rules out an index."""
-    width, costs = observed.dialect.index_use.probe_width, _costs(observed)
-    if costs and costs[0].name == ExactPlan.kind:
+    width = observed.dialect.index_use.probe_width
+    if _is_cheaper_exactly(observed):
         yield Reason(
             "selective-filter",
             "So few rows pass the filter that measuring all of them is cheaper.",

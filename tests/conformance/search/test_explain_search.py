@@ -110,9 +110,6 @@ def test_each_reason_why_none_does(packages: Database, code: str) -> None:
     if not packages.dialect.is_approximate:
         return
     plan = MISSES[code]().explain_search()
-    if code == "selective-filter" and not packages.dialect.planning.switch:
-        assert plan.index == INDEX  # this planner does not weigh a filter without an index of its own
-        return
     assert plan.index is None, plan.plan
     assert codes(plan) == {code}
     assert all(isinstance(reason, Reason) and reason.problem and reason.remedy for reason in plan.reasons)
