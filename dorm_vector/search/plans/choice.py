@@ -56,8 +56,10 @@ def is_open(query: Any, dialect: Dialect) -> bool:
         return False
     field = query._resolve_field([search.field_path])
     metric = query.annotations[search.name].metric
-    serving = (index for index in indexes_of(field) if index.serves(field, metric, dialect))
-    return any(index.condition is None or implies(query, index.condition) for index in serving)
+    serving = [index for index in indexes_of(field) if index.serves(field, metric, dialect)]
+    # Every row of a partial index passes the filter that says the same, so that it visits none in vain.
+    partial = any(index.condition is not None and implies(query, index.condition) for index in serving)
+    return not partial and any(index.condition is None for index in serving)
 
 
 def _companion_plan(query: Any, connection: Any, dialect: Dialect) -> Plan | None:

@@ -96,7 +96,10 @@ CASES: dict[str, Callable[[], Any]] = {
     "an expression in order_by": lambda: list(Document.objects.order_by(L2Distance("embedding", QUERY))[:2]),
     "nearest": lambda: list(Document.objects.nearest("embedding", QUERY)[:2]),
     "nearest, on an indexed column": lambda: list(Package.objects.nearest("embedding", LONG_QUERY)[:0]),
-    "nearest, filtered": lambda: list(Package.objects.filter(section="s").nearest("embedding", LONG_QUERY)[:0]),
+    # The index decides, so that nothing depends on what the database knows of the table.
+    "nearest, filtered": lambda: list(
+        Package.objects.filter(section="s").nearest("embedding", LONG_QUERY, exact=False)[:0]
+    ),
     "nearest, more rows than an index finds by itself": lambda: list(
         Package.objects.nearest("embedding", LONG_QUERY)[100:100]
     ),
