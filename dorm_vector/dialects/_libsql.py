@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..values.elements import Element
 from ..values.routines import Routine
 from .base import RoutineKey
+from .shared.costs import Estimating, PlanCosts
 from .shared.unsupported import Unsupported
 
 
@@ -38,3 +39,23 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
     Routine.AVERAGE: _AGGREGATE,
     Routine.SUM: _AGGREGATE,
 }
+
+COSTS = PlanCosts(
+    statement=0.1,
+    row=0.0002,
+    row_number=1.7e-6,
+    measured_row=0.0002,
+    measured_number=1.5e-6,
+    index=0.5,
+    visited_row=0.002,
+    visited_number=4.2e-5,
+    at_once=200,
+    most=200,
+    spare=4,
+)
+
+ESTIMATING = Estimating(
+    table='SELECT MIN(rowid) AS low, MAX(rowid) AS high, NULL AS "rows" FROM "{table}"',
+    row_key="rowid",
+    sampled=100,
+)

@@ -11,10 +11,9 @@ from ..values.metrics import Metric
 from ..values.vector import HalfVector
 from ..values.wire import Wire
 from ._embedding_functions import NONE_CAN_BE_ADDED
-from ._libsql import ROUTINES
+from ._libsql import COSTS, ESTIMATING, ROUTINES
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
-from .shared.costs import Estimating, PlanCosts
 from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, StatementLimit
 from .shared.index_rules import IndexRules
 from .shared.text_search import FTS5
@@ -136,24 +135,8 @@ DIALECT = Dialect(
         text_index=FTS5.standing.replace("found", "valid"),
         optimize=('ANALYZE "{table}"',),
     ),
-    costs=PlanCosts(
-        statement=0.1,
-        row=0.0002,
-        row_number=1.7e-6,
-        measured_row=0.0002,
-        measured_number=1.5e-6,
-        index=0.5,
-        visited_row=0.002,
-        visited_number=4.2e-5,
-        at_once=200,
-        most=200,
-        spare=4,
-    ),
-    estimating=Estimating(
-        table='SELECT MIN(rowid) AS low, MAX(rowid) AS high, NULL AS "rows" FROM "{table}"',
-        row_key="rowid",
-        sampled=100,
-    ),
+    costs=COSTS,
+    estimating=ESTIMATING,
     limits=StatementLimit(
         none_in_process=(
             "its driver cannot end a statement in this process, so a file or memory takes no statement timeout. Leave"

@@ -113,11 +113,7 @@ DIALECT = Dialect(
         ascending="{rank} ASC",
         exact_rank="{rank} + 0",
     ),
-    loading=Loading(
-        method="copy",
-        binary_rows=True,
-        intervals=True,
-    ),
+    loading=Loading(method="copy", binary_rows=True, intervals=True),
     tuning=SearchTuning(
         options=_SEARCH_OPTIONS,
         width="ef_search",
