@@ -217,8 +217,9 @@ def test_threads_search_at_the_same_time(documents: list[str]) -> None:
     together, mine = threading.Barrier(len(documents)), threading.local()
 
     def wait(sender: Any, sql: str, **_query: Any) -> None:
-        if "tests_document" in sql or not vars(mine):
-            mine.arrived = mine.__dict__.get("arrived") or together.wait(timeout=60)
+        if not vars(mine):
+            mine.has_arrived = True
+            together.wait(timeout=60)
 
     pre_query.connect(wait)
     try:
