@@ -55,7 +55,7 @@ def test_a_probe_tells_the_bug_from_the_repair(name: str, answers: dict[str, lis
         assert answer["needed"], f"{name}: fixed in the djanorm that is installed, so the repair can go"
         assert not answer["needed when repaired"]
         assert answer["left alone when fixed"]
-        assert answer["milliseconds"] < 0.5, "it runs whenever its module is imported"
+        assert answer["calls"] < 200, "it runs whenever its module is imported"
 
 
 @pytest.mark.parametrize("name", sorted(SHOWN_BY))

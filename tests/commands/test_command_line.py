@@ -7,10 +7,9 @@ import json
 import os
 import pty
 import re
+import select
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -128,10 +127,10 @@ def test_progress_on_a_real_terminal_begins_before_the_first_row(tmp_path: Path)
     command = [sys.executable, "-m", "dorm_vector", "reembed", "Note", "--batch-size", "3"]
     environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=its_end) as run:
-        os.close(its_end)
-        drawn = b"".join(read_to_the_end(terminal)).decode()
+        drawn = read_line(terminal).decode()
         assert run.stdout
         assert run.stdout.read() == b"notes.Note.embedding: 7 rows embedded.\n"
+    os.close(its_end)
     os.close(terminal)
     assert run.returncode == DONE
     assert re.search(r"\rEmbedding: 0 rows, \d:\d\d elapsed *\r", drawn)
@@ -140,11 +139,14 @@ def test_progress_on_a_real_terminal_begins_before_the_first_row(tmp_path: Path)
     assert re.search(r"rows/s, 0:\d\d elapsed, 0:\d\d left", drawn)
 
 
-def read_to_the_end(terminal: int) -> Iterator[bytes]:
-    # Linux raises EIO where other systems return nothing, once the process has closed its end.
-    with suppress(OSError):
-        while part := os.read(terminal, 1_000):
-            yield part
+def read_line(terminal: int) -> bytes:
+    """Read to the end of the line, with the other end open: Linux may lose what a closed end has written."""
+    drawn = b""
+    while not drawn.endswith(b"\n"):
+        readable, _, _ = select.select([terminal], [], [], 120)
+        assert readable, drawn
+        drawn += os.read(terminal, 1_000)
+    return drawn
 
 
 class Terminal(io.StringIO):

@@ -13,12 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from time import perf_counter
 from types import ModuleType
 from typing import Any
 
 _ROOT = Path(__file__).parents[2]
-_RUNS = 20
 # Its probe looks into the sum of an expression, which djanorm compiles only with the other one.
 _LEANS_ON = {"known_names_in_expressions": "aggregates_of_expressions"}
 
@@ -48,10 +46,10 @@ def _registered() -> Any:
     return install.registry
 
 
-def _bare(parts: list[Any]) -> dict[str, tuple[bool, float]]:
-    """Return for each module whether the repair is needed there, and the milliseconds that its slowest probe takes."""
+def _bare(parts: list[Any]) -> dict[str, tuple[bool, int]]:
+    """Return for each module whether the repair is needed there, and how many functions its slowest probe calls."""
     own = _by_module(parts)
-    return {module: (_is_needed(own[module]), max(map(_milliseconds, own[module]))) for module in own}
+    return {module: (_is_needed(own[module]), max(map(_calls, own[module]))) for module in own}
 
 
 def _by_module(parts: list[Any]) -> dict[str, list[Any]]:
@@ -61,7 +59,7 @@ def _by_module(parts: list[Any]) -> dict[str, list[Any]]:
     return found
 
 
-def _answers(registry: Any, parts: list[Any], bare: dict[str, tuple[bool, float]]) -> Iterator[dict[str, Any]]:
+def _answers(registry: Any, parts: list[Any], bare: dict[str, tuple[bool, int]]) -> Iterator[dict[str, Any]]:
     with _installed(registry, parts[0].name) as places:
         yield from _told(registry, parts, places, bare)
 
@@ -82,16 +80,16 @@ def _installed(registry: Any, name: str | None) -> Iterator[list[Any]]:
             setattr(owner, attribute, function)
 
 
-def _told(registry: Any, parts: list[Any], places: list[Any], bare: dict[str, tuple[bool, float]]) -> Iterator[Any]:
+def _told(registry: Any, parts: list[Any], places: list[Any], bare: dict[str, tuple[bool, int]]) -> Iterator[Any]:
     for module, own in _by_module(parts).items():
-        needed, milliseconds = bare[module]
+        needed, calls = bare[module]
         yield {
             "name": own[0].name,
             "module": module,
             "needed": needed,
             "needed when repaired": _is_needed(own),
             "left alone when fixed": _is_left_alone(registry, parts, places),
-            "milliseconds": milliseconds,
+            "calls": calls,
             "fixed in": own[0].fixed_in,
         }
 
@@ -100,14 +98,21 @@ def _is_needed(parts: list[Any]) -> bool:
     return all(part.is_needed() for part in parts)
 
 
-def _milliseconds(part: Any) -> float:
-    """Return what the quickest of some runs takes, for other processes run, too."""
-    taken = []
-    for _ in range(_RUNS):
-        started = perf_counter()
+def _calls(part: Any) -> int:
+    """Return how many functions the probe calls, the second time; time would depend on what else runs."""
+    part.is_needed()
+    calls = 0
+
+    def count(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
         part.is_needed()
-        taken.append(perf_counter() - started)
-    return min(taken) * 1000
+    finally:
+        sys.setprofile(None)
+    return calls
 
 
 def _is_left_alone(registry: Any, parts: list[Any], places: list[Any]) -> bool:
