@@ -208,6 +208,7 @@ SELECT vector_send(AVG("derived"."embedding")) AS "mean", vector_send(SUM(CASE W
 SELECT "tests_author"."id" AS "id", "tests_author"."name" AS "name", vector_send(AVG("tests_author_documents"."embedding")) AS "mean" FROM "tests_author" LEFT OUTER JOIN "tests_document" AS "tests_author_documents" ON "tests_author_documents"."author_id" = "tests_author"."id" GROUP BY "tests_author"."id";
 
 -- fill a companion
+SELECT version() AS version;
 SELECT extversion AS version, CASE WHEN to_regtype('vector') IS NULL THEN extnamespace::regnamespace::text END AS hidden_in FROM pg_extension WHERE extname = 'vector';
 
 -- search a part of a companion
