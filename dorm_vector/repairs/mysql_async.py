@@ -14,7 +14,16 @@ from ..engines.async_blocks import statement_lock
 from ..engines.ended import require_unended
 from ..patching.registry import is_on, repair
 from ..patching.stand_ins import AsyncStatements, finished
-from .mysql import STEP, counts_matched_rows, generates, inserts_many, keys, matched
+from .mysql import (
+    STEP,
+    averages_precisely,
+    counts_matched_rows,
+    generates,
+    inserts_many,
+    keys,
+    matched,
+    measure_precisely,
+)
 
 _WRAPPER = "dorm.db.backends.mysql:MySQLAsyncDatabaseWrapper"
 
@@ -91,6 +100,12 @@ def _matching(cursor: Any) -> Any:
             return changed
 
     return MatchingCursor
+
+
+@repair(_WRAPPER, "_acquire", name="precise_averages", is_fixed=averages_precisely)
+async def _precise_averages(original: Any, wrapper: Any) -> Any:
+    measure_precisely(wrapper)
+    return await original(wrapper)
 
 
 @repair(_WRAPPER, "_acquire", fixed_in="5.0")

@@ -112,6 +112,19 @@ def test_driver_arguments(db: Database) -> None:
         assert connection.execute("SELECT 1 AS one") == [{"one": 1}]
 
 
+def test_precise_averages(db: Database) -> None:
+    def mean(**options: Any) -> str:
+        with opened(db, **options) as connection:
+            return str(connection.execute("SELECT AVG(pages) AS mean FROM tests_document")[0]["mean"])
+
+    for pages in (1, 1, 2):
+        Document.objects.create(title="a", pages=pages)
+    with repairs.switched_off("precise_averages"):
+        assert mean() == "1.3333"
+    assert mean() == "1.3333333333333333"
+    assert mean(init_command="SET SESSION div_precision_increment = 2") == "1.33"
+
+
 def test_streaming_connection(db: Database) -> None:
     def read() -> int:
         rows = 0

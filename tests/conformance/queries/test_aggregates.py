@@ -117,3 +117,11 @@ def test_the_distance_to_an_average(db: Database, author: Author) -> None:
         center = Document.objects.aggregate(value=Avg("embedding"))["value"]
         nearest = Document.objects.annotate(distance=L2Distance("embedding", center)).order_by("distance")[0]
         assert nearest.distance == pytest.approx(distance(Metric.L2, [1, 2, 3], center), rel=1e-6)
+
+
+async def test_an_average_of_whole_numbers_is_as_precise_as_a_float(db: Database) -> None:
+    """MySQL and MariaDB rounded it to four digits."""
+    for pages in (1, 1, 2):
+        await Document.objects.acreate(title="a", pages=pages)
+    for found in (Document.objects.aggregate(mean=Avg("pages")), await Document.objects.aaggregate(mean=Avg("pages"))):
+        assert float(found["mean"]) == pytest.approx(4 / 3, rel=1e-14)
