@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dorm.queryset import QuerySet
 
+from ..models.deferred import unnumbered
+from ..models.querysets import VectorQuerySet
 from ..steps import Count, Fetch, Steps, Update
 from .ahead import BeginEmbedding, EmbeddingWorker, EndEmbedding
 from .on_save import cleared, hash_name, model_name, record, record_names, set_vectors
@@ -26,6 +28,8 @@ class _Page:
 
     rows: list[Any]
     stale: list[tuple[Any, str | None]]
+    hashes: Mapping[Any, str | None]
+    """The hash of each row as it was read, by primary key."""
     begun: Any = None
 
     def texts(self) -> list[tuple[Any, str]]:
@@ -40,7 +44,6 @@ class Pages:
         self._key = queryset.model._meta.pk.name
         self._rows = _whole_rows(queryset)
         self._ordered = self._rows.order_by(self._key)
-        self._own = QuerySet(queryset.model, queryset._db)
         self._last: Any = None
         self._ended = False
 
@@ -69,7 +72,8 @@ class Pages:
         if not rows:
             return []
         self._last = rows[-1].pk
-        page = _Page(rows, list(stale_rows(self._field, rows)))
+        hashes = {row.pk: row.__dict__.get(hash_name(self._field)) for row in rows}
+        page = _Page(rows, list(stale_rows(self._field, rows)), hashes)
         texts = [text for _row, text in page.texts()]
         if texts and self._worker is not None:
             page.begun = yield BeginEmbedding(self._worker, self._field.embedder, texts, len(texts))
@@ -77,7 +81,7 @@ class Pages:
 
     def _write(self, page: _Page) -> Steps[None]:
         """Write the stale rows of a page, and record the model of those that were known by their hash alone."""
-        field = self._field
+        field, own = self._field, _RowsAsRead.of(self._rows, self._field, page.hashes)
         for row, text in page.stale:
             if text is None:
                 cleared(field, row)
@@ -85,10 +89,32 @@ class Pages:
             vectors = yield EndEmbedding(page.begun)
             set_vectors(field, page.texts(), map(field.to_vector, vectors))
         if page.stale:
-            yield Update(self._own, [row for row, _text in page.stale], [field.name, *record_names(field)])
+            yield Update(own, [row for row, _text in page.stale], [field.name, *record_names(field)])
         unrecorded = list(_unrecorded(field, page.rows, {id(row) for row, _text in page.stale}))
         if unrecorded:
-            yield Update(self._own, unrecorded, [model_name(field)])
+            yield Update(own, unrecorded, [model_name(field)])
+
+
+class _RowsAsRead(VectorQuerySet[Any]):
+    """Updates only rows that still have the hash that was read: a save meanwhile may have embedded a newer text."""
+
+    column: str
+    hashes: Mapping[Any, str | None]
+
+    @classmethod
+    def of(cls, rows: Any, field: Any, hashes: Mapping[Any, str | None]) -> Any:
+        found = cls(rows.model, rows._db)
+        found.column, found.hashes = rows.model._meta.get_field(hash_name(field)).column, hashes
+        return found
+
+    def _build_bulk_update_sql(self, batch: list[Any], fields: list[str], conn: Any) -> tuple[str, list[Any]] | None:
+        built = super()._build_bulk_update_sql(batch, fields, conn)
+        if built is None:
+            return None
+        sql, params = built
+        known = " WHEN %s THEN %s" * len(batch)
+        sql = f"""{unnumbered(sql)} AND COALESCE("{self.column}", '') = CASE "{self.model._meta.pk.column}"{known} END"""
+        return sql, [*params, *(each for row in batch for each in (row.pk, self.hashes[row.pk] or ""))]
 
 
 def _whole_rows(queryset: Any) -> Any:

@@ -71,12 +71,16 @@ def _forget_missing(model: Any, attributes: dict[str, Any], row: Any) -> None:
             attributes.pop(field.attname, None)
 
 
+def unnumbered(sql: str) -> str:
+    """Return the SQL with %s for each parameter: djanorm numbers them on PostgreSQL, and its connection renumbers."""
+    return re.sub(r"\$\d+", "%s", sql)
+
+
 def keeping_what_was_left_out(sql: str, params: list[Any], rows: list[Any], fields: list[Any]) -> tuple[str, list[Any]]:
     """Make a bulk update leave the deferred columns of its rows unchanged."""
     if all(field.attname in row.__dict__ for row in rows for field in fields):
         return sql, params
-    # djanorm numbers the parameters on PostgreSQL, and its connection renumbers them.
-    first, *cases = re.sub(r"\$\d+", "%s", sql).split(_CASE)
+    first, *cases = unnumbered(sql).split(_CASE)
     values = [params[number : number + 2] for number in range(0, 2 * len(cases), 2)]
     for number, (field, row) in enumerate(product(fields, rows)):
         if field.attname in row.__dict__:

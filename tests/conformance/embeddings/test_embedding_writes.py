@@ -372,6 +372,26 @@ async def test_reembed_embeds_while_it_writes(memos: Database) -> None:
     assert all(is_of(memo, memo.title) for memo in Memo.objects.all())
 
 
+async def test_reembed_leaves_a_row_that_is_saved_meanwhile(memos: Database) -> None:
+    for number, again in enumerate((reembed, areembed), 2):
+        Memo.objects.all().delete()
+        Memo.objects.bulk_create([Memo(title=str(n)) for n in range(6)])
+        WORDS.name = f"words-{number}"
+
+        def save_later_pages(done: int, _total: int) -> None:
+            if done == 2:  # the next pages have been read
+                memo = Memo.objects.get(title="3")
+                memo.body = "newer"
+                memo.save()
+                Memo.objects.get(title="4").delete()
+
+        found = again(Memo, batch_size=2, progress=save_later_pages)
+        assert (await found if inspect.isawaitable(found) else found) == 6
+        stored = list(Memo.objects.order_by("title"))
+        assert [memo.title for memo in stored] == ["0", "1", "2", "3", "5"]
+        assert all(is_of(memo, "3\n\nnewer" if memo.title == "3" else memo.title) for memo in stored)
+
+
 async def test_areembed_goes_on_where_it_was_cancelled(memos: Database) -> None:
     Memo.objects.bulk_create([Memo(title=str(n)) for n in range(7)])
     WORDS.name = "words-2"
