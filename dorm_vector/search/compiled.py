@@ -40,7 +40,8 @@ def compiled_search(
     if plan is not None and (plan.is_companion or plan.is_client):
         return CompiledSearch(query, plan=plan, is_whole=is_whole)
     is_unasked = dialect.index_use.probe and query.search is not None and not query.search.approximate
-    if not query.ranks() or dialect.companions or is_unasked:
+    has_index = dialect.is_approximate or dialect.index_use.probe
+    if not (query.ranks() and has_index) or dialect.companions or is_unasked:
         return CompiledSearch(query)
     warn_of_a_miss(query)
     goes_on = query.is_filtered() or not fits_one_scan(dialect, query)

@@ -171,6 +171,15 @@ async def test_the_database_ranks_more_than_the_client_may_read(
     assert [each[1] for each in seen(nearest()[:5])] == [each[1] for each in expected]
     assert [each[1] for each in seen([row async for row in nearest()[:5]])] == [each[1] for each in expected]
     assert not any("FIELD(" in sql for sql in sent)
+    sent.clear()
+    # One statement by the client's plan, and one of the database, also if there are fewer rows.
+    assert len(nearest(max_distance=1.0).values("title")[:50]) < 50
+    assert len([sql for sql in sent if sql.startswith("SELECT")]) == 2
+    for most in (256 * 40, 0):
+        limit(monkeypatch, most)
+        assert [row["title"] for row in nearest().values("title")[:2]] == [row.title for row in nearest()[:2]]
+        assert await nearest().values_list("title", flat=True)[:2] == [row.title for row in nearest()[:2]]
+    limit(monkeypatch, 256 * 40)
     assert len(nearest().filter(pages__lt=40)[:5]) == 5
     assert any("FIELD(" in sql for sql in sent)
 
