@@ -17,9 +17,9 @@ from ..expressions.scope import vector_field
 from ..introspection import has_companions, indexes_of
 from ..steps import Execute, Steps, arun, run
 from .lost_rows import LookForLostRows, LostRows
-from .plans.choice import is_open
+from .plans.choice import candidates_for, is_open
 from .plans.estimates import estimated
-from .plans.plan import Estimate
+from .plans.plan import Estimate, Purpose
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ async def aobserve(queryset: Any, field_path: str) -> Observed:
 
 
 def _estimate(query: Any, connection: Any) -> Steps[Estimate | None]:
-    if not (query.ranks() and is_open(query, dialect_for(connection))):
+    has_choice = query.ranks() and is_open(query, dialect_for(connection))
+    if not (has_choice and candidates_for(query, connection, Purpose.STATEMENT)):
         return None
     return (yield from estimated(query, connection, fresh=True))
 

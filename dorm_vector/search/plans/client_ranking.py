@@ -24,6 +24,8 @@ from .plan import Estimate, Plan, Purpose
 DEFAULT_BYTES = 64 << 20
 """How many bytes of vectors a search may read, to rank them in the client."""
 _PLACE = "dorm_vector_place"
+_MOST_KEYS = 20_000
+"""How many rows are fetched by key; sorting them by a list takes the database time by the square of its length."""
 _STATEMENTS = 4
 """The two statements, and those that begin and end their transaction."""
 _LEAST_BYTES = 256
@@ -121,7 +123,7 @@ def _by_distance(query: Any, rows: list[Any], keys: list[Any]) -> list[Any]:
 
 def client_ranking_plan(query: Any, connection: Any, dialect: Dialect) -> ClientRankingPlan | None:
     """Return the plan of a slice that is sorted by the distance from one vector, if the database ranks slowly."""
-    if not dialect.client_ranking.bytes_per_ms or not query.limit_val or not _is_plain(query):
+    if not dialect.client_ranking.bytes_per_ms or not 0 < (query.limit_val or 0) <= _MOST_KEYS or not _is_plain(query):
         return None
     distance = query.sole_distance()
     if distance is None or not isinstance(distance.field_path, str):

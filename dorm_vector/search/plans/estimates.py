@@ -176,8 +176,9 @@ def _known_of(connection: Any) -> dict[Any, tuple[float, Any]]:
     return _known.setdefault(getattr(connection, "_connection", connection), {})
 
 
-def _key(source: Source) -> Any:
-    return source.joins, source.where, repr(source.params)
+def _key(source: Source) -> int:
+    # A hash, because a filter may list thousands of keys.
+    return hash((source.joins, source.where, repr(source.params)))
 
 
 def _kept(known: dict[Any, tuple[float, Any]], key: Any) -> Any:

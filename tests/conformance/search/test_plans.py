@@ -147,6 +147,8 @@ def test_what_a_search_asks_for_decides(planned: Database) -> None:
     assert (exact.explain_search().name, exact.explain_search().costs) == (exactly(planned), ())
     assert [row.pk for row in exact] == nearest(HALF, ROWS.get(planned.dialect.name, 400))
     if not planned.dialect.is_approximate:
+        unasked = search("kind", HALF).explain_search()
+        assert (unasked.costs, unasked.estimate) == ((), None)
         return
     assert search("kind", RARE, exact=False).explain_search().costs == ()
     with search_options(ef_search=80):

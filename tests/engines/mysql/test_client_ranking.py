@@ -166,6 +166,9 @@ async def test_the_database_ranks_more_than_the_client_may_read(
     documents: list[Document], sent: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = seen(nearest()[:5])
+    sent.clear()
+    assert len(nearest()[:20_001]) == len(documents) - 1
+    assert not any("FIELD(" in sql for sql in sent)
     limit(monkeypatch, 256 * 40)
     sent.clear()
     assert [each[1] for each in seen(nearest()[:5])] == [each[1] for each in expected]
