@@ -112,9 +112,11 @@ class _RowsAsRead(VectorQuerySet[Any]):
         if built is None:
             return None
         sql, params = built
-        known = " WHEN %s THEN %s" * len(batch)
-        sql = f"""{unnumbered(sql)} AND COALESCE("{self.column}", '') = CASE "{self.model._meta.pk.column}"{known} END"""
-        return sql, [*params, *(each for row in batch for each in (row.pk, self.hashes[row.pk] or ""))]
+        known = f'CASE "{self.model._meta.pk.column}"{" WHEN %s THEN %s" * len(batch)} END'
+        return f"""{unnumbered(sql)} AND COALESCE("{self.column}", '') = {known}""", [
+            *params,
+            *(each for row in batch for each in (row.pk, self.hashes[row.pk] or "")),
+        ]
 
 
 def _whole_rows(queryset: Any) -> Any:
