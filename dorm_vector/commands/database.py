@@ -49,6 +49,13 @@ class Database:
         """Return the rows of a query; none if there is no query."""
         return [dict(row) for row in self.connection.execute(query, list(params))] if query else []
 
+    def migrate(self) -> str:
+        """Return the command that migrates this database."""
+        if self.alias == "default":
+            return "dorm migrate"
+        # It has no --database.
+        return f'dorm migrate --settings MODULE, whose DATABASES has {self.alias!r} as "default"'
+
     def option(self) -> str:
         """Return ``--database`` for a command that is to work on this database; empty for the default one."""
         return "" if self.alias == "default" else f" --database {self.alias}"

@@ -56,13 +56,25 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 all is well, 1 something was found or failed, 2 wrong usage."""
     made = parser()
-    options = made.parse_args(arguments)
+    options, more = made.parse_known_args(arguments)
+    _take(more, options, made)
     if options.version:
         return _print_version()
     if options.command is None:
         made.print_help(sys.stderr)
         return USAGE
     return _run(options, Output(as_json=options.json))
+
+
+def _take(more: list[str], options: Any, made: argparse.ArgumentParser) -> None:
+    """Add the texts and filters that follow options, which argparse leaves: it fills optional places at the first."""
+    unknown = [each for each in more if each.startswith("-")]
+    if unknown or (more and not hasattr(options, "filters")):
+        made.error(f"unrecognized arguments: {' '.join(unknown or more)}")
+    if more and getattr(options, "text", "") is None:
+        options.text = more.pop(0)
+    if more:
+        options.filters += more
 
 
 def _print_version() -> int:

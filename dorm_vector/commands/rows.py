@@ -44,12 +44,11 @@ def model_and_database(options: Any) -> tuple[Any, Database]:
     model, database = model_named(options.model), Database(checked_alias(options.database))
     if not database.has_table(model):
         raise UsageError(
-            f"The database {options.database!r} has no table {model._meta.db_table}."
-            f" Run: dorm migrate{database.option()}"
+            f"The database {options.database!r} has no table {model._meta.db_table}. Run: {database.migrate()}"
         )
     if missing := database.missing_columns(model):
         raise UsageError(
-            f"The table {model._meta.db_table} has no column {', '.join(missing)}. Run: dorm migrate{database.option()}"
+            f"The table {model._meta.db_table} has no column {', '.join(missing)}. Run: {database.migrate()}"
         )
     return model, database
 
@@ -102,7 +101,10 @@ def _field_at(model: Any, names: list[str]) -> Any:
 def _as(field: Any, text: str) -> Any:
     from dorm.fields import BooleanField
 
-    return _bool(text) if isinstance(field, BooleanField) else field.to_python(text)
+    try:
+        return _bool(text) if isinstance(field, BooleanField) else field.to_python(text)
+    except ArithmeticError as error:
+        raise ValueError(f"{text!r} is no number.") from error
 
 
 def _bool(text: str) -> bool:

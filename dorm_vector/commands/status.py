@@ -122,7 +122,7 @@ def _vectors(database: dict[str, Any]) -> str:
 def _tables(database: dict[str, Any]) -> Iterator[str]:
     yield ""
     if not database["tables"]:
-        yield f"{database['alias']}: no table of a model with vectors. Run: dorm migrate."
+        yield f"{database['alias']}: no table of a model with vectors. Run: {Database(database['alias']).migrate()}."
         return
     head = [database["alias"], "field", "dimensions", "rows", "without vector", "embedded by"]
     rows = [

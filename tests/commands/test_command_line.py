@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dorm
 import pytest
 
 import dorm_vector
@@ -19,6 +20,7 @@ from dorm_vector.commands.exit_codes import DONE, FOUND, USAGE
 from dorm_vector.commands.main import COMMANDS, main
 from dorm_vector.commands.output import table
 from dorm_vector.commands.progress import TerminalProgress
+from dorm_vector.commands.rows import _as
 from tests.commands.reference import subparsers
 from tests.helpers.project import ENVIRONMENT, ROOT, in_a_new_python
 
@@ -166,3 +168,8 @@ def test_progress_is_drawn_at_once_and_only_on_a_terminal() -> None:
     with TerminalProgress("Copying", stream=pipe) as progress:
         progress(1, 2)
     assert pipe.getvalue() == ""
+
+
+def test_a_filter_by_no_number_is_a_wrong_value() -> None:
+    with pytest.raises(ValueError, match="'cheap' is no number"):
+        _as(dorm.DecimalField(max_digits=5, decimal_places=2), "cheap")

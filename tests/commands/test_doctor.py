@@ -231,7 +231,7 @@ def test_a_new_database_and_a_limit_for_statements(shop: Shop, running: Any) -> 
     assert [each["alias"] for each in both] == ["default", "new"]
     assert both[1]["tables"] == []
     assert shop.json("search", "Product", "hat", "--database", "new", code=2)["error"]["message"].endswith(
-        "Run: dorm migrate --database new"
+        "Run: dorm migrate --settings MODULE, whose DATABASES has 'new' as \"default\""
     )
     (project.directory / "settings.py").write_text(before)
     running.drop_database(settings)

@@ -22,8 +22,9 @@ def test_search_by_text_vector_and_row_with_filters(shop: Shop) -> None:
     assert all("coat" in title for title in titles(shop, "Product", "red", "title__endswith=coat"))
     assert len(titles(shop, "Product", "hat", "price__in=1,2,3")) == 3
     assert len(titles(shop, "Product", "hat", "in_stock=true", "price__lt=6")) == 3
+    assert titles(shop, "Product", "--limit", "1", "green hat", "title__contains=old") == ["old green hat"]
     assert titles(shop, "Product", "--vector", "[1,1,10,10,1,1,10,1]", "--limit", "1") == ["old blue shoe"]
-    like = titles(shop, "Product", "title__contains=new", "--like", str(first["pk"]), "--limit", "3")
+    like = titles(shop, "Product", "--like", str(first["pk"]), "title__contains=new", "--limit", "3")
     assert "new green hat" not in like
     assert len(like) == 3
     shown = shop.run("search", "Product", "old red coat", "--columns", "title", "--limit", "1", "--exact")

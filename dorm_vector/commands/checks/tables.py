@@ -24,7 +24,7 @@ def missing_tables(database: Database) -> Iterator[Finding]:
             label_of(model),
             f"The table {model._meta.db_table} does not exist.",
             "A table for each model.",
-            f"dorm migrate{database.option()}",
+            database.migrate(),
         )
 
 
@@ -39,7 +39,7 @@ def columns(database: Database) -> Iterator[Finding]:
                 label_of(model),
                 f"The table {model._meta.db_table} has no column {column}.",
                 "A column for each field.",
-                f"dorm migrate{database.option()}",
+                database.migrate(),
             )
         for field, held, wanted in differing_columns(model, database.connection):
             yield Finding(
@@ -47,7 +47,7 @@ def columns(database: Database) -> Iterator[Finding]:
                 f"{label_of(model)}.{field.name}",
                 f"The column {model._meta.db_table}.{field.column} is {held or 'no vector column'}.",
                 f"{wanted}.",
-                f"dorm makemigrations, then dorm migrate{database.option()}; or declare the field as the column is.",
+                f"dorm makemigrations, then {database.migrate()}; or declare the field as the column is.",
             )
 
 
