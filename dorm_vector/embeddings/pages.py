@@ -9,8 +9,7 @@ from typing import Any
 
 from dorm.queryset import QuerySet
 
-from ..models.deferred import unnumbered
-from ..models.querysets import VectorQuerySet
+from ..dialects.shared.operands import SQL
 from ..steps import Count, Fetch, Steps, Update
 from .ahead import BeginEmbedding, EmbeddingWorker, EndEmbedding
 from .on_save import cleared, hash_name, model_name, record, record_names, set_vectors
@@ -81,7 +80,7 @@ class Pages:
 
     def _write(self, page: _Page) -> Steps[None]:
         """Write the stale rows of a page, and record the model of those that were known by their hash alone."""
-        field, own = self._field, _RowsAsRead.of(self._rows, self._field, page.hashes)
+        field, own = self._field, _rows_as_read(self._rows, self._field, page.hashes)
         for row, text in page.stale:
             if text is None:
                 cleared(field, row)
@@ -95,28 +94,19 @@ class Pages:
             yield Update(own, unrecorded, [model_name(field)])
 
 
-class _RowsAsRead(VectorQuerySet[Any]):
-    """Updates only rows that still have the hash that was read: a save meanwhile may have embedded a newer text."""
+def _rows_as_read(rows: Any, field: Any, hashes: Mapping[Any, str | None]) -> Any:
+    """Return a queryset that updates only rows with the hash that was read: a save may have embedded a newer text."""
+    names = rows.model._meta
+    column, key = names.get_field(hash_name(field)).column, names.pk.column
 
-    column: str
-    hashes: Mapping[Any, str | None]
+    def has_same_hash(batch: list[Any]) -> SQL:
+        known = f'CASE "{key}"{" WHEN %s THEN %s" * len(batch)} END'
+        params = [value for row in batch for value in (row.pk, hashes[row.pk] or "")]
+        return f"""COALESCE("{column}", '') = {known}""", params
 
-    @classmethod
-    def of(cls, rows: Any, field: Any, hashes: Mapping[Any, str | None]) -> Any:
-        found = cls(rows.model, rows._db)
-        found.column, found.hashes = rows.model._meta.get_field(hash_name(field)).column, hashes
-        return found
-
-    def _build_bulk_update_sql(self, batch: list[Any], fields: list[str], conn: Any) -> tuple[str, list[Any]] | None:
-        built = super()._build_bulk_update_sql(batch, fields, conn)
-        if built is None:
-            return None
-        sql, params = built
-        known = f'CASE "{self.model._meta.pk.column}"{" WHEN %s THEN %s" * len(batch)} END'
-        return f"""{unnumbered(sql)} AND COALESCE("{self.column}", '') = {known}""", [
-            *params,
-            *(each for row in batch for each in (row.pk, self.hashes[row.pk] or "")),
-        ]
+    found: Any = QuerySet(rows.model, rows._db)
+    found.bulk_condition = has_same_hash
+    return found
 
 
 def _whole_rows(queryset: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from dorm.expressions import CombinedExpression, F
 from dorm.query import _validate_identifier
 from dorm.queryset import QuerySet, _explain_row_to_str
 
+from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
 from ..engines.row_source import UnknownSource, read_from
 from ..engines.statement import explained
@@ -20,7 +21,7 @@ from ..expressions.outputs import decoded, decoders
 from ..introspection import reads_vectors
 from ..steps import Execute, Steps, arun, run
 from ..values.metrics import Metric
-from .deferred import keeping_what_was_left_out
+from .deferred import keeping_what_was_left_out, unnumbered
 from .queryset_types import Row
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class VectorRows(Explained[Row]):
 
     _query: VectorSQLQuery
     _decoders: dict[str, Any] | None = None
+    bulk_condition: Callable[[list[Any]], SQL] | None = None
+    """Returns what the stored rows of a batch must fulfill to be written by ``bulk_update()``."""
 
     # It is a queryset of vectors already: the hook on QuerySet.__new__ has nothing to choose.
     __new__ = object.__new__
@@ -260,13 +263,17 @@ class VectorRows(Explained[Row]):
         if built is None:
             return None
         columns = [self.model._meta.get_field(name) for name in fields]
-        sql, params = keeping_what_was_left_out(*built, [row for row in batch if row.pk is not None], columns)
+        rows = [row for row in batch if row.pk is not None]
+        sql, params = keeping_what_was_left_out(*built, rows, columns)
         for field in columns:
             if hasattr(field, "to_vector"):
                 # The only statement that mixes a column with bound vectors.
                 stored = dialect_for(conn).stored.format(column=f'"{field.column}"')
                 sql = sql.replace(f' ELSE "{field.column}" END', f" ELSE {stored} END")
                 sql = sql.replace(f' THEN "{field.column}"', f" THEN {stored}")
+        if self.bulk_condition is not None:
+            condition, more = self.bulk_condition(rows)
+            sql, params = f"{unnumbered(sql)} AND {condition}", [*params, *more]
         return sql, params
 
     def _bound(self, values: dict[str, Any]) -> dict[str, Any]:
