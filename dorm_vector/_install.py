@@ -16,6 +16,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "dorm.query": (
         "expressions.scope:remember_connection",
         "repairs.known_names:known_names_in_updates",
+        "repairs.filters.many_to_many:paths_over_many",
         "repairs.known_paths:known_names_in_queries",
         "query.hooks:slices_in_order",
         "models.generated_fields:generated_vectors",
@@ -40,6 +41,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         "models.hooks:upgrade_on_distance",
         "models.hooks:upgrade_on_text",
         "models.hooks:related_vectors",
+        "repairs.filters.many_to_many:aggregates_over_relations",
+        "repairs.filters.many_to_many:values_of_annotations",
         "repairs.known_references:known_names_in_expressions",
         "repairs.relations.sequences:sequences_of_bulk_keys",
         "repairs.relations.databases:rows_on_their_database",

@@ -19,6 +19,7 @@ from ..search.plans.choice import plan_for
 from ..search.plans.index_order import IndexOrderPlan
 from ..search.plans.plan import Plan, Purpose
 from .binary_rows import is_plain, reads_binary
+from .joins import is_many
 from .names import refuse
 from .order import OrderingQuery, by_output
 from .statement_cache import InFilter, written
@@ -100,10 +101,11 @@ class VectorSQLQuery(OrderingQuery):
     def _column(self, name: str, table_alias: str | None) -> str:
         parts = name.split("__")
         field: Any = self._resolve_field(parts)
-        if field is None and len(parts) == 1:
+        is_joined = len(parts) > 1 or is_many(self.model, name)
+        if field is None and not is_joined:
             refuse(self, name)
         column = field.column if field is not None and field.column else name
-        if len(parts) > 1:
+        if is_joined:
             sql, output = self._resolve_column(parts), name
         else:
             _validate_identifier(column)

@@ -14,7 +14,7 @@ def across_many(query: Any, parts: list[str], connection: Any) -> str | None:
     if found is None:
         return None
     position, owner, field = found
-    alias = query._alias()
+    alias = query._self_alias or query.get_table()
     if position:
         key = query._resolve_column([*parts[:position], owner._meta.pk.name], connection)
         alias = key.split('"')[1]
@@ -26,6 +26,11 @@ def across_many(query: Any, parts: list[str], connection: Any) -> str | None:
     # A value is bound as the field at the end is, not as the key that the relation was joined by.
     query._last_resolved_leaf_field = inner._last_resolved_leaf_field
     return column
+
+
+def is_many(model: Any, name: str) -> bool:
+    """Return whether the name is that of a many-to-many relation, from either side."""
+    return isinstance(vars(model).get(name) or getattr(model, name, None), ManyToManyDescriptor)
 
 
 def keep_rows(query: Any) -> None:

@@ -15,6 +15,7 @@ from dorm.related_managers import ManyToManyDescriptor, ReverseFKDescriptor, Rev
 from ..dialects.shared.operands import SQL
 from ..expressions.scope import compiling, current_connection, current_query
 from ..patching.registry import repair
+from ..query.joins import is_many
 from ..query.names import no_such_field
 from .offline import UNKNOWN, model, refuses
 
@@ -99,6 +100,8 @@ def _known_columns(original: Any, query: Any, /, table_alias: str | None = None)
 
 def _selected(original: Any, query: Any, name: str, table_alias: str | None) -> str:
     """Return a column as djanorm selects it, or, if djanorm would use the field name as column, the column under it."""
+    if is_many(query.model, name):
+        return f'{query._resolve_column([name])} AS "{name}"'
     field = None if "__" in name or name == "pk" else query._resolve_field([name])
     if field is None or field.column == name:
         one = copy.copy(query)

@@ -7,9 +7,10 @@ from functools import cache
 from typing import Any
 
 from dorm.exceptions import FieldDoesNotExist, ImproperlyConfigured
-from dorm.fields import BigAutoField, CharField
+from dorm.fields import BigAutoField, CharField, ManyToManyField
 from dorm.models import Options
 from dorm.queryset import QuerySet
+from dorm.related_managers import ManyToManyDescriptor
 
 UNKNOWN = "no_such_field"
 
@@ -44,6 +45,24 @@ def model() -> Any:
     made._meta.db_table = "probe"
     BigAutoField(primary_key=True).contribute_to_class(made, "id")
     CharField(max_length=9).contribute_to_class(made, "title")
+    return made
+
+
+@cache
+def related_model() -> Any:
+    """Return a model with a many-to-many field ``others``, without a reverse accessor on the other model."""
+
+    class Related:
+        _meta = Options(None, "related")
+
+    made: Any = Related
+    Options(None, "related").contribute_to_class(made, "_meta")
+    made._meta.db_table = "related"
+    BigAutoField(primary_key=True).contribute_to_class(made, "id")
+    field: Any = ManyToManyField(model())
+    field.name, field.attname, field.model = "others", "others", made
+    made._meta.add_field(field)
+    made.others = ManyToManyDescriptor(field)
     return made
 
 
