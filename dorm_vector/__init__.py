@@ -104,6 +104,8 @@ if TYPE_CHECKING:
         measure_recall,
         recommend_search_options,
     )
+    from .retrieval.reciprocal_ranks import rrf
+    from .retrieval.recommending import arecommend, recommend
     from .schema.operations import VectorExtension
     from .schema.reindexing import RebuildIndex, arebuild_index, rebuild_index
     from .schema.tables import acreate_tables, create_tables
@@ -200,6 +202,7 @@ __all__ = [
     "ameasure_recall",
     "aoutliers",
     "arebuild_index",
+    "arecommend",
     "arecommend_search_options",
     "areembed",
     "arerank",
@@ -222,10 +225,12 @@ __all__ = [
     "no_statement_timeout",
     "outliers",
     "rebuild_index",
+    "recommend",
     "recommend_search_options",
     "reembed",
     "rerank",
     "rich_progress",
+    "rrf",
     "search_options",
     "sqlite_vec_tier",
     "stale_count",
@@ -279,6 +284,7 @@ _LATER = {
     "ameasure_recall": "retrieval.recall",
     "aoutliers": "retrieval.ranking",
     "arebuild_index": "schema.reindexing",
+    "arecommend": "retrieval.recommending",
     "arecommend_search_options": "retrieval.recall",
     "areembed": "embeddings.reembedding",
     "arerank": "retrieval.ranking",
@@ -300,10 +306,12 @@ _LATER = {
     "no_statement_timeout": "engines.limits.exempt",
     "outliers": "retrieval.ranking",
     "rebuild_index": "schema.reindexing",
+    "recommend": "retrieval.recommending",
     "recommend_search_options": "retrieval.recall",
     "reembed": "embeddings.reembedding",
     "rerank": "retrieval.ranking",
     "rich_progress": "bulk.progress",
+    "rrf": "retrieval.reciprocal_ranks",
     "search_options": "search.options",
     "sqlite_vec_tier": "engines.sqlite.extension",
     "stale_count": "embeddings.reembedding",

@@ -14,6 +14,7 @@ from .each_database import Answers, OnError, ReadEach, chosen_databases, chosen_
 from .federated import EmbedTexts, FederatedRows, database_of
 from .fusion import searchable
 from .hybrid import HybridSearch
+from .reciprocal_ranks import reciprocal
 
 _CALLER = "federated_hybrid_search"
 
@@ -110,4 +111,4 @@ def _share(part: float, whole: float) -> float:
 
 
 def _part(search: HybridSearch, weight: float, nearness: float, place: int) -> float:
-    return weight / (search.by.constant + place) if search.by.is_by_rank else weight * nearness
+    return reciprocal(weight, search.by.constant, place) if search.by.is_by_rank else weight * nearness

@@ -20,7 +20,10 @@ from ..values.metrics import Metric
 
 FOUND = ("text_rank", "text_score", "vector_rank", "vector_distance", "score")
 
-_FUSED, _VALUE = "fused", "found_value"
+_FUSED = "fused"
+
+VALUE = "found_value"
+"""What the value to rank by is called in the statement of a branch."""
 
 
 @dataclass(frozen=True)
@@ -75,23 +78,23 @@ class _Branch:
     def select(self, fusion: Fusion) -> SQL:
         """Return the SELECT of its rows, with the column names that both branches share."""
         sql, params = self.candidates
-        filled = dict(zip(self.columns, ('"place"', f'"{_VALUE}"'), strict=True))
+        filled = dict(zip(self.columns, ('"place"', f'"{VALUE}"'), strict=True))
         columns = ", ".join(f'{filled.get(name, "NULL")} AS "{name}"' for name in FOUND[:-1])
         nearness = "" if fusion.is_by_rank else f', {self._nearness()} AS "nearness"'
         return (
             f'SELECT "pk", {columns}, {fusion.score} AS "score"'
-            f' FROM (SELECT "pk", "{_VALUE}", {self._place()} AS "place"{nearness}'
-            f' FROM ({sql}) AS "found" WHERE "{_VALUE}" IS NOT NULL) AS "ranked"'
+            f' FROM (SELECT "pk", "{VALUE}", {self._place()} AS "place"{nearness}'
+            f' FROM ({sql}) AS "found" WHERE "{VALUE}" IS NOT NULL) AS "ranked"'
         ), [self.weight, *params]
 
     def _place(self) -> str:
         # The primary key breaks ties.
-        return f'ROW_NUMBER() OVER (ORDER BY "{_VALUE}" {"DESC" if self.highest_first else "ASC"}, "pk")'
+        return f'ROW_NUMBER() OVER (ORDER BY "{VALUE}" {"DESC" if self.highest_first else "ASC"}, "pk")'
 
     def _nearness(self) -> str:
         """Return the SQL that scales the value to 1 for the best candidate and 0 for the last."""
-        least, most = f'MIN("{_VALUE}") OVER ()', f'MAX("{_VALUE}") OVER ()'
-        gain = f'"{_VALUE}" - {least}' if self.highest_first else f'{most} - "{_VALUE}"'
+        least, most = f'MIN("{VALUE}") OVER ()', f'MAX("{VALUE}") OVER ()'
+        gain = f'"{VALUE}" - {least}' if self.highest_first else f'{most} - "{VALUE}"'
         return f"CASE WHEN {most} > {least} THEN ({gain}) / ({most} - {least}) ELSE 1 END"
 
 
@@ -109,7 +112,7 @@ class FusedSearch:
     def as_subquery_sql(self, outer_alias: str | None = None, outer_model: Any = None) -> SQL:
         connection = current_connection(self.rows._query)
         dialect = dialect_for(connection)
-        rows = _filtered(self.rows, connection)
+        rows = filtered(self.rows, connection)
         selects = [branch.select(self.fusion) for branch in self._branches(rows, dialect)]
         found = " UNION ALL ".join(sql for sql, _params in selects)
         columns = ", ".join(f'MAX("{name}") AS "{name}"' for name in FOUND[:-1])
@@ -120,12 +123,12 @@ class FusedSearch:
     def _branches(self, rows: Any, dialect: Dialect) -> Iterator[_Branch]:
         of_words, of_vector = self.fusion.weights
         if self.words is not None:
-            sql, params = _selected(_having_words(self._others(rows), self.words, dialect), None)
+            sql, params = selected(_having_words(self._others(rows), self.words, dialect), None)
             # The ORDER BY is outside, because Turso sorts by something else in the SELECT that computes the score.
-            best = f'SELECT * FROM ({sql}) AS "matched" ORDER BY "{_VALUE}" DESC, "pk" LIMIT {self.candidates}'
+            best = f'SELECT * FROM ({sql}) AS "matched" ORDER BY "{VALUE}" DESC, "pk" LIMIT {self.candidates}'
             yield _Branch((best, params), ("text_rank", "text_score"), True, of_words)
         if self.near is not None:
-            nearest = _selected(_ranked_by_vector(rows, self.near, dialect), self.candidates)
+            nearest = selected(_ranked_by_vector(rows, self.near, dialect), self.candidates)
             yield _Branch(nearest, ("vector_rank", "vector_distance"), False, of_vector)
 
     def _others(self, rows: Any) -> Any:
@@ -140,7 +143,7 @@ class FusedSearch:
         return '%s AS "asked", ', [search.bound(self.words.words)]
 
 
-def _filtered(rows: Any, connection: Any) -> Any:
+def filtered(rows: Any, connection: Any) -> Any:
     """Return the rows as a queryset of the model's table alone, so that a branch finds no row twice."""
     query = rows._query.clone()
     query._compile_nodes(query.where_nodes, connection)
@@ -150,10 +153,10 @@ def _filtered(rows: Any, connection: Any) -> Any:
     return every.filter(pk__in=rows.values("pk"))
 
 
-def _selected(rows: Any, count: int | None) -> SQL:
+def selected(rows: Any, count: int | None) -> SQL:
     """Return the SQL of the keys and values of the first ``count`` rows, or of all."""
     query = rows._query
-    query.selected_fields, query.deferred_loading, query.limit_val = ["pk", _VALUE], False, count
+    query.selected_fields, query.deferred_loading, query.limit_val = ["pk", VALUE], False, count
     sql, params = query.as_subquery_sql()
     return sql, params
 
@@ -172,7 +175,7 @@ def _having_words(rows: Any, words: Words, dialect: Dialect) -> Any:
     }
     ranked = rows._clone()
     query = ranked._query
-    query.annotations = {**query.annotations, _VALUE: CompiledSQL(*compose(search.score, operands))}
+    query.annotations = {**query.annotations, VALUE: CompiledSQL(*compose(search.score, operands))}
     query.where_nodes = [*query.where_nodes, CompiledSQL(*compose(search.condition, operands))]
     if search.join:
         name = operands["name"].sql
@@ -192,37 +195,43 @@ def _require_index(words: Words, model: Any, dialect: Dialect) -> None:
 
 def _ranked_by_vector(rows: Any, near: Near, dialect: Dialect) -> Any:
     vector = near.text.vector() if near.text is not None else near.vector
-    ranked = rows.nearest(near.field, vector, distance=near.metric, exact=near.exact, as_=_VALUE)
+    ranked = rows.nearest(near.field, vector, distance=near.metric, exact=near.exact, as_=VALUE)
     if dialect.ordering.second_key:
-        ranked._query.order_by_fields = [_VALUE, rows.model._meta.pk.name]
+        ranked._query.order_by_fields = [VALUE, rows.model._meta.pk.name]
     return ranked
 
 
-def searchable(queryset: Any) -> Any:
+def searchable(queryset: Any, caller: str = "hybrid_search() and text_search()") -> Any:
     """Return the queryset as a VectorQuerySet; raises ValueError if it does not return instances, or already ranks."""
     rows = rows_of(queryset)
-    require_one_key(rows.model, "hybrid_search() and text_search()")
+    require_one_key(rows.model, caller)
     rows = rows if isinstance(rows, VectorQuerySet) else upgraded(rows)
     query = rows._query
     if query.is_values() or query.group_by_fields or query.having_nodes or query._annotations_have_aggregate():
-        raise ValueError(
-            "hybrid_search() and text_search() return instances: give a queryset without values() and aggregates."
-        )
+        raise ValueError(f"{caller} return instances: give a queryset without values() and aggregates.")
     if query.search is not None:
-        raise ValueError("hybrid_search() ranks on its own: give it the queryset without nearest().")
+        name = caller.split(" and ", maxsplit=1)[0]
+        raise ValueError(f"{name} ranks on its own: give it the queryset without nearest().")
     return rows
 
 
 def fused(rows: Any, search: FusedSearch, prefix: str, limit: int) -> Any:
     """Return a queryset of the rows that the search finds, best first, with ranks and scores as annotations."""
-    found = rows._clone()
-    query, key = found._query, rows.model._meta.pk
     text = search.near.text if search.near is not None else None
     columns = {f"{prefix}{name}": CompiledSQL(f'"{_FUSED}"."{name}"', text=text) for name in FOUND}
+    found = joined(rows, _FUSED, search, columns)
+    found._query.order_by_fields, found._query.limit_val = [f"-{prefix}score", rows.model._meta.pk.name], limit
+    return found
+
+
+def joined(rows: Any, name: str, search: Any, columns: dict[str, Any]) -> Any:
+    """Return an unsorted queryset of the rows that a CTE finds by their keys, with the columns as annotations."""
+    found = rows._clone()
+    query, key = found._query, rows.model._meta.pk
     query.annotations = {**query.annotations, **columns}
     query.where_nodes, query.distinct_flag, query.offset_val = [], False, None
     # This CTE is first, because the words may have to be the statement's first parameter.
-    query.ctes = [(_FUSED, search), *query.ctes]
-    query.joins = [("INNER", _FUSED, _FUSED, f'"{_FUSED}"."pk" = "{rows.model._meta.db_table}"."{key.column}"')]
-    query.order_by_fields, query.limit_val = [f"-{prefix}score", key.name], limit
+    query.ctes = [(name, search), *query.ctes]
+    query.joins = [("INNER", name, name, f'"{name}"."pk" = "{rows.model._meta.db_table}"."{key.column}"')]
+    query.order_by_fields, query.limit_val = [], None
     return found

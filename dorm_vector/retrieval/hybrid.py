@@ -42,8 +42,8 @@ class TextSearch:
 
     def found_in(self, queryset: Any) -> Any:
         """Return the queryset of the rows that are found among those of another one."""
-        rows, limit = searchable(queryset), _whole("limit", self.limit)
-        _require_free_names(rows, self.prefix)
+        rows, limit = searchable(queryset), require_whole("limit", self.limit)
+        require_free_names(rows, self.prefix)
         words = _words(rows.model, self.text, self.text_fields)
         if words is None:
             return rows.none()
@@ -70,7 +70,7 @@ class HybridSearch:
     def found_in(self, queryset: Any) -> Any:
         """Return the queryset of the rows that are found among those of another one."""
         rows = searchable(queryset)
-        return self._fused(rows, self.asked_of(rows), _whole("limit", self.limit))
+        return self._fused(rows, self.asked_of(rows), require_whole("limit", self.limit))
 
     def candidates_in(self, rows: Any, asked: Any) -> Any:
         """Return the queryset of all candidates of both branches; ``asked`` is what the vector branch searches by."""
@@ -85,16 +85,16 @@ class HybridSearch:
 
     @property
     def candidate_count(self) -> int:
-        limit = _whole("limit", self.limit)
-        return max(5 * limit, 50) if self.candidates is None else _whole("candidates", self.candidates)
+        limit = require_whole("limit", self.limit)
+        return max(5 * limit, 50) if self.candidates is None else require_whole("candidates", self.candidates)
 
     @property
     def by(self) -> Fusion:
         weights = _weights(self.fusion, self.weights)
-        return Fusion(_method(self.fusion), weights, _whole("rrf_constant", self.rrf_constant))
+        return Fusion(_method(self.fusion), weights, require_whole("rrf_constant", self.rrf_constant))
 
     def _fused(self, rows: Any, asked: Any, limit: int) -> Any:
-        _require_free_names(rows, self.prefix)
+        require_free_names(rows, self.prefix)
         field = self.vector_field_of(rows)
         words = _words(rows.model, self.text, self.text_fields)
         near = Near(field.name, asked, chosen_metric(field, self.distance), self.exact)
@@ -243,16 +243,17 @@ def _is_weight(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
-def _whole(name: str, value: Any) -> int:
+def require_whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{name}={value!r}: want a whole number, at least 1.")
     return value
 
 
-def _require_free_names(rows: Any, prefix: str) -> None:
+def require_free_names(rows: Any, prefix: str, names: Sequence[str] = FOUND) -> None:
+    """Raise ValueError if the rows already have an attribute where a search would put its own."""
     if not isinstance(prefix, str) or not f"{prefix}score".isidentifier():
         raise ValueError(f'prefix={prefix!r}: want the beginning of a name, such as "hybrid_".')
-    for name in FOUND:
+    for name in names:
         taken = what_is_called(rows, prefix + name)
         if taken:
             raise ValueError(
