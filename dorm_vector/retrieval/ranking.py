@@ -22,7 +22,7 @@ _Row = TypeVar("_Row")
 _KEPT = 1_000
 """Outliers that are kept before the nearest of them are dropped."""
 
-Scores = Sequence[float]
+Scores = Sequence[float | None]
 
 Reranker = Callable[[Sequence[_Row]], Scores | Awaitable[Scores]]
 
@@ -31,8 +31,8 @@ def rerank(rows: Iterable[_Row], reranker: Reranker[_Row], limit: int | None = N
     """Sort the rows by the scores that ``reranker(rows)`` returns, highest first, and set each row's ``rerank_score``.
 
     A cross-encoder reads the question and the text together, so use it to score the 50 rows that ``nearest()`` found.
-    Rows of equal score keep their order. A row of ``values()`` gets its score as an item. Not to be confused with
-    ``queryset.rerank()``, which finds a shortlist with a small index.
+    Rows of equal score keep their order, and rows whose score is None are left out. A row of ``values()`` gets its
+    score as an item. Not to be confused with ``queryset.rerank()``, which finds a shortlist with a small index.
 
     Raises:
         ValueError: The reranker did not return one score per row.
@@ -46,25 +46,29 @@ def rerank(rows: Iterable[_Row], reranker: Reranker[_Row], limit: int | None = N
 
 
 async def arerank(rows: Iterable[_Row], reranker: Reranker[_Row], limit: int | None = None) -> list[_Row]:
-    """Rerank like ``rerank``; a reranker that is not async runs in a thread, and a queryset is awaited."""
+    """Rerank like ``rerank``; a reranker that is not async runs in a thread, and a queryset is awaited.
+
+    A reranker with an async method ``ascores(rows)`` is asked through that.
+    """
     _require_reranker(reranker)
     found: list[_Row] = list(await rows if inspect.isawaitable(rows) else rows)
     if not found:
         return []
-    if inspect.iscoroutinefunction(reranker):
-        return _by_score(found, await reranker(found), limit)
+    asked: Any = getattr(reranker, "ascores", reranker)
+    if inspect.iscoroutinefunction(asked):
+        return _by_score(found, await asked(found), limit)
     scores: Any = await asyncio.to_thread(reranker, found)
     return _by_score(found, await scores if inspect.isawaitable(scores) else scores, limit)
 
 
 def _by_score(rows: list[_Row], scores: Any, limit: int | None) -> list[_Row]:
-    numbers = [float(score) for score in scores]
+    numbers = [None if score is None else float(score) for score in scores]
     if len(numbers) != len(rows):
         raise ValueError(f"The reranker gave {len(numbers)} scores for {len(rows)} rows. It has to give one for each.")
-    for row, score in zip(rows, numbers, strict=True):
-        _keep(row, score)
-    order = sorted(range(len(rows)), key=lambda position: -numbers[position])
-    return [rows[position] for position in order[:limit]]
+    scored = [(row, number) for row, number in zip(rows, numbers, strict=True) if number is not None]
+    for row, number in scored:
+        _keep(row, number)
+    return [row for row, _number in sorted(scored, key=lambda pair: -pair[1])[:limit]]
 
 
 def _keep(row: Any, score: float) -> None:

@@ -129,7 +129,8 @@ def _recommended(queryset: Any, asked: _Asked) -> Steps[list[Any]]:
         target.to_vector(each.vector)
     if by_score:
         return (yield from _by_score(rows, metric, measured, asked))
-    return (yield Fetch(_by_average(rows, metric, target, measured, asked)))
+    found: list[Any] = yield Fetch(_by_average(rows, metric, target, measured, asked))
+    return found
 
 
 def _upgraded(queryset: Any) -> Any:

@@ -23,6 +23,7 @@ from dorm_vector import (
     afind_duplicates,
     ahybrid_search,
     aoutliers,
+    arecommend,
     arerank,
     as_vector,
     atext_search,
@@ -31,7 +32,9 @@ from dorm_vector import (
     hybrid_search,
     mmr,
     outliers,
+    recommend,
     rerank,
+    rrf,
     text_search,
 )
 
@@ -147,6 +150,10 @@ async def tickets_by_functions(question: list[float]) -> list[Ticket]:
     assert_type(outliers(Document.objects, "embedding"), list[Outlier[Document]])
     assert_type(await aoutliers(Ticket, "embedding"), list[Outlier[Ticket]])
     assert_type(as_vector(Document.objects).nearest("embedding", question)[0], Document)
+    assert_type(recommend(tickets, "embedding", [question]), list[Ticket])
+    assert_type(await arecommend(Ticket, "embedding", [question], strategy="best_score"), list[Ticket])
+    assert_type(rrf(tickets, [Ticket()], weights=[1, 2]), list[tuple[Ticket, float]])
+    assert_type(rrf([1, 2], [2]), list[tuple[int, float]])
     assert_type(rerank(tickets, lambda rows: [1.0 for _ in rows]), list[Ticket])
     assert_type(await arerank(tickets[:5], lambda rows: [1.0 for _ in rows]), list[Ticket])
     return mmr(tickets[:50], "embedding", question, 10)

@@ -264,6 +264,7 @@ READS: dict[str, Callable[[], Awaitable[Any]]] = {
     "dorm_vector.afind_duplicates": lambda: dv.afind_duplicates(documents(), "embedding", 0.1),
     "dorm_vector.aoutliers": outlying,
     "dorm_vector.arerank": reranked,
+    "dorm_vector.arecommend": lambda: dv.arecommend(documents(), "embedding", [VECTOR], limit=2),
     "dorm_vector.ameasure_recall": lambda: dv.ameasure_recall(documents(), "embedding", 2, 2),
     "dorm_vector.arecommend_search_options": lambda: dv.arecommend_search_options(documents(), "embedding", 0.5, 2, 2),
     "dorm_vector.ahybrid_search": lambda: dv.ahybrid_search(Article, text="word", vector=VECTOR, limit=1),

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import dorm
 import pytest
 from dorm.expressions import F
 
 from dorm_vector import (
     DimensionMismatch,
+    EmbeddingField,
     InvalidVector,
     Metric,
     UnsuitableFunction,
     arecommend,
     recommend,
 )
-from tests.databases import Database
+from tests.databases import Database, create_tables, drop_table
 from tests.helpers import oracle
 from tests.models import Article, Author, Document, Sample
 
@@ -149,12 +152,12 @@ def test_elements(db: Database) -> None:
     numbers = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 1.0, 0.25], [0.0, 0.0, 2.0]]
     bits = ["111", "110", "000", "001"]
     names = [f"s{n}" for n in range(4)]
-    made = [Sample(title=names[n], full=numbers[n], half=numbers[n], bits=bits[n]) for n in range(4)]
+    made = [Sample(title=names[n], full=numbers[n], half=numbers[n], sparse=numbers[n], bits=bits[n]) for n in range(4)]
     Sample.objects.bulk_create(made)
     rows = {row.title: row for row in Sample.objects.all()}
     to = aim([numbers[0]], [numbers[2]])
     expected = sorted(("s1", "s3"), key=lambda name: distance(Metric.L2, to, numbers[names.index(name)]))
-    for field in ("full", "half"):
+    for field in ("full", "half", "sparse"):
         assert titles(recommend(Sample, field, [rows["s0"]], [rows["s2"]])) == expected
     asked: dict[str, Any] = {"distance": "hamming", "strategy": "best_score"}
     found = recommend(Sample, "bits", [rows["s0"]], ["000"], **asked)
@@ -168,6 +171,40 @@ def test_elements(db: Database) -> None:
         recommend(Sample, "bits", [rows["s0"]], distance="hamming")
 
 
+def letters(texts: Sequence[str]) -> list[list[float]]:
+    return [[float(text.count(letter)) for letter in "abc"] for text in texts]
+
+
+class Dish(dorm.Model):
+    title = dorm.TextField()
+    embedding = EmbeddingField(3, source="title", embedder=letters)
+    score = dorm.IntegerField(default=0)
+
+    class Meta:
+        app_label = "tests"
+
+
+@pytest.fixture
+def dishes(db: Database) -> Iterator[Database]:
+    create_tables(db.connection, (Dish,))
+    for title in ("cabbage crab", "bread and butter", "abacus cabin"):
+        Dish.objects.create(title=title)
+    yield db
+    drop_table(db, Dish)
+
+
+async def test_examples_may_be_texts(dishes: Database) -> None:
+    found = recommend(Dish, "embedding", ["bub"], ["aaaac"])
+    assert titles(found) == titles(recommend(Dish, "embedding", [[0, 2, 0]], [[4, 0, 1]]))
+    assert titles(await arecommend(Dish, "embedding", ["bub"], ["aaaac"])) == titles(found)
+    asked: dict[str, Any] = {"strategy": "best_score", "prefix": "how_"}
+    scored = recommend(Dish, "embedding", ["bub"], ["aaaac"], **asked)
+    assert titles(scored) == titles(recommend(Dish, "embedding", [[0, 2, 0]], [[4, 0, 1]], **asked))
+    assert titles(await arecommend(Dish, "embedding", ["bub"], ["aaaac"], **asked)) == titles(scored)
+    with pytest.raises(ValueError, match="Dish has a field 'score', where the search would put its own"):
+        recommend(Dish, "embedding", ["bub"], strategy="best_score")
+
+
 async def test_what_is_refused(documents: Database) -> None:
     (row,) = rows_named("d5")
     none = Document.objects.get(title="none")
@@ -178,7 +215,7 @@ async def test_what_is_refused(documents: Database) -> None:
     with pytest.raises(ValueError, match="needs a positive example"):
         recommend(Document, "embedding", strategy="best_score")
     with pytest.raises(ValueError, match="want one of average_vector, best_score"):
-        recommend(Document, "embedding", [row], strategy="sum")  # type: ignore[arg-type]
+        recommend(Document, "embedding", [row], strategy="sum")
     with pytest.raises(ValueError, match="limit=0: want a whole number"):
         await arecommend(Document, "embedding", [row], limit=0)
     with pytest.raises(InvalidVector, match="which has no embedding"):
