@@ -28,6 +28,9 @@ Strategy = Literal["average_vector", "best_score"]
 
 _STRATEGIES = ("average_vector", "best_score")
 
+_MOST_SCORED = 100
+"""Each example is a SELECT of one statement, of which SQLite takes 500."""
+
 
 def recommend(
     queryset: Source[Row],
@@ -108,6 +111,11 @@ class _Asked:
         if not self.positive and (self.strategy == "average_vector" or not self.negative):
             other = ' With negatives alone, use strategy="best_score".' if self.negative else ""
             raise ValueError(f"recommend(strategy={self.strategy!r}) needs a positive example.{other}")
+        if self.strategy == "best_score" and len(self.examples) > _MOST_SCORED:
+            raise ValueError(
+                f'recommend(strategy="best_score") compares every row with each example: want at most {_MOST_SCORED};'
+                f' got {len(self.examples)}. Use strategy="average_vector".'
+            )
 
     @property
     def examples(self) -> list[Any]:
@@ -128,9 +136,18 @@ def _recommended(queryset: Any, asked: _Asked) -> Steps[list[Any]]:
     for each in measured:
         target.to_vector(each.vector)
     if by_score:
+        _require_directions(metric, measured, asked.field)
         return (yield from _by_score(rows, metric, measured, asked))
     found: list[Any] = yield Fetch(_by_average(rows, metric, target, measured, asked))
     return found
+
+
+def _require_directions(metric: Metric, measured: list[VectorDistance], field: str) -> None:
+    if metric is Metric.COSINE and not all(any(each.vector.to_list()) for each in measured):
+        raise InvalidVector(
+            f"recommend({field!r}, ...): an example is a vector of zeros, which has no direction for the cosine"
+            " distance. Leave it out."
+        )
 
 
 def _upgraded(queryset: Any) -> Any:

@@ -171,6 +171,17 @@ def test_elements(db: Database) -> None:
         recommend(Sample, "bits", [rows["s0"]], distance="hamming")
 
 
+def test_many_examples(documents: Database) -> None:
+    positive, negative = oracle.vectors(60, 3, seed=11), oracle.vectors(40, 3, seed=12)
+    rows = Document.objects.filter(pages__lt=8)
+    expected = by_score(Metric.L2, dict(list(candidates().items())[:8]), positive, negative)
+    assert titles(recommend(rows, "embedding", positive, negative, strategy="best_score")) == list(expected)
+    with pytest.raises(ValueError, match=r"want at most 100; got 101\. Use strategy=\"average_vector\""):
+        recommend(rows, "embedding", [*positive, RAW], negative, strategy="best_score")
+    near = sorted((distance(Metric.L2, aim([*positive, RAW], negative), VECTORS[n]), f"d{n}") for n in range(8))
+    assert titles(recommend(rows, "embedding", [*positive, RAW], negative)) == [name for _near, name in near]
+
+
 def letters(texts: Sequence[str]) -> list[list[float]]:
     return [[float(text.count(letter)) for letter in "abc"] for text in texts]
 
@@ -224,5 +235,7 @@ async def test_what_is_refused(documents: Database) -> None:
         recommend(Document, "embedding", [row], [[1.0, 2.0]], strategy="best_score")
     with pytest.raises(InvalidVector, match="the examples cancel out"):
         recommend(Document, "embedding", [[1.0, 0.0, 0.0]], [[2.0, 0.0, 0.0]], distance="cosine")
+    with pytest.raises(InvalidVector, match="an example is a vector of zeros"):
+        recommend(Document, "embedding", [row], [[0, 0, 0]], strategy="best_score", distance="cosine")
     with pytest.raises(InvalidVector, match="takes rows and vectors as examples"):
         recommend(Document, "embedding", [F("other")])
