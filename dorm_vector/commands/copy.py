@@ -8,6 +8,7 @@ from .exit_codes import DONE
 from .output import Output, table
 from .progress import TerminalProgress
 from .project import checked_alias, model_named
+from .rows import positive
 
 HELP = "Copy the rows of every model to another database, and compare both; run it again to resume."
 
@@ -26,7 +27,7 @@ def add_arguments(parser: Any) -> None:
     )
     parser.add_argument("--no-verify", action="store_true", help="do not compare the databases afterwards")
     parser.add_argument(
-        "--batch-size", type=int, default=2_000, metavar="ROWS", help="the maximum number of rows to hold in memory"
+        "--batch-size", type=positive, default=2_000, metavar="ROWS", help="the maximum number of rows to hold in memory"
     )
 
 

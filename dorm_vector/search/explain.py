@@ -316,12 +316,12 @@ def _choice(observed: Observed) -> Iterator[Reason]:
     elif observed.query.is_filtered():
         yield Reason(
             "selective-filter",
-            f"{observed.dialect.title} reads the rows that pass the filter instead: it holds them for so few.",
+            f"{observed.dialect.title} reads the rows that pass the filter instead: it estimates that they are few.",
             "Nothing to do: the answer is exact. After a large load, run ANALYZE.",
         )
     else:
         yield Reason(
             "small-table",
-            f"{observed.dialect.title} reads the whole table instead: it holds it for so small.",
+            f"{observed.dialect.title} reads the whole table instead: it estimates that it is small.",
             "Nothing to do: the answer is exact. After a large load, run ANALYZE.",
         )

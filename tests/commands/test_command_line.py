@@ -45,6 +45,9 @@ def test_wrong_usage_is_exit_code_2_and_says_what_is_known(tmp_path: Path) -> No
         (["status", "--database", "nowhere"], "DATABASES has no 'nowhere'. It has default."),
         (["status", "--settings", "none_such"], "There is no settings module 'none_such'"),
         (["none-such"], "invalid choice: 'none-such'"),
+        (["status", "hat"], "unrecognized arguments: hat"),
+        (["search", "Product", "--limit", "1", "--none-such"], "unrecognized arguments: --none-such"),
+        (["copy", "--to", "default", "--batch-size", "0"], "argument --batch-size: invalid positive value: '0'"),
         ([], "usage: dorm-vector"),
     ):
         run = dorm_vector_in(tmp_path, *arguments)
