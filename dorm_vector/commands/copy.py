@@ -27,7 +27,11 @@ def add_arguments(parser: Any) -> None:
     )
     parser.add_argument("--no-verify", action="store_true", help="do not compare the databases afterwards")
     parser.add_argument(
-        "--batch-size", type=positive, default=2_000, metavar="ROWS", help="the maximum number of rows to hold in memory"
+        "--batch-size",
+        type=positive,
+        default=2_000,
+        metavar="ROWS",
+        help="the maximum number of rows to hold in memory",
     )
 
 

@@ -316,7 +316,7 @@ def _choice(observed: Observed) -> Iterator[Reason]:
     elif observed.query.is_filtered():
         yield Reason(
             "selective-filter",
-            f"{observed.dialect.title} reads the rows that pass the filter instead: it estimates that they are few.",
+            f"{observed.dialect.title} reads the rows that pass the filter: it estimates that they are few.",
             "Nothing to do: the answer is exact. After a large load, run ANALYZE.",
         )
     else:
