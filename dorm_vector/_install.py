@@ -14,6 +14,7 @@ from .patching.on_import import install_when_imported
 ORDER: dict[str, tuple[str, ...]] = {
     # Models, querysets and expressions
     "dorm.query": (
+        "repairs.writes.generated_keys:rows_of_generated_keys",
         "expressions.scope:remember_connection",
         "repairs.known_names:known_names_in_updates",
         "repairs.filters.many_to_many:paths_over_many",
@@ -47,6 +48,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.relations.sequences:sequences_of_bulk_keys",
         "repairs.relations.databases:rows_on_their_database",
         "repairs.models:readable_json",
+        "repairs.writes.composite_keys:deletes_by_composite_key",
     ),
     "dorm.aggregates": (
         "models.hooks:aggregates_of_distances",
@@ -95,6 +97,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "dorm.manager": ("models.managers:searches_of_managers", "models.managers:vector_managers"),
     "dorm.expressions": (
         "repairs.expressions:not_of_several",
+        "repairs.expressions:conditions_with_exists",
         "repairs.known_references:known_names_in_expressions",
         "query.hooks:references",
     ),

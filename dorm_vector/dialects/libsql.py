@@ -113,6 +113,7 @@ DIALECT = Dialect(
         by_outer=False,
     ),
     loading=Loading(
+        generated_key="NULL",
         method="values",
         rows=100,
         plain_rows=True,

@@ -70,6 +70,7 @@ DIALECT = Dialect(
         by_outer=False,
     ),
     loading=Loading(
+        generated_key="NULL",
         method="values",
         plain_rows=True,
         rows=100,

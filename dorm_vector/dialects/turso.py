@@ -80,6 +80,7 @@ DIALECT = Dialect(
     text_search=TEXT_SEARCH,
     indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, **NO_VEC0_INDEXES},
     loading=Loading(
+        generated_key="NULL",
         plain_rows=True,
     ),
     ddl=Ddl(

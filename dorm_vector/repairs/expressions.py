@@ -6,7 +6,7 @@ from typing import Any
 
 from dorm.aggregates import Aggregate
 from dorm.constraints import CheckConstraint
-from dorm.expressions import F, Q
+from dorm.expressions import Exists, F, Q, Subquery
 from dorm.functions import Lower
 from dorm.query import SQLQuery
 
@@ -38,6 +38,35 @@ def _copied(condition: Any) -> Q:
     copied = Q(*(_copied(child) if isinstance(child, Q) else child for child in condition.children))
     copied.connector, copied.negated = condition.connector, condition.negated
     return copied
+
+
+def _combines_with_exists() -> bool:
+    found: Any = Exists(None)
+    try:
+        return all(isinstance(both, Q) for both in (Q(a=1) & found, found | Q(a=1), found & ~found))
+    except TypeError:
+        return False
+
+
+@repair("dorm.expressions:Q", "_combine", is_fixed=_combines_with_exists)
+def conditions_with_exists(original: Any, condition: Any, other: Any, connector: str) -> Any:
+    """Combine ``Exists()`` with conditions and with each other, by ``&`` and ``|``.
+
+    Symptom: ``filter(Q(pages=1) & Exists(…))`` and ``Exists(…) | Q(pages=1)`` raise TypeError. Cause: a Q combines with
+    a Q only, and Exists has no operators. djanorm 4.3 to 4.5.
+    """
+    return original(condition, Q(other) if isinstance(other, (Exists, Subquery)) else other, connector)
+
+
+@repair("dorm.expressions:Exists", "__and__", name="conditions_with_exists", is_fixed=_combines_with_exists, added=True)
+def _exists_and(_original: Any, found: Any, other: Any) -> Any:
+    return Q(found) & other
+
+
+# Every class has an __or__ of its own, for unions of types, so this one is not "added".
+@repair("dorm.expressions:Exists", "__or__", name="conditions_with_exists", is_fixed=_combines_with_exists)
+def _exists_or(_original: Any, found: Any, other: Any) -> Any:
+    return Q(found) | other
 
 
 def _aggregates_expressions() -> bool:

@@ -51,6 +51,8 @@ class Loading(Facts):
     """Names the new row of an INSERT, for the clause that follows it."""
     inserted_value: str = "EXCLUDED.{column}"
     """A value of the new row, in the conflict clause of an INSERT."""
+    generated_key: str = "DEFAULT"
+    """The value of a generated key, in an INSERT of rows that have no other column."""
 
 
 class SearchTuning(Facts):
