@@ -144,8 +144,8 @@ def precise_averages(original: Any, wrapper: Any) -> Any:
     """Average and divide whole numbers and decimals to 16 digits after the point, about as other databases do.
 
     Symptom: ``Avg("pages")`` over 1, 1 and 2 is 1.3333. Cause: the server adds four digits to those of the column,
-    unless a connection asks for more; an ``OPTIONS["init_command"]`` of yours is kept and replaces this one. djanorm
-    4.3 to 4.5.
+    unless a connection asks for more; an ``OPTIONS["init_command"]`` of yours is kept and replaces this one.
+    djanorm 4.3 to 4.5.
     """
     measure_precisely(wrapper)
     return original(wrapper)
