@@ -12,9 +12,12 @@ from dorm.expressions import F
 from dorm_vector import (
     DimensionMismatch,
     EmbeddingField,
+    HnswIndex,
     InvalidVector,
     Metric,
     UnsuitableFunction,
+    Vec0Index,
+    VectorField,
     arecommend,
     recommend,
 )
@@ -23,6 +26,8 @@ from tests.helpers import oracle
 from tests.models import Article, Author, Document, Sample
 
 VECTORS = oracle.vectors(40, 3)
+
+MANY = oracle.vectors(200, 3, seed=13)
 
 RAW = [0.31, -0.72, 0.44]
 
@@ -180,6 +185,37 @@ def test_many_examples(documents: Database) -> None:
         recommend(rows, "embedding", [*positive, RAW], negative, strategy="best_score")
     near = sorted((distance(Metric.L2, aim([*positive, RAW], negative), VECTORS[n]), f"d{n}") for n in range(8))
     assert titles(recommend(rows, "embedding", [*positive, RAW], negative)) == [name for _near, name in near]
+
+
+class Novel(dorm.Model):
+    title = dorm.CharField(max_length=20)
+    embedding = VectorField(dimensions=3)
+
+    class Meta:
+        app_label = "tests"
+        indexes = [
+            Vec0Index(["embedding"], "novel_vec0", distance="cosine"),
+            HnswIndex(["embedding"], "novel_hnsw", distance="cosine"),
+        ]
+
+
+@pytest.fixture
+def novels(db: Database) -> Iterator[Database]:
+    create_tables(db.connection, (Novel,))
+    Novel.objects.bulk_create([Novel(title=f"n{n}", embedding=vector) for n, vector in enumerate(MANY)])
+    yield db
+    drop_table(db, Novel)
+
+
+def test_an_index_fills_the_limit_without_the_examples(novels: Database) -> None:
+    examples = list(Novel.objects.filter(title__in=[f"n{n}" for n in range(15)]))
+    found = recommend(Novel, "embedding", examples, exact=False, limit=20)
+    assert len({row.title for row in found} - {row.title for row in examples}) == 20
+    assert [row.distance for row in found] == sorted(row.distance for row in found)
+    to = mean([row.embedding for row in examples])
+    expected = sorted((distance(Metric.COSINE, to, vector), f"n{n}") for n, vector in enumerate(MANY) if n >= 15)
+    exactly = recommend(Novel, "embedding", examples, exact=True, limit=20)
+    assert titles(exactly) == [name for _near, name in expected[:20]]
 
 
 def letters(texts: Sequence[str]) -> list[list[float]]:
