@@ -216,7 +216,8 @@ class Interpreter:
             key = tuple(
                 self._key(self.at(name.lstrip("-"), one), name, name.lstrip("-") in one.named) for name in order
             )
-            candidates.append(Candidate(key, shown))
+            vectors = [value for row in one.rows.values() if row for value in row.values() if isinstance(value, list)]
+            candidates.append(Candidate(key, shown, repr(vectors) if set(one.named) & set(shown) else ""))
         return candidates
 
     def _shown(self, query: Query, project: Any, one: Environment, hidden: set[str]) -> dict[str, Any]:
@@ -242,7 +243,7 @@ class Interpreter:
     def _key(self, value: Any, name: str, is_annotation: bool) -> Any:
         # The package sorts what it measures: NULL last, in both directions. Of columns the database decides.
         first = False if is_annotation else self.nulls_first is not name.startswith("-")
-        return sort_key(value, descending=name.startswith("-"), nulls_first=first)
+        return sort_key(value, descending=name.startswith("-"), nulls_first=first, is_measured=is_annotation)
 
     def _aggregated(self, query: Query) -> dict[str, Any]:
         inner = replace(query, wanted="rows", aggregates=(), union=None, order=())
@@ -288,7 +289,11 @@ def _distinct(found: list[Candidate]) -> list[Candidate]:
     kept: dict[str, Candidate] = {}
     alike: dict[str, list[Candidate]] = {}
     for one in found:
-        if kept.setdefault(repr((one.key, one.shown)), one) is one:
+        same = kept.setdefault(repr((one.key, one.shown)), one)
+        if same.measured != one.measured:
+            # Other vectors have the same distance here, but perhaps not as a database rounds it.
+            raise Uncertain
+        if same is one:
             exact = [value for value in one.shown.values() if not isinstance(value, float)]
             others = alike.setdefault(repr(exact), [])
             if any(is_row(other.shown, one.shown) for other in others if other.shown != one.shown):

@@ -17,10 +17,11 @@ class Uncertain(Exception):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row that a query may return: what it sorts by, and what it shows."""
+    """A row that a query may return: what it sorts by, what it shows, and what its measured numbers come from."""
 
     key: tuple[Any, ...]
     shown: dict[str, Any]
+    measured: str = ""
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Key:
     rank: int
     value: Any
     descending: bool
+    is_measured: bool = False
 
     def __lt__(self, other: Key) -> bool:
         if self.rank != other.rank or self.value is None or other.value is None:
@@ -37,8 +39,8 @@ class Key:
         return bool(other.value < self.value if self.descending else self.value < other.value)
 
 
-def sort_key(value: Any, *, descending: bool, nulls_first: bool) -> Key:
-    return Key(0 if value is not None else (-1 if nulls_first else 1), value, descending)
+def sort_key(value: Any, *, descending: bool, nulls_first: bool, is_measured: bool = False) -> Key:
+    return Key(0 if value is not None else (-1 if nulls_first else 1), value, descending, is_measured)
 
 
 def cut(found: list[Candidate], start: int, stop: int | None, *, is_settled: bool = False) -> list[Candidate]:
@@ -65,10 +67,14 @@ def _alike(found: list[Candidate], inside: int, outside: int) -> list[Candidate]
 
 
 def is_tie(one: Candidate, other: Candidate) -> bool:
-    return all(
-        left.rank == right.rank and is_close(left.value, right.value)
-        for left, right in zip(one.key, other.key, strict=True)
-    )
+    """Tell whether a database may return the two in either order."""
+    for left, right in zip(one.key, other.key, strict=True):
+        if left.rank != right.rank or not is_close(left.value, right.value):
+            return False
+        if left.is_measured and isinstance(left.value, float):
+            # Each database rounds in its own way, so that the keys after this one need not decide.
+            return True
+    return True
 
 
 def is_close(one: Any, other: Any) -> bool:
