@@ -152,7 +152,7 @@ async def tickets_by_functions(question: list[float]) -> list[Ticket]:
     assert_type(as_vector(Document.objects).nearest("embedding", question)[0], Document)
     assert_type(recommend(tickets, "embedding", [question]), list[Ticket])
     assert_type(await arecommend(Ticket, "embedding", [question], strategy="best_score"), list[Ticket])
-    assert_type(rrf(tickets, [Ticket()], weights=[1, 2]), list[tuple[Ticket, float]])
+    assert_type(rrf(tickets, tickets[:2], weights=[1, 2]), list[tuple[Ticket, float]])
     assert_type(rrf([1, 2], [2]), list[tuple[int, float]])
     assert_type(rerank(tickets, lambda rows: [1.0 for _ in rows]), list[Ticket])
     assert_type(await arerank(tickets[:5], lambda rows: [1.0 for _ in rows]), list[Ticket])
