@@ -77,7 +77,7 @@ def _nothing_there(original: Any, query: Any, parts: Any, lookup: str, value: An
 
 
 def _several(lookup: str, value: Any) -> list[Any]:
-    """Return the values of a comparison; nothing equals None, and beside it the others would be compared as text."""
+    """Return the values of a comparison; nothing equals None, which would turn the others into text."""
     if lookup == "in":
         return [each for each in value if each is not None]
     return list(value) if lookup == "range" else [value]
