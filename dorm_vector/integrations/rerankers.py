@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 from .extras import required
 
@@ -16,9 +16,17 @@ Text = str | Callable[[Any], str]
 
 
 class _Adapter:
+    _methods: ClassVar[tuple[str, ...]]
+    """The methods of which the model has to have one."""
+
     def __init__(self, model: Any, query: str, text: Text) -> None:
         if not isinstance(query, str):
             raise TypeError(f"{type(self).__name__}(query={query!r}): want the text of the question.")
+        if not any(hasattr(model, name) for name in self._methods):
+            raise TypeError(
+                f"{type(self).__name__}({model!r}): want an object with {' or '.join(self._methods)}(); got one of"
+                f" {type(model).__name__}."
+            )
         self.model, self.query, self.text = model, query, text
 
     def _texts(self, rows: Iterable[Any]) -> list[str]:
@@ -28,13 +36,6 @@ class _Adapter:
         if callable(self.text):
             return self.text(row)
         return row[self.text] if isinstance(row, Mapping) else getattr(row, self.text)
-
-    def _require(self, *methods: str) -> None:
-        if not any(hasattr(self.model, name) for name in methods):
-            raise TypeError(
-                f"{type(self).__name__}({self.model!r}): want an object with {' or '.join(methods)}(); got one of"
-                f" {type(self.model).__name__}."
-            )
 
 
 class CrossEncoderReranker(_Adapter):
@@ -47,9 +48,7 @@ class CrossEncoderReranker(_Adapter):
         text: The name of the text field of a row, or a function of the row.
     """
 
-    def __init__(self, model: Any, query: str, text: Text) -> None:
-        super().__init__(model, query, text)
-        self._require("predict", "score")
+    _methods = ("predict", "score")
 
     def __call__(self, rows: Sequence[Any]) -> list[float]:
         score = self.model.predict if hasattr(self.model, "predict") else self.model.score
@@ -68,9 +67,7 @@ class LangChainReranker(_Adapter):
         text: The name of the text field of a row, or a function of the row.
     """
 
-    def __init__(self, model: Any, query: str, text: Text) -> None:
-        super().__init__(model, query, text)
-        self._require("compress_documents")
+    _methods = ("compress_documents",)
 
     def __call__(self, rows: Sequence[Any]) -> list[float | None]:
         return self._scores(rows, self.model.compress_documents(self._documents(rows), self.query))
@@ -101,9 +98,7 @@ class LlamaIndexReranker(_Adapter):
         text: The name of the text field of a row, or a function of the row.
     """
 
-    def __init__(self, model: Any, query: str, text: Text) -> None:
-        super().__init__(model, query, text)
-        self._require("postprocess_nodes")
+    _methods = ("postprocess_nodes",)
 
     def __call__(self, rows: Sequence[Any]) -> list[float | None]:
         return self._scores(rows, self.model.postprocess_nodes(self._nodes(rows), query_str=self.query))

@@ -33,17 +33,19 @@ class Connection:
     vendor = "sqlite"
 
 
+def _unregistered(name: str) -> Any:
+    """Return a model with an ``id`` that is not in djanorm's model registry."""
+    made: Any = type(name.title(), (), {})
+    Options(None, name).contribute_to_class(made, "_meta")
+    made._meta.db_table = name
+    BigAutoField(primary_key=True).contribute_to_class(made, "id")
+    return made
+
+
 @cache
 def model() -> Any:
     """Return a model with the fields ``id`` and ``title`` that is not in djanorm's model registry."""
-
-    class Probe:
-        _meta = Options(None, "probe")
-
-    made: Any = Probe
-    Options(None, "probe").contribute_to_class(made, "_meta")
-    made._meta.db_table = "probe"
-    BigAutoField(primary_key=True).contribute_to_class(made, "id")
+    made = _unregistered("probe")
     CharField(max_length=9).contribute_to_class(made, "title")
     return made
 
@@ -51,14 +53,7 @@ def model() -> Any:
 @cache
 def related_model() -> Any:
     """Return a model with a many-to-many field ``others``, without a reverse accessor on the other model."""
-
-    class Related:
-        _meta = Options(None, "related")
-
-    made: Any = Related
-    Options(None, "related").contribute_to_class(made, "_meta")
-    made._meta.db_table = "related"
-    BigAutoField(primary_key=True).contribute_to_class(made, "id")
+    made = _unregistered("related")
     field: Any = ManyToManyField(model())
     field.name, field.attname, field.model = "others", "others", made
     made._meta.add_field(field)

@@ -102,8 +102,9 @@ def _by_vector(found: list[tuple[str, Any]], names: _Names, search: HybridSearch
 def _by_words(rows: list[Any], names: _Names) -> _Ranked:
     matched = [row for row in rows if getattr(row, names.text_score) is not None]
     scores = [getattr(row, names.text_score) for row in matched]
+    least, most = min(scores, default=0.0), max(scores, default=0.0)
     for row, score in zip(matched, scores, strict=True):
-        yield row, _share(score - min(scores), max(scores) - min(scores)), getattr(row, names.text_rank)
+        yield row, _share(score - least, most - least), getattr(row, names.text_rank)
 
 
 def _share(part: float, whole: float) -> float:

@@ -68,14 +68,14 @@ def forgotten(model: Any) -> None:
 
 
 def written_as_new(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compare each SELECT that the cache fills with one that is compiled anew, until the test ends."""
+    """Compare each SELECT that the cache fills with one that is compiled without the cache, until the test ends."""
     written: Callable[..., Any] = statement_cache.written
 
     def compared(query: Any, connection: Any, purpose: Any) -> Any:
         found = written(query, connection, purpose)
-        anew = query.clone().select(connection, purpose)
-        assert found == anew
-        assert [type(param) for param in found[1]] == [type(param) for param in anew[1]]
+        compiled = query.clone().select(connection, purpose)
+        assert found == compiled
+        assert [type(param) for param in found[1]] == [type(param) for param in compiled[1]]
         return found
 
     monkeypatch.setattr(compiler, "written", compared)

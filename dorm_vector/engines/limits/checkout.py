@@ -9,18 +9,22 @@ from .setting import NAME
 
 def checked_out(wrapper: Any, connection: Any) -> Any:
     """Return the connection with the timeout for its next statement."""
-    limiter = vars(wrapper).get(NAME)
-    if limiter is not None:
-        limiter.guard(connection)
-        if statement := limiter.statement(connection):
-            connection.execute(statement)
+    if statement := _statement(wrapper, connection):
+        connection.execute(statement)
     return connection
 
 
 async def achecked_out(wrapper: Any, connection: Any) -> Any:
-    limiter = vars(wrapper).get(NAME)
-    if limiter is not None:
-        limiter.guard(connection)
-        if statement := limiter.statement(connection):
-            await connection.execute(statement)
+    if statement := _statement(wrapper, connection):
+        await connection.execute(statement)
     return connection
+
+
+def _statement(wrapper: Any, connection: Any) -> str:
+    """Return the statement that sets the timeout; empty if the connection has it."""
+    limiter = vars(wrapper).get(NAME)
+    if limiter is None:
+        return ""
+    limiter.guard(connection)
+    statement: str = limiter.statement(connection)
+    return statement

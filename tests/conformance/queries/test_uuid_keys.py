@@ -31,7 +31,7 @@ class Parcel(dorm.Model):
 
 
 class Box(dorm.Model):
-    """A counted key beside the others."""
+    """A key that the database counts, among other fields."""
 
     name = dorm.CharField(max_length=20, default="box")
     marks = dorm.ManyToManyField(Mark, related_name="boxes")

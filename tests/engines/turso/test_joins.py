@@ -1,4 +1,4 @@
-"""Subqueries beside joins on Turso, whose hash joins end the process or make them NULL."""
+"""Queries with subqueries and joins on Turso, whose hash joins end the process or make the subqueries NULL."""
 
 from __future__ import annotations
 
