@@ -7,7 +7,7 @@ Its settings are those that djanorm has for PostgreSQL: ``MAX_POOL_SIZE``, ``POO
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from time import monotonic
 from typing import Any
 
@@ -60,8 +60,8 @@ class Pool:
     def close(self) -> None:
         """Close the idle connections, and those in use when they come back."""
         self._max_idle = -1.0
-        while self.idle:
-            abandon(self.idle.pop())
+        while (connection := self._last_idle()) is not None:
+            abandon(connection)
 
     async def _take_a_place(self) -> None:
         if not self._places.locked():
@@ -97,9 +97,15 @@ class Pool:
                     # The loop ends before an encrypted connection has the server's goodbye.
                     writer.transport.abort()
 
+    def _last_idle(self) -> Any:
+        """Take an idle connection, None if there is none; another thread may close the pool meanwhile."""
+        try:
+            return self.idle.pop()
+        except IndexError:
+            return None
+
     def _alive(self) -> Any:
-        while self.idle:
-            connection = self.idle.pop()
+        while (connection := self._last_idle()) is not None:
             if self._is_young(connection) and not _is_gone(connection):
                 return connection
             connection.close()
@@ -151,8 +157,7 @@ def _loops(wrapper: Any) -> dict[Any, Pool]:
 
 def _of_loop(wrapper: Any) -> Pool:
     pools, loop = _loops(wrapper), asyncio.get_running_loop()
-    for gone in [other for other in tuple(pools) if other.is_closed()]:
-        pools.pop(gone).close()
+    _close_of(pools, [other for other in tuple(pools) if other.is_closed()])
     if loop not in pools:
         pools[loop] = Pool(wrapper.settings)
     return pools[loop]
@@ -191,8 +196,33 @@ def _force_close(original: Any, wrapper: Any) -> None:
 def _close(wrapper: Any) -> None:
     """Close what every event loop has, from whichever of them, or from none."""
     pools = _loops(wrapper)
-    for loop in tuple(pools):
-        pools.pop(loop).close()
+    _close_of(pools, tuple(pools))
+
+
+def _close_of(pools: dict[Any, Pool], loops: Iterable[Any]) -> None:
+    for loop in loops:
+        # Only one of the threads that find a loop closes its pool.
+        pool = pools.pop(loop, None)
+        if pool is not None:
+            _close_in(loop, pool)
+
+
+def _close_in(loop: asyncio.AbstractEventLoop, pool: Pool) -> None:
+    if loop.is_running() and loop is not _own_loop():
+        try:
+            # Transports are not for other threads. Where this is too late, the loop closes them at its end.
+            loop.call_soon_threadsafe(pool.close)
+        except RuntimeError:
+            pool.close()  # the loop has ended meanwhile
+    else:
+        pool.close()
+
+
+def _own_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 @hook(_WRAPPER, "pool_stats", name="async_pool", added=True)
