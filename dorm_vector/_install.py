@@ -186,7 +186,11 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.turso:turso_push_and_pull",
         "engines.turso.driver:turso_errors",
     ),
-    "turso.lib": ("repairs.turso:turso_integers", "repairs.turso:turso_uuids"),
+    "turso.lib": (
+        "repairs.turso:turso_integers",
+        "repairs.turso:turso_uuids",
+        "repairs.turso:turso_unused_parameters",
+    ),
     "psycopg.connection_async": ("engines.postgresql.cancellation:soon_cancelled",),
     "pymysql.connections": ("engines.mysql.drivers:vector_columns_as_bytes", "engines.mysql.moments:moments_in_utc"),
     "aiomysql.connection": (

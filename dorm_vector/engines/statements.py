@@ -1,8 +1,16 @@
-"""Split scripts into statements, as SQLite does."""
+"""Read SQL as SQLite does: the statements of a script, and what is quoted in one."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+
+_QUOTED = re.compile(r"('[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/)", re.DOTALL)
+
+
+def parts(sql: str) -> list[str]:
+    """Split a statement at its quotes and comments, which are every second part."""
+    return _QUOTED.split(sql)
 
 
 def statements(script: str) -> Iterator[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 from uuid import UUID
 
+from ..engines.statements import parts
 from ..engines.turso.driver import PATIENCE, replica_of
 from ..patching.registry import repair
 from ..patching.stand_ins import Statements
@@ -85,6 +87,49 @@ def turso_uuids(original: Any, parameters: Any) -> Any:
 
 def _has_uuid(values: Any) -> bool:
     return any(type(value) is UUID for value in values)
+
+
+_UNUSED = re.compile(r"bind index (\d+) is out of bounds")
+_PLACEHOLDER = re.compile(r"\?(\d*)")
+
+
+def _binds_what_is_unused() -> bool:
+    driver = sys.modules["turso.lib"]
+    connection = driver.connect(":memory:")
+    try:
+        connection.execute("SELECT 1 WHERE 0 AND ?", (1,))
+    except driver.InterfaceError:
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+@repair("turso.lib:Cursor", "execute", is_fixed=_binds_what_is_unused)
+def turso_unused_parameters(original: Any, cursor: Any, sql: str, parameters: Any = ()) -> Any:
+    """Bind the parameters of conditions and sort keys that Turso leaves out, as the sqlite3 module does.
+
+    Symptom: ``bind index 2 is out of bounds``, at a query that sorts by a distance after the primary key, or whose
+    last condition follows from another one. Cause: Turso leaves out what changes nothing and forgets its parameters;
+    those that remain keep their numbers, and one after the last of them is refused. djanorm 4.3 to 4.5, pyturso 0.8.
+    """
+    try:
+        return original(cursor, sql, parameters)
+    except sys.modules["turso.lib"].InterfaceError as error:
+        unused = _UNUSED.fullmatch(str(error))
+        # More values than placeholders are an error of the caller's.
+        if unused is None or not isinstance(parameters, list | tuple) or len(parameters) > _placeholders(sql):
+            raise
+        used = int(unused[1]) - 1
+    return original(cursor, sql, tuple(parameters)[:used])
+
+
+def _placeholders(sql: str) -> int:
+    """Return the number of the last placeholder; ``?`` is one more than the highest before it."""
+    highest = 0
+    for number in _PLACEHOLDER.findall("".join(parts(sql)[::2])):
+        highest = max(highest, int(number)) if number else highest + 1
+    return highest
 
 
 class _Replica(Statements):

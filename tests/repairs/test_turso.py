@@ -253,6 +253,45 @@ def test_keep_what_refers(name: str, tmp_path: Path) -> None:
         assert parts_left() == 0
 
 
+def test_turso_unused_parameters(db: Database) -> None:
+    """Sort keys and conditions that Turso leaves out, before, between and after parameters that it uses."""
+    for number in (1, 2, 3):
+        Document.objects.create(title=str(number), embedding=[number, 0, 0])
+    near: Any = Document.objects.annotate(near=L2Distance("embedding", [0, 0, 0]))
+    by_key = near.order_by("pk", "near")
+    # The second half says what the first one does.
+    titled = dorm.Q(title__isnull=False) | (dorm.Q(title__isnull=False) & dorm.Q(title="3"))
+    first = [("1", 1.0), ("2", 2.0), ("3", 3.0)]
+
+    def sync() -> list[Any]:
+        return [
+            list(by_key.values_list("title", "near")),
+            list(by_key.filter(near__lt=3).values_list("title", "near")),
+            list(near.filter(titled).order_by("title").values_list("title", "near")),
+            [(row.title, row.near) for row in by_key.iterator(chunk_size=2)],
+            [(by_key.first().title, by_key.first().near)],
+        ]
+
+    async def asynchronous() -> list[Any]:
+        row = await by_key.afirst()
+        return [
+            [row async for row in by_key.values_list("title", "near")],
+            [row async for row in by_key.filter(near__lt=3).values_list("title", "near")],
+            [row async for row in near.filter(titled).order_by("title").values_list("title", "near")],
+            [(row.title, row.near) async for row in by_key.aiterator(chunk_size=2)],
+            [(row.title, row.near)],
+        ]
+
+    assert sync() == asyncio.run(asynchronous()) == [first, first[:2], first, first, first[:1]]
+    assert Document.objects.filter(titled).update(pages=1) == 3
+    assert asyncio.run(Document.objects.filter(titled, pages=1).aupdate(pages=2)) == 3
+    with pytest.raises(dorm.OperationalError, match="bind index 2"):
+        db.connection.execute("SELECT title, '?' FROM tests_document WHERE title = %s -- ?", ["1", "2"])
+    with repairs.switched_off("turso_unused_parameters"), pytest.raises(dorm.OperationalError, match="bind index"):
+        sync()
+    assert Document.objects.filter(titled).delete()[0] == 3
+
+
 # The trap: a vector function that fails takes the open transaction with it.
 
 

@@ -15,6 +15,7 @@ from dorm.exceptions import ProgrammingError
 
 from ...values.bit import Bit
 from ...values.vector import HalfVector
+from ..statements import parts
 
 _MICROSECOND = dt.timedelta(microseconds=1)
 
@@ -63,8 +64,6 @@ def _converted(value: Any) -> Any:
     raise ProgrammingError(f"A {type(value).__name__} cannot be bound. libSQL takes None, numbers, text and bytes.")
 
 
-_PARTS = re.compile(r"('[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/)", re.DOTALL)
-
 _NAMED = re.compile(r"\?\d|[:@$]\w")
 
 
@@ -78,7 +77,7 @@ def require_count(sql: str, values: list[Any]) -> None:
 @lru_cache(maxsize=512)
 def _placeholders(sql: str) -> int | None:
     """Return the number of ``?`` outside quotes and comments; None if the statement uses other placeholders."""
-    plain = "".join(_PARTS.split(sql)[::2])
+    plain = "".join(parts(sql)[::2])
     return None if _NAMED.search(plain) else plain.count("?")
 
 
@@ -90,17 +89,17 @@ def with_literals(sql: str, values: list[Any], bindable: range) -> tuple[str, li
     if _placeholders(sql) is None:
         raise ProgrammingError(f"An integer of more than 32 bits can replace only a plain '?': {sql}")
     rest, remaining = iter(values), []
-    parts = _PARTS.split(sql)
-    for at in range(0, len(parts), 2):
-        text, *others = parts[at].split("?")
+    split = parts(sql)
+    for at in range(0, len(split), 2):
+        text, *others = split[at].split("?")
         for other in others:
             value = next(rest)
             is_written = type(value) is int and value not in bindable
             if not is_written:
                 remaining.append(value)
             text += (str(value) if is_written else "?") + other
-        parts[at] = text
-    return "".join(parts), remaining
+        split[at] = text
+    return "".join(split), remaining
 
 
 def encoded(value: Any) -> dict[str, Any]:
