@@ -14,8 +14,9 @@ from .checks import rows, server, tables
 from .checks.finding import PROBLEM, Finding
 from .database import Database
 from .exit_codes import DONE, FOUND
-from .output import Output, without_secrets
+from .output import Output
 from .project import add_database_argument, aliases
+from .redaction import without_secrets
 
 HELP = "Find what is wrong with vectors, and print the command that fixes it."
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-_SECRET = re.compile(r"password|passwd|token|secret|key|dsn", re.IGNORECASE)
-_IN_URL = re.compile(r"(?<=://)[^/@\s]*@|(?<=[?&])[^=&\s]*(?:token|password|secret)[^=&\s]*=[^&\s'\"]*", re.IGNORECASE)
-_HIDDEN = "***"
+from .redaction import without_secrets
 
 
 class Output:
@@ -95,26 +91,3 @@ def size_of(count: int | None) -> str | None:
     while size >= 1000 and len(units) > 1:
         size, units = size / 1000, units[1:]
     return f"{size:.0f} {units[0]}" if units[0] == "B" else f"{size:.1f} {units[0]}"
-
-
-def without_secrets(text: str) -> str:
-    """Return the text without the passwords and tokens of DATABASES, and of any URL in it."""
-    from dorm.conf import settings
-
-    for secret in sorted(_secrets(getattr(settings, "DATABASES", None) or {}), key=len, reverse=True):
-        text = text.replace(secret, _HIDDEN)
-    return _IN_URL.sub(f"{_HIDDEN}@", text)
-
-
-def _secrets(value: Any, *, is_secret: bool = False) -> Iterator[str]:
-    """Yield the secret values in the settings, at any depth, and the user information of URLs."""
-    if isinstance(value, Mapping):
-        for key, part in value.items():
-            yield from _secrets(part, is_secret=is_secret or bool(_SECRET.search(str(key))))
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from _secrets(part, is_secret=is_secret)
-    elif isinstance(value, str) and value and is_secret:
-        yield value
-    elif isinstance(value, str) and "://" in value and (password := urlsplit(value).password):
-        yield from (password, unquote(password))

@@ -12,8 +12,9 @@ from ..introspection import innermost, reads_vectors
 from .database import Database
 from .exit_codes import DONE, FOUND
 from .index_state import index_states
-from .output import Output, size_of, table, without_secrets
+from .output import Output, size_of, table
 from .project import add_database_argument, aliases, label_of, models_with_vectors
+from .redaction import without_secrets
 
 HELP = "Show databases, versions, tables, rows, embedding models and indexes."
 

@@ -11,6 +11,7 @@ import select
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import dorm
 import pytest
@@ -20,6 +21,7 @@ from dorm_vector.commands.exit_codes import DONE, FOUND, USAGE
 from dorm_vector.commands.main import COMMANDS, main
 from dorm_vector.commands.output import table
 from dorm_vector.commands.progress import TerminalProgress
+from dorm_vector.commands.redaction import without_secrets
 from dorm_vector.commands.rows import _as
 from tests.commands.reference import subparsers
 from tests.helpers.project import ENVIRONMENT, ROOT, in_a_new_python
@@ -73,6 +75,41 @@ def test_no_secret_of_the_settings_is_printed(tmp_path: Path) -> None:
         assert run.returncode in (FOUND, USAGE)
         assert PASSWORD not in run.stdout + run.stderr
         assert "--json" not in arguments or json.loads(run.stdout)["databases"][0]["error"]
+
+
+@pytest.mark.parametrize("secret", ["app", "postgres", "db1", "p@/s", "it's \\ 1", "hunter2hunter2", "größe"])
+def test_a_secret_is_removed_wherever_it_is_written(secret: str) -> None:
+    database = {"ENGINE": "postgresql", "USER": "shop", "PASSWORD": secret, "OPTIONS": {"auth_token": f"{secret}2"}}
+    dorm.configure(DATABASES={"default": database, "other": {"ENGINE": "x", "URL": f"libsql://me:{secret}3@host/a"}})
+    for form in (
+        f"postgresql://shop:{secret}@host/db",
+        f"postgresql://shop:{quote(secret, safe='')}@host/db refuses shop",
+        f"host=db1.example password={secret!r} user=shop",
+        f"host=db1.example password={secret} user=shop",
+        f"could not connect with {secret}: refused",
+        f"refused ({secret}) and {secret}2, {secret}3",
+        repr(database),
+        json.dumps(database),
+        json.dumps(database, ensure_ascii=False),
+    ):
+        shown = without_secrets(form)
+        assert re.search(rf"(?<!\w){re.escape(secret)}[23]?(?!\w)", shown.replace("db1.example", "")) is None, shown
+        assert "***" in shown
+    # The passwords of URLs and DSNs that are not in the settings are removed as well.
+    assert (
+        without_secrets("libsql://a:other@b?authToken=x&a=1 password=y")
+        == "libsql://***@b?authToken=***&a=1 password=***"
+    )
+
+
+def test_a_message_stays_readable_with_a_short_password() -> None:
+    dorm.configure(DATABASES={"default": {"ENGINE": "postgresql", "PASSWORD": "app"}, "b": {"PASSWORD": "postgres"}})
+    for message in (
+        'relation "app_article" does not exist: is shop.application mapped to the table happy_app2?',
+        "PostgreSQL (postgresql) has no such index. Run: dorm migrate --settings app1",
+        "the token of this text is unknown; its key: 5",
+    ):
+        assert without_secrets(message) == message
 
 
 def test_each_command_has_help_and_documented_options() -> None:
