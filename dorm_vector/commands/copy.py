@@ -12,9 +12,13 @@ from .rows import positive
 
 HELP = "Copy the rows of every model to another database, and compare both; run it again to resume."
 
+EXIT_1 = "The target is not ready for a copy, the copy failed, or the databases differ afterwards."
+
 
 def add_arguments(parser: Any) -> None:
-    parser.add_argument("--from", dest="source", default="default", metavar="ALIAS", help="the alias of the source")
+    parser.add_argument(
+        "--from", "--database", dest="source", default="default", metavar="ALIAS", help="the alias of the source"
+    )
     parser.add_argument("--to", dest="target", required=True, metavar="ALIAS", help="the alias of the target")
     parser.add_argument(
         "--model",

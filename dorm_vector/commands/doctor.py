@@ -20,6 +20,8 @@ from .redaction import without_secrets
 
 HELP = "Find what is wrong with vectors, and print the command that fixes it."
 
+EXIT_1 = "There are problems; notes do not count."
+
 CHECKS: Sequence[Callable[[Database], Iterator[Finding]]] = (
     server.journal,
     server.timeouts,

@@ -9,6 +9,9 @@ FOUND = 1
 USAGE = 2
 """The command line or the settings are wrong; nothing was changed."""
 
+ALL_IS_WELL = "All is well."
+WRONG_USAGE = "The command line or the settings are wrong, and nothing was changed."
+
 
 class UsageError(Exception):
     """The command line names something that does not exist."""

@@ -13,6 +13,8 @@ from .rows import add_query_arguments, search_of
 
 HELP = "Show which index serves a search, or every reason why none does."
 
+EXIT_1 = "No index serves the search, and something can be done about it."
+
 # The answer is exact, and there is nothing to do.
 _FINE = frozenset({"no-such-index", "exact", "small-table", "selective-filter"})
 

@@ -16,6 +16,8 @@ from .project import add_database_argument, checked_alias, label_of, model_named
 
 HELP = "Build, rebuild, drop or optimize vector indexes, without blocking writers where the server can."
 
+EXIT_1 = "An index could not be built or dropped; those before it are done."
+
 Result = dict[str, Any]
 
 

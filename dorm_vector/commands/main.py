@@ -1,7 +1,8 @@
 """Parse the arguments of ``dorm-vector``, and run a command.
 
-To add a command, add its module here. The module has a docstring, ``HELP``, ``add_arguments(parser)`` and
-``run(options, output)``, which returns an exit code. Import what a command needs inside ``run``.
+To add a command, add its module here. The module has a docstring, ``HELP``, ``EXIT_1`` (what exit code 1 means),
+``add_arguments(parser)`` and ``run(options, output)``, which returns an exit code. Import what a command needs inside
+``run``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dorm.exceptions import ImproperlyConfigured
 
 from ..exceptions import UnsuitableDistance
 from . import copy, doctor, explain, index, recall, reembed, search, status
-from .exit_codes import DONE, FOUND, USAGE, UsageError
+from .exit_codes import ALL_IS_WELL, DONE, FOUND, USAGE, WRONG_USAGE, UsageError
 from .output import Output
 from .project import load_project
 
@@ -38,12 +39,13 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="dorm-vector",
         description="Show, check and repair the vectors of a djanorm project.",
-        epilog="Exit codes: 0 all is well; 1 something was found or failed; 2 the command line is wrong.",
+        epilog=f"Exit codes: 0: {ALL_IS_WELL} 1: Something was found that needs attention, or the command failed."
+        f" 2: {WRONG_USAGE}",
     )
     made.add_argument("--version", action="store_true", help="print the version and exit")
     commands = made.add_subparsers(dest="command", metavar="command")
     for name, module in COMMANDS.items():
-        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
+        command = commands.add_parser(name, help=module.HELP, description=module.HELP, epilog=exit_codes(module))
         module.add_arguments(command)
         command.add_argument("--json", action="store_true", help="print one JSON object")
         command.add_argument(
@@ -51,6 +53,11 @@ def parser() -> argparse.ArgumentParser:
         )
         command.set_defaults(run=module.run)
     return made
+
+
+def exit_codes(module: ModuleType) -> str:
+    """Return what the exit codes of a command mean."""
+    return f"Exit codes: 0: {ALL_IS_WELL} 1: {module.EXIT_1} 2: {WRONG_USAGE}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

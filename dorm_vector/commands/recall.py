@@ -23,6 +23,8 @@ from .rows import (
 
 HELP = "Measure the recall of a field's index, and recommend search options."
 
+EXIT_1 = "No options reach the target."
+
 
 def add_arguments(parser: Any) -> None:
     add_model_argument(parser)

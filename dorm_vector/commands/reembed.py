@@ -12,6 +12,11 @@ from .rows import add_field_argument, add_filter_argument, add_model_argument, f
 
 HELP = "Embed the rows whose vector does not match their text and embedding model. Run it again to resume."
 
+EXIT_1 = (
+    "With --dry-run, there are rows to embed."
+    " Without it, the embedder or the database failed; the rows before are stored."
+)
+
 
 def add_arguments(parser: Any) -> None:
     add_model_argument(parser)

@@ -13,6 +13,8 @@ from .rows import add_query_arguments, search_of
 
 HELP = "Search a model by text, by a vector or by a row, with filters."
 
+EXIT_1 = "The search failed."
+
 _SHOWN = 5
 
 

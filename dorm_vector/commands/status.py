@@ -18,6 +18,8 @@ from .redaction import without_secrets
 
 HELP = "Show databases, versions, tables, rows, embedding models and indexes."
 
+EXIT_1 = "A database cannot be read."
+
 
 def add_arguments(parser: Any) -> None:
     add_database_argument(parser, several=True)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from dorm_vector.commands.exit_codes import ALL_IS_WELL, WRONG_USAGE
 from dorm_vector.commands.main import COMMANDS, parser
 
 
@@ -14,7 +15,13 @@ def command_reference(name: str, _page: Path) -> str:
     found = subparsers()[name]
     usage = " ".join([f"dorm-vector {name} [options]", *filter(None, map(positional, found._actions))])
     rows = [f"| {spelled(action)} | {sentence(action)} |" for action in found._actions if action.dest != "help"]
-    return "\n".join([COMMANDS[name].HELP, "", "```text", usage, "```", "", "| argument | |", "|---|---|", *rows])
+    codes = enumerate((ALL_IS_WELL, COMMANDS[name].EXIT_1, WRONG_USAGE))
+    return "\n".join(
+        [
+            *(COMMANDS[name].HELP, "", "```text", usage, "```", "", "| argument | |", "|---|---|", *rows),
+            *("", "| exit code | |", "|---|---|", *(f"| {code} | {meaning} |" for code, meaning in codes)),
+        ]
+    )
 
 
 def subparsers() -> dict[str, argparse.ArgumentParser]:

@@ -115,6 +115,9 @@ def test_a_message_stays_readable_with_a_short_password() -> None:
 def test_each_command_has_help_and_documented_options() -> None:
     page = (ROOT / "docs/reference/command-line.md").read_text()
     for name, command in subparsers().items():
+        options = {option for action in command._actions for option in action.option_strings}
+        assert {"--json", "--database", "--settings"} <= options, name
+        assert f"Exit codes: 0: All is well. 1: {COMMANDS[name].EXIT_1} 2: " in (command.epilog or "")
         assert COMMANDS[name].HELP.endswith(".")
         assert f"<!-- command: {name} -->" in page
         for action in command._actions:

@@ -17,9 +17,11 @@ from dorm_vector import (
     BitField,
     EmbeddingField,
     HalfVectorField,
+    HnswIndex,
     SparseVectorField,
     TextIndex,
     Vec0Index,
+    VectorField,
     as_embedder,
     bulk_load,
     create_tables,
@@ -99,10 +101,12 @@ class StockProduct(dorm.Model):
     half = HalfVectorField(DIMENSIONS, null=True)
     sparse = SparseVectorField(DIMENSIONS, null=True)
     bits = BitField(DIMENSIONS, null=True)
+    picture = VectorField(DIMENSIONS)
 
     class Meta:
         db_table = "warehouse_product"
         indexes = [
+            HnswIndex(fields=["picture"], name="warehouse_product_hnsw", distance="cosine"),
             Vec0Index(fields=["embedding"], name="warehouse_product_vec0", distance="cosine", metadata=["in_stock"]),
             TextIndex(fields=["name", "notes"], name="warehouse_product_words"),
         ]
@@ -179,7 +183,8 @@ def _product(number: int, random: Random, tags: list[uuid.UUID]) -> dict[str, An
         "details": random.choice(({"b": [1, 2.5, None], "ä": {"deep": True}}, [], ["text"], 1e5, {"": "\\"})),
         "photo": bytes(random.getrandbits(8) for _ in range(number % 50)),
         "half": [round(value, 1) for value in vector],
-        "sparse": [value if value > 1 else 0.0 for value in vector],
+        # The doctor asks about vectors of zeros.
+        "sparse": [value if value > 1 else 0.0 for value in vector[1:]] + [1.0],
         "bits": "".join("1" if value > 0 else "0" for value in vector),
     }
     return {
@@ -189,6 +194,7 @@ def _product(number: int, random: Random, tags: list[uuid.UUID]) -> dict[str, An
         "shelf": random.choice((*range(1, 41), None)),
         "tag": random.choice((*tags, None)),
         "in_stock": number % 3 > 0,
+        "picture": vector[::-1],
         **(dict.fromkeys(optional) if is_empty else optional),
     }
 

@@ -22,7 +22,7 @@ from tests.conftest import started
 from tests.projects import warehouse
 from tests.projects.warehouse import MODELS
 
-KILLS, PRODUCTS = (10, 200) if IS_SOAK else (3, 60)
+KILLS, PRODUCTS = (40, 600) if IS_SOAK else (10, 100)
 BATCH, MOST_STATEMENTS = 5, 60
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
 

@@ -66,7 +66,7 @@ async def test_there_and_back(aliases: tuple[str, str, str], capsys: pytest.Capt
     _on_the_command_line(aliases, capsys)
     await _finds_differences(aliases)
     # The database goes on counting where the copied keys end, and its indexes hold the copied rows.
-    new = QuerySet(StockProduct, second).create(name="an unusual word", supplier_id="a")
+    new = QuerySet(StockProduct, second).create(name="an unusual word", supplier_id="a", picture=[1] * 8)
     assert new.pk > max(row["id"] for row in stored["StockProduct"])
     product = QuerySet(StockProduct, second).get(name="product 5")
     nearest = VectorQuerySet(StockProduct, second).filter(in_stock=True).nearest("embedding", product.embedding)[:3]
