@@ -135,6 +135,23 @@ class VectorDistance(Expression):
             return None
         return where.dialect.rank(self.metric, left, right, dimensions), where.dialect.shown(self.metric)
 
+    def keeps_its_rank(self, table_alias: str | None = None, **context: Any) -> bool:
+        """Return whether ORDER BY may name the rank before another key, so that an index can serve it.
+
+        It may not if the rank tells rows without a vector from those with a vector of zeros, unless an index serves it.
+        """
+        where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
+        if self.vector is None or where.dialect.shown(self.metric) == "{rank}":
+            return True
+        left, right, _ = self._operands(where)
+        if not (left.nullable or right.nullable):
+            return True
+        if not right.constant or is_zero(right.params[0]) or not isinstance(self.field_path, str):
+            return False
+        from .index_match import serves_by_rank
+
+        return serves_by_rank(self.metric, self.field_path, where)
+
     def _compile(self, table_alias: str | None, context: dict[str, Any], *, ranking: bool) -> SQL:
         where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
         if self.vector is None:

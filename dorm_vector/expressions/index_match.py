@@ -68,6 +68,17 @@ def implies(query: Any, condition: Q) -> bool:
     return said >= set(_claims(condition))
 
 
+def serves_by_rank(metric: Metric, path: str, where: CompileScope) -> bool:
+    """Return whether every row of the query has a vector, or an index, which has no other rows, serves its slice."""
+    query = where.query
+    if query is None or implies(query, Q(**{f"{path}__isnull": False})):
+        return True
+    field = where.field(path)
+    return bool(
+        query.takes_an_index() and any(index.serves(field, metric, where.dialect) for index in indexes_of(field))
+    )
+
+
 def _as_q(nodes: list[Any]) -> Iterator[Q]:
     for node in nodes:
         if isinstance(node, Q):

@@ -46,7 +46,9 @@ class OrderingQuery(FilteringQuery):
             # A similarity falls as its distance rises, and an index can serve only the distance.
             return self._order_expression(dialect, expression.distance, not descending)
         if (self._is_projected(name) and not self._is_searched_exactly(name)) and (
-            descending or self._annotation(name) == self._annotation(name, ranking=True)
+            descending
+            or self._sorts_as_shown(expression)
+            or self._annotation(name) == self._annotation(name, ranking=True)
         ):
             return by_name, []
         return self._order_expression(dialect, expression, descending, exact=self._is_searched_exactly(name))
@@ -64,10 +66,17 @@ class OrderingQuery(FilteringQuery):
             return dialect.ordering.descending.format(value=value), params * dialect.ordering.descending.count(
                 "{value}"
             )
-        rank, params = self._compiled(expression, ranking=True)
+        rank, params = self._compiled(expression, ranking=not self._sorts_as_shown(expression))
         rank = dialect.ordering.exact_rank.format(rank=rank) if exact else rank
         template = _ascending(dialect, expression)
         return template.format(rank=rank), params * template.count("{rank}")
+
+    def _sorts_as_shown(self, expression: Any) -> bool:
+        """Return whether another key decides among all rows without a distance, which a rank may tell apart."""
+        if len(self.order_by_fields) == 1 or not hasattr(expression, "as_ranking_sql"):
+            return False
+        connection = current_connection(self)
+        return not expression.keeps_its_rank(self._alias(), model=self.model, connection=connection, query=self)
 
     def _is_searched_exactly(self, name: str) -> bool:
         return self.search is not None and self.search.exact and self.search.name == name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dorm
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -91,6 +92,35 @@ def test_a_zero_vector_is_near_to_nothing_by_cosine(db: Database) -> None:
     assert [row.title for row in queryset.order_by("distance")] == ["one", "zero"]
     for comparison in ({"distance__lt": 5}, {"distance__gt": -5}, {"distance__gte": 0}):
         assert [row.title for row in queryset.filter(**comparison)] == ["one"]
+
+
+async def test_a_second_key_decides_among_all_rows_without_a_distance(db: Database) -> None:
+    """A vector of zeros and a missing one are shown alike, so that neither sorts before the other."""
+    stored = [None, [0, 0, 0], [4, 0, 0], [0, 1, 0], None, [-0.0, 0, 0], [-1, 0, 0]]
+    for title, vector in zip("gfedcba", stored, strict=True):
+        Document.objects.create(title=title, embedding=vector, other=[1, 0, 0] if vector else None)
+    for query, known in (([2, 0, 0], ["e", "d", "a"]), ([0, 0, 0], []), (dorm.F("other"), ["e", "d", "a"])):
+        expected = known + sorted(set("gfedcba") - set(known))
+        measured = dorm_vector.CosineDistance("embedding", query)
+        similarity = dorm_vector.CosineSimilarity("embedding", query)
+        shown = Document.objects.annotate(near=measured)
+        for rows in (
+            shown.order_by("near", "title"),
+            Document.objects.alias(near=measured).order_by("near", "title"),
+            Document.objects.annotate(near=similarity).order_by("-near", "title"),
+            shown.order_by("near", "title").values("title", "near"),
+            shown.order_by("near", "title")[:6],
+        ):
+            titles = [row["title"] if isinstance(row, dict) else row.title for row in rows]
+            assert titles == expected[: len(titles)], rows.query
+            assert [row.title async for row in shown.order_by("near", "title")] == expected
+        backwards = known + expected[len(known) :][::-1]
+        assert [row.title for row in shown.order_by("near", "-title")] == backwards
+        ranks = {row.title: row.place for row in shown.annotate(place=dorm.Window(dorm.Rank(), order_by=["-near"]))}
+        assert len({ranks[title] for title in expected[len(known) :]}) == 1
+    assert (await shown.order_by("near", "title").afirst()).title == "e"
+    nearest = Document.objects.exclude(embedding=None).nearest("embedding", [2, 0, 0], distance="cosine")
+    assert [row.title for row in nearest.order_by("distance", "title")] == ["e", "d", "a", "b", "f"]
 
 
 def test_a_threshold_and_a_structured_filter_agree_with_plain_python(db: Database) -> None:
