@@ -49,6 +49,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.relations.databases:rows_on_their_database",
         "repairs.models:readable_json",
         "repairs.writes.composite_keys:deletes_by_composite_key",
+        "repairs.contribs.routing:writes_where_routers_say",
     ),
     "dorm.aggregates": (
         "models.hooks:aggregates_of_distances",
@@ -116,6 +117,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.turso_async:turso_async",
         "engines.connections:prepare_connections",
         "repairs.contribs.routing:reads_after_a_write",
+        "repairs.contribs.routing:writes_where_routers_say",
     ),
     "dorm.db.backends.sqlite": (
         "engines.connections:prepare_connections",

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..expressions.query_text import embed_texts
+from ..repairs.contribs.routing import for_writing
 from ..steps import Steps, arun, run
 from .on_save import embedding_fields, filled, is_computed, names_read, record, vectors_of, warn_of_stale
 
@@ -21,11 +22,13 @@ class EmbeddingQueries:
     # writes
 
     def bulk_create(self, objs: Any, *args: Any, **options: Any) -> Any:
+        for_writing(self)
         rows = list(objs)
         run(filled(rows, using=self._db))
         return super().bulk_create(rows, *args, **self._overwriting(options))  # type: ignore[misc]  # as above
 
     async def abulk_create(self, objs: Any, *args: Any, **options: Any) -> Any:
+        for_writing(self)
         rows = list(objs)
         await arun(filled(rows, using=self._db))
         return await super().abulk_create(rows, *args, **self._overwriting(options))  # type: ignore[misc]  # as above
@@ -39,12 +42,14 @@ class EmbeddingQueries:
         return options | {"update_fields": list(dict.fromkeys([*names, *made]))}
 
     def bulk_update(self, objs: Any, fields: Any, *args: Any, **options: Any) -> int:
+        for_writing(self)
         rows, names = list(objs), list(fields)
         made = run(filled(rows, names, self._db))
         parts = _by_what_they_have(rows, names, made)
         return sum(super(EmbeddingQueries, self).bulk_update(*part, *args, **options) for part in parts)  # type: ignore[misc]  # as above
 
     async def abulk_update(self, objs: Any, fields: Any, *args: Any, **options: Any) -> int:
+        for_writing(self)
         rows, names = list(objs), list(fields)
         made = await arun(filled(rows, names, self._db))
         parts = _by_what_they_have(rows, names, made)

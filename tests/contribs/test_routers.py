@@ -33,6 +33,23 @@ class ShardedNote(dorm.Model):
         app_label = "tests"
 
 
+class RoutedTag(dorm.Model):
+    title = dorm.CharField(max_length=50)
+
+    class Meta:
+        app_label = "tests"
+
+
+class RoutedDoc(dorm.Model):
+    title = dorm.CharField(max_length=50)
+    parent = dorm.ForeignKey("RoutedDoc", on_delete=dorm.CASCADE, null=True, related_name="parts")
+    tags = dorm.ManyToManyField(RoutedTag, related_name="docs")
+    embedding = VectorField(3)
+
+    class Meta:
+        app_label = "tests"
+
+
 ALIASES = ("default", "shard_0", "shard_1")
 SHARDED = HashShardRouter(num_shards=2, shard_models={ShardedDoc, ShardedNote})
 LAGGING = LagAwareReadRouter(primary="shard_0", replicas=["shard_1"])
@@ -84,7 +101,7 @@ def test_reads_after_a_write(shards: None, model: Any) -> None:
     assert titles(model) == expected
     with with_shard_key("t1"):
         assert model.objects.count() == 3
-    with switched_off("reads_after_a_write"), with_shard_key("t1"):
+    with switched_off("reads_after_a_write", "writes_where_routers_say"), with_shard_key("t1"):
         model.objects.create(title="astray", embedding=[1, 1, 1])
     assert titles(model)["default"] == ["astray"]
 
@@ -112,3 +129,108 @@ async def test_rows_that_were_loaded_are_read_from_the_primary(shards: None) -> 
     assert titles(ShardedDoc) == {"shard_0": ["a", "b", "c"]}
     clear_read_after_write_window()
     assert ShardedDoc.objects.count() == 0
+
+
+class WritesToShard0:
+    """A router that says nothing about reads."""
+
+    def db_for_write(self, model: Any, **hints: Any) -> str:
+        return "shard_0"
+
+
+NEW = {"embedding": [1, 1, 1]}
+
+
+@pytest.fixture
+def routed(shards: None) -> None:
+    for alias in ALIASES:
+        create_tables(get_connection(alias), (RoutedTag, RoutedDoc))
+
+
+def copied_to_the_replica() -> Any:
+    """Put rows into the stand-in for a replica under the keys that they have on the primary; return one read there."""
+    for alias in ("shard_0", "shard_1"):
+        for number, title in enumerate(("root", "leaf"), 1):
+            RoutedDoc.objects.using(alias).create(id=number, title=title, **NEW)
+        RoutedTag.objects.using(alias).create(id=1, title="new")
+    clear_read_after_write_window()
+    root: Any = RoutedDoc.objects.get(title="root")
+    assert root._state.db == "shard_1"
+    return root
+
+
+def on_the_primary(condition: Any = None) -> list[str]:
+    clear_read_after_write_window()
+    assert list(RoutedDoc.objects.using("default")) == []
+    # Nothing was written to the replica.
+    assert sorted(RoutedDoc.objects.values_list("title", flat=True)) == ["leaf", "root"]
+    assert RoutedDoc.objects.filter(parent__isnull=False).count() == RoutedDoc.objects.get(id=1).tags.count() == 0
+    rows = RoutedDoc.objects.using("shard_0").filter(**condition or {})
+    return sorted(rows.values_list("title", flat=True))
+
+
+def test_writes_go_where_the_routers_say(routed: None) -> None:
+    dorm.configure(DATABASE_ROUTERS=[LAGGING])
+    root = copied_to_the_replica()
+    rows = RoutedDoc.objects
+    (made,) = rows.bulk_create([RoutedDoc(title="b", **NEW)])
+    made.title = "bulk"
+    made.save()
+    assert rows.all().get_or_create(title="c", defaults=NEW)[1]
+    assert not rows.update_or_create(title="c", defaults={"title": "got"})[1]
+    created = rows.create(title="d", **NEW)
+    created.title = "created"
+    assert rows.bulk_update([created], ["title"]) == 1
+    saved = RoutedDoc(title="saved", **NEW)
+    saved.save()
+    assert on_the_primary() == ["bulk", "created", "got", "leaf", "root", "saved"]
+    assert RoutedDoc.objects.filter(title="saved").update(title="gone") == 1
+    assert RoutedDoc.objects.filter(title__in=["gone", "got"]).delete()[0] == 2
+    clear_read_after_write_window()
+    root.parts.create(title="part", **NEW)
+    root.parts.filter(title="part").update(title="changed")
+    root.tags.add(RoutedTag.objects.get())
+    assert on_the_primary() == ["bulk", "changed", "created", "leaf", "root"]
+    assert on_the_primary({"parent": root}) == ["changed"]
+    assert on_the_primary({"tags__title": "new"}) == ["root"]
+    root.tags.clear()
+    assert on_the_primary({"tags__title": "new"}) == []
+    assert RoutedDoc.objects.using("shard_1").filter(title="leaf").update(title="told") == 1  # named, so obeyed
+    clear_read_after_write_window()
+    with switched_off("writes_where_routers_say"):
+        RoutedDoc.objects.create(title="astray", **NEW)
+    assert sorted(RoutedDoc.objects.values_list("title", flat=True)) == ["astray", "root", "told"]
+
+
+async def test_async_writes_go_where_the_routers_say(routed: None) -> None:
+    dorm.configure(DATABASE_ROUTERS=[LAGGING])
+    root = copied_to_the_replica()
+    (made,) = await RoutedDoc.objects.abulk_create([RoutedDoc(title="b", **NEW)])
+    made.title = "bulk"
+    await made.asave()
+    assert (await RoutedDoc.objects.aget_or_create(title="c", defaults=NEW))[1]
+    assert not (await RoutedDoc.objects.aupdate_or_create(title="c", defaults={"title": "got"}))[1]
+    created = await RoutedDoc.objects.acreate(title="d", **NEW)
+    created.title = "created"
+    assert await RoutedDoc.objects.abulk_update([created], ["title"]) == 1
+    await RoutedDoc(title="saved", **NEW).asave()
+    assert on_the_primary() == ["bulk", "created", "got", "leaf", "root", "saved"]
+    assert await RoutedDoc.objects.filter(title="saved").aupdate(title="gone") == 1
+    assert (await RoutedDoc.objects.filter(title__in=["gone", "got"]).adelete())[0] == 2
+    clear_read_after_write_window()
+    await root.parts.aget_or_create(title="part", defaults=NEW)
+    await root.tags.aadd(await RoutedTag.objects.aget())
+    assert on_the_primary() == ["bulk", "created", "leaf", "part", "root"]
+    assert on_the_primary({"parent": root}) == ["part"]
+    assert on_the_primary({"tags__title": "new"}) == ["root"]
+
+
+async def test_a_router_that_says_nothing_about_reads(shards: None) -> None:
+    dorm.configure(DATABASE_ROUTERS=[WritesToShard0()])
+    ShardedDoc.objects.create(title="a", **NEW)
+    await ShardedDoc.objects.acreate(title="b", **NEW)
+    ShardedDoc(title="c", **NEW).save()
+    ShardedDoc.objects.using("default").create(title="here", **NEW)
+    assert titles(ShardedDoc) == {"default": ["here"], "shard_0": ["a", "b", "c"]}
+    locked: Any = ShardedDoc.objects.select_for_update().get(title="a")
+    assert locked._state.db == "shard_0"

@@ -1,4 +1,4 @@
-"""Repair of djanorm's routing between databases."""
+"""Repairs of djanorm's routing between databases."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from dorm.conf import settings
+from dorm.db import connection
 
-from ...patching.registry import repair
+from ...patching.registry import is_on, repair
 
 _NOWHERE = ""
+_REPAIR = "writes_where_routers_say"
+
+
+class Routed(str):
+    """The alias of a database that routers chose for reads; a queryset and its rows keep it, and write elsewhere."""
+
+    __slots__ = ()
 
 
 @repair("dorm.db.connection", "router_db_for_read", fixed_in="5.0")
@@ -31,3 +39,36 @@ def _written_to(model: Any, hints: dict[str, Any]) -> Iterator[str]:
     for router in settings.DATABASE_ROUTERS or ():
         if hasattr(router, "db_for_write") and (alias := router.db_for_write(model, **hints)):
             yield alias
+
+
+@repair("dorm.db.connection", "router_db_for_read", name=_REPAIR, fixed_in="5.0")
+def _remembered(original: Any, model: Any, **options: Any) -> str:
+    alias = original(model, **options)
+    return Routed(alias) if settings.DATABASE_ROUTERS else str(alias)
+
+
+def for_writing(queryset: Any) -> None:
+    """Point a queryset whose database routers chose for reads to the one that they choose for writes."""
+    if isinstance(queryset._db, Routed) and is_on(_REPAIR):
+        queryset._db = connection.router_db_for_write(queryset.model)
+
+
+_WRITES = ("create", "get_or_create", "update_or_create", "update", "delete", "bulk_create", "bulk_update")
+_LARGE_WRITES = ("update_batched", "delete_batched", "bulk_update_when", "upsert")
+_ASYNC_WRITES = (*(f"a{name}" for name in _WRITES), "abulk_update_when", "aupsert")
+
+
+def writes_where_routers_say(original: Any, queryset: Any, /, *args: Any, **options: Any) -> Any:
+    """Write where the routers say, and lock rows there.
+
+    Symptom: with a router that sends reads to a standby, `objects.create()`, `update()`, `delete()` and the other
+    writes of managers and querysets, `select_for_update()` and relations fail, because a standby refuses them; with
+    other routers they change the database of reads. Cause: djanorm asks `db_for_read` for every queryset, and
+    `db_for_write` for none. djanorm 4.3 to 4.5.
+    """
+    for_writing(queryset)
+    return original(queryset, *args, **options)
+
+
+for _method in (*_WRITES, *_LARGE_WRITES, *_ASYNC_WRITES, "select_for_update"):
+    repair("dorm.queryset:QuerySet", _method, name=_REPAIR, fixed_in="5.0")(writes_where_routers_say)

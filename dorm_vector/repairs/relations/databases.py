@@ -8,11 +8,13 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from dorm.conf import settings
+from dorm.db import connection
 from dorm.models import Model, _ModelState
 from dorm.related_managers import ReverseFKDescriptor
 
 from ...patching.registry import repair
 from ...patching.stand_ins import model
+from ..contribs.routing import Routed
 
 _REPAIR = "rows_on_their_database"
 _DEFAULT = "default"
@@ -32,7 +34,8 @@ def _repaired(target: str, attribute: str) -> Callable[[_Function], _Function]:
 def _home(row: Any) -> str:
     """Return the database that a row was read from or written to; the default one for a new row."""
     state = vars(row).get("_state")
-    return str((state.db if state is not None else None) or _DEFAULT)
+    home: str | None = state.db if state is not None else None
+    return home or _DEFAULT
 
 
 def _settle(row: Any, alias: str) -> None:
@@ -46,13 +49,16 @@ def _settle(row: Any, alias: str) -> None:
 
 def _written_to(row: Any) -> str:
     """Return where a row is written: where the routers say, else where it is from."""
-    home = _home(row)
-    if home != _DEFAULT:
-        for router in settings.DATABASE_ROUTERS or ():
-            alias = router.db_for_write(type(row), instance=row) if hasattr(router, "db_for_write") else None
-            if alias:
-                return str(alias)
-    return home
+    home, state = _home(row), vars(row).get("_state")
+    is_new = state is not None and state.adding
+    if settings.DATABASE_ROUTERS and (is_new or _is_elsewhere(home)):
+        return str(connection.router_db_for_write(type(row), default=str(home), instance=row))
+    return str(home)
+
+
+def _is_elsewhere(alias: str) -> bool:
+    """Return whether rows of this database have to know it."""
+    return alias != _DEFAULT or isinstance(alias, Routed)
 
 
 # Rows that are read
@@ -88,7 +94,7 @@ def rows_on_their_database(original: Any, queryset: Any, *args: Any) -> Any:
     database, and every method of it assumes `default`. djanorm 4.3 to 4.5.
     """
     rows = original(queryset, *args)
-    return rows if queryset._db == _DEFAULT else _each(rows, queryset._db)
+    return _each(rows, queryset._db) if _is_elsewhere(queryset._db) else rows
 
 
 @_repaired("dorm.queryset:QuerySet", "_aiterator")
@@ -96,7 +102,7 @@ def rows_on_their_database(original: Any, queryset: Any, *args: Any) -> Any:
 @_repaired("dorm.queryset:CombinedQuerySet", "_aiterator")
 def _arows(original: Any, queryset: Any, *args: Any) -> Any:
     rows = original(queryset, *args)
-    return rows if queryset._db == _DEFAULT else _aeach(rows, queryset._db)
+    return _aeach(rows, queryset._db) if _is_elsewhere(queryset._db) else rows
 
 
 @_repaired("dorm.queryset:QuerySet", "_prefetch_m2m")
@@ -112,13 +118,37 @@ async def _aprefetched(original: Any, queryset: Any, rows: Any, name: str, *args
 
 
 def _place_prefetched(queryset: Any, rows: Any, attribute: str) -> None:
-    if queryset._db != _DEFAULT:
+    if _is_elsewhere(queryset._db):
         for row in rows:
             for related in vars(row).get(attribute) or ():
                 _place(related, queryset._db)
 
 
+@_repaired("dorm.queryset:RawQuerySet", "_hydrate")
+def _raw(original: Any, queryset: Any, *args: Any) -> Any:
+    row = original(queryset, *args)
+    return _place(row, queryset._db) if _is_elsewhere(queryset._db) else row
+
+
 # Rows that are written
+
+
+@_repaired("dorm.queryset:QuerySet", "bulk_create")
+def _made(original: Any, queryset: Any, rows: Any, *args: Any, **options: Any) -> Any:
+    return _settled(original(queryset, rows, *args, **options), queryset)
+
+
+@_repaired("dorm.queryset:QuerySet", "abulk_create")
+async def _amade(original: Any, queryset: Any, rows: Any, *args: Any, **options: Any) -> Any:
+    return _settled(await original(queryset, rows, *args, **options), queryset)
+
+
+def _settled(rows: Any, queryset: Any) -> Any:
+    for row in rows:
+        _settle(row, str(queryset._db))
+        # Otherwise save() inserts the row again; one without a key may not be stored.
+        row._state.adding = row.pk is None
+    return rows
 
 
 @_repaired("dorm.models:Model", "save")
@@ -150,7 +180,10 @@ async def _adeleted(original: Any, row: Any, *args: Any, **options: Any) -> Any:
 
 def _asked(row: Any, args: Any, options: dict[str, Any]) -> str:
     """Return where a row is to be written, and put it into the options where nothing was asked for."""
-    return str(args[0] if args else options.setdefault("using", _written_to(row)))
+    if not args and "using" not in options:
+        # To ask a router counts as a write.
+        options["using"] = _written_to(row)
+    return str(args[0] if args else options["using"])
 
 
 @_repaired("dorm.models:Model", "refresh_from_db")
@@ -187,6 +220,18 @@ def _manager(original: Any, descriptor: Any, row: Any, owner: Any = None) -> Any
     if row is not None:
         manager._db = _home(row)
     return manager
+
+
+def _on_the_writer(original: Any, manager: Any, *args: Any, **options: Any) -> Any:
+    """Change the rows of a relation where the routers say, if they said where the instance was read."""
+    if isinstance(manager._db, Routed):
+        manager = copy.copy(manager)
+        manager._db = _written_to(manager.instance)
+    return original(manager, *args, **options)
+
+
+for _method in ("add", "remove", "set", "clear", "aadd", "aremove", "aset", "aclear"):
+    _repaired("dorm.related_managers:ManyRelatedManager", _method)(_on_the_writer)
 
 
 @_repaired("dorm.related_managers:ManyRelatedManager", "create")

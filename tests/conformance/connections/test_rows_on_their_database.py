@@ -81,6 +81,24 @@ async def test_a_row_is_saved_refreshed_and_deleted_where_it_is_from_asynchronou
     assert (pets("default"), pets("other")) == (["cat of default"], [])
 
 
+async def test_rows_of_bulk_create_and_raw_are_of_their_database(two: None) -> None:
+    others = Pet.objects.using("other")
+    (made,) = others.bulk_create([Pet(name="a", embedding=[0, 1])])
+    (also,) = await others.abulk_create([Pet(name="b", embedding=[0, 1])])
+    table = Pet._meta.db_table
+    (raw,) = Pet.objects.db_manager("other").raw(f'SELECT * FROM "{table}" WHERE "name" = %s', ["cat of other"])
+    for pet, name in ((made, "A"), (raw, "C")):
+        pet.name = name
+        pet.save()
+    also.name = "B"
+    await also.asave()
+    assert (pets("default"), pets("other")) == (["cat of default"], ["A", "B", "C"])
+    for pet in (made, raw):
+        pet.delete()
+    await also.adelete()
+    assert (pets("default"), pets("other")) == (["cat of default"], [])
+
+
 def test_relations_are_those_of_its_database(two: None) -> None:
     for source in (
         Pet.objects.using("other").get(),
