@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..expressions.query_text import embed_texts
-from ..repairs.contribs.routing import for_writing
+from ..query.routed import for_writing
 from ..steps import Steps, arun, run
 from .on_save import embedding_fields, filled, is_computed, names_read, record, vectors_of, warn_of_stale
 

@@ -6,18 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from dorm.conf import settings
-from dorm.db import connection
 
-from ...patching.registry import is_on, repair
+from ...patching.registry import repair
+from ...query.routed import REPAIR, Routed, for_writing
 
 _NOWHERE = ""
-_REPAIR = "writes_where_routers_say"
-
-
-class Routed(str):
-    """The alias of a database that routers chose for reads; a queryset and its rows keep it, and write elsewhere."""
-
-    __slots__ = ()
 
 
 @repair("dorm.db.connection", "router_db_for_read", fixed_in="5.0")
@@ -41,16 +34,10 @@ def _written_to(model: Any, hints: dict[str, Any]) -> Iterator[str]:
             yield alias
 
 
-@repair("dorm.db.connection", "router_db_for_read", name=_REPAIR, fixed_in="5.0")
+@repair("dorm.db.connection", "router_db_for_read", name=REPAIR, fixed_in="5.0")
 def _remembered(original: Any, model: Any, **options: Any) -> str:
     alias = original(model, **options)
     return Routed(alias) if settings.DATABASE_ROUTERS else str(alias)
-
-
-def for_writing(queryset: Any) -> None:
-    """Point a queryset whose database routers chose for reads to the one that they choose for writes."""
-    if isinstance(queryset._db, Routed) and is_on(_REPAIR):
-        queryset._db = connection.router_db_for_write(queryset.model)
 
 
 _WRITES = ("create", "get_or_create", "update_or_create", "update", "delete", "bulk_create", "bulk_update")
@@ -71,4 +58,4 @@ def writes_where_routers_say(original: Any, queryset: Any, /, *args: Any, **opti
 
 
 for _method in (*_WRITES, *_LARGE_WRITES, *_ASYNC_WRITES, "select_for_update"):
-    repair("dorm.queryset:QuerySet", _method, name=_REPAIR, fixed_in="5.0")(writes_where_routers_say)
+    repair("dorm.queryset:QuerySet", _method, name=REPAIR, fixed_in="5.0")(writes_where_routers_say)

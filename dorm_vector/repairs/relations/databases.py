@@ -14,7 +14,7 @@ from dorm.related_managers import ReverseFKDescriptor
 
 from ...patching.registry import repair
 from ...patching.stand_ins import model
-from ..contribs.routing import Routed
+from ...query.routed import Routed
 
 _REPAIR = "rows_on_their_database"
 _DEFAULT = "default"
