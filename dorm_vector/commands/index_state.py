@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..dialects.shared.companions import STANDING
@@ -13,6 +13,7 @@ from ..indexes.text import TextIndex
 from ..indexes.vec0 import Vec0Index
 from ..indexes.vector import VectorIndex
 from .database import Database
+from .index_size import index_size
 
 BUILT, MISSING, INVALID, BUILDING, UNSUPPORTED = "built", "missing", "invalid", "building", "unsupported"
 """The states. ``unsupported``: the database has no index of this kind, so searches do not use it."""
@@ -43,6 +44,8 @@ class IndexState:
     opclass: str = ""
     bytes: int | None = None
     companion: Companion | None = None
+    note: str = ""
+    """Why the size is not known, or what searches do where there is no such index."""
 
     def as_json(self) -> dict[str, Any]:
         kind, distance = ("text", None) if self.field is None else (self.index.kind, self.index.metric.value)
@@ -50,26 +53,46 @@ class IndexState:
         content = None
         if self.companion is not None:
             content = {**asdict(self.companion), "in_sync": self.companion.in_sync}
-        return {**found, "distance": distance, "bytes": self.bytes, "companion": content}
+        return {**found, "distance": distance, "bytes": self.bytes, "companion": content, "note": self.note or None}
 
 
-def index_states(database: Database, model: Any) -> Iterator[IndexState]:
-    """Yield the state of each vector index and each text index that the model declares."""
-    for index in model._meta.indexes:
-        if isinstance(index, VectorIndex):
-            yield _state(database, model, index)
-        elif isinstance(index, TextIndex):
-            yield _text_state(database, model, index)
+def index_states(database: Database, model: Any, *, sizes: bool = False) -> Iterator[IndexState]:
+    """Yield the state of each vector index and each text index that the model declares, perhaps with its size."""
+    states = [
+        _state(database, model, index) if isinstance(index, VectorIndex) else _text_state(database, model, index)
+        for index in model._meta.indexes
+        if isinstance(index, (VectorIndex, TextIndex))
+    ]
+    for state in states:
+        if state.state == UNSUPPORTED:
+            yield replace(state, note=_instead(database, state, states))
+        elif sizes and state.state in (BUILT, INVALID):
+            size, note = index_size(database, model, state.name, is_text=state.field is None)
+            yield replace(state, bytes=size, note=note)
+        else:
+            yield state
+
+
+def _instead(database: Database, state: IndexState, states: list[IndexState]) -> str:
+    """Return what searches do without an index that the database does not have."""
+    others = [
+        other.name
+        for other in states
+        if other.state == BUILT and other.field is state.field and other.index.metric is state.index.metric
+    ]
+    what = f"can use {' or '.join(others)}" if others else "are exact: they read every row"
+    return (
+        f"{database.dialect.title} builds no such index. Searches of {state.field.name} by {state.index.metric.value}"
+        f" {what}."
+    )
 
 
 def _text_state(database: Database, model: Any, index: TextIndex) -> IndexState:
-    name, upkeep = index.get_name(model.__name__), database.dialect.upkeep
-    parts = {"name": name, "table": model._meta.db_table}
-    found = database.ask(upkeep.text_index.format(**parts))
+    name = index.get_name(model.__name__)
+    found = database.ask(database.dialect.upkeep.text_index.format(name=name, table=model._meta.db_table))
     if not found:
         return IndexState(index, name, None, MISSING)
-    size = database.ask(upkeep.index_bytes.format(**parts)).get("bytes")
-    return IndexState(index, name, None, BUILT if found["valid"] else INVALID, bytes=size)
+    return IndexState(index, name, None, BUILT if found["valid"] else INVALID)
 
 
 def _state(database: Database, model: Any, index: Any) -> IndexState:
@@ -83,8 +106,7 @@ def _state(database: Database, model: Any, index: Any) -> IndexState:
         return IndexState(index, name, field, MISSING)
     building = database.all_rows(database.dialect.upkeep.building, model._meta.db_table)
     state = BUILT if found["valid"] else BUILDING if building else INVALID
-    size = database.dialect.upkeep.index_bytes.format(name=name, table=model._meta.db_table)
-    return IndexState(index, name, field, state, str(found["opclass"]), database.ask(size).get("bytes"))
+    return IndexState(index, name, field, state, str(found["opclass"]))
 
 
 def _built(database: Database, model: Any, field: Any, name: str) -> dict[str, Any] | None:

@@ -79,7 +79,7 @@ def _table(database: Database, model: Any) -> dict[str, Any]:
         "rows": rows.count(),
         "missing_columns": missing,
         "fields": [_field(rows, model, field) for field in fields],
-        "indexes": [] if missing else [state.as_json() for state in index_states(database, model)],
+        "indexes": [] if missing else [state.as_json() for state in index_states(database, model, sizes=True)],
     }
 
 
@@ -145,6 +145,8 @@ def _tables(database: dict[str, Any]) -> Iterator[str]:
                 for each, i in indexes
             ],
         )
+        noted = [f"{index['name']}: {index['note']}" for _table, index in indexes if index["note"]]
+        yield from ("", *noted) if noted else ()
 
 
 def _models(field: dict[str, Any]) -> str | None:

@@ -12,6 +12,7 @@ from ..values.routines import Routine
 from . import _float32
 from .base import RoutineKey
 from .shared.costs import Estimating, PlanCosts
+from .shared.index_bytes import NO_PROCESS, innodb_text_index_bytes
 from .shared.unsupported import Unsupported
 from .shared.upkeep import Upkeep
 
@@ -76,6 +77,11 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
 
 UPKEEP = Upkeep(
     version="SELECT VERSION() AS version",
+    # A table has one vector index, which is a table of its own: shop_product#i#01.
+    index_bytes="SELECT SUM(file_size) AS bytes FROM information_schema.innodb_sys_tablespaces"
+    " WHERE SUBSTRING_INDEX(name, '#i#', 1) = CONCAT(DATABASE(), '/{table}') AND INSTR(name, '#i#') > 0",
+    text_index_bytes=innodb_text_index_bytes("innodb_sys_"),
+    no_index_bytes=NO_PROCESS,
     text_index="SELECT 1 AS valid FROM information_schema.statistics WHERE table_schema = DATABASE()"
     " AND table_name = '{table}' AND index_name = '{name}' AND index_type = 'FULLTEXT' LIMIT 1",
     index_definition='SHOW CREATE TABLE "{table}"',

@@ -10,6 +10,7 @@ from ..values.elements import Element
 from ..values.routines import Routine
 from . import _float32
 from .base import RoutineKey
+from .shared.index_bytes import NO_PROCESS, innodb_text_index_bytes
 from .shared.unsupported import Unsupported
 from .shared.upkeep import Upkeep
 
@@ -125,6 +126,8 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
 
 UPKEEP = Upkeep(
     version="SELECT VERSION() AS version",
+    text_index_bytes=innodb_text_index_bytes("innodb_"),
+    no_index_bytes=NO_PROCESS,
     text_index="SELECT 1 AS valid FROM information_schema.statistics WHERE table_schema = DATABASE()"
     " AND table_name = '{table}' AND index_name = '{name}' AND index_type = 'FULLTEXT' LIMIT 1",
     statement_limit="SELECT @@max_execution_time / 1000 AS seconds",

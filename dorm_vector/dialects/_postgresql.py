@@ -78,9 +78,12 @@ _BUILDING = (
     " FROM pg_stat_progress_create_index WHERE relid = to_regclass(quote_ident(%s))"
 )
 
+_BYTES = "SELECT pg_relation_size(to_regclass('\"{name}\"')) AS bytes"
+
 UPKEEP = Upkeep(
     version="SELECT current_setting('server_version') AS version",
-    index_bytes="SELECT pg_relation_size(to_regclass('\"{name}\"')) AS bytes",
+    index_bytes=_BYTES,
+    text_index_bytes=_BYTES,
     text_index="SELECT indisvalid AS valid FROM pg_index WHERE indexrelid = to_regclass('\"{name}\"')",
     building=_BUILDING,
     build_memory="SELECT pg_size_bytes(current_setting('maintenance_work_mem')) AS bytes,"

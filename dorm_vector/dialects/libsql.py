@@ -15,6 +15,7 @@ from ._libsql import COSTS, ESTIMATING, ROUTINES
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
 from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, StatementLimit
+from .shared.index_bytes import DBSTAT, NO_DBSTAT
 from .shared.index_rules import IndexRules
 from .shared.text_search import FTS5
 from .shared.unsupported import Unsupported
@@ -134,6 +135,9 @@ DIALECT = Dialect(
         index_definition="SELECT sql AS definition FROM sqlite_master WHERE type = 'index' AND name = '{name}'",
         index_metric=r"metric=(\w+)",
         text_index=FTS5.standing.replace("found", "valid"),
+        index_bytes=DBSTAT,
+        text_index_bytes=DBSTAT,
+        no_index_bytes=NO_DBSTAT,
         optimize=('ANALYZE "{table}"',),
     ),
     costs=COSTS,

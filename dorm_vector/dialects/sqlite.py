@@ -13,6 +13,7 @@ from ._vec0 import SIGNS, VEC0, VEC0_SOURCES, VEC0_TABLES
 from .base import Dialect, Distance, Form
 from .shared.companions import FOUND
 from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, SearchTuning, StatementLimit
+from .shared.index_bytes import DBSTAT, NO_DBSTAT
 from .shared.search_options import SearchOption
 from .shared.text_search import FTS5
 from .shared.unsupported import Unsupported
@@ -93,6 +94,9 @@ DIALECT = Dialect(
         journal_mode="SELECT journal_mode AS mode, (SELECT file FROM pragma_database_list WHERE name = 'main') AS file"
         " FROM pragma_journal_mode",
         text_index=FTS5.standing.replace("found", "valid"),
+        index_bytes=DBSTAT,
+        text_index_bytes=DBSTAT,
+        no_index_bytes=NO_DBSTAT,
         optimize=('ANALYZE "{table}"',),
     ),
     limits=StatementLimit(

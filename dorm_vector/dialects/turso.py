@@ -95,6 +95,7 @@ DIALECT = Dialect(
     upkeep=Upkeep(
         version="SELECT sqlite_version() AS version",
         text_index=TEXT_SEARCH.standing.replace("found", "valid"),
+        no_index_bytes="Turso has no statistics of the space that an index takes.",
         optimize=('ANALYZE "{table}"',),
     ),
     limits=StatementLimit(

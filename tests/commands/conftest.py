@@ -118,6 +118,17 @@ class Shop:
         with connected(self.project.database) as connection:
             return list(connection.execute(query))
 
+    @contextmanager
+    def settings(self, database: dict[str, Any], **others: Any) -> Iterator[None]:
+        """Run commands with another ``default`` database, and with further ones."""
+        path = self.project.directory / "settings.py"
+        before, databases = path.read_text(), {"default": database, **others}
+        path.write_text(f"DATABASES = {databases!r}\nINSTALLED_APPS = {self.project.installed_apps!r}\n")
+        try:
+            yield
+        finally:
+            path.write_text(before)
+
     @property
     def has_index(self) -> bool:
         """Whether the database has an index for the products' embeddings."""

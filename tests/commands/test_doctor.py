@@ -217,13 +217,15 @@ FAULTS: dict[str, list[Callable[[Shop], None]]] = {
 
 def test_a_new_database_and_a_limit_for_statements(shop: Shop, running: Any) -> None:
     settings = running.new_database()
-    project, own = shop.project, shop.project.database
+    own = shop.project.database
     in_process = bool(shop.dialect.limits.none_in_process)
     limited = own if in_process else {**own, "OPTIONS": {**own.get("OPTIONS", {}), "statement_timeout": 30}}
-    before = (project.directory / "settings.py").read_text()
-    (project.directory / "settings.py").write_text(
-        f"DATABASES = {{'default': {limited!r}, 'new': {settings!r}}}\nINSTALLED_APPS = {project.installed_apps!r}\n"
-    )
+    with shop.settings(limited, new=settings):
+        _new_and_limited(shop)
+    running.drop_database(settings)
+
+
+def _new_and_limited(shop: Shop) -> None:
     assert [each["check"] for each in shop.diagnosis("--database", "default")] == []
     found = [each["check"] for each in shop.diagnosis("--database", "new") if each["severity"] == "problem"]
     assert found == (["extension"] if shop.dialect.extension.enable else [])
@@ -233,5 +235,3 @@ def test_a_new_database_and_a_limit_for_statements(shop: Shop, running: Any) -> 
     assert shop.json("search", "Product", "hat", "--database", "new", code=2)["error"]["message"].endswith(
         "Run: dorm migrate --settings MODULE, whose DATABASES has 'new' as \"default\""
     )
-    (project.directory / "settings.py").write_text(before)
-    running.drop_database(settings)
