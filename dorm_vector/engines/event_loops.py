@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from traceback import clear_frames
 from typing import Any
+from weakref import WeakSet
 
+_OPENED = "_dorm_vector_opened"
 _chosen: ContextVar[dict[str, Any] | None] = ContextVar("dorm_vector_loop", default=None)
 
 
@@ -93,3 +96,34 @@ def release(wrapper: Any, loops: Iterable[Any], close: Callable[[Any], None]) ->
         if held is not None:
             with _in_place_of_a_loop(held):
                 close(wrapper)
+
+
+def remember_opened(pool: Any) -> None:
+    """Remember each connection that the pool opens, also while it is lent or comes back."""
+    connect, opened = pool._connect, WeakSet[Any]()
+
+    async def remembered(timeout: float | None = None) -> Any:  # noqa: ASYNC109  # psycopg's signature
+        try:
+            connection = await connect(timeout)
+        except asyncio.CancelledError as error:
+            # The half-open connection lives in these frames, which whoever logs the error may keep.
+            clear_frames(error.__traceback__)
+            raise
+        opened.add(connection)
+        return connection
+
+    vars(pool)[_OPENED] = opened
+    pool._connect = remembered
+
+
+def close_opened(pool: Any) -> None:
+    """Close all connections of a pool whose event loop is closed, and let go of its tasks.
+
+    Tasks that the loop cancelled have not returned what they held, and each keeps the connection that it was opening.
+    """
+    pool._closed = True  # which makes its finalizer do nothing
+    for connection in {*pool._pool, *vars(pool).get(_OPENED, ())}:
+        connection.pgconn.finish()
+    pool._pool.clear()
+    pool._workers.clear()
+    pool._sched_runner = None

@@ -7,10 +7,11 @@ import inspect
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
 from typing import Any
 
 from . import dialect_for
-from .uncancelled import finished
+from .uncancelled import failure_of, finished
 
 
 async def in_thread(connection: Any, work: Callable[[Any], Any]) -> Any:
@@ -19,15 +20,17 @@ async def in_thread(connection: Any, work: Callable[[Any], Any]) -> Any:
     Where the database commits each change of a table, the work is completed first, because nothing takes it back.
     """
     shared = FromThread(connection)
+    # A task of asyncio.to_thread() would be cancelled with its event loop, while its thread went on.
+    thread = asyncio.get_running_loop().run_in_executor(None, copy_context().run, work, shared)
     if dialect_for(connection).loading.ddl_commits:
-        return await finished(asyncio.to_thread(work, shared))
-    thread = asyncio.ensure_future(asyncio.to_thread(work, shared))
+        return await finished(thread)
     try:
         return await asyncio.shield(thread)
     except asyncio.CancelledError:
         shared.stop()
         # Otherwise its statements would run after the rollback, and be committed one by one.
         await finished(asyncio.wait([thread]))
+        failure_of(thread)
         raise
 
 
@@ -64,7 +67,10 @@ class FromThread:
             if self._is_stopped:
                 result.close()
                 raise CancelledError
-            self._running = asyncio.run_coroutine_threadsafe(result, self._loop)
-            return self._running.result()
+            self._running = running = asyncio.run_coroutine_threadsafe(result, self._loop)
+            if self._is_stopped:
+                # It was stopped between the two lines above.
+                running.cancel()
+            return running.result()
 
         return call

@@ -14,6 +14,7 @@ from typing import Any
 from dorm.exceptions import OperationalError
 
 from ..patching.registry import hook
+from .event_loops import remember_opened
 from .limits.checkout import achecked_out, checked_out
 from .uncancelled import noticed, stop_when_cancelled
 
@@ -75,6 +76,7 @@ async def _postgresql_async(original: Any, wrapper: Any) -> Any:
     if vars(pool).get(_LIMITED) is None and hasattr(pool, "getconn"):
         vars(pool)[_LIMITED] = getconn = pool.getconn
         stop_when_cancelled(pool)
+        remember_opened(pool)
 
         async def limited(timeout: float | None = None) -> Any:  # noqa: ASYNC109  # psycopg's signature
             # psycopg's pool swallows a cancellation that arrives as it hands out a connection.

@@ -80,8 +80,8 @@ def _unless_cancelled(wait: Callable[..., Awaitable[Any]]) -> Callable[..., Awai
     return waited
 
 
-def failure_of(task: asyncio.Task[Any] | Future[Any]) -> BaseException | None:
-    """Return the exception of a finished task."""
+def failure_of(task: asyncio.Future[Any] | Future[Any]) -> BaseException | None:
+    """Return the exception of a finished task, which asyncio then does not report as forgotten."""
     return asyncio.CancelledError() if task.cancelled() else task.exception()
 
 

@@ -47,14 +47,23 @@ def _sizes(wrapper: Any) -> dict[str, int]:
 @hook(_WRAPPER, "force_close_sync", name="pools_of_all_loops")
 def _close_all(original: Any, wrapper: Any) -> None:
     if event_loops.is_of_all_loops(wrapper):
+        event_loops.release(wrapper, event_loops.closed(wrapper), _close)
         event_loops.release(wrapper, tuple(wrapper._loops), original)
     else:
         original(wrapper)
 
 
 def _close(wrapper: Any) -> None:
-    # The pool of one loop, which release() has selected.
-    wrapper.force_close_sync()
+    """Close the pool of one closed loop, which release() has selected.
+
+    djanorm's way keeps each pool for ever, and with it the connections that the cancelled tasks of the loop held.
+    """
+    pool, alone = wrapper._pool, wrapper._autocommit_conn
+    wrapper._pool = wrapper._loop = wrapper._autocommit_conn = None
+    if alone is not None:
+        alone.pgconn.finish()
+    if pool is not None:
+        event_loops.close_opened(pool)
 
 
 _KEYS = (

@@ -72,7 +72,14 @@ class Proxy:
                 _reset(client)
                 continue
             with self._guard:
-                self._pairs.append(pair)
+                # What arrives while the proxy closes would stay open.
+                is_open = self._listener.fileno() >= 0
+                if is_open:
+                    self._pairs.append(pair)
+            if not is_open:
+                _reset(pair[0])
+                _reset(pair[1])
+                return
             for source, sink in (pair, pair[::-1]):
                 threading.Thread(target=self._forward, args=(source, sink), daemon=True).start()
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
+import pytest
 from dorm.db.connection import get_async_connection, reset_connections
 from dorm.transaction import aatomic
 
 from dorm_vector import abulk_load, acreate_tables, ahybrid_search
+from dorm_vector.engines.from_threads import in_thread
 from tests.chaos.children import Child
 from tests.chaos.extent import IS_SOAK
+from tests.chaos.test_constant_memory import DESCRIPTORS
 from tests.databases import Database
 from tests.models import Article, Document
 
@@ -68,11 +74,23 @@ async def main(turns: int, work: tuple[Callable[[], Awaitable[None]], ...]) -> N
 
 
 def each_alone_and_all_together() -> int:
+    # aiosqlite's thread fails where its event loop has ended, and pytest would keep the error, and with it the file.
+    threading.excepthook = lambda _failed: None
     programs = [(work,) for work in BACKGROUND] + [BACKGROUND]
+    before = 0
     for turns in TURNS:
         for work in programs:
             asyncio.run(main(turns, work))
-    return asyncio.run(_counted())
+        before = before or _descriptors()
+    found = asyncio.run(_counted())
+    # The last programs close the connections of those before them.
+    assert _descriptors() <= before + len(BACKGROUND) * 2
+    return found
+
+
+def _descriptors() -> int:
+    gc.collect()
+    return len(list(DESCRIPTORS.iterdir()))
 
 
 async def _counted() -> int:
@@ -89,3 +107,34 @@ def test_a_program_ends_whatever_it_was_doing(db: Database) -> None:
     reset_connections()  # Turso opens a file in one process at a time
     assert Child(each_alone_and_all_together).result() >= 1
     db.use()
+
+
+@pytest.mark.not_on("mariadb", "mysql", reason="they commit each change of a table, so that its work goes on")
+def test_work_in_a_thread_ends_with_its_program(db: Database) -> None:
+    """It sends nothing more, and its block is left after it, so that nothing runs after the rollback."""
+    started, ended = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def work(connection: Any) -> None:
+        started.set()
+        ended.wait(timeout=60)
+        try:
+            connection.execute("SELECT 1")
+        finally:
+            order.append("work")
+
+    async def block() -> None:
+        try:
+            await in_thread(get_async_connection(), work)
+        finally:
+            order.append("block")
+
+    async def program() -> None:
+        working = asyncio.ensure_future(block())
+        await asyncio.to_thread(started.wait, 60)
+        # Only after asyncio.run() has cancelled what is left.
+        asyncio.get_running_loop().call_later(0.1, ended.set)
+        assert not working.done()
+
+    asyncio.run(program())
+    assert order == ["work", "block"]
