@@ -80,6 +80,10 @@ class UntestedDatabase(UserWarning):
     """A server that only speaks the protocol of a supported database, and on which nothing was ever run."""
 
 
+class IndexBuiltOtherwise(UserWarning):
+    """An index is built in another form than declared, because this database has none of that form."""
+
+
 class HalfPrecisionWarning(UserWarning):
     """An index is built in half precision, because its vectors have more dimensions than full precision allows."""
 

@@ -52,7 +52,8 @@ def command(root: Path, program: str) -> list[str]:
     # Debian 12 and older have it in /lib.
     loader = next(chain(root.glob("usr/lib/*/ld-linux-*.so.*"), root.glob("lib/*/ld-linux-*.so.*")))
     libraries = f"{loader.parent}{os.pathsep}{root / 'usr/lib' / loader.parent.name}"
-    return [str(loader), "--library-path", libraries, str(next(root.glob(f"usr/*bin/{program}")))]
+    found = next(chain(root.glob(f"usr/*bin/{program}"), root.glob(f"usr/lib/postgresql/*/bin/{program}")))
+    return [str(loader), "--library-path", libraries, str(found)]
 
 
 def _fetch(suite: str, packages: Sequence[str], work: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import time
@@ -40,19 +41,25 @@ def run(command: Sequence[str], log: Path, stdin: str | None = None, user: str |
 
 
 @contextmanager
-def serving(command: Sequence[str], log: Path, ready: Callable[[], object], seconds: float = 60) -> Iterator[None]:
-    """Run a server for the duration of the block, which starts once `ready` succeeds."""
+def serving(
+    command: Sequence[str],
+    log: Path,
+    ready: Callable[[], object],
+    seconds: float = 60,
+    stop: signal.Signals = signal.SIGTERM,
+) -> Iterator[None]:
+    """Run a server for the duration of the block, which starts once `ready` succeeds; stop it by a signal."""
     with log.open("ab") as output:
         # Use a new session, so that Ctrl-C reaches us but not the server, and we can stop it cleanly.
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
-    with stop_if_this_process_dies(process.pid):
+    with stop_if_this_process_dies(process.pid, stop.name.removeprefix("SIG")):
         try:
             _wait(process, command, log, ready, time.monotonic() + seconds)
             yield
         finally:
-            _stop(process)
+            _stop(process, stop)
 
 
 def _wait(process: Process, command: Sequence[str], log: Path, ready: Callable[[], object], deadline: float) -> None:
@@ -74,8 +81,8 @@ def _refusal(ready: Callable[[], object]) -> Exception | None:
     return None
 
 
-def _stop(process: Process) -> None:
-    process.terminate()
+def _stop(process: Process, stop: signal.Signals) -> None:
+    process.send_signal(stop)
     try:
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=20)

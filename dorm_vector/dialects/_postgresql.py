@@ -9,6 +9,7 @@ from ..values.elements import Element
 from ..values.routines import Routine
 from .base import RoutineKey
 from .shared.costs import Estimating, PlanCosts
+from .shared.index_extensions import extension_of_postgresql
 from .shared.text_search import TextSearch
 from .shared.unsupported import Unsupported
 from .shared.upkeep import Upkeep
@@ -55,6 +56,33 @@ TEXT_SEARCH = TextSearch(
     joint=" || ' ' || ",
     needs_index=False,
     in_plan="Index Scan on {name} ",
+)
+
+# https://github.com/timescale/pg_textsearch
+# The operator is negative, and 0 for a row without any of the words. It takes a row's document from the index that it
+# names, so that another index of the same columns does not matter.
+_BM25 = "({document}) <@> to_bm25query({query}, '{name}')"
+
+BM25 = TextSearch(
+    title="pg_textsearch",
+    create=(
+        'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" USING bm25 (({document}))'
+        " WITH (text_config = '{language}')",
+    ),
+    condition="",
+    score=f"-nullif({_BM25}, 0)",
+    order=_BM25,
+    part="coalesce({column}, '')",
+    joint=" || ' ' || ",
+    alone="{column}",
+    in_plan="Index Scan using {name} ",
+    extension=extension_of_postgresql(
+        "pg_textsearch",
+        "1.0.0",
+        "Install pg_textsearch (Debian: postgresql-18-pg-textsearch; or https://github.com/timescale/pg_textsearch),"
+        " add it to shared_preload_libraries, and restart the server; or leave method=\"bm25\" out, to rank by ts_rank.",
+    ),
+    several_since="1.1.0",
 )
 
 # nextval() never goes back, even with concurrent callers; setval() skips gaps that are too wide for it.

@@ -94,6 +94,8 @@ class Dialect(Facts):
     or the indexed expression of it), ``{metric}`` as IndexRules names it, and each of the index's parameters by name.
     """
     text_search: TextSearch
+    bm25: TextSearch | Unsupported | None = None
+    """The search of a TextIndex with ``method="bm25"``; None if ``text_search`` ranks by BM25 in any case."""
     json: JsonRules = SQLITE
     """How to compare the values in a JSON column."""
     forms: Mapping[Element, Form | Unsupported] = NOTHING
@@ -258,6 +260,10 @@ class Dialect(Facts):
             template.format(name=name, table=table)
             for template in (DROP if kind in self.companions else (self.ddl.drop_index,))
         ]
+
+    def text_search_by(self, method: str | None) -> TextSearch:
+        """Return the full-text search of an index with that method; without one for BM25, it is the database's own."""
+        return self.bm25 if method == "bm25" and isinstance(self.bm25, TextSearch) else self.text_search
 
     def uses_index(self, plan: str, name: str) -> bool:
         return self.planning.index_in_plan.format(name=name) in f" {' '.join(plan.split())} "

@@ -16,7 +16,7 @@ from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning
 from .shared.index_rules import IndexRules
 from .shared.json import MARIADB
 from .shared.search_options import SearchOption
-from .shared.text_search import fulltext
+from .shared.text_search import NO_BM25, fulltext
 from .shared.unsupported import Unsupported
 
 _L2 = "VEC_DISTANCE_EUCLIDEAN({left}, {right})"
@@ -93,6 +93,7 @@ DIALECT = Dialect(
         **NO_VEC0_INDEXES,
     },
     text_search=fulltext("fulltext {name} {name} "),
+    bm25=NO_BM25,
     index_rules=IndexRules(
         metrics={Metric.L2: "euclidean", Metric.COSINE: "cosine"},
         links=range(3, 201),

@@ -15,7 +15,7 @@ from .shared.client_ranking import ClientRanking
 from .shared.costs import PlanCosts
 from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, StatementLimit
 from .shared.json import MYSQL
-from .shared.text_search import fulltext
+from .shared.text_search import NO_BM25, fulltext
 from .shared.unsupported import Unsupported
 
 _NO_INDEX = Unsupported(
@@ -78,6 +78,7 @@ DIALECT = Dialect(
     other_length=f"{OTHER_LENGTH} ([0-9]+)|Binary operands of bitwise operators must be of equal length",
     indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, **NO_VEC0_INDEXES},
     text_search=fulltext("using {name} ("),
+    bm25=NO_BM25,
     ordering=Ordering(
         ascending="{rank} IS NULL, {rank} ASC",
         # A distance is computed as many times as the statement contains it.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..values.elements import Element
 from ..values.metrics import Metric
 from ..values.wire import Wire
-from ._postgresql import COSTS, COUNT_PAST_KEYS, ESTIMATING, ROUTINES, TEXT_SEARCH, UNSOUND, UPKEEP
+from ._postgresql import BM25, COSTS, COUNT_PAST_KEYS, ESTIMATING, ROUTINES, TEXT_SEARCH, UNSOUND, UPKEEP
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
 from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, SearchTuning, StatementLimit
@@ -104,6 +104,7 @@ DIALECT = Dialect(
     },
     other_length=r"different (?:\w+ dimensions|bit lengths) (\d+) and \d+",
     text_search=TEXT_SEARCH,
+    bm25=BM25,
     indexes={**{kind: _INDEX.replace("{method}", kind) for kind in ("hnsw", "ivfflat")}, **NO_VEC0_INDEXES},
     count_past_keys=COUNT_PAST_KEYS,
     wire=Wire.HEADED,

@@ -22,3 +22,14 @@ class CompiledSQL(Exists):
 
     def as_sql(self, *_args: Any, **_context: Any) -> SQL:
         return self.sql, self.params
+
+
+class RankedSQL(CompiledSQL):
+    """A value whose rows an index sorts by other SQL, best first."""
+
+    def __init__(self, value: SQL, ranking: SQL) -> None:
+        super().__init__(*value)
+        self.ranking = ranking
+
+    def as_ranking_sql(self, *_args: Any, **_context: Any) -> SQL:
+        return self.ranking

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from dorm.fields import CharField, TextField
 from dorm.indexes import Index
 
 from ..dialects.base import Dialect
+from ..dialects.shared.text_search import TextSearch
 from ..engines import dialect_of_index_sql
 from ..exceptions import UnsupportedByDatabase
 
 _LANGUAGE = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+_METHODS = (None, "bm25")
 
 
 class TextIndex(Index):
@@ -22,20 +25,38 @@ class TextIndex(Index):
     ``language`` ("english", "german", "simple" for no stemming, …) selects how words are stemmed. PostgreSQL takes any
     of its configurations; SQLite and libSQL stem English only; the other databases match words as written.
 
+    ``method="bm25"`` ranks by BM25: on PostgreSQL with pg_textsearch, while SQLite, libSQL and Turso rank by it in any
+    case. MariaDB and MySQL have no BM25: ``migrate`` builds their own index, and warns.
+
     Raises:
-        ValueError: ``language`` is not a name.
+        ValueError: ``language`` is not a name, or ``method`` is not known.
     """
 
     has_word_as_name: ClassVar[bool] = True
     """As in VectorIndex."""
 
-    def __init__(self, fields: Sequence[str], name: str | None = None, *, language: str = "english") -> None:
+    def __init__(
+        self,
+        fields: Sequence[str],
+        name: str | None = None,
+        *,
+        language: str = "english",
+        method: Literal["bm25"] | None = None,
+    ) -> None:
         if not fields or isinstance(fields, str) or len(set(fields)) != len(fields):
             raise ValueError(f'TextIndex(fields={fields!r}): want the names of text fields, such as ["title", "body"].')
         if not _LANGUAGE.match(str(language)):
             raise ValueError(f'TextIndex(language={language!r}): want a name such as "english", or "simple".')
+        if method not in _METHODS:
+            raise ValueError(
+                f'TextIndex(method={method!r}): want "bm25", or leave it out for the ranking of the database.'
+            )
         super().__init__(list(fields), name)
-        self.language = language
+        self.language, self.ranking = language, method
+
+    def search(self, dialect: Dialect) -> TextSearch:
+        """Return the full-text search that the index is for."""
+        return dialect.text_search_by(self.ranking)
 
     def check(self, model: str, fields: dict[str, Any]) -> None:
         """Raise ValueError if a field of the index is not a text field of the model."""
@@ -46,7 +67,7 @@ class TextIndex(Index):
 
     def create(self, dialect: Dialect, name: str, table: str, columns: list[str], key: str) -> list[str]:
         """Return the SQL that builds the index; raise UnsupportedByDatabase if it cannot have one of the names."""
-        search = dialect.text_search
+        search = self.search(dialect)
         if refused := search.refused_names(table, columns):
             raise UnsupportedByDatabase(
                 f"{dialect.title} cannot build {name}: its {search.title} does not take the name of"
@@ -66,7 +87,7 @@ class TextIndex(Index):
 
     def drop(self, dialect: Dialect, name: str, table: str) -> list[str]:
         """Return the SQL that drops the index."""
-        return [statement.format(name=name, table=table) for statement in dialect.text_search.drop]
+        return [statement.format(name=name, table=table) for statement in self.search(dialect).drop]
 
     def create_sql(self, table: str, *, vendor: str = "") -> tuple[str, str]:
         """Return the SQL that builds and drops the index; ``SELECT 1`` on SQLite and Turso (migrations build it)."""
@@ -77,17 +98,16 @@ class TextIndex(Index):
 
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         """Return the path, arguments and keywords that reconstruct this index."""
-        return (
-            "dorm_vector.TextIndex",
-            (),
-            {"fields": self.fields, "name": self.name or None, "language": self.language},
-        )
+        options = {"fields": self.fields, "name": self.name or None, "language": self.language}
+        # Left out by default, so that migrations of earlier releases stay equal.
+        return "dorm_vector.TextIndex", (), options | ({"method": self.ranking} if self.ranking else {})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TextIndex) and self.deconstruct() == other.deconstruct()
 
     def __hash__(self) -> int:
-        return hash((self.name, *self.fields, self.language))
+        return hash((self.name, *self.fields, self.language, self.ranking))
 
     def __repr__(self) -> str:
-        return f"TextIndex(fields={self.fields!r}, name={self.name!r}, language={self.language!r})"
+        method = f", method={self.ranking!r}" if self.ranking else ""
+        return f"TextIndex(fields={self.fields!r}, name={self.name!r}, language={self.language!r}{method})"

@@ -11,7 +11,7 @@ from ..dialects.shared.operands import SQL, Operand, compose
 from ..dialects.shared.text_search import TextSearch
 from ..engines import dialect_for
 from ..exceptions import UnsupportedByDatabase
-from ..expressions.compiled import CompiledSQL
+from ..expressions.compiled import CompiledSQL, RankedSQL
 from ..expressions.query_text import QueryText
 from ..expressions.scope import current_connection
 from ..introspection import require_one_key, rows_of
@@ -33,6 +33,10 @@ class Words:
     words: list[str]
     fields: list[str]
     index: Any
+
+    def search(self, dialect: Dialect) -> TextSearch:
+        search: TextSearch = dialect.text_search if self.index is None else self.index.search(dialect)
+        return search
 
 
 @dataclass(frozen=True)
@@ -116,17 +120,15 @@ class FusedSearch:
         selects = [branch.select(self.fusion) for branch in self._branches(rows, dialect)]
         found = " UNION ALL ".join(sql for sql, _params in selects)
         columns = ", ".join(f'MAX("{name}") AS "{name}"' for name in FOUND[:-1])
-        asked, words = self._asked(dialect.text_search)
+        asked, words = self._asked(dialect)
         sql = f'SELECT {asked}"pk", {columns}, SUM("score") AS "score" FROM ({found}) AS "branches" GROUP BY "pk"'
         return sql, [*words, *(value for _sql, params in selects for value in params)]
 
     def _branches(self, rows: Any, dialect: Dialect) -> Iterator[_Branch]:
         of_words, of_vector = self.fusion.weights
         if self.words is not None:
-            sql, params = selected(_having_words(self._others(rows), self.words, dialect), None)
-            # The ORDER BY is outside, because Turso sorts by something else in the SELECT that computes the score.
-            best = f'SELECT * FROM ({sql}) AS "matched" ORDER BY "{VALUE}" DESC, "pk" LIMIT {self.candidates}'
-            yield _Branch((best, params), ("text_rank", "text_score"), True, of_words)
+            best = _best_by_words(self._others(rows), self.words, dialect, self.candidates)
+            yield _Branch(best, ("text_rank", "text_score"), True, of_words)
         if self.near is not None:
             nearest = selected(_ranked_by_vector(rows, self.near, dialect), self.candidates)
             yield _Branch(nearest, ("vector_rank", "vector_distance"), False, of_vector)
@@ -136,11 +138,11 @@ class FusedSearch:
         itself = self.near.vector if self.near is not None else None
         return rows.exclude(pk=itself.pk) if isinstance(itself, rows.model) else rows
 
-    def _asked(self, search: TextSearch) -> SQL:
+    def _asked(self, dialect: Dialect) -> SQL:
         """Return the words as the first column, if the database refers to them by parameter number."""
-        if self.words is None or not search.words_first:
+        if self.words is None or not self.words.search(dialect).words_first:
             return "", []
-        return '%s AS "asked", ', [search.bound(self.words.words)]
+        return '%s AS "asked", ', [self.words.search(dialect).bound(self.words.words)]
 
 
 def filtered(rows: Any, connection: Any) -> Any:
@@ -161,9 +163,20 @@ def selected(rows: Any, count: int | None) -> SQL:
     return sql, params
 
 
+def _best_by_words(rows: Any, words: Words, dialect: Dialect, count: int) -> SQL:
+    ranked = _having_words(rows, words, dialect)
+    if words.search(dialect).order:
+        # Rows without any of the words have no score, and are left out later.
+        ranked._query.order_by_fields = [VALUE, rows.model._meta.pk.name]
+        return selected(ranked, count)
+    sql, params = selected(ranked, None)
+    # The ORDER BY is outside, because Turso sorts by something else in the SELECT that computes the score.
+    return f'SELECT * FROM ({sql}) AS "matched" ORDER BY "{VALUE}" DESC, "pk" LIMIT {count}', params
+
+
 def _having_words(rows: Any, words: Words, dialect: Dialect) -> Any:
     """Return the rows that contain one of the words, each with its score."""
-    search, model = dialect.text_search, rows.model
+    search, model = words.search(dialect), rows.model
     _require_index(words, model, dialect)
     table, index = model._meta.db_table, words.index
     columns = [model._meta.get_field(name).column for name in words.fields]
@@ -175,8 +188,10 @@ def _having_words(rows: Any, words: Words, dialect: Dialect) -> Any:
     }
     ranked = rows._clone()
     query = ranked._query
-    query.annotations = {**query.annotations, VALUE: CompiledSQL(*compose(search.score, operands))}
-    query.where_nodes = [*query.where_nodes, CompiledSQL(*compose(search.condition, operands))]
+    score = RankedSQL(compose(search.score, operands), compose(search.order or search.score, operands))
+    query.annotations = {**query.annotations, VALUE: score}
+    if search.condition:
+        query.where_nodes = [*query.where_nodes, CompiledSQL(*compose(search.condition, operands))]
     if search.join:
         name = operands["name"].sql
         query.joins.append(("INNER", name, name, search.join.format(name=name, table=table)))

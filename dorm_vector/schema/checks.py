@@ -10,9 +10,14 @@ from ..engines import dialect_for
 from ..engines.sqlite.extension import NO_EXTENSION, is_served
 from ..exceptions import UnsupportedByDatabase
 from ..indexes.contents import Column, columns_of
+from ..indexes.text import TextIndex
 from ..indexes.vector import VectorIndex
 from ..introspection import reads_vectors
+from ..patching.on_import import Late
 from ..patching.registry import hook
+from .requirements.extensions import require_extension
+
+operations: Any = Late("dorm.migrations.operations")
 
 
 @hook("dorm.migrations.executor:MigrationExecutor", "_apply_forward")
@@ -32,12 +37,20 @@ def indexes_checked_first(
             has_vectors = has_vectors or any(map(reads_vectors, model.get("fields", {}).values()))
             if any(isinstance(index, VectorIndex) for index in _indexes(model)):
                 require_possible_indexes(model, executor.connection)
+            if isinstance(operation, (operations.AddIndex, operations.CreateModel)):
+                _require_extensions(model, executor.connection)
     if has_vectors:
         # Migrations are imported late: to import an expression must not import them.
         from .operations import require_recent_extension
 
         require_recent_extension(executor.connection)
     return original(executor, app_label, migrations, applied, *rest, **options)
+
+
+def _require_extensions(model: dict[str, Any], connection: Any) -> None:
+    for index in _indexes(model):
+        if isinstance(index, TextIndex) and (extension := index.search(dialect_for(connection)).extension):
+            require_extension(extension, index.get_name(model["name"]), connection)
 
 
 def require_possible_indexes(

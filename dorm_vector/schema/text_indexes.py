@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..dialects.shared.unsupported import Unsupported
 from ..engines import _rebuilds, dialect_for
 from ..indexes.text import TextIndex
 from ..migration_state import column_of, indexes_of, model_of, table_of
 from ..patching.registry import hook
 from .ddl import said_concurrently
+from .requirements.extensions import enable_extension, warn_of_other_form
 from .rebuilding import is_standing
 
 _OPERATIONS = "dorm.migrations.operations"
@@ -87,6 +89,7 @@ def _build(
     keys = [column_of(name, field) for name, field in fields.items() if getattr(field, "primary_key", False)]
     key = keys[0] if keys else "id"
     dialect, name = dialect_for(connection), index.get_name(model["name"])
+    _prepare(index, name, columns, connection)
     for statement in index.create(dialect, name, table_of(model, app_label), columns, key):
         connection.execute_script(said_concurrently(statement, dialect) if concurrently else statement)
 
@@ -97,3 +100,14 @@ def _drop(
     dialect, name = dialect_for(connection), index.get_name(model["name"])
     for statement in index.drop(dialect, name, table_of(model, app_label)):
         connection.execute_script(said_concurrently(statement, dialect) if concurrently else statement)
+
+
+def _prepare(index: TextIndex, name: str, columns: list[str], connection: Any) -> None:
+    """Enable the extension that the index needs, or warn that the index is built without it."""
+    dialect = dialect_for(connection)
+    if index.ranking == "bm25" and isinstance(dialect.bm25, Unsupported):
+        warn_of_other_form(name, dialect, dialect.bm25)
+    search = index.search(dialect)
+    if search.extension is not None:
+        minimum = search.several_since if len(columns) > 1 else ""
+        enable_extension(search.extension, name, connection, minimum, "an index of several fields")

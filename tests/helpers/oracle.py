@@ -37,3 +37,17 @@ def vectors(count: int, dimensions: int, seed: int = 7) -> list[list[float]]:
     """Return seeded vectors with values from -1 to 1."""
     generator = random.Random(seed)
     return [[generator.uniform(-1, 1) for _ in range(dimensions)] for _ in range(count)]
+
+
+PASSAGES = [
+    f"{'heron ' * max(0, n % 8 - 4)}{'reed ' * (n % 3)}{' '.join(f'bank{n}x{i}' for i in range(1 + n * 7 % 23))}"
+    for n in range(40)
+]
+"""Texts of different lengths, some of which have a word up to three times."""
+
+
+def bm25_part(text: str, word: str) -> float:
+    """Return what BM25 gives for a word in one of PASSAGES, without the rarity of the word (k1 = 1.2, b = 0.75)."""
+    words, average = text.split(), sum(len(each.split()) for each in PASSAGES) / len(PASSAGES)
+    count = words.count(word)
+    return count * 2.2 / (count + 1.2 * (0.25 + 0.75 * len(words) / average))

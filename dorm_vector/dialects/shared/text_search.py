@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .facts import NOTHING, Facts
+from .index_extensions import IndexExtension
+from .unsupported import Unsupported
 
 
 class TextSearch(Facts):
@@ -19,14 +21,22 @@ class TextSearch(Facts):
     """The database's name for it."""
     create: tuple[str, ...]
     condition: str
-    """Tests whether a row contains one of the words."""
+    """Tests whether a row contains one of the words; empty if the score of other rows is NULL."""
     score: str
     """The relevance of a row; higher is better."""
+    order: str = ""
+    """Sorts the best rows first, in the form that the index serves; empty if it does not sort them."""
     drop: tuple[str, ...] = ('DROP INDEX IF EXISTS "{name}"',)
     part: str = "{column}"
     """A column in ``{document}``."""
     joint: str = ", "
     """The separator between columns in ``{document}``."""
+    alone: str = ""
+    """The only column in ``{document}``, if it differs from ``part``."""
+    extension: IndexExtension | None = None
+    """The extension of the server that the index needs."""
+    several_since: str = ""
+    """The version of that extension from which an index may cover several columns."""
     word: str = "{word}"
     """A word in the bound text."""
     either: str = " "
@@ -63,7 +73,8 @@ class TextSearch(Facts):
         return found
 
     def document(self, columns: list[str], prefix: str = "") -> str:
-        return self.joint.join(self.part.format(column=f'{prefix}"{column}"') for column in columns)
+        part = self.alone if self.alone and len(columns) == 1 else self.part
+        return self.joint.join(part.format(column=f'{prefix}"{column}"') for column in columns)
 
     def language(self, name: str) -> str:
         return self.languages.get(name, self.languages.get("", name))
@@ -128,3 +139,12 @@ def fulltext(in_plan: str) -> TextSearch:
         score=_MATCH,
         in_plan=in_plan,
     )
+
+
+# https://dev.mysql.com/blog-archive/rankings-with-innodb-full-text-search/
+NO_BM25 = Unsupported(
+    reason="its full-text index ranks rows by TF-IDF, which ignores the length of a text.",
+    instead="Declare the index all the same: searches use that ranking.",
+    probe="CREATE INDEX probe_index ON tests_article USING bm25 (body)",
+    see="https://dev.mysql.com/doc/refman/en/fulltext-boolean.html",
+)
