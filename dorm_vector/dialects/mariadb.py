@@ -92,7 +92,10 @@ DIALECT = Dialect(
         ),
         **NO_VEC0_INDEXES,
     },
-    text_search=fulltext("fulltext {name} {name} "),
+    # Without FORCE, an index that replaces another one lacks all rows that were written while the other one existed.
+    text_search=fulltext(
+        "fulltext {name} {name} ", 'ALTER TABLE "{table}" ADD FULLTEXT INDEX "{name}" ({columns}), FORCE'
+    ),
     bm25=NO_BM25,
     index_rules=IndexRules(
         metrics={Metric.L2: "euclidean", Metric.COSINE: "cosine"},

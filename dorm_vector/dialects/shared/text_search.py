@@ -129,11 +129,11 @@ FTS5 = TextSearch(
 _MATCH = "MATCH ({document}) AGAINST ({query} IN NATURAL LANGUAGE MODE)"
 
 
-def fulltext(in_plan: str) -> TextSearch:
-    """Return the FULLTEXT search of MySQL and MariaDB; only the text in their plans differs."""
+def fulltext(in_plan: str, create: str = 'CREATE FULLTEXT INDEX "{name}" ON "{table}" ({columns})') -> TextSearch:
+    """Return the FULLTEXT search of MySQL and MariaDB."""
     return TextSearch(
         title="FULLTEXT",
-        create=('CREATE FULLTEXT INDEX "{name}" ON "{table}" ({columns})',),
+        create=(create,),
         drop=('DROP INDEX "{name}" ON "{table}"',),
         condition=_MATCH,
         score=_MATCH,

@@ -14,7 +14,7 @@ from dorm.db.connection import _create_sync_connection
 from dorm.exceptions import OperationalError
 
 import backends
-from dorm_vector import TextIndex, UnsupportedByDatabase, VectorField, abulk_load, bulk_load, text_search
+from dorm_vector import TextIndex, UnsupportedByDatabase, VectorField, abulk_load, bulk_load, rebuild_index, text_search
 from tests.conformance.inside import dialect_for
 from tests.databases import Database, create_tables, drop_table
 from tests.helpers.project import Project
@@ -99,6 +99,17 @@ def test_the_whole_way_and_back(project: Project) -> None:
     project.python("Item.objects.create(title='later walrus')")
     project.dorm("migrate", "shop", "3")
     assert found(project, "walrus") == "later walrus new walrus old walrus"
+
+
+def test_an_index_that_replaces_another_one_has_every_row(db: Database) -> None:
+    create_tables(db.connection, (Chapter,))
+    Chapter.objects.bulk_create([Chapter(title=f"heron {n}") for n in range(5)])
+    assert len(words("heron")) == 5
+    rebuild_index(Chapter, "page_words")
+    assert len(words("heron")) == 5
+    Chapter.objects.create(title="heron of later")
+    assert len(words("heron")) == 6
+    drop_table(db, Chapter)
 
 
 def test_squashed(project: Project) -> None:
