@@ -74,5 +74,7 @@ def _not_as_root() -> list[str]:
         return []
     outside = ["unshare", "--user"]
     if subprocess.run([*outside, "true"], check=False, capture_output=True).returncode:
-        raise BackendUnavailable("PostgreSQL refuses to run as root, and root may not unshare(1) here: use another user")
+        raise BackendUnavailable(
+            "PostgreSQL does not run as root, and unshare(1) is not allowed here: use another user"
+        )
     return outside

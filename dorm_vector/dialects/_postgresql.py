@@ -59,15 +59,16 @@ TEXT_SEARCH = TextSearch(
 )
 
 # https://github.com/timescale/pg_textsearch
-# The operator is negative, and 0 for a row without any of the words. It takes a row's document from the index that it
-# names, so that another index of the same columns does not matter.
+# The value is negative, and 0 for a row without any of the words. It counts words in the index that it names.
 _BM25 = "({document}) <@> to_bm25query({query}, '{name}')"
 
 BM25 = TextSearch(
     title="pg_textsearch",
     create=(
-        'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" USING bm25 (({document}))'
-        " WITH (text_config = '{language}')",
+        (
+            'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" USING bm25 (({document}))'
+            " WITH (text_config = '{language}')"
+        ),
     ),
     condition="",
     score=f"-nullif({_BM25}, 0)",
@@ -80,7 +81,7 @@ BM25 = TextSearch(
         "pg_textsearch",
         "1.0.0",
         "Install pg_textsearch (Debian: postgresql-18-pg-textsearch; or https://github.com/timescale/pg_textsearch),"
-        " add it to shared_preload_libraries, and restart the server; or leave method=\"bm25\" out, to rank by ts_rank.",
+        ' add it to shared_preload_libraries, and restart the server; or leave out method="bm25" to rank by ts_rank.',
     ),
     several_since="1.1.0",
 )

@@ -34,6 +34,8 @@ class TextIndex(Index):
 
     has_word_as_name: ClassVar[bool] = True
     """As in VectorIndex."""
+    ranking: str | None = None
+    """The ``method``; the default is that of pickles of earlier releases."""
 
     def __init__(
         self,

@@ -10,8 +10,8 @@ from ..indexes.text import TextIndex
 from ..migration_state import column_of, indexes_of, model_of, table_of
 from ..patching.registry import hook
 from .ddl import said_concurrently
-from .requirements.extensions import enable_extension, warn_of_other_form
 from .rebuilding import is_standing
+from .requirements.extensions import enable_extension, warn_of_other_form
 
 _OPERATIONS = "dorm.migrations.operations"
 

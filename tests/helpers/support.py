@@ -98,6 +98,7 @@ def support_table(_argument: str, page: Path) -> str:
         ["exact search", *("yes" for _ in known)],
         *([f"{label} index", *(indexed(dialect, kind) for dialect in known)] for kind, label in KINDS.items()),
         ["full-text search", *(dialect.text_search.title for dialect in known)],
+        ["BM25", *(ranked_by_bm25(dialect) for dialect in known)],
     ]
     written_out = table(["", *(link(page, dialect) for dialect in known)], rows)
     meaning = (
@@ -163,6 +164,10 @@ def indexed(dialect: Dialect, kind: str) -> str:
     return "no" if isinstance(dialect.indexes[kind], Unsupported) else "yes"
 
 
+def ranked_by_bm25(dialect: Dialect) -> str:
+    return "no" if isinstance(dialect.bm25, Unsupported) else dialect.text_search_by("bm25").title
+
+
 def missing(_argument: str, _page: Path) -> str:
     """Name everything that a database lacks: one paragraph each, with its reason."""
     lines = []
@@ -185,7 +190,7 @@ def lacking(dialect: Dialect) -> dict[Unsupported, list[str]]:
         ((f"{label} index", dialect.indexes[kind]) for kind, label in KINDS.items()),
         ((f"the function {routine.value}", dialect.routines.get(routine)) for routine in Routine),
         (("a unique column", dialect.ddl.unique), ("a computed column", dialect.ddl.generated)),
-        (("a column of several lengths", dialect.any_length),),
+        (("a column of several lengths", dialect.any_length), ("BM25", dialect.bm25)),
     )
     for name, claim in named:
         if isinstance(claim, Unsupported):

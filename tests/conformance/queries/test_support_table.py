@@ -98,6 +98,13 @@ def test_an_index_is_what_the_table_says(db: Database, index_class: Any) -> None
         assert_impossible(db, claim)
 
 
+def test_bm25_is_what_the_table_says(db: Database) -> None:
+    if isinstance(db.dialect.bm25, Unsupported):
+        assert_impossible(db, db.dialect.bm25)
+    else:
+        assert support.ranked_by_bm25(db.dialect) != "no"
+
+
 @pytest.mark.parametrize("page", [support.README, support.TABLE], ids=lambda page: page.name)
 def test_the_table_is_that_of_the_dialects(page: Path, pytestconfig: pytest.Config) -> None:
     support.assert_fresh(page, update=pytestconfig.getoption("--update-golden"))

@@ -1,4 +1,4 @@
-"""TextIndex(method="bm25"): BM25 where the database has it; elsewhere migrate says what is built, or what is missing."""
+"""TextIndex(method="bm25"): BM25 where the database has it; elsewhere migrate says what it builds or lacks."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from tests.helpers.project import Project
 MISSING = "without the extension pg_textsearch: this server does not have it"
 
 
-class Passage(dorm.Model):
+class RankedPassage(dorm.Model):
     text = dorm.TextField()
     number = dorm.IntegerField()
     embedding = VectorField(dimensions=2, null=True)
 
     class Meta:
         app_label = "tests"
-        indexes = [TextIndex(fields=["text"], name="passage_bm25", method="bm25")]
+        indexes = [TextIndex(fields=["text"], name="ranked_bm25", method="bm25")]
 
 
 @pytest.fixture
 def passages(db: Database) -> Iterator[Database]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", IndexBuiltOtherwise)
-        create_tables(db.connection, (Passage,))
-    Passage.objects.bulk_create(
-        [Passage(text=text, number=n, embedding=[1.0, n]) for n, text in enumerate(oracle.PASSAGES)]
+        create_tables(db.connection, (RankedPassage,))
+    RankedPassage.objects.bulk_create(
+        [RankedPassage(text=text, number=n, embedding=[1.0, n]) for n, text in enumerate(oracle.PASSAGES)]
     )
     yield db
-    drop_table(db, Passage)
+    drop_table(db, RankedPassage)
 
 
 def expected(keep: Any = lambda n: True) -> dict[int, float]:
@@ -57,23 +57,23 @@ def expected(keep: Any = lambda n: True) -> dict[int, float]:
 
 @pytest.mark.not_on("postgresql", "mariadb", "mysql", reason="their servers here rank otherwise")
 async def test_rows_are_ranked_by_bm25(passages: Database) -> None:
-    found = text_search(Passage.objects.all(), text="heron", limit=50)
+    found = text_search(RankedPassage.objects.all(), text="heron", limit=50)
     wanted = expected()
     assert [row.number for row in found] == list(wanted)
     # The rest of the formula is the rarity of the word, which is the same for all rows.
     rarities = [row.text_score / wanted[row.number] for row in found]
     assert rarities == pytest.approx([rarities[0]] * len(rarities), rel=1e-3)
-    odd = await atext_search(Passage.objects.filter(number__in=range(1, 40, 2)), text="heron", limit=3)
+    odd = await atext_search(RankedPassage.objects.filter(number__in=range(1, 40, 2)), text="heron", limit=3)
     assert [row.number for row in odd] == list(expected(lambda n: n % 2))[:3]
 
 
 @pytest.mark.not_on("postgresql", reason="its server here has no pg_textsearch; its own test has one")
 async def test_hybrid_search_uses_it(passages: Database) -> None:
-    words = {row.pk: row.text_rank for row in text_search(Passage.objects.all(), text="heron", limit=50)}
-    assert {row.number for row in Passage.objects.filter(pk__in=list(words))} == set(expected())
-    found = hybrid_search(Passage.objects.all(), text="heron", vector=[1.0, 3.0], distance="l2", limit=50)
+    words = {row.pk: row.text_rank for row in text_search(RankedPassage.objects.all(), text="heron", limit=50)}
+    assert {row.number for row in RankedPassage.objects.filter(pk__in=list(words))} == set(expected())
+    found = hybrid_search(RankedPassage.objects.all(), text="heron", vector=[1.0, 3.0], distance="l2", limit=50)
     assert {row.pk: row.text_rank for row in found if row.text_rank} == words
-    again = await ahybrid_search(Passage.objects.all(), text="heron", vector=[1.0, 3.0], distance="l2", limit=50)
+    again = await ahybrid_search(RankedPassage.objects.all(), text="heron", vector=[1.0, 3.0], distance="l2", limit=50)
     assert [(row.pk, row.text_rank) for row in again] == [(row.pk, row.text_rank) for row in found]
 
 
@@ -110,14 +110,14 @@ def test_migrate_says_what_is_built(project: Project, db: Database) -> None:
 
 @pytest.mark.not_on("sqlite", "libsql", "turso", "mariadb", "mysql", reason="they need no extension for it")
 def test_an_extension_that_is_missing_is_named(db: Database) -> None:
-    with pytest.raises(VectorsUnavailable, match=f"PostgreSQL cannot build passage_bm25 {MISSING}"):
-        create_tables(db.connection, (Passage,))
-    assert not db.connection.table_exists(Passage._meta.db_table)
+    with pytest.raises(VectorsUnavailable, match=f"PostgreSQL cannot build ranked_bm25 {MISSING}"):
+        create_tables(db.connection, (RankedPassage,))
+    assert not db.connection.table_exists(RankedPassage._meta.db_table)
 
 
 def test_another_method_is_refused() -> None:
     with pytest.raises(ValueError, match=r"TextIndex\(method='tfidf'\): want \"bm25\""):
-        TextIndex(["text"], "words", method="tfidf")  # type: ignore[arg-type]
+        TextIndex(["text"], "words", method="tfidf")
 
 
 def test_it_is_another_index_than_the_default() -> None:
