@@ -137,6 +137,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "dorm.db.backends.mysql": (
         "engines.timeouts:connect_timeouts",
+        "engines.mysql.hidden_columns:hide_sign_columns",
         "engines.mysql.pool:async_pool",
         "engines.forked_transactions:shared_sockets",
         "repairs.transactions.interrupted:interrupted_transactions",
@@ -256,6 +257,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.contribs.schemas:tables_of_the_current_schema",
         "schema.companions:hide_companions",
         "repairs.mysql_migrations:introspect_mysql_tables",
+        "engines.mysql.hidden_columns:hide_sign_columns",
         "repairs.postgresql:keys_in_inspection",
         "schema.inspection:inspect_vectors",
     ),

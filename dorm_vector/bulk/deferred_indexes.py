@@ -12,6 +12,7 @@ from dorm.transaction import aatomic, atomic
 from ..exceptions import UnsupportedByDatabase
 from ..indexes.conditions import condition_of
 from ..indexes.contents import columns_of
+from ..indexes.sign_columns import SignBits
 from ..indexes.vector import VectorIndex
 from ..schema.ddl import rows_query
 from ..steps import Execute, Script, Step, Steps, Write, arun, run
@@ -63,7 +64,10 @@ def _commits(load: BulkLoad, wrapper: Any) -> bool:
 
 
 def _drop(load: BulkLoad) -> Steps[None]:
-    for index, _column in _indexes(load):
+    for index, column in _indexes(load):
+        if index.holds_signs(load.dialect):
+            yield from _sign_bits(load, index, column).drop()
+            continue
         for statement in load.dialect.drop_index(index.kind, index.get_name(load.model.__name__), load.table):
             yield _ddl(load, index, statement)
 
@@ -72,12 +76,20 @@ def _create(load: BulkLoad, connection: Any) -> Steps[None]:
     for index, column in _indexes(load):
         name, condition = index.get_name(load.model.__name__), condition_of(index, connection)
         counted = (yield Execute(rows_query(load.table, condition))) if index.counts_rows else [{"rows": 0}]
+        if index.holds_signs(load.dialect):
+            yield from _sign_bits(load, index, column).build()
+            continue
         field, rows = load.model._meta.get_field(index.fields[0]), int(counted[0]["rows"])
         columns = columns_of(load.model._meta._field_cache, connection) if _is_companion(load, index) else None
         for statement in index.statements(
             load.dialect, name, load.table, column, condition, field=field, rows=rows, columns=columns
         ):
             yield _ddl(load, index, statement)
+
+
+def _sign_bits(load: BulkLoad, index: VectorIndex, column: str) -> SignBits:
+    name, field = index.get_name(load.model.__name__), load.model._meta.get_field(index.fields[0])
+    return SignBits(index, load.dialect, name, load.table, column, field.dimensions)
 
 
 def _ddl(load: BulkLoad, index: VectorIndex, statement: str) -> Script | Write:

@@ -9,9 +9,11 @@ from typing import Any
 from ..dialects.shared.companions import STANDING
 from ..engines.sqlite.extension import is_served
 from ..indexes.contents import columns_of
+from ..indexes.sign_columns import SignBits
 from ..indexes.text import TextIndex
 from ..indexes.vec0 import Vec0Index
 from ..indexes.vector import VectorIndex
+from ..steps import run
 from .database import Database
 from .index_size import index_size
 
@@ -99,6 +101,8 @@ def _state(database: Database, model: Any, index: Any) -> IndexState:
     name, field = index.get_name(model.__name__), model._meta.get_field(index.fields[0])
     if not index.is_built_by(database.dialect):
         return IndexState(index, name, field, UNSUPPORTED)
+    if index.holds_signs(database.dialect):
+        return _sign_state(database, model, index, name, field)
     if index.kind in database.dialect.companions:
         return _companion_state(database, model, index, name, field)
     found = _built(database, model, field, name)
@@ -120,6 +124,15 @@ def _built(database: Database, model: Any, field: Any, name: str) -> dict[str, A
 def built_indexes(database: Database, model: Any, field: Any) -> list[dict[str, Any]]:
     """Return the vector indexes that the database has for a column, by name, if it can list them."""
     return database.all_rows(database.dialect.planning.built_indexes, model._meta.db_table, field.column)
+
+
+def _sign_state(database: Database, model: Any, index: Any, name: str, field: Any) -> IndexState:
+    signs = SignBits(index, database.dialect, name, model._meta.db_table, field.column, field.dimensions)
+    if not run(signs.is_standing(), database.connection):
+        return IndexState(index, name, field, MISSING)
+    found = database.ask(signs.drift_query())
+    content = Companion(*(int(found[each]) for each in ("rows", "missing", "extra")))
+    return IndexState(index, name, field, BUILT, companion=content)
 
 
 def _companion_state(database: Database, model: Any, index: Vec0Index, name: str, field: Any) -> IndexState:

@@ -21,6 +21,7 @@ from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning
 from .shared.index_rules import IndexRules
 from .shared.json import SQLITE, JsonRules
 from .shared.operands import SQL, Operand, compose, parsed
+from .shared.sign_columns import SignColumn
 from .shared.text_search import TextSearch
 from .shared.unsupported import Unsupported
 from .shared.upkeep import Upkeep
@@ -133,6 +134,9 @@ class Dialect(Facts):
     upkeep: Upkeep = Upkeep()
     index_rules: IndexRules = IndexRules()
     client_ranking: ClientRanking = ClientRanking()
+    sign_column: SignColumn | None = None
+    """How it keeps the sign bits of an HnswIndex(precision="bit"); None if the database has an index for them, or none.
+    """
     companions: Mapping[str, Companion] = NOTHING
     """The index kinds that are a separate table next to the model's."""
     companions_found: str = ""

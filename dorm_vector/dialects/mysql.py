@@ -9,12 +9,14 @@ from ..values.elements import Element
 from ..values.metrics import Metric
 from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
 from ._mysql import GENERATED, OTHER_LENGTH, ROUTINES, UNIQUE, UPKEEP, of_one_length, of_pairs, of_read_pairs
+from ._mysql_signs import SIGN_COLUMN
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
 from .shared.client_ranking import ClientRanking
 from .shared.costs import PlanCosts
-from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, StatementLimit
+from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, SearchTuning, StatementLimit
 from .shared.json import MYSQL
+from .shared.search_options import SearchOption
 from .shared.text_search import NO_BM25, fulltext
 from .shared.unsupported import Unsupported
 
@@ -79,6 +81,13 @@ DIALECT = Dialect(
     indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, **NO_VEC0_INDEXES},
     text_search=fulltext("using {name} ("),
     bm25=NO_BM25,
+    sign_column=SIGN_COLUMN,
+    tuning=SearchTuning(
+        # Rows measured exactly per row requested. With 40 the recall is 0.992 at k=10, on 40,000 texts
+        # in 384 dimensions.
+        options={"oversample": SearchOption({}, range(1, 1001), 40)},
+        by_kind={"signs": "oversample"},
+    ),
     ordering=Ordering(
         ascending="{rank} IS NULL, {rank} ASC",
         # A distance is computed as many times as the statement contains it.
@@ -144,6 +153,8 @@ WITH_DISTANCE = Dialect(
     **vars(DIALECT)
     | {
         "client_ranking": ClientRanking(),
+        "sign_column": None,
+        "tuning": SearchTuning(),
         "costs": PlanCosts(),
         "distances": {
             **DIALECT.distances,

@@ -165,6 +165,10 @@ class VectorIndex(Index):
             field = _Column(Element.FLOAT32 if self.precision else OPCLASSES[self.opclass][0])
         else:
             self.check(field)
+        if self.holds_signs(dialect):
+            from .sign_columns import SignBits  # imported late: few databases have such a column
+
+            return SignBits(self, dialect, name, table, column, field.dimensions).statements()
         held = index_contents(self, field, dialect)
         if held is None or not self.is_built_by(dialect):
             return []
@@ -201,8 +205,18 @@ class VectorIndex(Index):
         """Return whether the database has this index for searches of the field by the metric."""
         return self.is_built_by(dialect) and self.metric is metric and list(self.fields) == [field.name]
 
+    def holds_signs(self, dialect: Dialect) -> bool:
+        """Return whether the database keeps this index as a column of sign bits."""
+        return dialect.sign_column is not None and self.precision == "bit" and self.kind == "hnsw"
+
+    def form_on(self, dialect: Dialect) -> str:
+        """Return the kind of what the database builds: that of the index, or "signs"."""
+        return "signs" if self.holds_signs(dialect) else self.kind
+
     def is_built_by(self, dialect: Dialect) -> bool:
         """Return whether the database supports indexes of this form; if not, nothing is built."""
+        if self.holds_signs(dialect):
+            return True
         takes_expressions = bool(dialect.index_rules.casts)
         is_small = self.precision is not None or self.dimensions is not None
         return not isinstance(dialect.indexes[self.kind], Unsupported) and (takes_expressions or not is_small)

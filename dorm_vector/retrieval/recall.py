@@ -193,7 +193,7 @@ def _ladder(measured: _Measured) -> Iterator[dict[str, int | str]]:
     """Yield the options to try, cheapest first; one empty set if no index has an option."""
     target, dialect = vector_field(measured.rows.model, measured.field), dialect_of(measured.rows)
     metric = chosen_metric(target, measured.distance)
-    kinds = [index.kind for index in indexes_of(target) if index.metric is metric]
+    kinds = [index.form_on(dialect) for index in indexes_of(target) if index.metric is metric]
     name = next((dialect.tuning.by_kind[kind] for kind in kinds if kind in dialect.tuning.by_kind), None)
     if name is None:
         yield {}

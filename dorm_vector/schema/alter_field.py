@@ -53,7 +53,8 @@ def alter_vector_field(
             return
         if template := dialect_for(connection).ddl.alter_column:
             table = table_of(model_of(operation.model_name, app_label, to_state), app_label)
-            connection.execute_script(template.format(table=table, definition=definition))
+            with _indexes_fitted(operation, app_label, connection, from_state, to_state, old, new):
+                connection.execute_script(template.format(table=table, definition=definition))
             return
         with _indexes_fitted(operation, app_label, connection, from_state, to_state, old, new):
             _convert(operation, app_label, connection, to_state, old, new)
@@ -122,6 +123,7 @@ def _indexes_fitted(
         for index in indexes_of(before, VectorIndex)
         if index.fields == [operation.name] and index in kept
         if index_contents(index, old, dialect) != index_contents(index, new, dialect)
+        or (index.holds_signs(dialect) and old.dimensions != new.dimensions)
     ]
     for index in fitted:
         drop(index, placed(index, before, app_label, connection), connection)

@@ -10,6 +10,7 @@ from ..engines import dialect_for
 from ..engines.sqlite.extension import NO_EXTENSION, is_served
 from ..exceptions import UnsupportedByDatabase
 from ..indexes.contents import Column, columns_of
+from ..indexes.sign_columns import SignBits
 from ..indexes.text import TextIndex
 from ..indexes.vector import VectorIndex
 from ..introspection import reads_vectors
@@ -63,6 +64,7 @@ def require_possible_indexes(
         for reason in (
             *_obstacles(model, index, built, dialect),
             *_companion_obstacles(model, index, connection, columns),
+            *_sign_obstacles(model, index, dialect),
         ):
             name = index.get_name(model["name"])
             raise UnsupportedByDatabase(f"{dialect.title} cannot build {name}: {reason} Nothing was changed.")
@@ -97,6 +99,12 @@ def _companion_obstacles(
         )
         if not is_served(dialect.companions[index.kind]):
             yield NO_EXTENSION
+
+
+def _sign_obstacles(model: dict[str, Any], index: VectorIndex, dialect: Dialect) -> Iterator[str]:
+    if index.holds_signs(dialect):
+        obstacle = SignBits(index, dialect, index.get_name(model["name"]), "", "", 1).obstacle()
+        yield from [obstacle] if obstacle else []
 
 
 def _indexes(model: dict[str, Any]) -> list[Any]:

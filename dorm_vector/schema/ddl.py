@@ -14,9 +14,11 @@ from ..engines import dialect_for
 from ..exceptions import HalfPrecisionWarning, UnsupportedByDatabase
 from ..indexes.conditions import condition_of
 from ..indexes.contents import Column, columns_of, index_contents
+from ..indexes.sign_columns import SignBits
 from ..indexes.vector import VectorIndex
 from ..migration_state import column_of, table_of
 from ..patching.on_import import Late
+from ..steps import run
 
 operations: Any = Late("dorm.migrations.operations")
 
@@ -35,6 +37,9 @@ class Place:
 def build(index: VectorIndex, place: Place, connection: Any, concurrently: bool = False) -> None:
     """Build the index; do nothing on a database that has no index for it and searches exactly."""
     dialect = dialect_for(connection)
+    if index.holds_signs(dialect):
+        run(sign_bits(index, place, dialect).build(), connection)
+        return
     statements = statements_of(index, place, connection)
     if statements and place.field is not None:
         _warn_of_half(index, place, dialect)
@@ -46,6 +51,14 @@ def build(index: VectorIndex, place: Place, connection: Any, concurrently: bool 
     with build_options(index.build_options if statements else {}, connection, dialect):
         for statement in statements:
             _run(said_concurrently(statement, dialect) if concurrently else statement, place, connection, dialect)
+
+
+def sign_bits(index: VectorIndex, place: Place, dialect: Dialect) -> SignBits:
+    """Return the sign bits of an index that the database keeps in a column."""
+    if place.field is not None:
+        index.check(place.field)
+    dimensions = place.field.dimensions if place.field is not None else 1
+    return SignBits(index, dialect, place.name, place.table, place.column, dimensions)
 
 
 def _run(statement: str, place: Place, connection: Any, dialect: Dialect) -> None:
@@ -137,5 +150,8 @@ def placed(index: VectorIndex, model: dict[str, Any], app_label: str, connection
 
 def drop(index: VectorIndex, place: Place, connection: Any, concurrently: bool = False) -> None:
     dialect = dialect_for(connection)
+    if index.holds_signs(dialect):
+        run(sign_bits(index, place, dialect).drop(), connection)
+        return
     for statement in dialect.drop_index(index.kind, place.name, place.table):
         connection.execute_script(said_concurrently(statement, dialect) if concurrently else statement)

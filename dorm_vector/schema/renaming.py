@@ -9,6 +9,8 @@ from typing import Any
 from dorm.expressions import F, Q
 from dorm.indexes import Index
 
+from ..dialects.base import Dialect
+from ..engines import dialect_for
 from ..expressions.distances import Expression
 from ..indexes.text import TextIndex
 from ..indexes.vector import VectorIndex
@@ -61,15 +63,16 @@ def _rename(operation: Any, app_label: str, after: Any, is_meant: Callable[[Any]
 def rename_what_a_companion_filters_by(
     original: Any, operation: Any, app_label: str, connection: Any, from_state: Any, to_state: Any
 ) -> None:
-    """Rebuild a Vec0Index whose ``partition_by`` or ``metadata`` names a renamed field.
+    """Rebuild a Vec0Index whose ``partition_by`` or ``metadata`` names a renamed field, and sign bits of its vector.
 
-    Symptom: searches no longer use the index. Cause: the columns of the vec0 table are named after those of the model's
-    table. djanorm 4.3 to 4.5.
+    Symptom: searches no longer use the index; on MySQL, every INSERT fails. Cause: the columns of the vec0 table are
+    named after those of the model's table, and MySQL's triggers keep the old name. djanorm 4.3 to 4.5.
     """
     from dorm.migrations.operations import AddIndex, RemoveIndex
 
-    before, after = (_with_filters(operation, app_label, state) for state in (from_state, to_state))
-    renamed = [name for name, index in before.items() if index.filters != getattr(after.get(name), "filters", None)]
+    dialect = dialect_for(connection)
+    before, after = (_with_names(operation, app_label, state, dialect) for state in (from_state, to_state))
+    renamed = [name for name, index in before.items() if _kept(index) != _kept(after.get(name))]
     for name in renamed:
         RemoveIndex(operation.model_name, before[name]).database_forwards(app_label, connection, from_state, from_state)
     original(operation, app_label, connection, from_state, to_state)
@@ -78,10 +81,19 @@ def rename_what_a_companion_filters_by(
             AddIndex(operation.model_name, after[name]).database_forwards(app_label, connection, to_state, to_state)
 
 
-def _with_filters(operation: Any, app_label: str, state: Any) -> dict[str, Any]:
-    """Return the indexes of the model that have filter columns, keyed by index name."""
+def _with_names(operation: Any, app_label: str, state: Any, dialect: Dialect) -> dict[str, Any]:
+    """Return the indexes of the model that keep names of its columns, keyed by index name."""
     indexes = indexes_of(model_of(operation.model_name, app_label, state), Index)
-    return {index.get_name(operation.model_name): index for index in indexes if getattr(index, "filters", ())}
+    return {
+        index.get_name(operation.model_name): index
+        for index in indexes
+        if getattr(index, "filters", ()) or (isinstance(index, VectorIndex) and index.holds_signs(dialect))
+    }
+
+
+def _kept(index: Any) -> tuple[str, ...]:
+    """Return the fields whose names an index keeps in the database."""
+    return (*getattr(index, "filters", index.fields),) if index is not None else ()
 
 
 def _renamed(index: Any, operation: Any) -> Any:

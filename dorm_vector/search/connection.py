@@ -20,7 +20,7 @@ from ..engines.statement import Statement, explained, is_binary, searches_in
 from ..introspection import has_companions
 from ..steps import Execute, Steps, Write, arun, run
 from .compiled import CompiledSearch, whole_search
-from .options import Options, block_options
+from .options import Options, block_options, checked
 from .plans.choice import is_open, plan_for
 from .plans.estimates import estimated
 from .plans.plan import Purpose
@@ -65,7 +65,7 @@ class SearchConnection:
 
     def _run(self, kind: Kind, sql: str, params: Any) -> Any:
         sql, params = run(self._planned(sql, params), self._connection)
-        plan = None if self._asked else _client_plan(kind, sql)
+        plan = self._client_plan(kind, sql)
         if plan is not None and (rows := self._ranked_here(plan, sql)) is not None:
             return rows
         tuning = self._tuning(sql)
@@ -90,6 +90,18 @@ class SearchConnection:
 
         nested = in_transaction(self._connection)
         return read() if nested else with_transient_retry(read)
+
+    def _client_plan(self, kind: Kind, sql: str) -> Any:
+        """Return the plan of a statement whose rows the client ranks; None for any other."""
+        search = whole_search(sql)
+        # A window function counts over every row of the statement, and EXPLAIN returns none of them.
+        is_other = " OVER (" in sql or (isinstance(sql, Statement) and sql.prefix)
+        found = search.plan if search is not None and kind is Execute and not is_other else None
+        if found is None or not found.is_client:
+            return None
+        for name, value in self._asked.items():
+            checked(self.known_dialect, name, value)
+        return found
 
     def _ranked(self, plan: Any, sql: str) -> Steps[Any]:
         search: Any = whole_search(sql)
@@ -189,7 +201,7 @@ class AsyncSearchConnection(SearchConnection):
 
     async def _run(self, kind: Kind, sql: str, params: Any) -> Any:
         sql, params = await arun(self._planned(sql, params), self._connection)
-        plan = None if self._asked else _client_plan(kind, sql)
+        plan = self._client_plan(kind, sql)
         if plan is not None and (rows := await self._ranked_here(plan, sql)) is not None:
             return rows
         tuning = self._tuning(sql)
@@ -212,12 +224,3 @@ class AsyncSearchConnection(SearchConnection):
 
         nested = in_transaction(self._connection)
         return await read() if nested else await awith_transient_retry(read)
-
-
-def _client_plan(kind: Kind, sql: str) -> Any:
-    """Return the plan of a statement whose rows the client ranks; None for any other."""
-    search = whole_search(sql)
-    # A window function counts over every row of the statement, and EXPLAIN returns none of them.
-    is_other = " OVER (" in sql or (isinstance(sql, Statement) and sql.prefix)
-    found = search.plan if search is not None and kind is Execute and not is_other else None
-    return found if found is not None and found.is_client else None

@@ -15,6 +15,7 @@ from ..values.vector import Vector
 from .observed_plans import BuiltIndex, Observed, aobserve, observe, query_of
 from .plans.choice import candidates_for, plan_for
 from .plans.plan import Estimate, ExactPlan, Purpose
+from .plans.sign_bits import asked_index
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ async def aexplained(queryset: Any) -> SearchPlan:
 
 
 def _judged(observed: Observed) -> SearchPlan:
-    used = _used(observed, observed.plan)
+    used = observed.signs or _used(observed, observed.plan)
     distance = _distance(observed.query)
     how = observed.dialect.how(distance.metric) if distance is not None else ""
     reasons = () if used else tuple(_reasons(observed))
@@ -162,6 +163,8 @@ def _reasons(observed: Observed) -> Iterator[Reason]:
         )
     elif observed.companions:
         yield from _beside(observed)
+    elif observed.dialect.sign_column is not None and _declared_signs(observed):
+        yield from _without_signs(observed)
     elif not (observed.dialect.index_use.probe or observed.dialect.is_approximate):
         yield Reason(
             "no-such-index",
@@ -175,6 +178,39 @@ def _reasons(observed: Observed) -> Iterator[Reason]:
     else:
         found = [*_shape(observed, distance), *_indexes(observed, distance)]
         yield from found or _choice(observed)
+
+
+def _declared_signs(observed: Observed) -> list[Any]:
+    """Return the declared indexes of sign bits for the field and the distance of the search."""
+    distance = _distance(observed.query)
+    if distance is None:
+        return []
+    declared = indexes_of(vector_field(observed.query.model, distance.field_path))
+    return [each for each in declared if each.holds_signs(observed.dialect) and each.metric is distance.metric]
+
+
+def _without_signs(observed: Observed) -> Iterator[Reason]:
+    """Yield the reasons why the search does not use the sign bits of its field."""
+    distance: Any = _distance(observed.query)
+    found = list(_shape(observed, distance))
+    if "__" in distance.field_path:
+        found.append(Reason("relation", "It measures a field of another model.", "Search that model."))
+    if not found and asked_index(observed.query, observed.dialect) is None:
+        found.append(
+            Reason(
+                "not-asked-for",
+                "The index of signs can lose rows, and every search is exact that does not ask for it.",
+                "Say nearest(..., exact=False), or nearest(...).rerank(400).",
+            )
+        )
+    name = _declared_signs(observed)[0].get_name(observed.query.model.__name__)
+    yield from found or [
+        Reason(
+            "not-built",
+            f"The index {name} is not in the database, or built for other columns.",
+            "Run: dorm migrate, or rebuild_index().",
+        )
+    ]
 
 
 def _is_cheaper_exactly(observed: Observed) -> bool:

@@ -17,7 +17,8 @@ from ..expressions.scope import vector_field
 from ..introspection import has_companions, indexes_of
 from ..steps import Execute, Steps, arun, run
 from .lost_rows import LookForLostRows, LostRows
-from .plans.choice import candidates_for, is_open
+from .plans.choice import candidates_for, is_open, plan_for
+from .plans.client_ranking import ClientRankingPlan
 from .plans.estimates import estimated
 from .plans.plan import Estimate, Purpose
 
@@ -49,6 +50,8 @@ class Observed:
     obstacles: Sequence[tuple[str, str, str]] = ()
     """Code, problem and remedy of each reason why a companion does not answer a search of the right shape."""
     connection: Any = None
+    signs: str = ""
+    """The index whose sign bits find the shortlist of the search."""
     estimate: Estimate | None = None
     """The rows that the choice of a plan was based on, if costs decided."""
 
@@ -67,23 +70,38 @@ def observe(queryset: Any, field_path: str) -> Observed:
     """Read the plan of a search, and the indexes on its column."""
     connection = queryset._get_connection()
     estimate = run(_estimate(query_of(queryset), connection), connection)
-    plan = queryset.explain()
+    signs, plan = run(_signs(query_of(queryset), connection), connection)
+    plan = plan or queryset.explain()
     alone = in_transaction(connection) or not dialect_for(connection).planning.switch
     with nullcontext() if alone else connection.atomic():
         built, forced = run(_look(queryset, connection, field_path), connection)
     lost = LookForLostRows(queryset, field_path).run(connection) if field_path else []
-    return replace(_observed(queryset, connection, plan, built, forced, lost), estimate=estimate)
+    found = _observed(queryset, connection, plan, built, forced, lost)
+    return replace(found, estimate=estimate, signs=signs)
 
 
 async def aobserve(queryset: Any, field_path: str) -> Observed:
     connection = queryset._get_async_connection()
     estimate = await arun(_estimate(query_of(queryset), connection), connection)
-    plan = await queryset.aexplain()
+    signs, plan = await arun(_signs(query_of(queryset), connection), connection)
+    plan = plan or await queryset.aexplain()
     alone = in_transaction(connection) or not dialect_for(connection).planning.switch
     async with nullcontext() if alone else connection.aatomic():
         built, forced = await arun(_look(queryset, connection, field_path), connection)
     lost = await LookForLostRows(queryset, field_path).arun(connection) if field_path else []
-    return replace(_observed(queryset, connection, plan, built, forced, lost), estimate=estimate)
+    found = _observed(queryset, connection, plan, built, forced, lost)
+    return replace(found, estimate=estimate, signs=signs)
+
+
+def _signs(query: Any, connection: Any) -> Steps[tuple[str, str]]:
+    """Return the index whose sign bits find the shortlist, and the plan of that; empty if none does."""
+    plan: Any = plan_for(query, connection, Purpose.STATEMENT) if query.search is not None else None
+    if not isinstance(plan, ClientRankingPlan) or not (yield from plan.has_shortlist()):
+        return "", ""
+    sql, params = plan.reading(query, connection)
+    explain = dialect_for(connection).planning
+    rows = yield Execute(f"{explain.explain.format(format=f' FORMAT={explain.explain_format}')} {sql}", params)
+    return plan.index_name(), "\n".join(_explain_row_to_str(row) for row in rows)
 
 
 def _estimate(query: Any, connection: Any) -> Steps[Estimate | None]:

@@ -8,11 +8,12 @@ from typing import Any
 
 from dorm.queryset import QuerySet
 
+from ...dialects.base import Dialect
 from ...introspection import vector_fields
 from ...search.lost_rows import LookForLostRows
 from ...search.observed_plans import observe
 from ..database import Database
-from ..index_state import BUILT, INVALID, MISSING, IndexState, built_indexes, index_states
+from ..index_state import BUILT, INVALID, MISSING, Companion, IndexState, built_indexes, index_states
 from ..output import size_of
 from ..project import label_of, models_with_vectors
 from .finding import NOTE, Finding
@@ -53,8 +54,7 @@ def _one(database: Database, model: Any, state: IndexState) -> Iterator[Finding]
         yield Finding(
             "companion",
             subject,
-            f"{state.companion.missing:,} rows are missing or outdated in the table {state.name}, and"
-            f" {state.companion.extra:,} of its rows are of no row: something wrote past the triggers.",
+            _drift(state, state.companion, database.dialect),
             f"The same vectors as {model._meta.db_table}.",
             command("rebuild"),
         )
@@ -62,6 +62,18 @@ def _one(database: Database, model: Any, state: IndexState) -> Iterator[Finding]
         yield from _useless(database, model, state, command("rebuild"))
     if state.field is not None:
         yield from _memory(database, model, state)
+
+
+def _drift(state: IndexState, companion: Companion, dialect: Dialect) -> str:
+    if state.index.holds_signs(dialect):
+        return (
+            f"{companion.missing:,} rows of {companion.rows:,} have changed since {state.name} was built, which has no"
+            " triggers: the server refused them. Searches measure these rows exactly, and take longer."
+        )
+    return (
+        f"{companion.missing:,} rows are missing or outdated in the table {state.name}, and {companion.extra:,} of its"
+        " rows are of no row: something wrote past the triggers."
+    )
 
 
 def _command(database: Database, model: Any, name: str) -> Any:

@@ -71,8 +71,17 @@ def _companion_plan(query: Any, connection: Any, dialect: Dialect) -> Plan | Non
     return companion_plan(query, connection, dialect)
 
 
+def _sign_bits_plan(query: Any, connection: Any, dialect: Dialect) -> Plan | None:
+    if dialect.sign_column is None or query.search is None or query.limit_val is None:
+        return None
+    # Imported late, because few models have sign bits.
+    from .sign_bits import sign_bits_plan
+
+    return sign_bits_plan(query, connection, dialect)
+
+
 _PLANS: Mapping[Purpose, tuple[Choose, ...]] = {
-    Purpose.STATEMENT: (_companion_plan, index_scan_plan, client_ranking_plan),
+    Purpose.STATEMENT: (_companion_plan, index_scan_plan, _sign_bits_plan, client_ranking_plan),
     Purpose.SELECT: (index_order_plan, late_plan),
     Purpose.PART: (),
     Purpose.SUBQUERY: (index_order_plan,),

@@ -59,14 +59,32 @@ class ClientRankingPlan(Plan):
 
     def rows(self, query: Any, connection: Any) -> Steps[list[Any] | None]:
         """Return the rows of the search, or None if the database has to rank them."""
+        every = self._to_rank(query, query.model._meta.pk.name, self.most_rows() + 1)
+        found = yield Execute(*every.as_select(connection, Purpose.PART))
+        return None if len(found) > self.most_rows() else (yield from self._ranked(query, connection, found))
+
+    def has_shortlist(self) -> Steps[bool]:
+        """Return whether an index chooses the rows whose vectors are read."""
+        yield from ()
+        return False
+
+    def index_name(self) -> str:
+        """Return the name of that index; empty without one."""
+        return ""
+
+    def reading(self, query: Any, connection: Any) -> Any:
+        """Compile the statement that reads the keys and vectors that the index chooses."""
+        raise NotImplementedError(f"{type(self).__name__} reads every vector")
+
+    def most_rows(self) -> int:
+        """Return how many vectors the client may read."""
+        return max(1, self.most_bytes // max(len(self.vector), _LEAST_BYTES))
+
+    def _ranked(self, query: Any, connection: Any, found: list[Any]) -> Steps[list[Any] | None]:
+        """Rank the rows that were read, and fetch the nearest; None if they cannot be ranked here."""
         from ..client_ranks import nearest_keys  # imported late, with numpy
 
-        most = max(1, self.most_bytes // max(len(self.vector), _LEAST_BYTES))
         key = query.model._meta.pk.name
-        sql, params = self._to_rank(query, key, most + 1).as_select(connection, Purpose.PART)
-        found = yield Execute(sql, params)
-        if len(found) > most:
-            return None
         bound = query.greatest_distance()
         count = query.limit_val + (query.offset_val or 0)
         keys = nearest_keys(
@@ -88,7 +106,7 @@ class ClientRankingPlan(Plan):
         # Not so if rows were deleted meanwhile, or if a join repeats some.
         return _by_distance(query, rows, keys) if len(rows) == len(keys) else None
 
-    def _to_rank(self, query: Any, key: str, limit: int) -> Any:
+    def _to_rank(self, query: Any, key: str, limit: int | None) -> Any:
         """Return the query for the keys and vectors."""
         query = query.clone()
         query.where_nodes = [node for node in query.where_nodes if not isinstance(node, Within)]
