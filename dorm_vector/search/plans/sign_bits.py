@@ -48,7 +48,8 @@ class SignBitsPlan(ClientRankingPlan):
             if not unsigned or len(found) < count:
                 return (yield from self._ranked(query, connection, found))
             # They come first, and took the places of rows whose signs are near.
-            count = self.count + (yield from self._unsigned_rows(query, connection))
+            more: int = yield from self._unsigned_rows(query, connection)
+            count = self.count + more
             if count > self.most_rows():
                 return (yield from super().rows(query, connection))
         # Rows lose their signs faster than they are counted.
@@ -140,7 +141,8 @@ def asked_index(query: Any, dialect: Dialect) -> Any:
 
 def _count(query: Any, dialect: Dialect) -> int:
     """Return how many rows the signs must find."""
-    search, wanted = query.search, int(query.limit_val) + int(query.offset_val or 0) + query.search.excluded
+    search = query.search
+    wanted: int = query.limit_val + (query.offset_val or 0) + search.excluded
     if search.shortlist is not None:
         return max(wanted, int(search.shortlist.size))
     option = dialect.tuning.by_kind["signs"]

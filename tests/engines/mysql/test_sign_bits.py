@@ -20,6 +20,8 @@ from backends.mysql import PROGRAMS
 from backends.servers.mysqld import serving_on_a_free_port, with_flags
 from backends.servers.process import run as run_program
 from dorm_vector import HnswIndex, Metric, VectorField, bulk_load, create_tables, rebuild_index, search_options
+from dorm_vector.commands.database import Database as CommandDatabase
+from dorm_vector.commands.index_state import Companion, index_states
 from dorm_vector.dialects._mysql_signs import packed, value
 from tests.databases import Database, drop_table, state_of
 from tests.helpers.oracle import distance, vectors
@@ -81,6 +83,11 @@ def stale() -> int:
     signs = value('"embedding"', DIMENSIONS, DIMENSIONS)
     wrong = f'"signed_bits_signs" IS NOT NULL AND NOT ("signed_bits_signs" <=> {signs})'
     return int(get_connection().execute(f'SELECT COUNT(*) AS n FROM "signed_rows" WHERE {wrong}')[0]["n"])
+
+
+def state() -> Any:
+    (found,) = index_states(CommandDatabase("default"), Signed)
+    return found
 
 
 def unsigned() -> int:
@@ -176,6 +183,8 @@ def test_triggers_keep_the_signs_of_what_others_write(table: Database) -> None:
     Signed.objects.filter(number=77).update(embedding=ROWS[9])
     Signed.objects.create(title="saved", embedding=ROWS[2])
     assert (stale(), unsigned()) == (0, 0)
+    assert state().state == "built"
+    assert state().companion.in_sync
 
 
 def test_without_triggers_changed_rows_are_measured_exactly(table: Database, tmp_path: Path) -> None:
@@ -220,6 +229,7 @@ def refused_triggers() -> None:
     assert nearest()[:5].explain_search().index == "signed_bits"
     Signed.objects.filter(title="r9").update(embedding=QUERY)
     assert unsigned() == 1
+    assert state().companion == Companion(rows=len(ROWS), missing=1, extra=0)
     assert [row.title for row in nearest().rerank(1)[:1]] == ["r9"]
     written_by_others()
     rebuild_index(Signed, "signed_bits")
@@ -249,6 +259,7 @@ def test_it_follows_its_table_through_migrations(table: Database) -> None:
     RemoveIndex("Signed", index).database_forwards("tests", connection, before, without)
     assert [row.pk for row in nearest()[:5]] == expected(5)
     assert [reason.code for reason in nearest()[:5].explain_search().reasons] == ["not-built"]
+    assert state().state == "missing"
     step(AddIndex("Signed", index), without)
     assert nearest()[:5].explain_search().index == "signed_bits"
     Signed.objects.update(embedding=None)
