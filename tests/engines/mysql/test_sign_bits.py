@@ -34,7 +34,7 @@ QUERY = vectors(1, DIMENSIONS, seed=5)[0]
 ODD = [[0.0] * DIMENSIONS, [1e-40, -1e-40, 2.0, -0.0] * 10, [-1.0] * DIMENSIONS, [3e17, -3e17, 1e-30, 0.0] * 10]
 
 
-class Signed(dorm.Model):
+class SignedRow(dorm.Model):
     title = dorm.CharField(max_length=20)
     number = dorm.IntegerField(default=0)
     embedding = VectorField(dimensions=DIMENSIONS, null=True)
@@ -47,9 +47,9 @@ class Signed(dorm.Model):
 
 @pytest.fixture
 def table(db: Database) -> Iterator[Database]:
-    create_tables(Signed)
+    create_tables(SignedRow)
     yield db
-    drop_table(db, Signed)
+    drop_table(db, SignedRow)
 
 
 @pytest.fixture
@@ -65,17 +65,17 @@ def sent() -> Iterator[list[str]]:
 
 
 def fill(count: int = len(ROWS)) -> None:
-    bulk_load(Signed, [{"title": f"r{n}", "number": n, "embedding": ROWS[n]} for n in range(count)])
+    bulk_load(SignedRow, [{"title": f"r{n}", "number": n, "embedding": ROWS[n]} for n in range(count)])
 
 
 def expected(count: int, matches: Any = None) -> list[int]:
     """Return the keys of the nearest rows, in plain Python, of what the table holds now."""
-    rows = [row for row in Signed.objects.all() if row.embedding is not None and (matches is None or matches(row))]
+    rows = [row for row in SignedRow.objects.all() if row.embedding is not None and (matches is None or matches(row))]
     return [pk for _, pk in sorted((distance(Metric.L2, row.embedding, QUERY), row.pk) for row in rows)[:count]]
 
 
 def nearest(**options: Any) -> Any:
-    return Signed.objects.nearest("embedding", QUERY, **({"exact": False} | options))
+    return SignedRow.objects.nearest("embedding", QUERY, **({"exact": False} | options))
 
 
 def stale() -> int:
@@ -86,7 +86,7 @@ def stale() -> int:
 
 
 def state() -> Any:
-    (found,) = index_states(CommandDatabase("default"), Signed)
+    (found,) = index_states(CommandDatabase("default"), SignedRow)
     return found
 
 
@@ -97,10 +97,12 @@ def unsigned() -> int:
 
 @pytest.mark.parametrize("held", [DIMENSIONS, 33, 1])
 def test_sql_and_python_compute_the_same_signs(table: Database, held: int) -> None:
-    rows = Signed.objects.bulk_create([Signed(title=str(n), embedding=row) for n, row in enumerate([*ROWS[:40], *ODD])])
+    rows = SignedRow.objects.bulk_create(
+        [SignedRow(title=str(n), embedding=row) for n, row in enumerate([*ROWS[:40], *ODD])]
+    )
     signs = value('"embedding"', DIMENSIONS, held)
     found = table.connection.execute(f'SELECT "id", {signs} AS signs FROM "signed_rows" ORDER BY "id"')
-    bound = Signed._meta.get_field("embedding").to_vector
+    bound = SignedRow._meta.get_field("embedding").to_vector
     assert [bytes(row["signs"]) for row in found] == [packed(bytes(bound(row.embedding)), held) for row in rows]
     bits = [sum(number > 1e-37 for number in row.embedding[:held]) for row in rows]
     assert [sum(byte.bit_count() for byte in row["signs"]) for row in found] == bits
@@ -123,11 +125,11 @@ async def test_the_shortlist_is_ranked_exactly(table: Database, sent: list[str])
     )
     with search_options(oversample=3):
         assert len({row.pk for row in nearest()[:4]} & set(expected(12))) >= 1
-    assert [row.pk for row in Signed.objects.nearest("embedding", QUERY)[:5]] == expected(5)
+    assert [row.pk for row in SignedRow.objects.nearest("embedding", QUERY)[:5]] == expected(5)
     plan = nearest()[:5].explain_search()
     assert (plan.index, plan.name) == ("signed_bits", "sign bits")
     assert "signed_bits" in plan.plan
-    plan = await Signed.objects.nearest("embedding", QUERY)[:5].aexplain_search()
+    plan = await SignedRow.objects.nearest("embedding", QUERY)[:5].aexplain_search()
     assert [reason.code for reason in plan.reasons] == ["not-asked-for"]
 
 
@@ -180,8 +182,8 @@ def test_triggers_keep_the_signs_of_what_others_write(table: Database) -> None:
     fill()
     written_by_others()
     assert unsigned() == 0
-    Signed.objects.filter(number=77).update(embedding=ROWS[9])
-    Signed.objects.create(title="saved", embedding=ROWS[2])
+    SignedRow.objects.filter(number=77).update(embedding=ROWS[9])
+    SignedRow.objects.create(title="saved", embedding=ROWS[2])
     assert (stale(), unsigned()) == (0, 0)
     assert state().state == "built"
     assert state().companion.in_sync
@@ -204,7 +206,7 @@ def test_without_triggers_changed_rows_are_measured_exactly(table: Database, tmp
                 cursor.execute(f"GRANT {grant} ON {name}.* TO {name}@'127.0.0.1'")
             reset_connections()
             dorm.configure(DATABASES={"default": user}, INSTALLED_APPS=[])
-            create_tables(Signed)
+            create_tables(SignedRow)
             fill()
             refused_triggers()
 
@@ -223,21 +225,21 @@ def refused_triggers() -> None:
     # Whatever was inserted has no signs before they are built.
     assert unsigned() == len(ROWS)
     assert [row.pk for row in nearest()[:5]] == expected(5)
-    rebuild_index(Signed, "signed_bits")
+    rebuild_index(SignedRow, "signed_bits")
     assert (unsigned(), stale()) == (0, 0)
     assert [row.pk for row in nearest().rerank(160)[:5]] == expected(5)
     assert nearest()[:5].explain_search().index == "signed_bits"
-    Signed.objects.filter(title="r9").update(embedding=QUERY)
+    SignedRow.objects.filter(title="r9").update(embedding=QUERY)
     assert unsigned() == 1
     assert state().companion == Companion(rows=len(ROWS), missing=1, extra=0)
     assert [row.title for row in nearest().rerank(1)[:1]] == ["r9"]
     written_by_others()
-    rebuild_index(Signed, "signed_bits")
+    rebuild_index(SignedRow, "signed_bits")
     assert (unsigned(), stale()) == (0, 0)
 
 
 def test_it_follows_its_table_through_migrations(table: Database) -> None:
-    connection, before = table.connection, state_of((Signed,))
+    connection, before = table.connection, state_of((SignedRow,))
     fill(30)
 
     def step(operation: Any, state: Any, *, back: bool = False) -> Any:
@@ -249,37 +251,37 @@ def test_it_follows_its_table_through_migrations(table: Database) -> None:
             return state
         return after
 
-    step(RenameField("Signed", "embedding", "meaning"), before, back=True)
-    Signed.objects.create(title="after", embedding=ROWS[50])
+    step(RenameField("SignedRow", "embedding", "meaning"), before, back=True)
+    SignedRow.objects.create(title="after", embedding=ROWS[50])
     assert (stale(), unsigned()) == (0, 0)
-    index = Signed._meta.indexes[0]
-    without = step(RemoveIndex("Signed", index), before)
+    index = SignedRow._meta.indexes[0]
+    without = step(RemoveIndex("SignedRow", index), before)
     assert connection.execute("SHOW TRIGGERS LIKE 'signed_rows'") == []
     # What it was built of may be gone already, as for an index that was declared before it was built here.
-    RemoveIndex("Signed", index).database_forwards("tests", connection, before, without)
+    RemoveIndex("SignedRow", index).database_forwards("tests", connection, before, without)
     assert [row.pk for row in nearest()[:5]] == expected(5)
     assert [reason.code for reason in nearest()[:5].explain_search().reasons] == ["not-built"]
     assert state().state == "missing"
-    step(AddIndex("Signed", index), without)
+    step(AddIndex("SignedRow", index), without)
     assert nearest()[:5].explain_search().index == "signed_bits"
-    Signed.objects.update(embedding=None)
-    shorter = step(AlterField("Signed", "embedding", VectorField(dimensions=8, null=True)), before)
+    SignedRow.objects.update(embedding=None)
+    shorter = step(AlterField("SignedRow", "embedding", VectorField(dimensions=8, null=True)), before)
     connection.execute_write('UPDATE "signed_rows" SET "embedding" = STRING_TO_VECTOR(\'[1,2,3,4,5,6,7,8]\')')
     sizes = connection.execute('SELECT DISTINCT LENGTH("signed_bits_signs") AS n FROM "signed_rows"')
     assert [row["n"] for row in sizes] == [4]
     connection.execute_write('UPDATE "signed_rows" SET "embedding" = NULL')
-    AlterField("Signed", "embedding", VectorField(dimensions=DIMENSIONS, null=True)).database_forwards(
+    AlterField("SignedRow", "embedding", VectorField(dimensions=DIMENSIONS, null=True)).database_forwards(
         "tests", connection, shorter, before
     )
     assert {column["name"] for column in connection.get_table_columns("signed_rows")} == {
-        field.column for field in Signed._meta.fields
+        field.column for field in SignedRow._meta.fields
     }
     (found,) = [each for each in introspect_tables(connection) if each["name"] == "signed_rows"]
     assert [column["name"] for column in found["columns"]] == ["id", "title", "number", "embedding"]
 
 
 def test_a_deferred_build(table: Database) -> None:
-    bulk_load(Signed, [{"title": "a", "embedding": row} for row in ROWS], defer_indexes=True)
+    bulk_load(SignedRow, [{"title": "a", "embedding": row} for row in ROWS], defer_indexes=True)
     assert (stale(), unsigned()) == (0, 0)
     assert nearest()[:5].explain_search().index == "signed_bits"
 
@@ -287,4 +289,4 @@ def test_a_deferred_build(table: Database) -> None:
 def test_a_name_that_is_too_long(db: Database) -> None:
     index = HnswIndex(["embedding"], "x" * 58, distance="l2", precision="bit")
     with pytest.raises(dorm_vector.UnsupportedByDatabase, match="up to 57 characters"):
-        index.statements(db.dialect, index.name, "t", "embedding", field=Signed._meta.get_field("embedding"))
+        index.statements(db.dialect, index.name, "t", "embedding", field=SignedRow._meta.get_field("embedding"))
