@@ -29,6 +29,27 @@ def vector_fields(model: Any) -> list[Any]:
     return [field for field in model._meta.concrete_fields if hasattr(field, "to_vector")]
 
 
+def reaches_vectors(model: Any) -> bool:
+    """Return whether the model has vectors, or a chain of relations leads to a model that has."""
+    seen, waiting = set(), [model]
+    while waiting:
+        found = waiting.pop()
+        if vector_fields(found):
+            return True
+        seen.add(found)
+        waiting += [other for other in _related_models(found) if other not in seen]
+    return False
+
+
+def _related_models(model: Any) -> list[Any]:
+    """Return the models that a model refers to, or that refer to it."""
+    held = [value for kind in model.__mro__ for value in vars(kind).values()]
+    fields = [*model._meta.get_fields(), *(getattr(value, "field", None) for value in held)]
+    forward = [field._resolve_related_model() for field in fields if hasattr(field, "_resolve_related_model")]
+    reverse = [getattr(value, "source_model", None) for value in held]
+    return [other for other in (*forward, *reverse) if hasattr(other, "_meta")]
+
+
 def reads_vectors(field: Any) -> bool:
     """Return whether the values of a column are vectors, or arrays of them."""
     return hasattr(innermost(field), "to_vector")

@@ -55,10 +55,11 @@ def annotation_field(query: Any, name: str) -> Any:
 
 
 def decoders(query: Any, annotations: dict[str, Any] | None = None) -> dict[str, Callable[[Any], Any]]:
-    """Return a decoder for each annotation whose value is a vector; by default for the query's own annotations."""
+    """Return a decoder for each annotation that needs one; by default for the query's own annotations."""
     names = FieldResolver(query, query.model)
     shapes = {name: output_shape(expression, names) for name, expression in (annotations or query.annotations).items()}
-    return {name: decoder(shape) for name, shape in shapes.items() if shape is not None}
+    own = {name: found.decode for name, found in (annotations or query.annotations).items() if hasattr(found, "decode")}
+    return own | {name: decoder(shape) for name, shape in shapes.items() if shape is not None}
 
 
 def decoded(values: dict[str, Any], found: dict[str, Callable[[Any], Any]], connection: Any) -> dict[str, Any]:

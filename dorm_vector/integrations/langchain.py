@@ -16,14 +16,15 @@ with required("langchain"):
 
 Scored = list[tuple[Document, float]]
 
-_NARROWED = ("filter", "max_distance", "exact", "search_options")
+_NARROWED = ("filter", "max_distance", "exact", "search_options", "group_by")
 
 
 class DormVectorStore(Documents):
     """A LangChain vector store over your own model, or over a ready-made one from ``document_model()``.
 
-    Searches accept ``filter``, a LangChain dict such as ``{"pages": {"$gt": 3}}`` or a ``Q``; ``max_distance``; and
-    ``exact`` and ``search_options`` as in ``nearest()``.
+    Searches accept ``filter``, a LangChain dict such as ``{"pages": {"$gt": 3}}`` or a ``Q``; ``max_distance``,
+    ``exact`` and ``search_options`` as in ``nearest()``; and ``group_by``, a metadata key such as ``"doc_id"``, of
+    which each value is found once, by its nearest document. Documents without that key are left out.
 
     Args:
         model: A model, or a queryset, which limits reads, writes and deletes to its rows.

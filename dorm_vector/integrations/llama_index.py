@@ -35,7 +35,7 @@ _CONTENT, _TYPE, _SOURCE = "_node_content", "_node_type", "ref_doc_id"
 
 _BALANCE, _FETCHED = 0.5, 4
 
-_TUNED = ("max_distance", "exact", "search_options")
+_TUNED = ("max_distance", "exact", "search_options", "group_by")
 
 # Other stores of LlamaIndex write these too, and find the nodes of a document by one of them.
 _SOURCES, _NO_SOURCE = ("document_id", "doc_id", _SOURCE), "None"
@@ -179,7 +179,8 @@ class DormVectorStore(BasePydanticVectorStore):
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         """Return the nodes that the query finds, best first, with similarities from 0 to 1.
 
-        Accepts ``max_distance``, ``exact`` and ``search_options`` as in ``nearest()``. The mode ``mmr`` also accepts
+        Accepts ``max_distance``, ``exact`` and ``search_options`` as in ``nearest()``, and ``group_by``, a metadata key
+        such as ``"ref_doc_id"``, of which each value is found once, by its nearest node. The mode ``mmr`` also accepts
         ``mmr_threshold``, and the mode ``hybrid`` the options of ``hybrid_search``. The similarities of ``hybrid`` are
         fused scores. The modes ``text_search`` and ``sparse`` are the same, and their similarities are the database's
         own scores.

@@ -40,6 +40,8 @@ class Asked:
     exact: bool | None = None
     search_options: Mapping[str, int | str] = field(default_factory=dict)
     narrow: Callable[[Any], Any] | None = None
+    group_by: str | None = None
+    """The metadata of which each value is found once."""
 
 
 @dataclass(frozen=True)

@@ -231,6 +231,8 @@ class Rows:
     def _for_words(self, asked: Asked) -> Any:
         if asked.max_distance is not None:
             raise ValueError("A search of words finds documents at any distance: max_distance is not for it.")
+        if asked.group_by is not None:
+            raise ValueError("A search of words finds every document: group_by is for searches by vector.")
         return self.narrowed(asked)
 
     def _nearest(self, vector: Any, asked: Asked) -> Any:
@@ -241,7 +243,19 @@ class Rows:
             max_distance=asked.max_distance,
             exact=asked.exact,
             as_=_DISTANCE,
+            group_by=self._group(asked),
         )
+
+    def _group(self, asked: Asked) -> str | None:
+        """Return the path of the metadata to group by."""
+        if asked.group_by is None:
+            return None
+        self._several.require_one("return one document of each group")
+        field = self.columns.named(asked.group_by)
+        if field is not None:
+            return str(field.name)
+        self.columns.require_place([asked.group_by])
+        return f"{self.columns.metadata.name}__{asked.group_by}"  # type: ignore[union-attr]  # there is a place
 
     def narrowed(self, asked: Asked) -> Any:
         queryset = self._filtered(asked.where)

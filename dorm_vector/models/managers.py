@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from dorm.manager import BaseManager, Manager
 from dorm.queryset import QuerySet
 
-from ..introspection import vector_fields
+from ..introspection import reaches_vectors
 from ..patching.registry import hook
 from ..search.nearest import SearchMethods
 from .queryset_types import Chaining, Row
@@ -41,9 +41,12 @@ _SEARCHES = {name for name in vars(SearchMethods) if not name.startswith("_")}
 
 @hook("dorm.manager:BaseManager", "__getattr__", added=True)
 def searches_of_managers(original: Any, manager: Any, name: str) -> Any:
-    """Add the search methods to every manager of a model with vectors, such as soft-delete and tenant managers."""
+    """Add the search methods to every manager of a model with vectors, such as soft-delete and tenant managers.
+
+    A model whose related rows have vectors is searched by those.
+    """
     model = manager.__dict__.get("model")
-    if name not in _SEARCHES or model is None or not vector_fields(model):
+    if name not in _SEARCHES or model is None or not reaches_vectors(model):
         raise AttributeError(f"{type(manager).__name__!r} object has no attribute {name!r}")
     queryset = manager.get_queryset()
     return getattr(queryset if hasattr(queryset, name) else upgraded(queryset), name)

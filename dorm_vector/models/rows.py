@@ -96,10 +96,10 @@ class VectorRows(Explained[Row]):
         return queryset
 
     def _get_connection(self) -> Any:
-        return _runner().searching(super()._get_connection(), self._query.options, self.model)
+        return _runner().searching(super()._get_connection(), self._query.options, self._query.searched_model())
 
     def _get_async_connection(self) -> Any:
-        return _runner().searching(super()._get_async_connection(), self._query.options, self.model)
+        return _runner().searching(super()._get_async_connection(), self._query.options, self._query.searched_model())
 
     # rows
 

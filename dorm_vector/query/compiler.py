@@ -146,6 +146,18 @@ class VectorSQLQuery(OrderingQuery):
             query.alias_only_names -= {name.removeprefix("-") for name in self.order_by_fields}
         return query
 
+    def _compile_nodes(self, nodes: list[Any], connection: Any) -> SQL:
+        group = self.group if nodes is self.where_nodes else None
+        if group is None:
+            sql, params = super()._compile_nodes(nodes, connection)
+            return sql, params
+        inner = group.ranked(VectorSQLQuery(self.model, self.using, state=SQLQuery.clone(self)))
+        inner.search, inner.outer_references = self.search, self.outer_references
+        inner._self_alias = f"{self._alias()}_placed"
+        with compiling(connection, inner):
+            ranked = inner._plain_subselect(connection, ("", []))
+        return group.condition(self, ranked)
+
     # subqueries
 
     def as_subquery_sql(self, outer_alias: str | None = None, outer_model: Any = None) -> SQL:

@@ -83,10 +83,12 @@ class SearchConnection:
 
     def _ranked_here(self, plan: Any, sql: str) -> Any:
         """Return the rows of a search that the client ranks, read in one snapshot; None if the database has to."""
+        if plan.searches:
+            return run(self._ranked(plan, sql, self), self)
 
         def read() -> Any:
             with nullcontext() if nested else self._connection.atomic():
-                return run(self._ranked(plan, sql), self._connection)
+                return run(self._ranked(plan, sql, self._connection), self._connection)
 
         nested = in_transaction(self._connection)
         return read() if nested else with_transient_retry(read)
@@ -95,17 +97,17 @@ class SearchConnection:
         """Return the plan of a statement whose rows the client ranks; None for any other."""
         search = whole_search(sql)
         # A window function counts over every row of the statement, and EXPLAIN returns none of them.
-        is_other = " OVER (" in sql or (isinstance(sql, Statement) and sql.prefix)
-        found = search.plan if search is not None and kind is Execute and not is_other else None
-        if found is None or not found.is_client:
+        found = search.plan if search is not None and kind is Execute else None
+        is_whole = not (isinstance(sql, Statement) and sql.prefix)
+        if found is None or not found.is_client or not is_whole or sql.count(" OVER (") > found.searches:
             return None
         for name, value in self._asked.items():
             checked(self.known_dialect, name, value)
         return found
 
-    def _ranked(self, plan: Any, sql: str) -> Steps[Any]:
+    def _ranked(self, plan: Any, sql: str, connection: Any) -> Steps[Any]:
         search: Any = whole_search(sql)
-        return (yield from plan.rows(search.query, self._connection))
+        return (yield from plan.rows(search.query, connection))
 
     def _is_ranked(self, sql: str) -> bool:
         return bool(self._options or searches_in(sql))
@@ -218,9 +220,12 @@ class AsyncSearchConnection(SearchConnection):
         return await send() if alone else await awith_transient_retry(send)
 
     async def _ranked_here(self, plan: Any, sql: str) -> Any:
+        if plan.searches:
+            return await arun(self._ranked(plan, sql, self), self)
+
         async def read() -> Any:
             async with nullcontext() if nested else self._connection.aatomic():
-                return await arun(self._ranked(plan, sql), self._connection)
+                return await arun(self._ranked(plan, sql, self._connection), self._connection)
 
         nested = in_transaction(self._connection)
         return await read() if nested else await awith_transient_retry(read)

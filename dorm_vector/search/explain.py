@@ -75,12 +75,25 @@ class SearchPlan:
 
 def explained(queryset: Any) -> SearchPlan:
     """Return the search plan of the queryset, based on the database's real query plan."""
+    queryset = _searched(queryset, queryset._get_connection())
     return _judged(observe(queryset, field_path(queryset)))
 
 
 async def aexplained(queryset: Any) -> SearchPlan:
     """Return the search plan of the queryset; the async form of ``explained``."""
+    queryset = _searched(queryset, queryset._get_async_connection())
     return _judged(await aobserve(queryset, field_path(queryset)))
+
+
+def _searched(queryset: Any, connection: Any) -> Any:
+    """Return the search that an index serves: of one result per group, that of the nearest rows of any group."""
+    query = query_of(queryset)
+    plan: Any = plan_for(query, connection, Purpose.STATEMENT) if query.group is not None else None
+    if plan is None:
+        return queryset
+    found = type(queryset)(query.searched_model(), queryset._db)
+    found._query = plan.first(query)
+    return found
 
 
 def _judged(observed: Observed) -> SearchPlan:

@@ -16,6 +16,7 @@ from ..expressions.query_text import QueryText
 from ..expressions.scope import FieldResolver, vector_field
 from ..introspection import field_names, indexes_of, is_row_of, key_of_row, vector_fields
 from ..values.metrics import Metric
+from .grouping import grouped, require_ungrouped
 from .spec import Search, SearchCondition, Within, as_search, with_options
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class SearchMethods(Generic[_Found]):
         min_similarity: float | None = None,
         exact: bool | None = None,
         as_: str = "distance",
+        group_by: str | None = None,
     ) -> _Found:
         """Sort the rows by their distance from ``to``, nearest first; slice the result like any queryset.
 
@@ -89,22 +91,23 @@ class SearchMethods(Generic[_Found]):
             exact: True never uses an index. By default the database decides; libSQL uses an index only with
                 ``exact=False``, because its index can lose rows.
             as_: The name under which each row has its distance.
+            group_by: Keep the nearest row of each group: of each parent (``"document"``), or of each row of this model
+                if the path crosses a relation to many rows (``nearest("chunks__embedding", to, group_by="pk")``). Such
+                a row has the key of its nearest related row as ``nearest_pk``. Rows whose group is NULL are left out.
         """
         require_free_name(self, as_)
         require_choice(exact)
+        require_ungrouped(self)
         target = vector_field(self.model, field)
         metric = chosen_metric(target, distance)
         bound = greatest_distance(metric, max_distance, min_similarity)
         ranked: Any = self
         measured = distance_to(metric, target, field, searched_by(self, to, field))
         ranked = ranked.annotate(**{as_: measured}).order_by(as_)
-        may_be_null = target.null or "__" in field
-        conditions = [SearchCondition(**{f"{field}__isnull": False})] if may_be_null else []
-        if bound is not None:
-            conditions.append(Within(**{f"{as_}__lte": bound}))
         itself = left_out(self.model, to)
         search = Search(as_, field, excluded=len(itself), exact=bool(exact), approximate=exact is False)
-        found: _Found = as_search(ranked, search, conditions + itself)
+        ranked, own = grouped(ranked, search, group_by)
+        found: _Found = as_search(ranked, search, conditions_of(target, search, bound) + own + itself)
         return found
 
     def search_options(self, **options: int | str) -> _Found:
@@ -147,6 +150,13 @@ class SearchMethods(Generic[_Found]):
 
         found: _Found = with_shortlist(self, shortlist, index)
         return found
+
+
+def conditions_of(target: Any, search: Search, bound: float | None) -> list[SearchCondition]:
+    """Return the conditions on a row to have a vector, and to be near enough."""
+    may_be_null = target.null or "__" in search.field_path
+    conditions = [SearchCondition(**{f"{search.field_path}__isnull": False})] if may_be_null else []
+    return conditions if bound is None else [*conditions, Within(**{f"{search.name}__lte": bound})]
 
 
 def chosen_metric(field: Any, distance: str | Metric | None) -> Metric:

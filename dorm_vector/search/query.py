@@ -11,6 +11,7 @@ from ..expressions.distances import VectorDistance, VectorSimilarity
 from ..expressions.scope import note_search
 from .compiled import compiled_search
 from .connection import SearchConnection
+from .grouping import OnePerGroup
 from .options import NO_OPTIONS, Options
 from .spec import EVERY_ROW, Search, SearchCondition, Within
 from .width import fits_one_scan
@@ -22,9 +23,22 @@ class SearchQuery(SQLQuery):
     search: Search | None = None
     options: Options = NO_OPTIONS
 
+    @property
+    def group(self) -> OnePerGroup | None:
+        """The condition that keeps one row of each group, if there is one."""
+        return next((node for node in self.where_nodes if isinstance(node, OnePerGroup)), None)
+
+    def searched_model(self) -> Any:
+        """Return the model whose indexes can serve the search."""
+        return self.model if self.group is None else self.group.holder_model
+
+    def is_exact(self) -> bool:
+        """Return whether no index may order the rows of this query itself."""
+        return self.search is not None and (self.search.exact or self.group is not None)
+
     def ranks(self) -> bool:
         """Return whether this is a slice of a search, sorted by its distance."""
-        if self.search is None or self.search.exact or self.limit_val is None:
+        if self.search is None or self.is_exact() or self.limit_val is None:
             return False
         return self.order_by_fields[:1] == [self.search.name] and not (self.distinct_flag or self.group_by_fields)
 
@@ -40,7 +54,7 @@ class SearchQuery(SQLQuery):
 
     def takes_an_index(self) -> bool:
         """Return whether an index may decide the order of this query."""
-        return self.limit_val is not None and not (self.search is not None and self.search.exact)
+        return self.limit_val is not None and not self.is_exact()
 
     def greatest_distance(self) -> float | None:
         bounds = [node.children[0][1] for node in self.where_nodes if isinstance(node, Within)]

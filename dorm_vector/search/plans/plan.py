@@ -52,6 +52,8 @@ class Plan:
     """Whether a companion table, which may not be migrated yet, finds the rows."""
     is_client = False
     """Whether the client ranks the rows, in statements of its own."""
+    searches = False
+    """Whether those statements are searches, under the options of the query."""
     estimate: Estimate | None = None
     """What the choice of this plan was based on; None if no costs were compared yet."""
     is_exact = False

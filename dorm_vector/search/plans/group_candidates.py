@@ -1,0 +1,134 @@
+"""Plan one result per group over the nearest rows that an index finds, so many that they hold enough groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...dialects.base import Dialect
+from ...expressions.operands import VALUES
+from ...introspection import indexes_of, key_names
+from ...steps import Execute, Steps
+from ..grouping import OnePerGroup
+from ..spec import Search, SearchCondition
+from .plan import Plan
+
+_PER_GROUP = 8
+"""How many rows are read first for each group that is wanted, and by how much more if those are too few."""
+_LEAST = 64
+_MOST = 5_000
+"""How many rows are read at most, before every row is measured."""
+
+
+@dataclass(eq=False, repr=False)
+class GroupCandidatesPlan(Plan):
+    """Find the nearest rows of any group, and choose among them; repeat with more rows if they hold too few groups.
+
+    Its SQL is that of the exact search, which runs if the groups are too large.
+    """
+
+    kind = "one per group"
+    is_client = True
+    searches = True
+    nearest: Any
+    """The query of the nearest rows of any group, without a limit."""
+    key: str
+    """The path from the grouped rows to the key of the nearest."""
+
+    def rows(self, query: Any, connection: Any) -> Steps[list[Any] | None]:
+        """Return the rows of the search, or None if the exact statement has to find them."""
+        count = _first_count(query)
+        while count <= _MOST:
+            sql, params = limited(self.nearest, count).as_select(connection)
+            near = yield Execute(sql, params)
+            rows: list[Any] = []
+            if near:
+                sql, params = self._among(query, near).as_select(connection)
+                rows = yield Execute(sql, params)
+            if len(near) < count or self._is_enough(query, rows, near[-1][query.search.name]):
+                return rows
+            count *= _PER_GROUP
+        return None
+
+    def first(self, query: Any) -> Any:
+        """Return the search that the plan begins with."""
+        return limited(self.nearest, _first_count(query))
+
+    def _is_enough(self, query: Any, rows: list[Any], reached: float | None) -> bool:
+        """Return whether no row beyond those that were read can belong to the answer."""
+        bound = query.greatest_distance()
+        if reached is not None and bound is not None and reached > bound:
+            return True
+        last = rows[-1][query.search.name] if len(rows) == query.limit_val else None
+        return last is not None and (reached is None or last < reached)
+
+    def _among(self, query: Any, near: list[Any]) -> Any:
+        """Return the exact search among the rows that were found."""
+        query = query.exactly()
+        keys = [row[self.nearest.selected_fields[0]] for row in near]
+        query.where_nodes = [*query.where_nodes, ([*self.key.split("__")], "in", keys)]
+        query.alias_only_names = query.alias_only_names - {query.search.name}
+        if query.is_values() and query.search.name not in query.selected_fields:
+            query.selected_fields = [*query.selected_fields, query.search.name]
+        return query
+
+
+def wanted(query: Any) -> int:
+    return int(query.limit_val) + int(query.offset_val or 0)
+
+
+def _first_count(query: Any) -> int:
+    return max(_LEAST, _PER_GROUP * wanted(query))
+
+
+def limited(query: Any, count: int) -> Any:
+    query = query.clone()
+    query.limit_val = count
+    return query
+
+
+def group_candidates_plan(query: Any, dialect: Dialect) -> GroupCandidatesPlan | None:
+    """Return the plan, if rows of any group can be searched on their own and by one vector; else None."""
+    group: OnePerGroup = query.group
+    search = query.search
+    if search is None or search.exact or not query.limit_val or _PER_GROUP * wanted(query) > _MOST:
+        return None
+    keys = key_names(group.holder_model)
+    is_sorted = query.order_by_fields == [search.name, *key_names(query.model)]
+    is_plain = not (query.ctes or query.for_update_flag or query.having_nodes or query.group_by_fields)
+    distance = query.annotations[search.name]
+    if not is_sorted or not is_plain or len(keys) != 1 or not isinstance(distance.vector, VALUES):
+        return None
+    if group.holder:
+        return GroupCandidatesPlan(_of_holders(query, group, keys[0]), f"{group.holder}__{keys[0]}")
+    return GroupCandidatesPlan(_of_any_group(query, keys[0]), keys[0])
+
+
+def has_index(query: Any, dialect: Dialect) -> bool:
+    """Return whether a declared index can serve the search."""
+    search = query.search
+    field = query._resolve_field(search.field_path.split("__"))
+    metric = query.annotations[search.name].metric
+    return any(index.serves(field, metric, dialect) for index in indexes_of(field))
+
+
+def _of_any_group(query: Any, key: str) -> Any:
+    found, name = query.clone(), query.search.name
+    found.where_nodes = [node for node in query.where_nodes if not isinstance(node, OnePerGroup)]
+    found.selected_fields, found.deferred_loading, found.select_related_fields = [key, name], False, []
+    found.alias_only_names = {*found.annotations} - {name}
+    found.order_by_fields, found.offset_val, found.distinct_flag = [name], None, False
+    return found
+
+
+def _of_holders(query: Any, group: OnePerGroup, key: str) -> Any:
+    """Return the search of the related rows alone; the filters of the query apply to those that it finds."""
+    search = query.search
+    distance, last = query.annotations[search.name], search.field_path.rpartition("__")[2]
+    found = type(query)(group.holder_model, query.using)
+    found.annotations = {search.name: type(distance)(last, distance.vector)}
+    found.selected_fields, found.order_by_fields = [key, search.name], [search.name]
+    found.where_nodes = [SearchCondition(**{f"{last}__isnull": False})]
+    found.search = Search(search.name, last, 0, search.exact, search.approximate, search.shortlist)
+    found.options = query.options
+    return found
