@@ -165,10 +165,8 @@ def _crosses_many(model: Any, relations: str) -> bool:
     return bool(relations) and None in _along(model, relations.split("__"))
 
 
-def grouped(ranked: Any, search: Search, group_by: str | None) -> tuple[Any, list[SearchCondition]]:
+def grouped(ranked: Any, search: Search, group_by: str) -> tuple[Any, list[SearchCondition]]:
     """Return the queryset sorted by distance and key, and the conditions that keep one row of each group."""
-    if group_by is None:
-        return ranked, []
     if ranked._query.group_by_fields:
         raise TypeError(
             "nearest(group_by=…) chooses a row of each group, and the rows of this queryset are groups already."
@@ -185,12 +183,3 @@ def grouped(ranked: Any, search: Search, group_by: str | None) -> tuple[Any, lis
         key = RelatedKey(f"{group.holder}__{holder_keys[0]}", group.holder_model._meta.pk)
         ranked = ranked.annotate(**{NEAREST_KEY: key})
     return ranked.order_by(search.name, *key_names(ranked.model)), conditions
-
-
-def require_ungrouped(queryset: Any) -> None:
-    """Raise ValueError for a search of the rows that another one chose from their groups."""
-    if queryset._query.group is not None:
-        raise ValueError(
-            "nearest() of rows that nearest(group_by=…) chose would choose others. Search them by their keys:"
-            f" {queryset.model.__name__}.objects.filter(pk__in=found).nearest(…)."
-        )

@@ -16,7 +16,6 @@ from ..expressions.query_text import QueryText
 from ..expressions.scope import FieldResolver, vector_field
 from ..introspection import field_names, indexes_of, is_row_of, key_of_row, vector_fields
 from ..values.metrics import Metric
-from .grouping import grouped, require_ungrouped
 from .spec import Search, SearchCondition, Within, as_search, with_options
 
 if TYPE_CHECKING:
@@ -106,8 +105,12 @@ class SearchMethods(Generic[_Found]):
         ranked = ranked.annotate(**{as_: measured}).order_by(as_)
         itself = left_out(self.model, to)
         search = Search(as_, field, excluded=len(itself), exact=bool(exact), approximate=exact is False)
-        ranked, own = grouped(ranked, search, group_by)
-        found: _Found = as_search(ranked, search, conditions_of(target, search, bound) + own + itself)
+        if group_by is not None:
+            from .grouping import grouped  # imported late, because few searches group
+
+            ranked, own = grouped(ranked, search, group_by)
+            itself += own
+        found: _Found = as_search(ranked, search, conditions_of(target, search, bound) + itself)
         return found
 
     def search_options(self, **options: int | str) -> _Found:
@@ -217,6 +220,15 @@ def _of_vector_text(kind: type[VectorDistance], field: str, text: str) -> Vector
             f"nearest({field!r}, ...): {error} To search by what a text means, declare"
             f" {field.rpartition('__')[2]} as EmbeddingField(..., source=…, embedder=…)."
         ) from None
+
+
+def require_ungrouped(queryset: Any) -> None:
+    """Raise ValueError for a search of the rows that another one chose from their groups."""
+    if queryset._query.group is not None:
+        raise ValueError(
+            "nearest() of rows that nearest(group_by=…) chose would choose others. Search them by their keys:"
+            f" {queryset.model.__name__}.objects.filter(pk__in=found).nearest(…)."
+        )
 
 
 def require_free_name(queryset: Any, name: Any) -> None:
