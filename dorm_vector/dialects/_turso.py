@@ -124,6 +124,8 @@ TEXT_SEARCH = TextSearch(
     query="?1",
     words_first=True,
     reserved=_RESERVED,
+    # Turso 0.8.3, where a process is killed inside a transaction that writes to the index.
+    damaged="duplicate FTS chunk|FTS segment .* is missing",
     quotes_table=False,
     in_plan="QUERY INDEX METHOD fts",
     standing="SELECT 1 AS found FROM sqlite_master WHERE type = 'index' AND name = '{name}'",

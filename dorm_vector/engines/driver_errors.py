@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from dorm.db.utils import normalize_db_exception
 from dorm.exceptions import DatabaseError, IntegrityError, OperationalError, ProgrammingError
 
+from ..dialects.shared.damaged_indexes import damaged_index
 from ..dialects.shared.stored_lengths import stored_mismatch
 from ..patching.registry import repair
 
@@ -29,7 +30,10 @@ def raise_ours(error: Exception) -> None:
     if driver is None or (driver is not error and isinstance(error, type(driver))):
         return
     ours = error if isinstance(error, DatabaseError) else _djanorms(driver)
-    raise_as(stored_mismatch(str(driver)) or ours, driver)
+    message = str(driver)
+    if (told := damaged_index(message)) is not None:
+        ours = OperationalError(told)
+    raise_as(stored_mismatch(message) or ours, driver)
 
 
 def raise_as(ours: Any, driver: Exception) -> NoReturn:

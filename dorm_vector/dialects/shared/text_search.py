@@ -60,6 +60,8 @@ class TextSearch(Facts):
     """The suffixes of the tables that belong to such an index."""
     reserved: frozenset[str] = frozenset()
     """Lowercase column names that the index rejects even if they are quoted."""
+    damaged: str = ""
+    """A regular expression of the errors of an index that a killed process has left damaged."""
     quotes_table: bool = True
     """Whether the index quotes the table name in its own statements; if not, ``reserved`` applies to it as well."""
     languages: Mapping[str, str] = NOTHING
