@@ -109,6 +109,7 @@ if TYPE_CHECKING:
     from .retrieval.recommending import arecommend, recommend
     from .schema.operations import VectorExtension
     from .schema.reindexing import RebuildIndex, arebuild_index, rebuild_index
+    from .schema.rename_index import RenameIndex
     from .schema.tables import acreate_tables, create_tables
     from .search.distance_of import distance_of
     from .search.explain import Reason, SearchPlan
@@ -164,6 +165,7 @@ __all__ = [
     "RebuildIndex",
     "Recall",
     "Recommendation",
+    "RenameIndex",
     "SearchPlan",
     "SparseVector",
     "SparseVectorField",
@@ -260,6 +262,7 @@ _LATER = {
     "Pair": "retrieval.ranking",
     "Reason": "search.explain",
     "RebuildIndex": "schema.reindexing",
+    "RenameIndex": "schema.rename_index",
     "Recall": "retrieval.recall",
     "Recommendation": "retrieval.recall",
     "SearchPlan": "search.explain",

@@ -268,6 +268,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.relations.order:operations_in_order",
         "schema.keeping.dropped_vectors:explicit_vector_loss",
         "schema.keeping.renames:recognized_renames",
+        "schema.autodetector:renamed_indexes",
     ),
     "dorm.migrations.lint": (
         "schema.narrow_columns:narrow_columns_in_lint",

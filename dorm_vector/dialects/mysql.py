@@ -118,6 +118,7 @@ DIALECT = Dialect(
         generated_call=NOT_IN_A_COLUMN,
         generated=GENERATED,
         drop_index='DROP INDEX "{name}" ON "{table}"',
+        rename_index='ALTER TABLE "{table}" RENAME INDEX "{old}" TO "{new}"',
         alter_column='ALTER TABLE "{table}" MODIFY COLUMN {definition}',
         literal="(X'{hex}')",
         declarations=(

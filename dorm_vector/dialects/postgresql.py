@@ -137,6 +137,7 @@ DIALECT = Dialect(
     ddl=Ddl(
         literal="'{text}'",
         concurrently=" CONCURRENTLY",
+        rename_index='ALTER INDEX IF EXISTS "{old}" RENAME TO "{new}"',
         reindex='REINDEX INDEX{concurrently} "{name}"',
         narrower={"double precision": ("real",)},
         declarations="SELECT attname || ' ' || format_type(atttypid, atttypmod) AS declaration FROM pg_attribute"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -45,6 +46,35 @@ def _indexes_first(found: list[Any], is_meant: Callable[[Any], bool]) -> list[An
 def changed_vector_indexes(original: Any, detector: Any, app_label: str | None = None) -> dict[str, list[Any]]:
     """Detect a vector or text index whose parameters changed, and drop it before the column that it indexes."""
     return _with_changed(original(detector, app_label), detector, app_label, _is_ours)
+
+
+@hook("dorm.migrations.autodetector:MigrationAutodetector", "changes")
+def renamed_indexes(original: Any, detector: Any, app_label: str | None = None) -> dict[str, list[Any]]:
+    """Rename an index of which only the name has changed, often with that of its field, instead of building it."""
+    changes: dict[str, list[Any]] = original(detector, app_label)
+    return {label: _renamed(found, detector.from_state.models, label) for label, found in changes.items()}
+
+
+def _renamed(found: list[Any], before: dict[str, Any], label: str) -> list[Any]:
+    from .rename_index import RenameIndex
+
+    result = list(found)
+    for added in [operation for operation in found if isinstance(operation, operations.AddIndex)]:
+        name, new = added.model_name, added.index.get_name(added.model_name)
+        known = before.get(f"{label}.{name.lower()}", {}).get("options", {}).get("indexes") or ()
+        removed = next((operation for operation in result if _is_same_under_another_name(operation, added)), None)
+        if removed is not None and new not in {index.get_name(name) for index in known}:
+            result[result.index(added)] = RenameIndex(name, removed.index.get_name(name), new)
+            result.remove(removed)
+    return result
+
+
+def _is_same_under_another_name(removed: Any, added: Any) -> bool:
+    if not isinstance(removed, operations.RemoveIndex) or removed.model_name.lower() != added.model_name.lower():
+        return False
+    known, index = copy.copy(removed.index), copy.copy(added.index)
+    known._name = index._name = None
+    return type(known) is type(index) and _is_same_index(known, index)
 
 
 def _is_ours(index: Any) -> bool:

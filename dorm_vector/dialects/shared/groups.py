@@ -109,6 +109,8 @@ class Ddl(Facts):
     concurrently: str = ""  # follows INDEX in a build that does not block writers
     drop_index: str = 'DROP INDEX IF EXISTS "{name}"'
     """Drops an index, with ``{name}`` and ``{table}``."""
+    rename_index: str = ""
+    """Renames an index, with ``{table}``, ``{old}`` and ``{new}``; empty to drop and create it."""
     reindex: str = ""
     """Rebuilds the index ``{name}``, ``{concurrently}`` if given; empty to drop and create it."""
     dropped_first: str = ""

@@ -27,6 +27,7 @@ class Item(dorm.Model):
         constraints = [dorm.CheckConstraint(check=Q(pages__gte=0), name="item_check")]
         indexes = [
             HnswIndex(fields=["embedding"], name="item_hnsw", distance="l2"),
+            Index(fields=["-pages", "title"]),
             Vec0Index(fields=["embedding"], name="item_vec0", distance="l2", metadata=["id"]),
             TextIndex(fields=["title"], name="item_text"),
         ]
@@ -77,6 +78,10 @@ def migrated(project: Project, models: str, *options: str) -> str:
     return project.source(len(project.migrations()))
 
 
+def renamed_index(model: str, old: str, new: str) -> str:
+    return f"dorm_vector.RenameIndex(model_name={model!r}, old_name={old!r}, new_name={new!r}),"
+
+
 def test_fields_models_and_tables_keep_what_they_hold(project: Project) -> None:
     kept = project.python(READ)
     assert kept.startswith("word3 common word1 common ['new'] [1]\nword3 common [3] ['word2 common'] [3]\n[[3.0, 0.0]")
@@ -89,11 +94,16 @@ def test_fields_models_and_tables_keep_what_they_hold(project: Project) -> None:
     renamed = renamed.replace("pages", "leaves")
     source = migrated(project, renamed, "--rename", "embedding=vector", "--rename", "pages=leaves")
     both = [f"RenameField(model_name='Item', old_name='{old}', new_name='{new}')," for old, new in RENAMED]
+    both.append(renamed_index("Item", "idx_item_pages_title", "idx_item_leaves_title"))
     assert f"operations = [ {' '.join(both)} ]" in source
     assert project.python(READ.replace("embedding", "vector")) == kept
 
     products = renamed.replace("Item", "Product")
-    assert "RenameModel(old_name='Item', new_name='Product')" in migrated(project, products, "--rename", "Item=Product")
+    source = migrated(project, products, "--rename", "Item=Product")
+    assert "RenameModel(old_name='Item', new_name='Product')" in source
+    assert renamed_index("Product", "idx_item_leaves_title", "idx_product_leaves_title") in source
+    assert "AddIndex" not in source
+    assert indexes_of(project.database, "shop_product")["idx_product_leaves_title"] == (["leaves", "title"], False)
     read = READ.replace("embedding", "vector").replace("Item", "Product")
     assert project.python(read) == kept
 
