@@ -107,9 +107,8 @@ if TYPE_CHECKING:
     )
     from .retrieval.reciprocal_ranks import rrf
     from .retrieval.recommending import arecommend, recommend
-    from .schema.operations import VectorExtension
+    from .schema.operations import RenameIndex, VectorExtension
     from .schema.reindexing import RebuildIndex, arebuild_index, rebuild_index
-    from .schema.rename_index import RenameIndex
     from .schema.tables import acreate_tables, create_tables
     from .search.distance_of import distance_of
     from .search.explain import Reason, SearchPlan
@@ -262,7 +261,7 @@ _LATER = {
     "Pair": "retrieval.ranking",
     "Reason": "search.explain",
     "RebuildIndex": "schema.reindexing",
-    "RenameIndex": "schema.rename_index",
+    "RenameIndex": "schema.operations",
     "Recall": "retrieval.recall",
     "Recommendation": "retrieval.recall",
     "SearchPlan": "search.explain",

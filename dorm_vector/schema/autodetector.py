@@ -56,7 +56,7 @@ def renamed_indexes(original: Any, detector: Any, app_label: str | None = None) 
 
 
 def _renamed(found: list[Any], before: dict[str, Any], label: str) -> list[Any]:
-    from .rename_index import RenameIndex
+    from .operations import RenameIndex
 
     result = list(found)
     for added in [operation for operation in found if isinstance(operation, operations.AddIndex)]:

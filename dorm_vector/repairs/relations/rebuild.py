@@ -40,13 +40,15 @@ def rebuild(connection: Any, app_label: str, before: dict[str, Any], after: dict
     table = table_of(before, app_label)
     temporary = f"_dorm_alter_{table}"
     columns = dict(_columns_kept(before, after, connection))
+    by_hand = _made_by_hand(table, before, after, connection)
     kept = list(_kept(table, columns, before, connection))
     counted = _highest_key(table, connection)
     connection.execute_script("PRAGMA defer_foreign_keys=ON")
     connection.execute_script(f'DROP TABLE IF EXISTS "{temporary}"')
-    lines = ",\n  ".join([*_definitions(after, connection), *_table_constraints(after, connection)])
+    definitions = [*_definitions(after, connection), *by_hand.columns.values()]
+    lines = ",\n  ".join([*definitions, *_table_constraints(after, connection), *by_hand.constraints])
     connection.execute_script(f'CREATE TABLE "{temporary}" (\n  {lines}\n)')
-    _copy(table, temporary, before, after, columns, connection)
+    _copy(table, temporary, before, after, columns | by_hand.copied(), connection)
     drop_indexes_first(table, connection)
     connection.execute_script(f'DROP TABLE "{table}"')
     connection.execute_script(f'ALTER TABLE "{temporary}" RENAME TO "{table}"')
@@ -57,6 +59,58 @@ def rebuild(connection: Any, app_label: str, before: dict[str, Any], after: dict
         # execute_script() would end SQLite's transaction for a trigger, which contains several semicolons.
         connection.execute_write(statement)
     _require_references(table, connection)
+
+
+class _ByHand:
+    """The columns of a table that its model does not know, and the constraints that name them, as they are written."""
+
+    def __init__(self, definitions: list[str], known: set[str]) -> None:
+        named = {_name(each): each for each in definitions}
+        constraints = [each for each in definitions if not _name(each)]
+        self.columns = {name: each for name, each in named.items() if name and name.lower() not in known}
+        words = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in self.columns) or "$^", re.IGNORECASE)
+        self.constraints = [each for each in constraints if words.search(each)]
+
+    def copied(self) -> dict[str, str]:
+        return {name: name for name, each in self.columns.items() if not _GENERATED.search(each)}
+
+
+_NAME = re.compile(r'"([^"]+)"|`([^`]+)`|\[([^]]+)\]|([^\s"`[(]+)')
+_CONSTRAINT = re.compile(r"(CONSTRAINT|PRIMARY\s+KEY|UNIQUE|CHECK|FOREIGN\s+KEY)\b", re.IGNORECASE)
+_GENERATED = re.compile(r"\bAS\s*\(", re.IGNORECASE)
+_PIECE = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`|\[[^]]*\]|--[^\n]*|/\*.*?\*/|.""", re.DOTALL)
+
+
+def _name(definition: str) -> str:
+    """Return the name of the column that is defined; empty for a constraint."""
+    found = None if _CONSTRAINT.match(definition) else _NAME.match(definition)
+    return str(found[found.lastindex or 0]) if found else ""
+
+
+def _made_by_hand(table: str, before: dict[str, Any], after: dict[str, Any], connection: Any) -> _ByHand:
+    rows = connection.execute(f"SELECT sql FROM sqlite_master WHERE type = 'table' AND name = '{table}'")
+    known = {
+        column_of(name, field).lower()
+        for model in (before, after)
+        for name, field in model["fields"].items()
+        if not is_many_to_many(field)
+    }
+    return _ByHand([each for row in rows for each in _parts(str(row["sql"]))], known)
+
+
+def _parts(statement: str) -> Iterator[str]:
+    """Yield what stands between the commas of CREATE TABLE."""
+    depth, part = 0, ""
+    for piece in _PIECE.findall(statement):
+        depth += (piece == "(") - (piece == ")")
+        if depth == 0 and part:
+            yield part.strip()
+            return
+        if depth == 1 and piece == ",":
+            yield part.strip()
+            part = ""
+        elif depth > 1 or (depth == 1 and piece != "("):
+            part += "" if piece.startswith(("--", "/*")) else piece
 
 
 def _definitions(model: dict[str, Any], connection: Any) -> list[str]:
