@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from .bulk.copy.report import CopyReport
     from .bulk.load import abulk_load, bulk_load
     from .bulk.matrix import ato_matrix, to_matrix
+    from .bulk.parquet import aexport_parquet, aimport_parquet, export_parquet, import_parquet
     from .bulk.progress import rich_progress, tqdm_progress
     from .embeddings.embedders import Embedder, as_embedder
     from .embeddings.reembedding import areembed, astale_count, reembed, stale_count
@@ -198,10 +199,12 @@ __all__ = [
     "abulk_load",
     "acopy_database",
     "acreate_tables",
+    "aexport_parquet",
     "afederated_hybrid_search",
     "afederated_nearest",
     "afind_duplicates",
     "ahybrid_search",
+    "aimport_parquet",
     "ameasure_recall",
     "aoutliers",
     "arebuild_index",
@@ -218,10 +221,12 @@ __all__ = [
     "copy_database",
     "create_tables",
     "distance_of",
+    "export_parquet",
     "federated_hybrid_search",
     "federated_nearest",
     "find_duplicates",
     "hybrid_search",
+    "import_parquet",
     "load_sqlite_vec_extension",
     "measure_recall",
     "mmr",
@@ -281,10 +286,12 @@ _LATER = {
     "abulk_load": "bulk.load",
     "acopy_database": "bulk.copy.database",
     "acreate_tables": "schema.tables",
+    "aexport_parquet": "bulk.parquet",
     "afederated_hybrid_search": "retrieval.federated_hybrid",
     "afederated_nearest": "retrieval.federated",
     "afind_duplicates": "retrieval.ranking",
     "ahybrid_search": "retrieval.hybrid",
+    "aimport_parquet": "bulk.parquet",
     "ameasure_recall": "retrieval.recall",
     "aoutliers": "retrieval.ranking",
     "arebuild_index": "schema.reindexing",
@@ -300,10 +307,12 @@ _LATER = {
     "copy_database": "bulk.copy.database",
     "create_tables": "schema.tables",
     "distance_of": "search.distance_of",
+    "export_parquet": "bulk.parquet",
     "federated_hybrid_search": "retrieval.federated_hybrid",
     "federated_nearest": "retrieval.federated",
     "find_duplicates": "retrieval.ranking",
     "hybrid_search": "retrieval.hybrid",
+    "import_parquet": "bulk.parquet",
     "load_sqlite_vec_extension": "engines.sqlite.extension",
     "measure_recall": "retrieval.recall",
     "mmr": "retrieval.ranking",

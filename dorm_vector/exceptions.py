@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -130,6 +131,15 @@ class StaleEmbedding(UserWarning):
 
 class OtherEmbeddingModel(UserWarning):
     """A search by text among vectors of another embedding model: their distances mean nothing."""
+
+
+@contextmanager
+def required(extra: str) -> Iterator[None]:
+    """Raise ImportError, naming the dorm-vector extra to install, if a module in the block is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ImportError(f'{error.name} is not installed. Install it: pip install "dorm-vector[{extra}]"') from error
 
 
 def frames_inside() -> int:

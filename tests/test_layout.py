@@ -23,7 +23,7 @@ PACKAGE = sorted((ROOT / "dorm_vector").rglob("*.py"))
 ABOUT_ONE_DATABASE = [
     path for folder in ("engines", "repairs") for path in (ROOT / "dorm_vector" / folder).rglob("*.py")
 ]
-PASS_THE_VENDOR_ON = ["dorm_vector/bulk/steps.py vendor", "dorm_vector/query/where.py vendor"]
+PASS_THE_VENDOR_ON = ["dorm_vector/frames/fetching.py vendor", "dorm_vector/query/where.py vendor"]
 NAMES_THE_DIALECTS = ROOT / "dorm_vector/dialects/__init__.py"
 DIALECTS = {path.stem: path for path in sorted((ROOT / "dorm_vector/dialects").glob("[!_]*.py")) if path.stem != "base"}
 BACKENDS = {path.stem: path for path in sorted((ROOT / "backends").glob("[!_]*.py"))}

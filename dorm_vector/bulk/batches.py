@@ -13,7 +13,7 @@ from ..exceptions import DimensionMismatch, at_row
 from ..models.fields import VectorField
 from ..values.missing import is_left_out
 from .columns import is_relation, key_held, key_of, named_fields, written_fields
-from .matrix_columns import MatrixColumn, is_plain, matrix_column, unmeasured
+from .matrix_columns import HeldRows, MatrixColumn, is_plain, matrix_column, unmeasured
 
 Values = Sequence[Any]
 
@@ -246,8 +246,11 @@ def _require_width(field: Any, name: str, column: Any) -> None:
 
 
 def _bound(field: Any, part: Any, start: int) -> Values:
+    if isinstance(part, HeldRows):
+        rows = part.held.nonzero()[0].tolist()
+        return MatrixColumn(_float32(field, part.matrix, [start + row for row in rows]), part.held.tolist())
     if getattr(part, "ndim", 1) == 2 and part.dtype.kind in "fiu" and is_plain(field):
-        return MatrixColumn(_float32(field, part, start))
+        return MatrixColumn(_float32(field, part, range(start, start + len(part))))
     convert = _converter(field)
     values = _listed(part) if getattr(part, "ndim", 2) == 1 else list(part)
     whole = _whole(field, values)
@@ -284,8 +287,14 @@ def _bind_one(convert: Callable[[Any], Any], value: Any, row: int) -> None:
         raise at_row(error, row) from error
 
 
-def _float32(field: Any, part: Any, start: int) -> Any:
-    """Return the rows as little-endian float32; raise the field's error for the first row that it refuses."""
+def _float32(field: Any, part: Any, rows: Sequence[int]) -> Any:
+    """Return vectors as little-endian float32; raise the field's error for the first one that it refuses.
+
+    Args:
+        field: The vector field.
+        part: The (n, d) array.
+        rows: The position of each vector in the load.
+    """
     import numpy as np
 
     if isinstance(part, np.ma.MaskedArray):
@@ -293,5 +302,5 @@ def _float32(field: Any, part: Any, start: int) -> Any:
     with np.errstate(over="ignore"):
         matrix = np.ascontiguousarray(part, dtype="<f4")
     for position in unmeasured(matrix):
-        _bind_one(field.to_vector, part[position], start + position)
+        _bind_one(field.to_vector, part[position], rows[position])
     return matrix

@@ -10,14 +10,14 @@ from ..engines import dialect_for, wire_of
 from ..engines.limits.exempt import exempt
 from ..engines.row_source import reading_from
 from ..exceptions import DimensionMismatch
+from ..frames.fetching import BinaryRows, PlainRows
+from ..frames.stacking import stacked
 from ..introspection import require_one_key, rows_of
 from ..models.fields import VectorField
 from ..models.querysets import upgraded
 from ..steps import Execute, Steps, arun, run
+from ..values.elements import Element
 from ..values.sparse import SparseVector
-from ..values.vector import Vector
-from ..values.wire import Wire
-from .steps import BinaryRows, PlainRows
 
 
 class MatrixQuery:
@@ -98,14 +98,8 @@ def _stacked(query: MatrixQuery, stored: Sequence[Any]) -> npt.NDArray[np.float3
     field = query.field
     if field.dimensions is None:
         return _of_one_length(field, stored)
-    form = (_with_header if wire_of(query.connection) is Wire.HEADED else _packed)(field.dimensions)
-    if field.value_type is Vector and set(map(len, stored)) <= {form.itemsize}:
-        # numpy allocates this memory in large pages; joining the bytes takes three times as long.
-        values: Any = np.fromiter(stored, np.dtype((np.void, form.itemsize)), len(stored)).view(form)
-        if form.fields is None or (values["header"] == _header(field.dimensions)).all():
-            matrix: npt.NDArray[np.float32] = values if form.fields is None else values["values"].astype("<f4")
-            return matrix
-    # The field decodes other types, and raises the error for other lengths.
+    if field.element in (Element.FLOAT32, Element.HALF):
+        return stacked(field, stored, wire_of(query.connection)).astype("<f4", copy=False)
     return np.array([_numbers(field.from_db_value(value)) for value in stored], np.float32).reshape(
         -1, field.dimensions
     )
@@ -129,21 +123,3 @@ def _numbers(read: Any) -> Any:
     if isinstance(read, str):
         return [int(bit) for bit in read]
     return read.to_numpy() if isinstance(read, SparseVector) else read
-
-
-def _packed(dimensions: int) -> Any:
-    import numpy as np
-
-    return np.dtype(("<f4", dimensions))
-
-
-def _with_header(dimensions: int) -> Any:
-    """Return the dtype of the output of pgvector's ``vector_send``."""
-    import numpy as np
-
-    return np.dtype([("header", ">u4"), ("values", ">f4", (dimensions,))])
-
-
-def _header(dimensions: int) -> int:
-    """Return the four bytes of the header as one number: the dimensions, then 16 zero bits."""
-    return dimensions << 16

@@ -43,6 +43,29 @@ class MatrixColumn(Sequence["bytes | None"]):
         return values if self.held is None else (next(values) if held else missing for held in self.held)
 
 
+class HeldRows(Sequence[Any]):
+    """The rows of a column of vectors with NULLs: ``matrix`` has those that ``held`` marks."""
+
+    def __init__(self, matrix: Any, held: Any) -> None:
+        self.matrix, self.held = matrix, held
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.held), int(self.matrix.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def __getitem__(self, part: Any) -> Any:
+        before = int(self.held[: part.start].sum())
+        held = self.held[part]
+        return HeldRows(self.matrix[before : before + int(held.sum())], held)
+
+    def __iter__(self) -> Iterator[Any]:
+        rows = iter(self.matrix)
+        return (next(rows) if held else None for held in self.held.tolist())
+
+
 def is_plain(field: Any) -> bool:
     """Return whether the field binds float32 values without converting them."""
     return isinstance(field, VectorField) and field.value_type is Vector and not field.normalize

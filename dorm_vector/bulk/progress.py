@@ -25,7 +25,7 @@ class ProgressBar:
 
 class _Tqdm(ProgressBar):
     def __init__(self, description: str) -> None:
-        from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]  # its types are a separate package
+        from tqdm.auto import tqdm  # type: ignore[import-untyped,unused-ignore]  # its types are a separate package
 
         self._bar: Any = tqdm(desc=description, unit=" rows")
 

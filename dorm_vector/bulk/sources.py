@@ -12,7 +12,9 @@ from ..embeddings.loading import Filling
 from ..embeddings.on_save import embedding_fields, record_names
 from ..steps import Steps
 from .batches import Batch, ColumnSource, RowSource
-from .steps import Next
+from .frames import Frame, frame_of
+from .matrix_columns import HeldRows
+from .steps import Next, NextInThread
 from .tenants import columns_of_active_tenant, of_active_tenant
 
 _AHEAD = 3
@@ -115,23 +117,58 @@ class _Columns(Source):
             return None
         self._start = stop
         part = {name: column[start:stop] for name, column in self._columns.items()}
-        rows = [dict(zip(part, values, strict=True)) for values in zip(*part.values(), strict=True)]
-        return _Begun(start, Filling(self._model, rows), part)
+        return _Begun(start, Filling(self._model, _as_rows(part)), part)
 
     def _made(self, begun: _Begun) -> Steps[Batch]:
-        """Return the columns as they were given, and those that were made."""
-        rows = yield from begun.filling.end()
-        names = [name for each in embedding_fields(self._model) for name in (each.attname, *record_names(each))]
-        made = {name: [row[name] for row in rows] for name in names if name not in begun.columns}
-        source = ColumnSource(self._model, {**begun.columns, **made})
-        self.fields = tuple(source.fields)
-        return next(source.batches(self._size, begun.start))
+        batch, self.fields = yield from _with_embeddings(self._model, begun)
+        return batch
+
+
+class _Frames(Source):
+    """Batches of a data frame."""
+
+    def __init__(self, model: Any, frame: Frame) -> None:
+        super().__init__(model)
+        self._parts, self.total, self._start = frame.parts, frame.total, 0
+
+    def _read(self) -> Steps[_Begun | None]:
+        part = yield NextInThread(self._parts)
+        if part is None:
+            return None
+        start, columns = self._start, columns_of_active_tenant(self._model, part)
+        self._start += len(next(iter(columns.values())))
+        is_embedded = bool(embedding_fields(self._model))
+        return _Begun(start, Filling(self._model, _as_rows(columns) if is_embedded else []), columns)
+
+    def _made(self, begun: _Begun) -> Steps[Batch]:
+        batch, self.fields = yield from _with_embeddings(self._model, begun)
+        return batch
+
+
+def _as_rows(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _has_gaps(column: Any) -> bool:
+    return column is None or isinstance(column, HeldRows) or (isinstance(column, list) and None in column)
+
+
+def _with_embeddings(model: Any, begun: _Begun) -> Steps[tuple[Batch, tuple[Any, ...]]]:
+    """Return the columns as they were given, and those that were made, as one batch; and its fields."""
+    rows = yield from begun.filling.end()
+    names = [name for each in embedding_fields(model) for name in (each.attname, *record_names(each))]
+    made = {name: [row[name] for row in rows] for name in names if _has_gaps(begun.columns.get(name))}
+    source = ColumnSource(model, {**begun.columns, **made})
+    return next(source.batches(source.total, begun.start)), tuple(source.fields)
 
 
 def source_of(model: Any, rows: Any, chunked: Callable[[Any, int], Any], size: int) -> Source:
-    """Return the batches of rows or of columns."""
+    """Return the batches of rows, of columns, or of a data frame."""
     fields = embedding_fields(model)
     if fields:
         # Smaller batches keep the embedder busy from the first to the last one.
         size = min(size, _CALLS * max(field.batch_size for field in fields))
+    frame = frame_of(model, rows, size)
+    if frame is not None:
+        return _Frames(model, frame)
     return _Columns(model, rows, size) if isinstance(rows, Mapping) else _Rows(model, rows, chunked, size)

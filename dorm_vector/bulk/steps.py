@@ -1,17 +1,16 @@
-"""Steps that move many rows at once, in the fastest way of each driver."""
+"""Steps that write many rows at once, in the fastest way of each driver."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import contextmanager
+import asyncio
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dorm.db.utils import log_query
 from dorm.transaction import aatomic, atomic
 
-from ..engines.driver_errors import raising_ours
 from ..engines.uncancelled import PATIENCE, finished
+from ..frames.fetching import logged
 from ..steps import Step, Steps, arun, run
 
 
@@ -23,12 +22,12 @@ class Many(Step):
     rows: Iterable[tuple[Any, ...]]
 
     def run(self, wrapper: Any) -> Any:
-        with _logged(wrapper, self.sql):
+        with logged(wrapper, self.sql):
             return wrapper.get_connection().executemany(wrapper._adapt(self.sql), self.rows).rowcount
 
     async def arun(self, wrapper: Any) -> Any:
         async with wrapper._operation_conn() as connection:
-            with _logged(wrapper, self.sql):
+            with logged(wrapper, self.sql):
                 return (await connection.executemany(wrapper._adapt(self.sql), self.rows)).rowcount
 
 
@@ -40,14 +39,14 @@ class Copy(Step):
     data: bytes
 
     def run(self, wrapper: Any) -> Any:
-        with _logged(wrapper, self.sql), wrapper._choose_conn().cursor() as cursor:
+        with logged(wrapper, self.sql), wrapper._choose_conn().cursor() as cursor:
             with cursor.copy(self.sql) as copy:
                 copy.write(self.data)
             return cursor.rowcount
 
     async def arun(self, wrapper: Any) -> Any:
         connection = await wrapper._choose_conn()
-        with _logged(wrapper, self.sql):
+        with logged(wrapper, self.sql):
             # A cancelled COPY leaves psycopg's connection unusable.
             return await finished(self._sent(connection), PATIENCE)
 
@@ -56,51 +55,6 @@ class Copy(Step):
             async with cursor.copy(self.sql) as copy:
                 await copy.write(self.data)
             return cursor.rowcount
-
-
-@dataclass(eq=False, repr=False)
-class BinaryRows(Step):
-    """Run a query with psycopg in binary format, and return its rows as tuples."""
-
-    sql: str
-    params: Iterable[Any]
-
-    def run(self, wrapper: Any) -> Any:
-        from psycopg.rows import tuple_row
-
-        with wrapper.atomic(), _logged(wrapper, self.sql):
-            cursor = wrapper._choose_conn().cursor(binary=True, row_factory=tuple_row)
-            return cursor.execute(self.sql, list(self.params)).fetchall()
-
-    async def arun(self, wrapper: Any) -> Any:
-        from psycopg.rows import tuple_row
-
-        async with wrapper.aatomic():
-            with _logged(wrapper, self.sql):
-                cursor = (await wrapper._choose_conn()).cursor(binary=True, row_factory=tuple_row)
-                return await (await cursor.execute(self.sql, list(self.params))).fetchall()
-
-
-@dataclass(eq=False, repr=False)
-class PlainRows(Step):
-    """Run a query, and return its rows as plain tuples, which drivers build faster than rows with column names."""
-
-    sql: str
-    params: Iterable[Any]
-
-    def run(self, wrapper: Any) -> Any:
-        with _logged(wrapper, self.sql):
-            cursor = wrapper.get_connection().execute(wrapper._adapt(self.sql), tuple(self.params))
-            cursor.row_factory = None
-            return cursor.fetchall()
-
-    async def arun(self, wrapper: Any) -> Any:
-        async with wrapper._operation_conn() as connection:
-            with _logged(wrapper, self.sql):
-                cursor = await connection.execute(wrapper._adapt(self.sql), tuple(self.params))
-                # pyturso's async cursor wraps another one that builds the rows.
-                getattr(cursor, "_bcursor", cursor).row_factory = None
-                return list(await cursor.fetchall())
 
 
 @dataclass(eq=False, repr=False)
@@ -132,6 +86,20 @@ class Next(Step):
         return await anext(self.iterator, None)
 
 
+@dataclass(eq=False, repr=False)
+class NextInThread(Step):
+    """Return the next item of an iterator, or None at its end; an event loop does not wait for its file."""
+
+    iterator: Iterator[Any]
+
+    def run(self, wrapper: Any) -> Any:
+        return next(self.iterator, None)
+
+    async def arun(self, wrapper: Any) -> Any:
+        # The caller closes the file, so that the thread has to be done with it.
+        return await finished(asyncio.to_thread(next, self.iterator, None), PATIENCE)
+
+
 class RawConnection(Step):
     """Return the driver connection of the current transaction."""
 
@@ -140,10 +108,3 @@ class RawConnection(Step):
 
     async def arun(self, wrapper: Any) -> Any:
         return await wrapper._choose_conn()
-
-
-@contextmanager
-def _logged(wrapper: Any, sql: str) -> Any:
-    """Report the statement to djanorm's query log and signals, and convert its exceptions to djanorm's."""
-    with raising_ours(), log_query(wrapper.vendor, sql, None):
-        yield

@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from ..exceptions import required
 
-
-@contextmanager
-def required(extra: str) -> Iterator[None]:
-    """Raise ImportError, naming the dorm-vector extra to install, if a module in the block is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise ImportError(f'{error.name} is not installed. Install it: pip install "dorm-vector[{extra}]"') from error
+__all__ = ["required"]

@@ -11,13 +11,13 @@ from ..introspection import reaches_vectors
 from ..patching.registry import hook
 from ..search.nearest import SearchMethods
 from .queryset_types import Chaining, Row
-from .querysets import VectorQuerySet, VectorValuesListQuerySet, upgraded
+from .querysets import FrameMethods, VectorQuerySet, VectorValuesListQuerySet, upgraded
 
 __all__ = ["VectorManager", "VectorQuerySet", "VectorValuesListQuerySet", "as_vector"]
 
 if TYPE_CHECKING:
 
-    class _Manager(Chaining[VectorQuerySet[Row]], SearchMethods[VectorQuerySet[Row]], Manager[Row]):
+    class _Manager(Chaining[VectorQuerySet[Row]], SearchMethods[VectorQuerySet[Row]], FrameMethods, Manager[Row]):
         def get_queryset(self) -> VectorQuerySet[Row]: ...
         def values_list(self, *fields: str, flat: bool = False, named: bool = False) -> VectorValuesListQuerySet: ...
 
@@ -36,7 +36,7 @@ def as_vector(queryset: QuerySet[Row] | BaseManager[Row]) -> VectorQuerySet[Row]
     return upgraded(queryset)
 
 
-_SEARCHES = {name for name in vars(SearchMethods) if not name.startswith("_")}
+_SEARCHES = {name for kind in (SearchMethods, FrameMethods) for name in vars(kind) if not name.startswith("_")}
 
 
 @hook("dorm.manager:BaseManager", "__getattr__", added=True)

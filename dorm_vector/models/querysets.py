@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dorm.expressions import F
 from dorm.manager import BaseManager
@@ -14,6 +14,11 @@ from ..search.nearest import SearchMethods
 from .assigned import bound_values
 from .queryset_types import Row, RowMethods
 from .rows import VectorRows, as_vector_query
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
 
 
 def _of_whole_searches(method: str) -> Callable[..., Any]:
@@ -87,12 +92,63 @@ class Shaped:
         return found
 
 
+class FrameMethods:
+    """Methods that read every row, with its annotations, as one table in memory."""
+
+    def to_arrow(self) -> pa.Table:
+        """Return the rows as an Arrow table, with vectors as lists of a fixed size; requires pyarrow."""
+        from ..frames.reading import arrow_of
+
+        return arrow_of(self)
+
+    async def ato_arrow(self) -> pa.Table:
+        """Do what ``to_arrow()`` does."""
+        from ..frames.reading import aarrow_of
+
+        return await aarrow_of(self)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows as a pandas DataFrame with the types of ``to_arrow()``; requires pandas and pyarrow."""
+        from ..frames.reading import arrow_of, pandas_of, require
+
+        require("pandas")
+        return pandas_of(arrow_of(self))
+
+    async def ato_pandas(self) -> pd.DataFrame:
+        """Do what ``to_pandas()`` does."""
+        from ..frames.reading import aarrow_of, pandas_of, require
+
+        require("pandas")
+        return pandas_of(await aarrow_of(self))
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return the rows as a polars DataFrame with the types of ``to_arrow()``; requires polars and pyarrow."""
+        from ..frames.reading import arrow_of, polars_of, require
+
+        require("polars")
+        return polars_of(arrow_of(self))
+
+    async def ato_polars(self) -> pl.DataFrame:
+        """Do what ``to_polars()`` does."""
+        from ..frames.reading import aarrow_of, polars_of, require
+
+        require("polars")
+        return polars_of(await aarrow_of(self))
+
+    def _repr_html_(self) -> str:
+        """Return the first rows as an HTML table, for notebooks."""
+        from ..frames.html import rows_as_html
+
+        return rows_as_html(self)
+
+
 class VectorQuerySet(  # type: ignore[misc]  # djanorm's union() returns a CombinedQuerySet, ours does not
     RowMethods["VectorQuerySet[Row]", Row],
     Shaped,
     Slices,
     SearchMethods["VectorQuerySet[Row]"],
     EmbeddingQueries,
+    FrameMethods,
     VectorRows[Row],
 ):
     """A QuerySet of a model with vector fields, which can annotate, filter, order, count and project distances."""
@@ -112,6 +168,7 @@ class VectorValuesListQuerySet(  # type: ignore[misc]  # as above
     Slices,
     SearchMethods["VectorValuesListQuerySet"],
     EmbeddingQueries,
+    FrameMethods,
     VectorRows[Any],
     ValuesListQuerySet,
 ):

@@ -27,7 +27,7 @@ def reads_binary(query: Any) -> bool:
     projected = [query.annotations[name] for name in query.annotations if query._is_projected(name)]
     if not all(isinstance(expression, VectorDistance) for expression in projected):
         return False
-    return all(_is_alike(query._resolve_field(name.split("__"))) for name in query._selected_names())
+    return all(is_alike(query._resolve_field(name.split("__"))) for name in query._selected_names())
 
 
 def is_plain(field: Any) -> bool:
@@ -35,7 +35,7 @@ def is_plain(field: Any) -> bool:
     return getattr(field, "element", None) is Element.FLOAT32
 
 
-def _is_alike(field: Any) -> bool:
+def is_alike(field: Any) -> bool:
     if field is not None and hasattr(field, "_resolve_related_model"):
         field = field._resolve_related_model()._meta.pk
     return type(field) in _ALIKE or hasattr(field, "to_vector")

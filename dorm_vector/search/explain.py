@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 from dorm.expressions import CombinedExpression
@@ -71,6 +72,11 @@ class SearchPlan:
         if self.estimate is not None:
             lines.append(f"About {self.estimate}: {', '.join(map(str, self.costs))}.")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Return the plan for notebooks: what serves the search, and the database's own plan to unfold."""
+        plan = f"<details><summary>Query plan</summary><pre>{escape(self.plan)}</pre></details>"
+        return f"<pre>{escape(str(self))}</pre>{plan}"
 
 
 def explained(queryset: Any) -> SearchPlan:

@@ -111,8 +111,10 @@ class Bit(bytes):
         return type(self), (self.to_text(),)
 
     def __repr__(self) -> str:
+        from .shown import digest
+
         text = self.to_text()
-        return f"Bit({text if len(text) <= 64 else text[:61] + '...'!r})"
+        return f"Bit({text!r})" if len(text) <= 64 else f"Bit('{text[:32]}…', {self._length} bits, {digest(self)})"
 
     __str__ = __repr__
 

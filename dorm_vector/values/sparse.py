@@ -7,6 +7,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, ClassVar, Self
 
 from ..exceptions import InvalidVector
@@ -19,6 +20,9 @@ MAX_DIMENSIONS = 1_000_000_000
 MAX_NONZERO = 16_000
 
 MAX_DENSE = 16_000
+
+_SHOWN = 8
+"""The most values that the representation shows."""
 
 _HEADER = struct.Struct(">iii")
 
@@ -143,7 +147,12 @@ class SparseVector(bytes):
         return type(self), (self._elements, self._dimensions)
 
     def __repr__(self) -> str:
-        return f"SparseVector({self.to_text()})"
+        from .shown import digest
+
+        if len(self._elements) <= _SHOWN:
+            return f"SparseVector({self.to_text()})"
+        pairs = ",".join(f"{index + 1}:{value:.4g}" for index, value in islice(self._elements.items(), _SHOWN))
+        return f"SparseVector({{{pairs},…}}/{self._dimensions}, {len(self._elements)} values, {digest(self)})"
 
     __str__ = __repr__
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import struct
 import sys
@@ -25,7 +24,7 @@ _PG_HEADER = struct.Struct(">HH")
 
 _NO_FLAGS = b"\0\0"
 
-_F16 = b"\x05"
+F16 = b"\x05"
 """The last byte of an F16_BLOB of libSQL: https://docs.turso.tech/features/ai-and-embeddings#types"""
 
 
@@ -99,9 +98,11 @@ class Vector(bytes):
         return _PG_HEADER.pack(self.dimensions(), 0) + _swapped(self)
 
     def __repr__(self) -> str:
+        from .shown import digest, first_values
+
         # Short and derived from the value, because query logs and djanorm's cache keys contain it.
-        digest = hashlib.sha1(self, usedforsecurity=False).hexdigest()
-        return f"{type(self).__name__}({self.dimensions()} dimensions, sha1 {digest})"
+        shown = first_values(_floats(self[:16]), self.dimensions())
+        return f"{type(self).__name__}({shown}, {self.dimensions()} dimensions, {digest(self)})"
 
     __str__ = __repr__
 
@@ -160,7 +161,7 @@ class HalfVector(Vector):
     @classmethod
     def from_wire(cls, data: Any, dimensions: int | None = None, source: Source = unknown) -> Self:
         # Only libSQL's form has an odd length; a zero in it may look like PostgreSQL's header.
-        if len(data) % 2 and data[-1:] == _F16:
+        if len(data) % 2 and data[-1:] == F16:
             return bytes.__new__(cls, _from_halves(data[:-1], "<"))
         # Read as a float32, the header is smaller than any 16-bit float.
         if data[2:4] == _NO_FLAGS and data[:2] != _NO_FLAGS:
@@ -172,7 +173,7 @@ class HalfVector(Vector):
 
     def to_f16_blob(self) -> bytes:
         """Return libSQL's format: little-endian float16, then a byte that names the type."""
-        return struct.pack(f"<{self.dimensions()}e", *_floats(self)) + _F16
+        return struct.pack(f"<{self.dimensions()}e", *_floats(self)) + F16
 
 
 def _body(data: bytes, size: int) -> bytes:

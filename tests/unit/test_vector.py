@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dorm_vector import InvalidVector, Vector
+from dorm_vector import Bit, InvalidVector, SparseVector, Vector
 from dorm_vector.values.vector import from_wire, unpack, unpack_numpy
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -85,7 +85,19 @@ def test_what_is_no_vector_says_what_it_is(value: object, message: str) -> None:
 def test_it_is_short_by_value_and_picklable() -> None:
     vector = Vector([1.0] * 384)
     assert repr(vector) == str(vector) == repr(Vector([1.0] * 384)) != repr(Vector([2.0] * 384))
-    assert len(repr(vector)) < 80
+    assert len(repr(vector)) < 110
     assert pickle.loads(pickle.dumps(vector)) == vector  # noqa: S301  # our own bytes
     assert hash(vector) == hash(Vector([1.0] * 384))
     assert vector.to_numpy().dtype == np.float32
+
+
+def test_long_values_show_their_first_numbers_and_differ_by_the_others() -> None:
+    assert repr(Vector([0.12345, -2.0])).startswith("Vector([0.1235, -2], 2 dimensions, sha1 ")
+    assert repr(Vector([1, 2, 3, 4])).startswith("Vector([1, 2, 3, …], 4 dimensions, sha1 ")
+    sparse = [SparseVector(dict.fromkeys(range(9), 1.0) | {500: last}, 1000) for last in (1.0, 2.0)]
+    bits = [Bit("10" * 50 + last) for last in "01"]
+    for one, other in (sparse, bits):
+        assert len(repr(one)) < 140
+        assert repr(one) != repr(other)
+    assert repr(SparseVector({0: 1.5}, 3)) == "SparseVector({1:1.5}/3)"
+    assert repr(Bit("101")) == "Bit('101')"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...engines import dialect_for
+from ...frames.fetching import BinaryRows, PlainRows
 from ...steps import Execute, Step, Steps
-from ..steps import BinaryRows, PlainRows
 from .tables import Row, Table
 
 PAGE_BYTES = 8 * 2**20

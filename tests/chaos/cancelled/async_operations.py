@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import dorm
+import pyarrow as pa
 from dorm.db.connection import get_async_connection
 from langchain_core.documents import Document as Page
 from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 from llama_index.core.vector_stores import VectorStoreQuery
+from pyarrow import parquet
 
 import dorm_vector as dv
 from dorm_vector.integrations import langchain, llama_index
@@ -128,6 +131,12 @@ async def save(title: str) -> None:
     await STOCK.old[0].asave()
 
 
+def parquet_of(title: str) -> io.BytesIO:
+    file = io.BytesIO()
+    parquet.write_table(pa.table({"title": [f"{title} 1", f"{title} 2"]}), file)
+    return file
+
+
 NOTED, BOTH = ("old", "old node"), ("{} 1", "{} 2")
 CHANGES: dict[str, Change] = {
     "QuerySet.aget_or_create": Change(
@@ -139,6 +148,9 @@ CHANGES: dict[str, Change] = {
     "QuerySet.abulk_update_when": Change(
         lambda title: Document.objects.all().abulk_update_when([({"title": "old"}, {"title": title})]),
         all_of(*OTHER, *["{}"] * 3),
+    ),
+    "dorm_vector.aimport_parquet": Change(
+        lambda title: dv.aimport_parquet(Document, parquet_of(title), batch_size=1), all_of(*OLD, *OTHER, *BOTH)
     ),
     "QuerySet.adelete": Change(lambda _title: Document.objects.filter(title="old").adelete(), all_of(*OTHER)),
     "QuerySet.aupsert": on_notes(
@@ -242,6 +254,8 @@ async def rows_of(manager: str) -> list[Any]:
 
 NEAREST = {"k": 1, "filter": {"slug": "old"}}
 READS: dict[str, Callable[[], Awaitable[Any]]] = {
+    "QuerySet.ato_arrow": lambda: documents().ato_arrow(),
+    "dorm_vector.aexport_parquet": lambda: dv.aexport_parquet(documents(), io.BytesIO(), batch_size=2),
     "QuerySet.aaggregate": lambda: documents().aaggregate(n=dorm.Count("pk")),
     "QuerySet.acount": lambda: documents().acount(),
     "QuerySet.acursor_paginate": lambda: documents().acursor_paginate(page_size=2),

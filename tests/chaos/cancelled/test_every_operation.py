@@ -46,6 +46,7 @@ ELSEWHERE = {
     "tables.acreate_table": "it awaits acreate_tables() alone",
     "tables.acreate_tables": "the same function",
     "dorm_vector.astale_count": "it has the awaits of QuerySet.acount()",
+    **dict.fromkeys(("QuerySet.ato_pandas", "QuerySet.ato_polars"), "they await ato_arrow() alone"),
     "QuerySet.adatetimes": "it has the one await of adates()",
     "LangChain.ahybrid_search": "it has the awaits of dorm_vector.ahybrid_search()",
     "LangChain.ahybrid_search_with_score": "it has the awaits of dorm_vector.ahybrid_search()",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import dorm
+import pyarrow as pa
 import pytest
 
 import backends
@@ -24,6 +25,7 @@ from dorm_vector import (
     VectorDims,
     VectorField,
     ato_matrix,
+    bulk_load,
     to_matrix,
 )
 from tests.conformance.inside import Unsupported
@@ -64,6 +66,14 @@ def test_each_row_has_its_own_length(table: Database) -> None:
         row.save()
     found = AnyLength.objects.order_by("id").values_list("full", flat=True)
     assert [len(value) for value in found] == list(LENGTHS)
+    rows, frame = list(AnyLength.objects.order_by("id")), AnyLength.objects.order_by("id").to_arrow()
+    assert frame.schema.field("full").type == pa.list_(pa.float32())
+    assert frame.column("half").to_pylist() == [row.half for row in rows]
+    AnyLength.objects.all().delete()
+    assert bulk_load(AnyLength, frame) == len(rows)
+    assert [(row.full, row.sparse) for row in AnyLength.objects.order_by("id")] == [
+        (row.full, row.sparse) for row in rows
+    ]
 
 
 @pytest.mark.not_on("mariadb", "mysql", reason="test_a_database_without_such_a_column_refuses_it")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dorm
+import pyarrow as pa
 import pytest
 from dorm import Value
 from dorm.db.connection import get_connection, reset_connections
@@ -28,6 +30,7 @@ from dorm_vector import (
     Vector,
     VectorField,
     VectorMul,
+    bulk_load,
 )
 from tests.conformance.inside import Routine, Unsupported
 from tests.conformance.queries.test_functions import claim_of, possible
@@ -67,6 +70,7 @@ class Gallery(dorm.Model):
     half = dorm.ArrayField(HalfVectorField(dimensions=2), null=True)
     sparse = dorm.ArrayField(SparseVectorField(dimensions=2), null=True)
     bits = dorm.ArrayField(BitField(length=2), null=True)
+    lasts = dorm.DurationField(null=True)
 
     class Meta:
         db_table = "tests_gallery"
@@ -349,6 +353,21 @@ def test_arrays_of_vectors(scratch: Database) -> None:
     assert Gallery.objects.filter(full__len=3).count() == 1
     row.refresh_from_db()
     assert get_connection().execute("SELECT 1 AS one")[0]["one"] == 1
+    assert_frames_hold(Gallery.objects.order_by("pk"))
+
+
+def assert_frames_hold(galleries: Any) -> None:
+    galleries.filter(full__len=0).update(lasts=dt.timedelta(days=1, microseconds=5))
+    table, before = galleries.to_arrow(), list(galleries)
+    vectors = pa.list_(pa.list_(pa.float32(), 2))
+    assert [table.schema.field(name).type for name in ("full", "lasts")] == [vectors, pa.duration("us")]
+    assert table.column("full").to_pylist() == [row.full for row in before]
+    assert table.column("half").to_pylist() == [row.half for row in before]
+    assert table.column("lasts").to_pylist() == [row.lasts for row in before]
+    Gallery.objects.all().delete()
+    assert bulk_load(Gallery, table) == len(before)
+    for name in ("full", "half", "sparse", "bits", "lasts"):
+        assert [getattr(row, name) for row in galleries] == [getattr(row, name) for row in before]
 
 
 OPTIONS = """
