@@ -1,6 +1,7 @@
-"""LangChain and LlamaIndex vector stores, over your own models or a ready-made one.
+"""Stores of LangChain, LlamaIndex and Haystack, over your own models or a ready-made one.
 
-Importing this package does not import a framework; ``dorm_vector.integrations.langchain`` and ``….llama_index`` do.
+Importing this package does not import a framework; ``dorm_vector.integrations.langchain``, ``….llama_index`` and
+``….haystack`` do.
 """
 
 from __future__ import annotations

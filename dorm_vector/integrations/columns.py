@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,12 +53,13 @@ def columns_of(
     embedding_field: str | None = None,
     metadata_field: str | None = None,
     metadata_columns: Sequence[str] | None = None,
+    store: str = "DormVectorStore",
 ) -> Columns:
     """Return the role of each field of the model.
 
     By default, the id is the only TextKeyField or else the primary key; the vector is the only vector field; the text
     is the source of the EmbeddingField or else the only TextField; and the metadata is the JSONField named
-    ``metadata``. Every other column is a metadata column.
+    ``metadata``. Every other column is a metadata column. Errors name the class ``store``.
 
     Raises:
         FieldDoesNotExist: The model has no field with a given name, or a default is ambiguous.
@@ -74,10 +75,10 @@ def columns_of(
     if not is_unique and id_field is None:
         raise ValueError(
             f"{model.__name__}.{key.name} may be the same in two rows, and an id is not. Declare unique=True, or name"
-            f" the field if the table has no such index: DormVectorStore(…, id_field={key.name!r})."
+            f" the field if the table has no such index: {store}(…, id_field={key.name!r})."
         )
-    vector = vector_field(model, embedding_field) if embedding_field else _the_vector(model, fields)
-    text = _named(fields, text_field, model) if text_field else _the_text(model, fields, vector)
+    vector = vector_field(model, embedding_field) if embedding_field else _the_vector(model, fields, store)
+    text = _named(fields, text_field, model) if text_field else _the_text(model, fields, vector, store)
     _require_kind(text, "text_field", "text", isinstance(text, (CharField, TextField)))
     taken = {key.name, primary_key(model), vector.name, text.name}
     metadata = _the_metadata(fields, metadata_field, model)
@@ -110,24 +111,23 @@ def _the_key(fields: dict[str, Any], primary: str) -> str:
     return keys[0] if len(keys) == 1 else primary
 
 
-def _the_vector(model: Any, fields: dict[str, Any]) -> Any:
-    return _the_one(model, fields.values(), lambda field: isinstance(field, VectorField), "vector field", "embedding")
+def _the_vector(model: Any, fields: dict[str, Any], store: str) -> Any:
+    found = [field for field in fields.values() if isinstance(field, VectorField)]
+    return _the_one(model, found, "vector field", f"{store}(…, embedding_field=…)")
 
 
-def _the_text(model: Any, fields: dict[str, Any], vector: Any) -> Any:
+def _the_text(model: Any, fields: dict[str, Any], vector: Any, store: str) -> Any:
     source = getattr(vector, "source", None)
     if isinstance(source, str):
         return _named(fields, source, model)
-    return _the_one(model, fields.values(), lambda field: isinstance(field, TextField), "TextField", "text")
+    found = [field for field in fields.values() if isinstance(field, TextField)]
+    return _the_one(model, found, "TextField", f"{store}(…, text_field=…)")
 
 
-def _the_one(model: Any, fields: Iterable[Any], fits: Callable[[Any], bool], what: str, option: str) -> Any:
-    found = [field for field in fields if fits(field)]
+def _the_one(model: Any, found: list[Any], what: str, call: str) -> Any:
     if len(found) != 1:
         has = " and ".join(field.name for field in found) or "none"
-        raise FieldDoesNotExist(
-            f"{model.__name__} has not one {what}, but {has}. Name the field: DormVectorStore(…, {option}_field=…)."
-        )
+        raise FieldDoesNotExist(f"{model.__name__} has not one {what}, but {has}. Name the field: {call}.")
     return found[0]
 
 

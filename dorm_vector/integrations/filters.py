@@ -1,5 +1,7 @@
 """Metadata filters as ``Q``: column names become lookups, other keys become JSON conditions, and values are bound.
 
+LangChain's and LlamaIndex's filters are converted here; Haystack's, in ``haystack/filters.py``.
+
 Every condition is either true or false, never null. A document without a key equals nothing: only ``$ne``, ``$nin``,
 ``$not`` and ``is_empty`` match it. Null counts as missing.
 """
@@ -125,7 +127,7 @@ def _text_operation(about: Target, name: str, value: Any) -> Q:
     if name in ("$and", "$or"):
         return _logic(name, value, lambda each: all_of([_text_operation(about, *item) for item in each.items()]))
     if name in ("$contains", "$not_contains"):
-        found = _applied("text_match", about, value)
+        found = applied("text_match", about, value)
         return found if name == "$contains" else not_(found)
     return _operation(about, name, value)
 
@@ -136,10 +138,11 @@ def _entry(columns: Columns, key: str, value: Any) -> Q:
     if isinstance(key, str) and key.startswith("$"):
         raise _unknown(key, [*_LOGIC, *(f"${name}" for name in LANGCHAIN)])
     about = target(columns, key)
-    return _asked(about, value) if isinstance(value, Mapping) else _applied("eq", about, value)
+    return _asked(about, value) if isinstance(value, Mapping) else applied("eq", about, value)
 
 
-def _applied(name: str, about: Target, value: Any) -> Q:
+def applied(name: str, about: Target, value: Any) -> Q:
+    """Return the condition of one operator, such as ``gte``; raise ValueError for a value that it does not take."""
     require_storable(*(value if isinstance(value, (list, tuple, set, frozenset)) else [value]))
     return _OPERATORS[name](about, value)
 
@@ -154,7 +157,7 @@ def _operation(about: Target, name: str, value: Any) -> Q:
     known = [f"${operator}" for operator in LANGCHAIN]
     if name not in known:
         raise _unknown(name, [*known, *_LOGIC])
-    return _applied(name[1:], about, value)
+    return applied(name[1:], about, value)
 
 
 def _logic(name: str, value: Any, condition: Callable[[Any], Q | None]) -> Q:
@@ -196,7 +199,7 @@ def _of_filter(columns: Columns, each: Any) -> Q:
     operator = _word(each.operator)
     if operator not in LLAMA_INDEX:
         raise _unknown(operator, LLAMA_INDEX)
-    return _applied(_SIGNS.get(operator, operator), target(columns, each.key), each.value)
+    return applied(_SIGNS.get(operator, operator), target(columns, each.key), each.value)
 
 
 def _word(member: Any) -> str:

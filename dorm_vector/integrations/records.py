@@ -54,7 +54,7 @@ class Page:
     offset: int = 0
 
 
-_RELEVANCE: dict[Metric, Callable[[float], float]] = {
+_SIMILARITY: dict[Metric, Callable[[float], float]] = {
     Metric.COSINE: lambda distance: 1 - distance,
     Metric.INNER_PRODUCT: lambda distance: -distance,
     Metric.JACCARD: lambda distance: 1 - distance,
@@ -64,10 +64,16 @@ _RELEVANCE: dict[Metric, Callable[[float], float]] = {
 def relevance(metric: Metric, distance: float | None) -> float:
     """Convert a distance to a relevance from 0 to 1, where greater is nearer.
 
-    The relevance is the cosine or Jaccard similarity, or the inner product, limited to 0 to 1; for other metrics it is
-    ``1 / (1 + distance)``. Without a distance, as for a zero vector, it is 0.
+    The relevance is the similarity, limited to 0 to 1.
+    """
+    return min(1.0, max(0.0, similarity(metric, distance)))
+
+
+def similarity(metric: Metric, distance: float | None) -> float:
+    """Convert a distance to the cosine or Jaccard similarity, the inner product, or else ``1 / (1 + distance)``.
+
+    Without a distance, as for a zero vector, it is 0.
     """
     if distance is None or math.isnan(distance):
         return 0.0
-    measured = _RELEVANCE[metric](distance) if metric in _RELEVANCE else 1 / (1 + distance)
-    return min(1.0, max(0.0, measured))
+    return _SIMILARITY[metric](distance) if metric in _SIMILARITY else 1 / (1 + distance)

@@ -1,4 +1,4 @@
-"""Write, read, delete and search documents as rows of a model, for both frameworks, sync and async.
+"""Write, read, delete and search documents as rows of a model, for each framework, sync and async.
 
 Each operation is a generator of steps that ``run`` or ``arun`` executes.
 """
@@ -54,12 +54,13 @@ class Rows:
         databases: Iterable[str] | None = None,
         on_error: OnError = "raise",
         clean_text: bool = False,
+        store: str = "DormVectorStore",
         **fields: Any,
     ) -> None:
-        self._cleans_text = clean_text
+        self._store, self._cleans_text = store, clean_text
         self._source, self._using = source, using
-        self._several = several_databases(using, databases, on_error)
-        self.columns = columns_of(self.queryset.model, **fields)
+        self._several = several_databases(store, using, databases, on_error)
+        self.columns = columns_of(self.queryset.model, store=store, **fields)
         chosen = distance or (None if indexes_of(self.columns.vector) else Metric.COSINE)
         self.metric = chosen_metric(self.columns.vector, chosen)
         self._embedder = None if embedding is None else as_embedder(embedding)
@@ -77,7 +78,7 @@ class Rows:
         if not hasattr(self.columns.vector, "embedder"):
             raise EmbeddingError(
                 f"{self.columns.vector.label} has no embedder. Give the store an embedding:"
-                " DormVectorStore(model, embedding), or make the field an EmbeddingField."
+                f" {self._store}(model, embedding), or make the field an EmbeddingField."
             )
         own: Embedder = self.columns.vector.embedder
         return own
@@ -116,15 +117,20 @@ class Rows:
         return vectors
 
     def _instance(self, record: Record, vector: Any, confined: Mapping[str, Any]) -> Any:
-        columns, metadata = self.columns, dict(record.metadata)
+        columns, values = self.columns, self._metadata_values(record.metadata)
+        values |= {columns.text.attname: record.text, columns.vector.attname: vector}
+        key = self._new_key() if record.id is None else self._key(record.id)
+        return columns.model(**{**confined, **values}, **({} if key is None else {columns.key.attname: key}))
+
+    def _metadata_values(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of the columns that hold metadata, by attribute."""
+        columns, metadata = self.columns, dict(given)
         columns.require_place(metadata)
         present = {name: field for name, field in columns.others.items() if name in metadata}
         values = {name: _in_column(field, metadata.pop(name)) for name, field in present.items()}
-        values |= {columns.text.attname: record.text, columns.vector.attname: vector}
         if columns.metadata is not None:
             values[columns.metadata.attname] = json_numbers.written(_as_json(metadata))
-        key = self._new_key() if record.id is None else self._key(record.id)
-        return columns.model(**{**confined, **values}, **({} if key is None else {columns.key.attname: key}))
+        return values
 
     def _groups(self, records: Sequence[Record], instances: Sequence[Any]) -> Iterator[UpsertGroup]:
         alike: dict[tuple[str, ...], dict[Any, Any]] = {}
@@ -271,14 +277,14 @@ class Rows:
 
     def _record(self, row: Any) -> Record:
         columns = self.columns
+        vector = getattr(row, columns.vector.attname)
+        return Record(getattr(row, columns.text.attname) or "", self._metadata(row), self._id(row), vector)
+
+    def _metadata(self, row: Any) -> dict[str, Any]:
+        columns = self.columns
         metadata = json_numbers.read(getattr(row, columns.metadata.attname)) if columns.metadata is not None else None
         own = {name: json_numbers.read(getattr(row, name)) for name in columns.others}
-        return Record(
-            getattr(row, columns.text.attname) or "",
-            {**(metadata or {}), **{name: value for name, value in own.items() if value is not None}},
-            self._id(row),
-            getattr(row, columns.vector.attname),
-        )
+        return {**(metadata or {}), **{name: value for name, value in own.items() if value is not None}}
 
     def _id(self, row: Any) -> str:
         return str(getattr(row, self.columns.key.attname))
@@ -308,7 +314,7 @@ class Rows:
         kind = type(key).__name__ + (f" of {longest} characters at most" if longest is not None else "")
         return (
             f"{self.columns.model.__name__}.{key.name} is a {kind}, and cannot hold the id {text!r}."
-            " Give the store a field of text for ids: DormVectorStore(…, id_field=…)."
+            f" Give the store a field of text for ids: {self._store}(…, id_field=…)."
         )
 
     def _known_id(self, text: str) -> str | None:

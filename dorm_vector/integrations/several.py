@@ -9,13 +9,12 @@ from operator import attrgetter
 from typing import Any
 
 from ..exceptions import PartialAnswer, frames_inside
+from ..introspection import primary_key
 from ..retrieval.each_database import OnError, ReadEach, chosen_databases, chosen_reaction, in_order
 from ..retrieval.federated import by_distance
 from ..retrieval.federated_hybrid import afederated_hybrid_search, federated_hybrid_search
-from ..steps import Fetch, Step
+from ..steps import Count, Fetch, Step
 from .steps import SearchBoth
-
-_CALLER = "DormVectorStore"
 
 
 class OneDatabase:
@@ -27,6 +26,9 @@ class OneDatabase:
     def reading(self, queryset: Any, first: int = 0, last: int | None = None) -> Step:
         return Fetch(queryset[first:last] if first or last is not None else queryset)
 
+    def counting(self, queryset: Any) -> Step:
+        return Count(queryset)
+
     def nearest(self, ranked: Any, name: str, k: int) -> Step:
         return Fetch(ranked[:k])
 
@@ -37,26 +39,31 @@ class OneDatabase:
 class SeveralDatabases(OneDatabase):
     """Databases that are searched at once, and not written to."""
 
-    def __init__(self, aliases: list[str], on_error: OnError) -> None:
-        self._aliases, self._on_error = aliases, on_error
+    def __init__(self, store: str, aliases: list[str], on_error: OnError) -> None:
+        self._store, self._aliases, self._on_error = store, aliases, on_error
 
     def require_one(self, what: str) -> None:
         raise TypeError(
             f"This store searches {', '.join(self._aliases)}, and cannot {what}."
-            f" Use a store of one database: DormVectorStore(…, using={self._aliases[0]!r})."
+            f" Use a store of one database: {self._store}(…, using={self._aliases[0]!r})."
         )
 
     def reading(self, queryset: Any, first: int = 0, last: int | None = None) -> Step:
         return _Merged(self._of_each(queryset[:last] if last is not None else queryset), first, last)
 
+    def counting(self, queryset: Any) -> Step:
+        return _Counted(self.reading(queryset.only(primary_key(queryset.model))))
+
     def nearest(self, ranked: Any, name: str, k: int) -> Step:
         return _Merged(self._of_each(ranked[:k]), 0, k, name)
 
     def hybrid(self, queryset: Any, options: dict[str, Any]) -> Step:
-        return _HybridEverywhere(queryset, options | {"databases": self._aliases, "on_error": self._on_error})
+        return _HybridEverywhere(
+            self._store, queryset, options | {"databases": self._aliases, "on_error": self._on_error}
+        )
 
     def _of_each(self, queryset: Any) -> ReadEach:
-        return ReadEach(_CALLER, {alias: queryset.using(alias) for alias in self._aliases}, self._on_error)
+        return ReadEach(self._store, {alias: queryset.using(alias) for alias in self._aliases}, self._on_error)
 
 
 @dataclass(eq=False, repr=False)
@@ -75,13 +82,25 @@ class _Merged(Step):
         return self._merged(await self.each.arun(wrapper))
 
     def _merged(self, answers: Any) -> list[Any]:
-        warn_of_failures(answers.failed)
+        warn_of_failures(self.each.caller, answers.failed)
         found = by_distance(answers, attrgetter(self.distance)) if self.distance else in_order(answers.rows)
         return [row for _alias, row in found][self.first : self.last]
 
 
 @dataclass(eq=False, repr=False)
+class _Counted(Step):
+    rows: Step
+
+    def run(self, wrapper: Any) -> int:
+        return len(self.rows.run(wrapper))
+
+    async def arun(self, wrapper: Any) -> int:
+        return len(await self.rows.arun(wrapper))
+
+
+@dataclass(eq=False, repr=False)
 class _HybridEverywhere(Step):
+    store: str
     queryset: Any
     options: dict[str, Any]
 
@@ -92,24 +111,24 @@ class _HybridEverywhere(Step):
         return self._told(await afederated_hybrid_search(self.queryset, **self.options))
 
     def _told(self, found: Any) -> list[Any]:
-        warn_of_failures(found.failed)
+        warn_of_failures(self.store, found.failed)
         rows: list[Any] = found
         return rows
 
 
-def warn_of_failures(failed: Mapping[str, Exception]) -> None:
+def warn_of_failures(store: str, failed: Mapping[str, Exception]) -> None:
     """Warn of the databases that did not answer, because documents cannot say it."""
     if failed:
         named = "; ".join(f"{alias!r}: {error}" for alias, error in failed.items())
-        message = f"{_CALLER}: documents of some databases are missing. {named}"
+        message = f"{store}: documents of some databases are missing. {named}"
         warnings.warn(message, PartialAnswer, stacklevel=frames_inside())
 
 
-def several_databases(using: str | None, databases: Iterable[str] | None, on_error: Any) -> OneDatabase:
+def several_databases(store: str, using: str | None, databases: Iterable[str] | None, on_error: Any) -> OneDatabase:
     """Return where a store reads; raise ValueError for aliases that are unknown, or given twice."""
-    reaction = chosen_reaction(_CALLER, on_error)
+    reaction = chosen_reaction(store, on_error)
     if databases is None:
         return OneDatabase()
     if using is not None:
-        raise ValueError(f"{_CALLER} takes using={using!r} or databases=…, not both.")
-    return SeveralDatabases(chosen_databases(_CALLER, databases), reaction)
+        raise ValueError(f"{store} takes using={using!r} or databases=…, not both.")
+    return SeveralDatabases(store, chosen_databases(store, databases), reaction)

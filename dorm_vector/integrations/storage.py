@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dorm.exceptions import IntegrityError
 from dorm.expressions import Q
 from dorm.transaction import aatomic, atomic
 
@@ -16,6 +17,8 @@ from ..steps import Fetch, Step, Steps, Update, arun, run
 from .confined import is_confined
 
 _KEYS_AT_ONCE = 10_000
+
+_ATTEMPTS = 3
 
 
 def concrete_fields(model: Any) -> dict[str, Any]:
@@ -70,11 +73,104 @@ class BulkCreate(Step):
 
 
 @dataclass(frozen=True)
+class InTransaction(Step):
+    """Run the steps that ``steps()`` returns in one transaction, and return their result."""
+
+    alias: str
+    steps: Callable[[], Steps[Any]]
+
+    def run(self, wrapper: Any) -> Any:
+        with atomic(self.alias):
+            return run(self.steps())
+
+    async def arun(self, wrapper: Any) -> Any:
+        async with aatomic(self.alias):
+            return await arun(self.steps())
+
+
+@dataclass(frozen=True)
+class Written:
+    """Instances with different keys that are written through a queryset, and found again by their keys.
+
+    If the queryset is filtered, every instance must pass its filter afterwards; otherwise, ValueError names one that
+    does not.
+    """
+
+    queryset: Any
+    key: Any
+    instances: Sequence[Any]
+
+    @property
+    def every(self) -> Any:
+        """All of the rows, including those outside of the queryset."""
+        return VectorQuerySet(self.queryset.model, alias_of(self.queryset))
+
+    def value(self, row: Any) -> Any:
+        return getattr(row, self.key.attname)
+
+    def keys_in(self, queryset: Any) -> Steps[set[Any]]:
+        """Return the keys of the instances that the queryset has a row of."""
+        seen: set[Any] = set()
+        for some in self.batches([self.value(each) for each in self.instances]):
+            rows = yield Fetch(queryset.filter(some).only(self.key.name))
+            seen |= {self.value(row) for row in rows}
+        return seen
+
+    def check(self) -> Steps[None]:
+        """Raise ValueError for instances that the queryset does not have."""
+        if not is_confined(self.queryset):
+            return
+        seen = yield from self.keys_in(self.queryset)
+        hidden = [self.value(each) for each in self.instances if self.value(each) not in seen]
+        if hidden:
+            raise ValueError(
+                f"The store is confined to a queryset, and {len(hidden)} of {len(self.instances)} documents would not"
+                f" be in it, such as {hidden[0]!r}: another value than its filter has, or the id of a row outside."
+                " Nothing was written."
+            )
+
+    def batches(self, keys: list[Any]) -> Iterator[Q]:
+        for start in range(0, len(keys), _KEYS_AT_ONCE):
+            yield Q(**{f"{self.key.attname}__in": keys[start : start + _KEYS_AT_ONCE]})
+
+
+@dataclass(frozen=True)
+class Insert:
+    """Insert the instances that have no row, all or none, and return the keys of the others.
+
+    Unless it ``skips`` those, nothing is written if there are any.
+    """
+
+    written: Written
+    skips: bool
+
+    def steps(self) -> Steps[set[Any]]:
+        transaction = InTransaction(alias_of(self.written.queryset), self._inserting)
+        for _attempt in range(_ATTEMPTS - 1):
+            try:
+                found: set[Any] = yield transaction
+            except IntegrityError:
+                continue  # another writer inserted one of the keys meanwhile: it is found now
+            return found
+        found = yield transaction
+        return found
+
+    def _inserting(self) -> Steps[set[Any]]:
+        written = self.written
+        there = yield from written.keys_in(written.every)
+        missing = [each for each in written.instances if written.value(each) not in there]
+        if missing and (self.skips or not there):
+            yield BulkCreate(written.every, missing, {})
+            yield from Written(written.queryset, written.key, missing).check()
+        return there
+
+
+@dataclass(frozen=True)
 class Upsert(Step):
     """Upsert all of the instances or none; in an existing row with the same key, fields outside the group are kept.
 
-    If the key is not ``is_unique``, existing rows are read before anything is written. If the queryset is filtered,
-    every instance must pass its filter afterwards; otherwise, ValueError names one that does not.
+    If the key is not ``is_unique``, existing rows are read before anything is written. Instances must be in the
+    queryset afterwards, as ``Written`` says.
     """
 
     queryset: Any
@@ -84,23 +180,20 @@ class Upsert(Step):
     is_unique: bool = True
 
     def run(self, wrapper: Any) -> None:
-        with atomic(alias_of(self.queryset)):
-            run(self._writing())
+        InTransaction(alias_of(self.queryset), self._writing).run(wrapper)
 
     async def arun(self, wrapper: Any) -> None:
-        async with aatomic(alias_of(self.queryset)):
-            await arun(self._writing())
+        await InTransaction(alias_of(self.queryset), self._writing).arun(wrapper)
 
     def _writing(self) -> Steps[None]:
-        every = VectorQuerySet(self.queryset.model, alias_of(self.queryset))
+        written = Written(self.queryset, self.key, [each for group in self.groups for each in group.instances])
         for group in self.groups:
             missing = group.instances
             if group.fields and not self.is_unique:
-                missing = yield from self._updated(group)
+                missing = yield from self._updated(written, group)
             if missing:
-                yield BulkCreate(every, missing, self._options(group))
-        if is_confined(self.queryset):
-            yield from self._check()
+                yield BulkCreate(written.every, missing, self._options(group))
+        yield from written.check()
 
     def _options(self, group: UpsertGroup) -> dict[str, Any]:
         options = {} if self.batch_size is None else {"batch_size": self.batch_size}
@@ -112,36 +205,15 @@ class Upsert(Step):
             "update_fields": list(group.fields),
         }
 
-    def _updated(self, group: UpsertGroup) -> Steps[list[Any]]:
+    def _updated(self, written: Written, group: UpsertGroup) -> Steps[list[Any]]:
         """Overwrite the rows that exist, and return the instances that have none."""
-        by_key, found = {self._value(each): each for each in group.instances}, set()
-        for some in self._batches(list(by_key)):
+        by_key, found = {written.value(each): each for each in group.instances}, set()
+        for some in written.batches(list(by_key)):
             rows = yield Fetch(self.queryset.filter(some))
             for row in rows:
                 for field in map(row._meta.get_field, group.fields):
-                    setattr(row, field.attname, getattr(by_key[self._value(row)], field.attname))
+                    setattr(row, field.attname, getattr(by_key[written.value(row)], field.attname))
             if rows:
-                yield Update(VectorQuerySet(self.queryset.model, alias_of(self.queryset)), rows, list(group.fields))
-            found |= {self._value(row) for row in rows}
+                yield Update(written.every, rows, list(group.fields))
+            found |= {written.value(row) for row in rows}
         return [each for key, each in by_key.items() if key not in found]
-
-    def _check(self) -> Steps[None]:
-        keys = [self._value(each) for group in self.groups for each in group.instances]
-        seen: set[Any] = set()
-        for some in self._batches(keys):
-            rows = yield Fetch(self.queryset.filter(some).only(self.key.name))
-            seen |= {self._value(row) for row in rows}
-        hidden = [key for key in keys if key not in seen]
-        if hidden:
-            raise ValueError(
-                f"The store is confined to a queryset, and {len(hidden)} of {len(keys)} documents would not be in it,"
-                f" such as {hidden[0]!r}: another value than its filter has, or the id of a row outside."
-                " Nothing was written."
-            )
-
-    def _value(self, row: Any) -> Any:
-        return getattr(row, self.key.attname)
-
-    def _batches(self, keys: list[Any]) -> Iterator[Q]:
-        for start in range(0, len(keys), _KEYS_AT_ONCE):
-            yield Q(**{f"{self.key.attname}__in": keys[start : start + _KEYS_AT_ONCE]})

@@ -10,13 +10,15 @@ from typing import Any
 import dorm
 import pyarrow as pa
 from dorm.db.connection import get_async_connection
+from haystack.dataclasses import Document as Leaf
+from haystack.document_stores.types import DuplicatePolicy
 from langchain_core.documents import Document as Page
 from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 from llama_index.core.vector_stores import VectorStoreQuery
 from pyarrow import parquet
 
 import dorm_vector as dv
-from dorm_vector.integrations import langchain, llama_index
+from dorm_vector.integrations import haystack, langchain, llama_index
 from tests.models import Article, Author, Document, Note
 
 VECTOR, WORDS = [1.0, 2.0, 3.0], [1.0] * 6
@@ -69,6 +71,7 @@ async def emptied(table: str) -> None:
 STOCK = Stock()
 PAGES = langchain.DormVectorStore(Note, embed)
 NODES = llama_index.DormVectorStore(Note)
+LEAVES = haystack.DormDocumentStore(Note)
 
 
 def node(name: str) -> TextNode:
@@ -91,6 +94,10 @@ async def titles_on_shelf() -> list[str]:
 
 async def slugs() -> list[str]:
     return [slug async for slug in Note.objects.order_by("slug").values_list("slug", flat=True)]
+
+
+async def sources() -> list[str]:
+    return [str(source) async for source in Note.objects.order_by("slug").values_list("source", flat=True)]
 
 
 @dataclass(frozen=True)
@@ -137,6 +144,7 @@ def parquet_of(title: str) -> io.BytesIO:
     return file
 
 
+ANY_LEAF = {"field": "id", "operator": "!=", "value": "nothing"}
 NOTED, BOTH = ("old", "old node"), ("{} 1", "{} 2")
 CHANGES: dict[str, Change] = {
     "QuerySet.aget_or_create": Change(
@@ -211,6 +219,22 @@ CHANGES: dict[str, Change] = {
     "LlamaIndex.adelete": on_notes(lambda _title: NODES.adelete("source"), "old"),
     "LlamaIndex.adelete_nodes": on_notes(lambda _title: NODES.adelete_nodes(["old node"]), "old"),
     "LlamaIndex.aclear": on_notes(lambda _title: NODES.aclear()),
+    "Haystack.write_documents_async": on_notes(
+        lambda title: LEAVES.write_documents_async(
+            [Leaf(id=name, content=title, embedding=WORDS) for name in ("old", f"{title} 1", f"{title} 2")],
+            DuplicatePolicy.SKIP,
+        ),
+        *(*NOTED, *BOTH),
+    ),
+    "Haystack.update_by_filter_async": Change(
+        lambda title: LEAVES.update_by_filter_async(ANY_LEAF, {"source": title}),
+        all_of("{}", "{}"),
+        sources,
+        STOCK.noted,
+    ),
+    "Haystack.delete_documents_async": on_notes(lambda _title: LEAVES.delete_documents_async(["old"]), "old node"),
+    "Haystack.delete_by_filter_async": on_notes(lambda _title: LEAVES.delete_by_filter_async(ANY_LEAF)),
+    "Haystack.delete_all_documents_async": on_notes(lambda _title: LEAVES.delete_all_documents_async()),
 }
 
 
@@ -312,5 +336,10 @@ READS: dict[str, Callable[[], Awaitable[Any]]] = {
         PAGES.amax_marginal_relevance_search_with_score_by_vector(WORDS, **NEAREST)
     ),
     "LlamaIndex.aget_nodes": lambda: NODES.aget_nodes(["old node"]),
+    "Haystack.count_documents_async": LEAVES.count_documents_async,
+    "Haystack.count_documents_by_filter_async": lambda: LEAVES.count_documents_by_filter_async(ANY_LEAF),
+    "Haystack.embedding_retrieval_async": lambda: LEAVES.embedding_retrieval_async(WORDS, top_k=1),
+    "Haystack.filter_documents_async": LEAVES.filter_documents_async,
+    "Haystack.get_metadata_fields_info_async": LEAVES.get_metadata_fields_info_async,
     "LlamaIndex.aquery": lambda: NODES.aquery(VectorStoreQuery(query_embedding=WORDS, similarity_top_k=1)),
 }

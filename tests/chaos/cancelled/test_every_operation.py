@@ -16,7 +16,7 @@ from dorm.related_managers import ManyRelatedManager, ReverseFKManager
 import dorm_vector
 from dorm_vector import VectorField, VectorQuerySet, acopy_database, acreate_tables, arebuild_index, atext_search
 from dorm_vector import create_tables as create_tables_of
-from dorm_vector.integrations import langchain, llama_index, tables
+from dorm_vector.integrations import haystack, langchain, llama_index, tables
 from tests.chaos.cancelled.async_operations import CHANGES, OLD, OTHER, READS, STOCK, Change, Cupboard, slugs, titles
 from tests.chaos.cancelled.cancelling import each_await
 from tests.chaos.faults import Faults
@@ -36,6 +36,7 @@ OWNERS: dict[str, Any] = {
     "tables": tables,
     "LangChain": langchain.DormVectorStore,
     "LlamaIndex": llama_index.DormVectorStore,
+    "Haystack": haystack.DormDocumentStore,
 }
 ELSEWHERE = {
     **dict.fromkeys(("QuerySet.acreate", "QuerySet.aupdate_or_create", "QuerySet.abulk_create"), "the other module"),
@@ -50,6 +51,16 @@ ELSEWHERE = {
     "QuerySet.adatetimes": "it has the one await of adates()",
     "LangChain.ahybrid_search": "it has the awaits of dorm_vector.ahybrid_search()",
     "LangChain.ahybrid_search_with_score": "it has the awaits of dorm_vector.ahybrid_search()",
+    "Haystack.hybrid_retrieval_async": "it has the awaits of dorm_vector.ahybrid_search()",
+    "Haystack.keyword_retrieval_async": "it has the awaits of dorm_vector.atext_search()",
+    **dict.fromkeys(
+        (
+            "Haystack.count_unique_metadata_by_filter_async",
+            "Haystack.get_metadata_field_min_max_async",
+            "Haystack.get_metadata_field_unique_values_async",
+        ),
+        "it has the awaits of Haystack.get_metadata_fields_info_async()",
+    ),
     **dict.fromkeys(("transaction.aon_commit", "transaction.aon_rollback"), "it only keeps a function"),
     "transaction.aconnection_for": "it returns a connection, and awaits nothing",
 }
