@@ -101,27 +101,29 @@ class RowSource:
         return tuple(read(items) for read in self._readers)
 
 
-def chunks(rows: Iterable[Any], size: int) -> Iterator[tuple[int, list[Any]]]:
-    """Yield lists of up to ``size`` rows, each with the index of its first row."""
+def chunks(rows: Iterable[Any], size: int, first: int) -> Iterator[tuple[int, list[Any]]]:
+    """Yield lists of up to ``size`` rows, the first one of ``first``, each with the index of its first row."""
     iterator, start = iter(rows), 0
-    while items := list(islice(iterator, size)):
+    while items := list(islice(iterator, size if start else first)):
         yield start, items
         start += len(items)
 
 
-async def achunks(rows: Iterable[Any] | AsyncIterable[Any], size: int) -> AsyncIterator[tuple[int, list[Any]]]:
+async def achunks(
+    rows: Iterable[Any] | AsyncIterable[Any], size: int, first: int
+) -> AsyncIterator[tuple[int, list[Any]]]:
     """Do what ``chunks`` does; ``rows`` may also be an async iterable."""
     if not isinstance(rows, AsyncIterable):
-        for each in chunks(rows, size):
+        for each in chunks(rows, size, first):
             yield each
         return
     items: list[Any] = []
     start = 0
     async for item in rows:
         items.append(item)
-        if len(items) == size:
+        if len(items) == (size if start else first):
             yield start, items
-            start, items = start + size, []
+            start, items = start + len(items), []
     if items:
         yield start, items
 

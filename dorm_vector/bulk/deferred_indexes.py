@@ -14,6 +14,7 @@ from ..indexes.conditions import condition_of
 from ..indexes.contents import columns_of
 from ..indexes.sign_columns import SignBits
 from ..indexes.vector import VectorIndex
+from ..schema.build_progress import BuildReport, Progress
 from ..schema.ddl import rows_query
 from ..steps import Execute, Script, Step, Steps, Write, arun, run
 from .writers import BulkLoad
@@ -26,6 +27,7 @@ class WithoutIndexes(Step):
     load: BulkLoad
     alias: str
     step: Step
+    progress: Progress | None = None
 
     def run(self, wrapper: Any) -> Any:
         with nullcontext() if _commits(self.load, wrapper) else atomic(self.alias):
@@ -35,7 +37,8 @@ class WithoutIndexes(Step):
             except BaseException:
                 run(_rebuild(self.load, wrapper), wrapper)
                 raise
-            run(_create(self.load, wrapper), wrapper)
+            with self._reported():
+                run(_create(self.load, wrapper), wrapper)
         return result
 
     async def arun(self, wrapper: Any) -> Any:
@@ -46,8 +49,12 @@ class WithoutIndexes(Step):
             except BaseException:
                 await arun(_rebuild(self.load, wrapper), wrapper)
                 raise
-            await arun(_create(self.load, wrapper), wrapper)
+            async with self._reported():
+                await arun(_create(self.load, wrapper), wrapper)
         return result
+
+    def _reported(self) -> BuildReport:
+        return BuildReport(self.progress, self.alias, self.load.dialect, self.load.table)
 
 
 def _commits(load: BulkLoad, wrapper: Any) -> bool:

@@ -53,7 +53,8 @@ def bulk_load(
         on_conflict: None raises an error, "ignore" keeps the existing row, and "update" overwrites the row with the
             same primary key.
         defer_indexes: Whether to drop the model's vector indexes before the load and rebuild them after it.
-        progress: A function that is called with the number of rows done and the total, or None if the total is unknown.
+        progress: A function that is called with the number of rows done and the total, or None if the total is unknown:
+            at once, and after each batch. With ``defer_indexes``, the calls go on while the indexes are built.
 
     Raises:
         Exception: The error that a save would raise. Its text and ``error.row`` have the position of the row, from 0.
@@ -61,6 +62,8 @@ def bulk_load(
     _check(batch_size, on_conflict)
     source = source_of(model, rows, chunks, batch_size)
     with closing(source):
+        if progress is not None:
+            progress(0, source.total)
         # Read before the transaction starts, because rows that come from a query may need a connection of their own.
         first = run(source.next())
         if first is None:
@@ -88,6 +91,8 @@ async def abulk_load(
     _check(batch_size, on_conflict)
     source = source_of(model, rows, achunks, batch_size)
     async with aclosing(source):
+        if progress is not None:
+            progress(0, source.total)
         first = await arun(source.next())
         if first is None:
             return 0
@@ -108,9 +113,25 @@ def _loaded(
     progress: Progress | None,
 ) -> Steps[int]:
     """Write all batches in one transaction, and return how many rows were written."""
-    steps: Step = InTransaction(alias, _all_written(load, alias, source, first, progress))
-    written = yield WithoutIndexes(load, alias, steps) if defer_indexes else steps
+    told = None if progress is None else _Told(progress)
+    steps: Step = InTransaction(alias, _all_written(load, alias, source, first, told))
+    written = yield WithoutIndexes(load, alias, steps, told and told.again) if defer_indexes else steps
     return int(written)
+
+
+class _Told:
+    """The progress of a load, which is repeated while its indexes are built."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._last: tuple[int, int | None] = 0, None
+
+    def __call__(self, done: int, total: int | None) -> None:
+        self._last = done, total
+        self._progress(done, total)
+
+    def again(self, _done: int, _total: int | None) -> None:
+        self._progress(*self._last)
 
 
 def _all_written(

@@ -8,10 +8,13 @@ from dorm.exceptions import ImproperlyConfigured
 
 
 class ProgressBar:
-    """A progress bar for a load: ``with tqdm_progress() as progress: bulk_load(..., progress=progress)``."""
+    """A progress bar: ``with tqdm_progress() as progress: bulk_load(..., progress=progress)``."""
 
     def __call__(self, done: int, total: int | None) -> None:
         raise NotImplementedError
+
+    def note(self, text: str) -> None:
+        """Show what is being done now, such as the phase of an index build."""
 
     def close(self) -> None:
         """Stop updating the bar."""
@@ -33,6 +36,9 @@ class _Tqdm(ProgressBar):
         self._bar.total = total
         self._bar.update(done - self._bar.n)
 
+    def note(self, text: str) -> None:
+        self._bar.set_postfix_str(text)
+
     def close(self) -> None:
         self._bar.close()
 
@@ -41,12 +47,15 @@ class _Rich(ProgressBar):
     def __init__(self, description: str) -> None:
         from rich.progress import Progress
 
-        self._progress = Progress()
+        self._progress, self._description = Progress(), description
         self._task = self._progress.add_task(description, total=None)
         self._progress.start()
 
     def __call__(self, done: int, total: int | None) -> None:
         self._progress.update(self._task, completed=done, total=total)
+
+    def note(self, text: str) -> None:
+        self._progress.update(self._task, description=f"{self._description} {text}")
 
     def close(self) -> None:
         self._progress.stop()

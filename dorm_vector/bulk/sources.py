@@ -73,9 +73,9 @@ class Source:
 class _Rows(Source):
     """Batches of instances or dicts."""
 
-    def __init__(self, model: Any, rows: Any, chunked: Callable[[Any, int], Any], size: int) -> None:
+    def __init__(self, model: Any, rows: Any, chunked: Callable[[Any, int, int], Any], size: int, first: int) -> None:
         super().__init__(model)
-        self._chunks = chunked(rows, size)
+        self._chunks = chunked(rows, size, first)
         self._source: RowSource | None = None
         self.total = len(rows) if hasattr(rows, "__len__") else None
 
@@ -97,9 +97,9 @@ class _Rows(Source):
 class _Columns(Source):
     """Batches of columns."""
 
-    def __init__(self, model: Any, columns: Mapping[str, Any], size: int) -> None:
+    def __init__(self, model: Any, columns: Mapping[str, Any], size: int, first: int) -> None:
         super().__init__(model)
-        self._size, self._start = size, 0
+        self._size, self._first, self._start = size, first, 0
         self._columns = columns_of_active_tenant(model, columns)
         whole = ColumnSource(model, self._columns)
         self.fields, self.total = tuple(whole.fields), whole.total
@@ -112,7 +112,8 @@ class _Columns(Source):
 
     def _read(self) -> Steps[_Begun | None]:
         yield from ()
-        start, stop = self._start, min(self._start + self._size, self.total or 0)
+        start = self._start
+        stop = min(start + (self._size if start else self._first), self.total or 0)
         if start == stop:
             return None
         self._start = stop
@@ -162,13 +163,16 @@ def _with_embeddings(model: Any, begun: _Begun) -> Steps[tuple[Batch, tuple[Any,
     return next(source.batches(source.total, begun.start)), tuple(source.fields)
 
 
-def source_of(model: Any, rows: Any, chunked: Callable[[Any, int], Any], size: int) -> Source:
+def source_of(model: Any, rows: Any, chunked: Callable[[Any, int, int], Any], size: int) -> Source:
     """Return the batches of rows, of columns, or of a data frame."""
-    fields = embedding_fields(model)
-    if fields:
-        # Smaller batches keep the embedder busy from the first to the last one.
-        size = min(size, _CALLS * max(field.batch_size for field in fields))
+    first = size
+    if fields := embedding_fields(model):
+        # Smaller batches keep the embedder busy from the first to the last one, and its first call shows its rate.
+        texts = max(field.batch_size for field in fields)
+        size, first = min(size, _CALLS * texts), min(size, texts)
     frame = frame_of(model, rows, size)
     if frame is not None:
         return _Frames(model, frame)
-    return _Columns(model, rows, size) if isinstance(rows, Mapping) else _Rows(model, rows, chunked, size)
+    if isinstance(rows, Mapping):
+        return _Columns(model, rows, size, first)
+    return _Rows(model, rows, chunked, size, first)

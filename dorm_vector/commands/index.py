@@ -151,7 +151,12 @@ def _change(operation: str, database: Database, model: Any, state: IndexState) -
 
 @contextmanager
 def _shown(database: Database, model: Any, state: IndexState) -> Iterator[None]:
-    with BuildProgress(f"Building {state.name}", database.alias, database.dialect, model._meta.db_table):
+    from ..schema.build_progress import BuildReport
+
+    with (
+        BuildProgress(f"Building {state.name}") as progress,
+        BuildReport(progress, database.alias, database.dialect, model._meta.db_table),
+    ):
         yield
 
 

@@ -107,7 +107,8 @@ def _state(database: Database, model: Any, index: Any) -> IndexState:
         return _companion_state(database, model, index, name, field)
     found = _built(database, model, field, name)
     if found is None:
-        return IndexState(index, name, field, MISSING)
+        is_building = database.ask(database.dialect.upkeep.building_index.format(name=name))
+        return IndexState(index, name, field, BUILDING if is_building else MISSING)
     building = database.all_rows(database.dialect.upkeep.building, model._meta.db_table)
     state = BUILT if found["valid"] else BUILDING if building else INVALID
     return IndexState(index, name, field, state, str(found["opclass"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import Any, TextIO
+from typing import TextIO
 
 from ..bulk.progress import ProgressBar
 
@@ -74,11 +74,7 @@ class TerminalProgress(ProgressBar):
 
     def _redraw(self) -> None:
         while not self._stopped.wait(_SECONDS_BETWEEN):
-            self._refresh()
             self._draw()
-
-    def _refresh(self) -> None:
-        """Find out how much is done, if nobody calls; called by the thread that draws."""
 
     def _draw(self) -> None:
         with self._lock:
@@ -95,31 +91,18 @@ def _clock(seconds: float) -> str:
 
 
 class BuildProgress(TerminalProgress):
-    """The progress line of an index build: its phase, and how much is done, if the server reports it."""
+    """The progress line of an index build: its phase, and how much is done, if the database reports it."""
 
-    def __init__(self, description: str, alias: str, dialect: Any, table: str, stream: TextIO | None = None) -> None:
-        self._alias, self._query, self._table = alias, dialect.upkeep.building, table
+    def __init__(self, description: str, stream: TextIO | None = None) -> None:
         super().__init__(description, "units", stream)
 
     def line(self) -> str:
         """Return the line as it is now."""
-        elapsed = _clock(time.monotonic() - self._started)
-        return super().line() if self._total else f"{self._description} {self._note}".strip() + f": {elapsed} elapsed"
+        if self._total is not None and self._total > 1:
+            return super().line()
+        return f"{self._description} {self._note}".strip() + f": {_clock(time.monotonic() - self._started)} elapsed"
 
-    def _refresh(self) -> None:
-        from dorm.db.connection import get_connection
-        from dorm.exceptions import DatabaseError
-
-        try:
-            # In the thread that draws, over a connection of its own.
-            rows = get_connection(self._alias).execute(self._query, [self._table]) if self._query else []
-        except DatabaseError:
-            # The build does not depend on its progress.
-            self._query = ""
-            return
-        for row in rows:
-            if row["phase"] != self._note:
-                # Each phase counts from zero.
-                self._first, self._since = None, time.monotonic()
-                self.note(str(row["phase"]))
-            self(int(row["done"] or 0), int(row["total"] or 0))
+    def note(self, text: str) -> None:
+        """Show the phase; each one counts from zero."""
+        self._first, self._since = None, time.monotonic()
+        super().note(text)

@@ -34,7 +34,6 @@ def run(options: Any, output: Output) -> int:
     field = _embedding_field(model, options.field)
     rows, size = filtered(database.rows(model), options.filters), options.batch_size or field.batch_size
     with TerminalProgress("Checking" if options.dry_run else "Embedding") as progress:
-        progress(0, rows.count())
         count = (_counted if options.dry_run else _embedded)(rows, field, size, progress, zeros=options.zeros)
     data = {"model": label_of(model), "field": field.name, "rows": count, "dry_run": options.dry_run}
     what = "rows would be embedded" if options.dry_run else "rows embedded"

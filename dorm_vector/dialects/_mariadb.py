@@ -75,6 +75,12 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
     Routine.SUM: _AGGREGATE,
 }
 
+# PROGRESS is that of the current STATE, in percent.
+_BUILDING = (
+    "FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()"
+    " AND INFO REGEXP '^(CREATE|ALTER) .*INDEX ' AND INSTR(INFO"
+)
+
 UPKEEP = Upkeep(
     version="SELECT VERSION() AS version",
     # A table has one vector index, which is a table of its own: shop_product#i#01.
@@ -85,6 +91,9 @@ UPKEEP = Upkeep(
     text_index="SELECT 1 AS valid FROM information_schema.statistics WHERE table_schema = DATABASE()"
     " AND table_name = '{table}' AND index_name = '{name}' AND index_type = 'FULLTEXT' LIMIT 1",
     index_definition='SHOW CREATE TABLE "{table}"',
+    # https://mariadb.com/docs/server/reference/system-tables/information-schema/information-schema-tables/information-schema-processlist-table
+    building=f"SELECT STATE AS phase, ROUND(PROGRESS) AS done, 100 AS total {_BUILDING}, %s) > 0",
+    building_index=f"SELECT 1 AS found {_BUILDING}, '{{name}}') > 0",
     # How it quotes options depends on sql_mode.
     index_metric=r"DISTANCE\W?=\W?(\w+)",
     statement_limit="SELECT @@max_statement_time AS seconds",

@@ -50,6 +50,8 @@ class Pages:
         """Embed stale rows, and return how many there were; without a worker, only count them."""
         pages: deque[_Page] = deque()
         total, done, seen = (yield Count(self._rows)), 0, 0
+        if progress is not None:
+            progress(0, total)
         while True:
             while len(pages) < (_AHEAD if self._worker is not None else 1) and not self._ended:
                 pages.extend((yield from self._read()))

@@ -32,7 +32,7 @@ def reembed(
         queryset: The rows to check.
         field: The name of the EmbeddingField; optional if the model has only one.
         batch_size: The number of rows to read, embed and write at a time; by default, that of the field.
-        progress: A function that is called with the number of rows done and the total after each batch.
+        progress: A function that is called with the number of rows done and the total, at once and after each batch.
         dry_run: Whether to count the rows without embedding or writing anything.
     """
     with closing(EmbeddingWorker()) as worker:

@@ -19,6 +19,7 @@ from ..indexes.vector import VectorIndex
 from ..migration_state import column_of, table_of
 from ..patching.on_import import Late
 from ..steps import run
+from .build_progress import fill
 
 operations: Any = Late("dorm.migrations.operations")
 
@@ -45,8 +46,11 @@ def build(index: VectorIndex, place: Place, connection: Any, concurrently: bool 
         _warn_of_half(index, place, dialect)
     if index.kind in dialect.companions:
         for statement in [*dialect.drop_index(index.kind, place.name, place.table), *statements]:
-            # On SQLite, a script with several semicolons, such as a trigger's, ends the transaction.
-            connection.execute_write(statement)
+            if statement.startswith("INSERT "):
+                fill(statement, place.table, connection)
+            else:
+                # On SQLite, a script with several semicolons, such as a trigger's, ends the transaction.
+                connection.execute_write(statement)
         return
     with build_options(index.build_options if statements else {}, connection, dialect):
         for statement in statements:

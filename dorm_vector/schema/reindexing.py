@@ -20,6 +20,7 @@ from ..engines.uncancelled import finished
 from ..indexes.text import TextIndex
 from ..indexes.vector import VectorIndex
 from ..migration_state import model_of, table_of
+from .build_progress import BuildReport, Progress
 from .concurrently import require_free, rules_of, separate_session
 from .ddl import build_options
 from .tables import state_of
@@ -62,35 +63,46 @@ class RebuildIndex(Operation):
 
 
 @exempt
-def rebuild_index(model: Any, name: str, *, using: str = "default") -> None:
+def rebuild_index(model: Any, name: str, *, using: str = "default", progress: Progress | None = None) -> None:
     """Rebuild an index of a model by its name.
 
     This is REINDEX on SQLite, libSQL and PostgreSQL, there CONCURRENTLY outside of a transaction. Elsewhere, and
     if the index is a table of its own, it is dropped and created. If the database has no such index, nothing happens.
+
+    Args:
+        model: The model.
+        name: The name of the index.
+        using: The database alias.
+        progress: A function that is called with how much is done and the total, or None if the database does not
+            report it: twice a second, in a thread of its own.
 
     Raises:
         ValueError: The model declares no index of that name.
     """
     connection, work = get_connection(using), _of_model(model, name)
     rules = None if in_transaction(connection) else rules_of(connection)
-    if rules is not None:
-        work.run_concurrently(connection, rules)
-        return
-    with nullcontext() if dialect_for(connection).loading.ddl_commits else connection.atomic():
-        work.run(connection)
+    dialect = dialect_for(connection)
+    with BuildReport(progress, using, dialect, work.table):
+        if rules is not None:
+            work.run_concurrently(connection, rules)
+            return
+        with nullcontext() if dialect.loading.ddl_commits else connection.atomic():
+            work.run(connection)
 
 
 @exempt
-async def arebuild_index(model: Any, name: str, *, using: str = "default") -> None:
-    """Do what ``rebuild_index()`` does, over the async connection."""
+async def arebuild_index(model: Any, name: str, *, using: str = "default", progress: Progress | None = None) -> None:
+    """Do what ``rebuild_index()`` does, over the async connection; ``progress`` is called in the event loop."""
     connection, work = get_async_connection(using), _of_model(model, name)
     rules = None if in_transaction(connection) else rules_of(connection)
-    if rules is not None:
-        # The work has a session of its own either way.
-        await finished(asyncio.to_thread(work.run_concurrently, get_connection(using), rules))
-        return
-    async with nullcontext() if dialect_for(connection).loading.ddl_commits else aatomic(using):
-        await in_thread(connection, work.run)
+    dialect = dialect_for(connection)
+    async with BuildReport(progress, using, dialect, work.table):
+        if rules is not None:
+            # The work has a session of its own either way.
+            await finished(asyncio.to_thread(work.run_concurrently, get_connection(using), rules))
+            return
+        async with nullcontext() if dialect.loading.ddl_commits else aatomic(using):
+            await in_thread(connection, work.run)
 
 
 def _of_model(model: Any, name: str) -> _Rebuild:

@@ -14,16 +14,22 @@ from dorm.transaction import aatomic
 
 from ..engines.from_threads import in_thread
 from ..engines.limits.exempt import exempt
+from .build_progress import Progress, in_running_loop
 from .declared import with_declared
 from .operations import VectorExtension
 
 
 @exempt
-def create_tables(*models: Any, using: str = "default") -> None:
+def create_tables(*models: Any, using: str = "default", progress: Progress | None = None) -> None:
     """Enable vectors, and create the tables of these models with their indexes and many-to-many tables.
 
     You can pass the models in any order. Existing tables are not changed, even if the model has changed since: use
     migrations to change tables.
+
+    Args:
+        models: The models.
+        using: The database alias.
+        progress: A function that is called with the number of tables and indexes that exist, and their total.
 
     Raises:
         ValueError: A model has a relation to a table that does not exist and is not being created.
@@ -31,17 +37,20 @@ def create_tables(*models: Any, using: str = "default") -> None:
     connection, tables = get_connection(using), _tables_of(models)
     _enable_vectors(connection)
     with connection.atomic():
-        _create(tables, connection)
+        _create(tables, progress, connection)
 
 
 @exempt
-async def acreate_tables(*models: Any, using: str = "default") -> None:
-    """Do what ``create_tables()`` does over the async connection, as an in-memory ``sqlite://`` requires."""
+async def acreate_tables(*models: Any, using: str = "default", progress: Progress | None = None) -> None:
+    """Do what ``create_tables()`` does over the async connection, as an in-memory ``sqlite://`` requires.
+
+    ``progress`` is called in the event loop.
+    """
     tables, connection = _tables_of(models), get_async_connection(using)
     # djanorm's operations are synchronous.
     await in_thread(connection, _enable_vectors)
     async with aatomic(using):
-        await in_thread(connection, partial(_create, tables))
+        await in_thread(connection, partial(_create, tables, in_running_loop(progress)))
 
 
 def _tables_of(models: tuple[Any, ...]) -> dict[str, Any]:
@@ -66,15 +75,20 @@ def _enable_vectors(connection: Any) -> None:
     VectorExtension().database_forwards("", connection, nothing, nothing)
 
 
-def _create(tables: dict[str, Any], connection: Any) -> None:
+def _create(tables: dict[str, Any], progress: Progress | None, connection: Any) -> None:
     missing = {table: model for table, model in tables.items() if not connection.table_exists(table)}
     for model in missing.values():
         _require_what_it_refers_to(model, missing, connection)
     state = ProjectState()
-    for label, operation in _in_order(state_of(list(missing.values()))):
+    ordered = list(_in_order(state_of(list(missing.values()))))
+    for done, (label, operation) in enumerate(ordered):
+        if progress is not None:
+            progress(done, len(ordered))
         before = state.clone()
         operation.state_forwards(label, state)
         operation.database_forwards(label, connection, before, state)
+    if progress is not None:
+        progress(len(ordered), len(ordered))
 
 
 def _require_what_it_refers_to(model: Any, missing: dict[str, Any], connection: Any) -> None:

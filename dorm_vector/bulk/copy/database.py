@@ -195,6 +195,7 @@ class _Copy:
             rows = yield from reader.page(known.last_key, self._most, _has_later(table))
             yield InTransaction(self._aliases[1], self._completed(table, known, rows))
             known = ready.known[table.name] = self._reached
+            self._tell(0)
 
     def _completed(self, table: Table, known: Progress, rows: Sequence[Row]) -> Steps[None]:
         if rows:

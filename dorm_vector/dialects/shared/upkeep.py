@@ -24,6 +24,8 @@ class Upkeep(Facts):
     """Returns whether the text index ``{name}`` of ``{table}`` is ``valid``, if it exists."""
     building: str = ""
     """Returns the ``phase`` of each running build on the bound table, and how much is ``done`` of a ``total``."""
+    building_index: str = ""
+    """Returns a row if the index ``{name}`` is being built, where the database does not list it before it is done."""
     build_memory: str = ""
     """Returns the ``bytes`` that an index build may use, and the ``setting`` as it is written."""
     build_memory_option: str = ""

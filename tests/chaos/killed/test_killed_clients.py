@@ -108,7 +108,7 @@ def test_reembed_is_run_again(memos: Database, faults: Faults) -> None:
     for attempt in range(TRIES):
         WORDS.name = f"model-{attempt}"
         close_all()
-        client = Client(lambda report: reembed(Memo, batch_size=BATCH, progress=lambda _done, _total: report()))
+        client = Client(lambda report: reembed(Memo, batch_size=BATCH, progress=lambda done, _total: done and report()))
         done.append(client.killed(after=chance.uniform(0, MOST_SECONDS)) * BATCH)
         memos.use()
         left = reembed(Memo, batch_size=BATCH)

@@ -263,11 +263,21 @@ def test_a_wrong_option_is_refused(db: Database, options: dict[str, Any]) -> Non
         bulk_load(Document, as_dicts(), **options)
 
 
-def test_progress_is_told_after_every_batch(db: Database) -> None:
+def test_progress_is_told_at_once_and_after_every_batch(db: Database) -> None:
     told: list[tuple[int, int | None]] = []
     bulk_load(Document, as_columns(), batch_size=3, progress=lambda done, total: told.append((done, total)))
     bulk_load(Document, as_generator(), batch_size=5, progress=lambda done, total: told.append((done, total)))
-    assert told == [(3, 7), (6, 7), (7, 7), (5, None), (7, None)]
+    assert told == [(0, 7), (3, 7), (6, 7), (7, 7), (0, None), (5, None), (7, None)]
+    told.clear()
+    bulk_load(
+        Document,
+        as_columns(),
+        defer_indexes=True,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    # Once more at least when the indexes are built.
+    assert set(told) == {(0, 7), (7, 7)}
+    assert told.count((7, 7)) >= 3
 
 
 @pytest.mark.parametrize("bar", [rich_progress, tqdm_progress])

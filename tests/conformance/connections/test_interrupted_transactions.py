@@ -90,7 +90,7 @@ async def test_a_load_that_is_cancelled_leaves_nothing(db: Database, defer: bool
         {"section": ["s"] * len(SOME), "embedding": np.array(SOME)},
         batch_size=100,
         defer_indexes=defer,
-        progress=lambda done, total: begun.set(),
+        progress=lambda done, total: done and begun.set(),
     )
     task = asyncio.create_task(load)
     await begun.wait()

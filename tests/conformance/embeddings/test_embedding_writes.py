@@ -279,8 +279,10 @@ async def test_a_load_is_embedded_while_it_is_written(memos: Database) -> None:
         rows = [{"title": f"{load.__name__} {n}"} for n in range(30)]
         written = load(Memo, rows, batch_size=3, progress=note)
         assert (await written if inspect.isawaitable(written) else written) == 30
-        assert [done for done, _ in told] == list(range(3, 31, 3))
+        assert [done for done, _ in told] == list(range(0, 31, 3))
         assert all(done <= made <= done + 9 for done, made in told)
+        # It is told before the first text is embedded.
+        assert told[0] == (0, 0)
         # asyncio takes any thread of its own.
         assert len(WORDS.threads) == 1 or load is abulk_load
         assert threading.get_ident() not in WORDS.threads
@@ -364,7 +366,8 @@ async def test_reembed_embeds_while_it_writes(memos: Database) -> None:
         WORDS.threads.clear()
         written = again(Memo.objects.all(), batch_size=2, progress=note)
         assert (await written if inspect.isawaitable(written) else written) == 20
-        assert [done for done, _ in told] == list(range(2, 21, 2))
+        assert [done for done, _ in told] == list(range(0, 21, 2))
+        assert told[0] == (0, 0)
         assert all(done <= made <= done + 4 for done, made in told)
         assert {len(call) for call in WORDS.calls} == {2}
         assert threading.get_ident() not in WORDS.threads
@@ -406,7 +409,7 @@ async def test_areembed_goes_on_where_it_was_cancelled(memos: Database) -> None:
     task = asyncio.ensure_future(areembed(Memo.objects.all(), batch_size=2, progress=note))
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert seen == [(2, 7), (4, 7)]
+    assert seen == [(0, 7), (2, 7), (4, 7)]
     await asyncio.sleep(0.05)
     embedded()
     assert await areembed(Memo.objects.all(), batch_size=2) == 3

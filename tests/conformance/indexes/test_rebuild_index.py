@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -115,6 +116,63 @@ def built(database: Database, name: str) -> Any:
     }.get(database.name, "SELECT COUNT(*) AS mark FROM sqlite_master WHERE name = %s")
     rows = database.connection.execute(sql, [name] * sql.count("%s"))
     return rows[0]["mark"] if rows else None
+
+
+def test_a_rebuild_tells_its_progress_from_its_beginning_to_its_end(pages: Database) -> None:
+    main, told = threading.get_ident(), list[tuple[int, int | None]]()
+
+    def note(done: int, total: int | None) -> None:
+        told.append((done, total))
+
+    def note_in_the_loop(done: int, total: int | None) -> None:
+        assert threading.get_ident() == main
+        told.append((done, total))
+
+    async def rebuild_all() -> None:
+        for name in NAMES:
+            told.clear()
+            await arebuild_index(Page, name, progress=note_in_the_loop)
+            is_whole(name)
+        await pages.async_connection.close()
+
+    def is_whole(name: str) -> None:
+        assert told[0] == (0, None), name
+        assert told[-1][0] == told[-1][1], name
+        assert all(total is None or done <= total for done, total in told)
+        if pages.name == "sqlite" and name == "page_vec0":
+            assert told[1:] == [(0, 60), (60, 60), (60, 60)]
+            (held,) = pages.connection.execute('SELECT COUNT(*) AS "rows" FROM "page_vec0"')
+            assert held["rows"] == len(ROWS)
+
+    for name in NAMES:
+        told.clear()
+        rebuild_index(Page, name, progress=note)
+        is_whole(name)
+    asyncio.run(rebuild_all())
+    assert [row.number for row in Page.objects.nearest("embedding", ROWS[7])[:1]] == [7]
+
+
+@pytest.mark.not_on("turso", "postgresql", "libsql", "mariadb", "mysql", reason="they have no companion tables")
+def test_a_companion_is_filled_in_parts_while_somebody_watches(
+    pages: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dorm_vector.schema.build_progress._ROWS_AT_ONCE", 7)
+    Page.objects.filter(number__range=(10, 19)).delete()
+    expected = sorted(Page.objects.values_list("pk", flat=True))
+    told: list[int] = []
+    rebuild_index(Page, "page_vec0", progress=lambda done, _total: told.append(done))
+    assert told == [0, 0, 7, 14, 21, 28, 35, 42, 49, 50, 50]
+    held = pages.connection.execute('SELECT "id" FROM "page_vec0" ORDER BY "id"')
+    assert [row["id"] for row in held] == expected
+
+
+def test_a_progress_that_fails_is_raised(pages: Database) -> None:
+    def fail(_done: int, _total: int | None) -> None:
+        raise LookupError("the bar is gone")
+
+    with pytest.raises(LookupError, match="the bar is gone"):
+        rebuild_index(Page, "page_number", progress=fail)
+    rebuild_index(Page, "page_number")
 
 
 @pytest.mark.not_on("turso", "postgresql", "libsql", "mariadb", "mysql", reason="they have no companion tables")

@@ -225,3 +225,19 @@ def test_the_sql_of_an_index_with_a_precision_needs_a_field() -> None:
     with pytest.raises(ValueError, match=r"dimensions of the field"):
         HnswIndex(["embedding"], "x", precision="half").create_sql("docs", vendor="postgresql")
     assert "vector(2)" in HnswIndex(["embedding"], "x", dimensions=2).create_sql("docs", vendor="postgresql")[0]
+
+
+async def test_progress_counts_tables_and_indexes(empty: Database) -> None:
+    told: list[tuple[int, int | None]] = []
+    create_tables(*MODELS, progress=lambda done, total: told.append((done, total)))
+    total = len(told) - 1
+    assert total >= len(MODELS)
+    assert told == [(done, total) for done in range(total + 1)]
+    told.clear()
+    create_tables(*MODELS, progress=lambda done, total: told.append((done, total)))
+    assert told == [(0, 0)]
+    for label in ("desk", "people"):
+        dropped(empty.connection, label)
+    told.clear()
+    await acreate_tables(*MODELS, progress=lambda done, total: told.append((done, total)))
+    assert told == [(done, total) for done in range(total + 1)]
