@@ -101,16 +101,16 @@ class RowSource:
         return tuple(read(items) for read in self._readers)
 
 
-def chunks(rows: Iterable[Any], size: int, first: int) -> Iterator[tuple[int, list[Any]]]:
-    """Yield lists of up to ``size`` rows, the first one of ``first``, each with the index of its first row."""
+def chunks(rows: Iterable[Any], size: int, first: int | None = None) -> Iterator[tuple[int, list[Any]]]:
+    """Yield lists of up to ``size`` rows, each with the index of its first row; the first may be a shorter one."""
     iterator, start = iter(rows), 0
-    while items := list(islice(iterator, size if start else first)):
+    while items := list(islice(iterator, size if start else first or size)):
         yield start, items
         start += len(items)
 
 
 async def achunks(
-    rows: Iterable[Any] | AsyncIterable[Any], size: int, first: int
+    rows: Iterable[Any] | AsyncIterable[Any], size: int, first: int | None = None
 ) -> AsyncIterator[tuple[int, list[Any]]]:
     """Do what ``chunks`` does; ``rows`` may also be an async iterable."""
     if not isinstance(rows, AsyncIterable):
@@ -121,7 +121,7 @@ async def achunks(
     start = 0
     async for item in rows:
         items.append(item)
-        if len(items) == (size if start else first):
+        if len(items) == (size if start else first or size):
             yield start, items
             start, items = start + len(items), []
     if items:

@@ -10,11 +10,11 @@ from dorm.db.utils import ASYNC_ATOMIC_STATE
 from dorm.transaction import aatomic, atomic
 
 from ..exceptions import UnsupportedByDatabase
+from ..indexes.build_progress import BuildReport, Progress
 from ..indexes.conditions import condition_of
 from ..indexes.contents import columns_of
 from ..indexes.sign_columns import SignBits
 from ..indexes.vector import VectorIndex
-from ..schema.build_progress import BuildReport, Progress
 from ..schema.ddl import rows_query
 from ..steps import Execute, Script, Step, Steps, Write, arun, run
 from .writers import BulkLoad

@@ -151,7 +151,7 @@ def _change(operation: str, database: Database, model: Any, state: IndexState) -
 
 @contextmanager
 def _shown(database: Database, model: Any, state: IndexState) -> Iterator[None]:
-    from ..schema.build_progress import BuildReport
+    from ..indexes.build_progress import BuildReport
 
     with (
         BuildProgress(f"Building {state.name}") as progress,

@@ -126,8 +126,11 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
 
 UPKEEP = Upkeep(
     version="SELECT VERSION() AS version",
+    # Of sign bits.
+    index_bytes="SELECT stat_value * @@innodb_page_size AS bytes FROM mysql.innodb_index_stats"
+    " WHERE database_name = DATABASE() AND table_name = '{table}' AND index_name = '{name}' AND stat_name = 'size'",
     text_index_bytes=innodb_text_index_bytes("innodb_"),
-    no_index_bytes=NO_PROCESS,
+    no_index_bytes=f"{NO_PROCESS} Other sizes are in mysql.innodb_index_stats, after ANALYZE TABLE.",
     text_index="SELECT 1 AS valid FROM information_schema.statistics WHERE table_schema = DATABASE()"
     " AND table_name = '{table}' AND index_name = '{name}' AND index_type = 'FULLTEXT' LIMIT 1",
     statement_limit="SELECT @@max_execution_time / 1000 AS seconds",

@@ -12,6 +12,7 @@ from typing import Any
 from ..dialects.base import Dialect
 from ..engines import dialect_for
 from ..exceptions import HalfPrecisionWarning, UnsupportedByDatabase
+from ..indexes.build_progress import fill
 from ..indexes.conditions import condition_of
 from ..indexes.contents import Column, columns_of, index_contents
 from ..indexes.sign_columns import SignBits
@@ -19,7 +20,6 @@ from ..indexes.vector import VectorIndex
 from ..migration_state import column_of, table_of
 from ..patching.on_import import Late
 from ..steps import run
-from .build_progress import fill
 
 operations: Any = Late("dorm.migrations.operations")
 

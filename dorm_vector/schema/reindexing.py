@@ -17,10 +17,10 @@ from ..engines.connections import in_transaction
 from ..engines.from_threads import in_thread
 from ..engines.limits.exempt import exempt
 from ..engines.uncancelled import finished
+from ..indexes.build_progress import BuildReport, Progress
 from ..indexes.text import TextIndex
 from ..indexes.vector import VectorIndex
 from ..migration_state import model_of, table_of
-from .build_progress import BuildReport, Progress
 from .concurrently import require_free, rules_of, separate_session
 from .ddl import build_options
 from .tables import state_of

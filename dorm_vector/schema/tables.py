@@ -14,7 +14,7 @@ from dorm.transaction import aatomic
 
 from ..engines.from_threads import in_thread
 from ..engines.limits.exempt import exempt
-from .build_progress import Progress, in_running_loop
+from ..indexes.build_progress import Progress, in_running_loop
 from .declared import with_declared
 from .operations import VectorExtension
 

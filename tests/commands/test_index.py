@@ -10,7 +10,7 @@ import pytest
 
 import backends
 from dorm_vector.commands.progress import BuildProgress
-from dorm_vector.schema.build_progress import BuildReport
+from dorm_vector.indexes.build_progress import BuildReport
 from tests.commands.conftest import MAIN, Shop, connected
 from tests.databases import Database
 from tests.helpers.project import in_a_new_python

@@ -156,7 +156,7 @@ def test_a_rebuild_tells_its_progress_from_its_beginning_to_its_end(pages: Datab
 def test_a_companion_is_filled_in_parts_while_somebody_watches(
     pages: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dorm_vector.schema.build_progress._ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("dorm_vector.indexes.build_progress._ROWS_AT_ONCE", 7)
     Page.objects.filter(number__range=(10, 19)).delete()
     expected = sorted(Page.objects.values_list("pk", flat=True))
     told: list[int] = []
