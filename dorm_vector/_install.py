@@ -237,6 +237,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.migrations:rename_indexed_fields",
         "schema.renaming:rename_what_a_companion_filters_by",
         "repairs.relations.columns:indexes_over_columns",
+        "repairs.relations.fields:indexes_of_removed_fields",
         "repairs.relations.state:operations_in_their_state",
         "schema.keeping.dropped_vectors:explicit_vector_loss",
         "schema.keeping.dropped_vectors:vector_loss_refused",

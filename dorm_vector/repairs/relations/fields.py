@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-from dorm.fields import ForeignKey
+from dorm.fields import CharField, ForeignKey
+from dorm.indexes import Index
 
 from ...engines import _rebuilds
 from ...migration_state import column_of, model_of, table_of
 from ...patching.registry import repair
+from ...patching.stand_ins import state as stand_in
+from ...schema.renaming import _names
 from ..migrations import _named
 from .columns import NotedStatements
 from .constraints import buildable_constraint, constraint_fields, rename_sql
@@ -163,3 +168,58 @@ def _rename(name: str, old: str, new: str, app_label: str, connection: Any, *sta
     if column != renamed:
         after, change = model_of(name, app_label, *reversed(states)), f'RENAME COLUMN "{column}" TO "{renamed}"'
         connection.execute_script(rename_sql(change, old, found, after, app_label, connection))
+
+
+def _removes_indexes_too() -> bool:
+    from dorm.migrations.operations import RemoveField
+
+    after = stand_in(fields={"name": CharField(max_length=9)}, indexes=[Index(["name"])])
+    RemoveField("Item", "name").state_forwards("app", after)
+    return not after.models["app.item"]["options"]["indexes"]
+
+
+_of_removed = partial(repair, name="indexes_of_removed_fields", is_fixed=_removes_indexes_too)
+
+
+@_of_removed(f"{_OPERATIONS}:RemoveField", "state_forwards")
+def _forget_indexes(original: Any, operation: Any, app_label: str, after: Any) -> None:
+    for removed, _added in _parts_over(operation, model_of(operation.model_name, app_label, after)):
+        removed.state_forwards(app_label, after)
+    original(operation, app_label, after)
+
+
+@_of_removed(f"{_OPERATIONS}:RemoveField", "database_forwards")
+def indexes_of_removed_fields(
+    original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any
+) -> None:
+    """Remove the indexes and constraints over a removed field with it, and build them again when it comes back.
+
+    Symptom: after a RemoveField that somebody wrote by hand, SQLite, Turso and libSQL refuse to drop the column, an
+    index over several columns stays on MySQL and MariaDB, and later migrations fail with KeyError. Cause: the state
+    keeps an index whose field is gone, and only PostgreSQL drops it with the column. djanorm 4.3 to 4.5.
+    """
+    for removed, _added in _parts_over(operation, model_of(operation.model_name, app_label, before)):
+        removed.database_forwards(app_label, connection, before, before)
+    original(operation, app_label, connection, before, after)
+
+
+@_of_removed(f"{_OPERATIONS}:RemoveField", "database_backwards")
+def _build_indexes_again(
+    original: Any, operation: Any, app_label: str, connection: Any, before: Any, after: Any
+) -> None:
+    original(operation, app_label, connection, before, after)
+    for _removed, added in _parts_over(operation, model_of(operation.model_name, app_label, after)):
+        added.database_forwards(app_label, connection, after, after)
+
+
+def _parts_over(operation: Any, model: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield the operations that remove and add each index and constraint that uses the field."""
+    from dorm.migrations import operations
+
+    field, name = {operation.name, f"{operation.name}_id"}, operation.model_name
+    for index in model["options"].get("indexes") or ():
+        if field & _names(index):
+            yield operations.RemoveIndex(name, index), operations.AddIndex(name, index)
+    for constraint in model["options"].get("constraints") or ():
+        if field & constraint_fields(constraint):
+            yield operations.RemoveConstraint(name, constraint), operations.AddConstraint(name, constraint)

@@ -24,6 +24,9 @@ def foreign_keys_dropped(table: str, column: str, connection: Any) -> None:
 def index_dropped(name: str, table: str, connection: Any) -> None:
     """Drop an index; if a foreign key has no other index, create one first, because the server requires it."""
     first = {row["name"]: row["first"] for row in connection.execute(_LEADING.format(table=table))}
+    if first and name not in first:
+        # It went with its column, or never was; PostgreSQL's DROP INDEX IF EXISTS says nothing either.
+        return
     column = first.get(name)
     is_only = list(first.values()).count(column) == 1
     if column and is_only and connection.execute(FOREIGN_KEYS.format(table=table, column=column)):

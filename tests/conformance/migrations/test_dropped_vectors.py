@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests.helpers.catalogue import indexes_of
 from tests.helpers.project import Project
 
 ITEM = """
@@ -82,6 +83,53 @@ def test_what_nobody_allowed_is_refused(project: Project) -> None:
     project.dorm("migrate", "shop", "3")
     assert project.python(HELD) == "None None None"
     project.dorm("migrate", "shop", "zero")
+
+
+INDEXED = """
+class Tag(dorm.Model):
+    word = dorm.CharField(max_length=20)
+
+class Item(dorm.Model):
+    name = dorm.CharField(max_length=20, db_index=True)
+    tag = dorm.ForeignKey("Tag", on_delete=dorm.CASCADE, null=True)
+    pages = dorm.IntegerField(default=1)
+    embedding = VectorField(dimensions=2)
+
+    class Meta:
+        unique_together = [("name", "pages")]
+        constraints = [dorm.CheckConstraint(check=Q(pages__gte=0), name="item_pages")]
+        indexes = [
+            HnswIndex(fields=["embedding"], name="item_hnsw", distance="l2"),
+            Vec0Index(fields=["embedding"], name="item_vec0", distance="l2", metadata=["pages"]),
+            Index(fields=["tag", "pages"], name="item_both"),
+        ]
+"""
+ONE_ROW = "row = Item.objects.create(name='a', pages=2, embedding=[1, 2])\n"
+USED = "print(Item.objects.nearest('embedding', [1, 2])[:1].explain_search().index)"
+
+
+def test_what_indexes_a_removed_field_goes_and_comes_back(empty_project: Project) -> None:
+    """As somebody writes it by hand who does not use RenameField."""
+    project = empty_project
+    project.begin(INDEXED)
+    used = project.python(ONE_ROW + USED)
+    before = {table: indexes_of(project.database, f"shop_{table}") for table in ("item", "tag")}
+    gone = ["embedding", "tag", "pages"]
+    removed = [f"RemoveField('Item', {name!r}{', allow_vector_loss=True' * (name == 'embedding')})" for name in gone]
+    added = "AddField('Item', 'vector', dorm_vector.VectorField(dimensions=2, null=True))"
+    write(project, 3, ", ".join([*removed, added]))
+    project.dorm("migrate")
+    assert not {"item_hnsw", "item_both"} & indexes_of(project.database, "shop_item").keys()
+    left = "class Item(dorm.Model):\n    name = dorm.CharField(max_length=20, db_index=True)\n"
+    project.models(INDEXED.partition("class Item")[0] + left + "    vector = VectorField(dimensions=2, null=True)\n")
+    assert "No changes" in project.dorm("makemigrations", "shop")
+    plan = "rows = Item.objects.nearest('vector', [1, 2])[:1]; print(rows[0].vector, rows.explain_search().index)"
+    assert project.python("Item.objects.update(vector=[1, 2])\n" + plan) in ("[1.0, 2.0] None", "[1.0, 2.0] ")
+    project.python("Item.objects.all().delete()")
+    project.dorm("migrate", "shop", "2")
+    project.models(INDEXED)
+    assert {table: indexes_of(project.database, f"shop_{table}") for table in ("item", "tag")} == before
+    assert project.python(ONE_ROW + USED) == used
 
 
 def test_what_makemigrations_writes_is_applied(project: Project) -> None:
