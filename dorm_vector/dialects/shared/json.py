@@ -158,6 +158,18 @@ _ARRAY = "CASE WHEN jsonb_typeof({json}) = 'array' THEN {json} END"
 # A json column has no jsonb_typeof().
 _TYPE = "jsonb_typeof(({column} #> {keys})::jsonb)"
 
+# What a json column takes and no jsonb can hold: NUL, half of a surrogate pair, a number past numeric's range. The
+# operators of json fail at the first two, wherever they are in the document. PostgreSQL 15 has no pg_input_is_valid().
+_HIGH, _LOW = "[dD][89abAB]..", "[dD][c-fC-F]"
+_NO_JSONB = (
+    rf"(?<!\\)(\\\\)*\\u(0000|{_HIGH}(?!\\u{_LOW})|(?<!\\u{_HIGH}\\u){_LOW})|[0-9][eE][-+]?[1-9][0-9][0-9][0-9][0-9]"
+)
+
+_READABLE = (
+    "CASE WHEN pg_typeof({column}) = 'jsonb'::regtype THEN {column}"
+    f" WHEN ({{column}})::text !~ '{_NO_JSONB}' THEN {{column}} END"
+)
+
 POSTGRESQL = JsonRules(
     scalars={
         # Code point order, as in all the other databases here.
@@ -182,6 +194,7 @@ POSTGRESQL = JsonRules(
         Kind.BOOLEAN: "{array} @> to_jsonb({value}::boolean)",
     },
     empty="jsonb_array_length({array}) = 0",
+    readable=_READABLE,
     like=Pattern("({text})::text LIKE {pattern} ESCAPE '!'"),
     ilike=Pattern("LOWER(({text})::text COLLATE \"default\") LIKE LOWER({pattern}) ESCAPE '!'"),
     keys=Keys("'{{keys}}'", ","),
