@@ -23,7 +23,7 @@ from .shared.json import SQLITE, JsonRules
 from .shared.operands import SQL, Operand, compose, parsed
 from .shared.sign_columns import SignColumn
 from .shared.text_search import TextSearch
-from .shared.unsupported import Unsupported
+from .shared.unsupported import NO_ARRAYS, Unsupported
 from .shared.upkeep import Upkeep
 
 RoutineKey = Routine | tuple[Routine, Element]
@@ -119,6 +119,10 @@ class Dialect(Facts):
     """Wraps a distance with nullable operands, with ``{condition}`` and ``{distance}``."""
     zeros: str = ""
     """A vector of ``{dimensions}`` zeros; ``{nothing:0>{digits}}`` expands to the hexadecimal digits of its bytes."""
+    least: str = "LEAST({values})"
+    """The smallest of several values in a row."""
+    array_items: str | Unsupported = NO_ARRAYS
+    """The items of an ``{array}`` of vectors, as a table ``item`` with a column ``value``."""
     null_distance: str = "CAST(NULL AS DOUBLE PRECISION)"
     count_past_keys: str = ""  # moves a table's sequence past its keys; empty if the database does so itself
     ordering: Ordering = Ordering()
@@ -239,6 +243,12 @@ class Dialect(Facts):
         sql, params = self._guarded(template, operands)
         sides = [operand for operand in operands.values() if operand.nullable]
         return Operand(sql, tuple(params), bool(sides), all(operand.constant for operand in operands.values()))
+
+    def items_of(self, array: str) -> str:
+        """Return the source of the items of an array column, for FROM."""
+        if isinstance(self.array_items, Unsupported):
+            raise self._refusal(self.array_items)
+        return self.array_items.format(array=array)
 
     def generated_column(self, column_type: str, expression: str, *, stored: bool) -> str:
         subquery = self.ddl.generated_subquery if "(SELECT" in expression else None

@@ -109,6 +109,7 @@ DIALECT = Dialect(
     count_past_keys=COUNT_PAST_KEYS,
     wire=Wire.HEADED,
     index_rules=_INDEX_RULES,
+    array_items='unnest({array}) AS "item" ("value")',
     ordering=Ordering(
         # NULLS LAST is the default here, and an explicit NULLS FIRST would prevent index use.
         ascending="{rank} ASC",

@@ -75,6 +75,7 @@ DIALECT = Dialect(
         Metric.JACCARD: Distance(f"coalesce(vector_distance_jaccard({_BITS_A}, {_BITS_B}), 1.0)"),
     },
     null_guard="CASE WHEN {condition} THEN {distance} END",
+    least="min({values})",
     null_distance="CAST(NULL AS REAL)",
     other_length="Vectors must have the same dimensions",
     text_search=TEXT_SEARCH,

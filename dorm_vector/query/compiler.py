@@ -160,6 +160,12 @@ class VectorSQLQuery(OrderingQuery):
 
     # subqueries
 
+    def beside(self, name: str) -> VectorSQLQuery:
+        """Return an empty query of the same table, for a subquery about each row."""
+        query = VectorSQLQuery(self.model, self.using)
+        query._self_alias = f"{self._alias()}_{name}"
+        return query
+
     def as_subquery_sql(self, outer_alias: str | None = None, outer_model: Any = None) -> SQL:
         connection = current_connection(self)
         query = self._hiding_unselected()

@@ -79,7 +79,8 @@ class OrderingQuery(FilteringQuery):
         return not expression.keeps_its_rank(self._alias(), model=self.model, connection=connection, query=self)
 
     def _is_searched_exactly(self, name: str) -> bool:
-        return self.search is not None and self.is_exact() and self.search.name == name
+        is_exact = self.is_exact() and self.combined is None
+        return is_exact and self.search is not None and self.search.name == name
 
     def _order_column(self, name: str, connection: Any) -> str:
         _validate_identifier(name)

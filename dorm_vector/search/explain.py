@@ -9,6 +9,7 @@ from typing import Any
 
 from dorm.expressions import CombinedExpression
 
+from ..expressions.combined_distances import CombinedDistance
 from ..expressions.distances import VectorDistance, VectorSimilarity
 from ..expressions.scope import vector_field
 from ..introspection import indexes_of
@@ -94,7 +95,11 @@ async def aexplained(queryset: Any) -> SearchPlan:
 def _searched(queryset: Any, connection: Any) -> Any:
     """Return the search that an index serves: of one result per group, that of the nearest rows of any group."""
     query = query_of(queryset)
-    plan: Any = plan_for(query, connection, Purpose.STATEMENT) if query.group is not None else None
+    plan: Any = (
+        plan_for(query, connection, Purpose.STATEMENT)
+        if query.group is not None or query.combined is not None
+        else None
+    )
     if plan is None:
         return queryset
     found = type(queryset)(query.searched_model(), queryset._db)
@@ -168,6 +173,8 @@ def _distance(query: Any) -> VectorDistance | None:
 def _inside(expression: Any) -> Iterator[VectorDistance]:
     if isinstance(expression, VectorDistance):
         yield expression
+    elif isinstance(expression, CombinedDistance):
+        yield from (each for each in expression.distances[:1] if isinstance(each.field_path, str))
     elif isinstance(expression, CombinedExpression):
         yield from (*_inside(expression.lhs), *_inside(expression.rhs))
 

@@ -112,7 +112,7 @@ def one_per_group(queryset: Any, field_path: str, group_by: Any, name: str) -> O
     """
     require_group(queryset.model, group_by)
     holder = field_path.rpartition("__")[0]
-    if not _crosses_many(queryset.model, holder):
+    if not crosses_many(queryset.model, holder):
         return OnePerGroup(group_by, name, "", queryset.model)
     field = field_across(queryset.model, field_path.split("__"))
     return OnePerGroup(group_by, name, holder, field.model)
@@ -161,7 +161,8 @@ def _is_many(model: Any, name: str) -> bool:
     return isinstance(vars(model).get(name) or getattr(model, name, None), ManyToManyDescriptor)
 
 
-def _crosses_many(model: Any, relations: str) -> bool:
+def crosses_many(model: Any, relations: str) -> bool:
+    """Return whether a path of relations leads from a row to several."""
     return bool(relations) and None in _along(model, relations.split("__"))
 
 

@@ -74,6 +74,7 @@ class SearchMethods(Generic[_Found]):
         exact: bool | None = None,
         as_: str = "distance",
         group_by: str | None = None,
+        combine: str | None = None,
     ) -> _Found:
         """Sort the rows by their distance from ``to``, nearest first; slice the result like any queryset.
 
@@ -82,8 +83,8 @@ class SearchMethods(Generic[_Found]):
 
         Args:
             field: The vector field; its path may cross relations (``"document__embedding"``).
-            to: A vector, ``F("other_field")``, a Subquery of one vector, an instance, which is itself left out, or
-                text if the field has an embedder.
+            to: A vector, ``F("other_field")``, a Subquery of one vector, an instance, which is itself left out, text if
+                the field has an embedder, or a list of vectors with ``combine``.
             distance: The metric; by default that of the field's index, or L2 without one.
             max_distance: A bound in the units of the metric.
             min_similarity: A bound in the units of CosineSimilarity or InnerProduct.
@@ -93,24 +94,17 @@ class SearchMethods(Generic[_Found]):
             group_by: Keep the nearest row of each group: of each parent (``"document"``), or of each row of this model
                 if the path crosses a relation to many rows (``nearest("chunks__embedding", to, group_by="pk")``). Such
                 a row has the key of its nearest related row as ``nearest_pk``. Rows whose group is NULL are left out.
+            combine: How to combine the distances from several vectors: ``"min"``, ``"mean"``, or ``"maxsim"`` for late
+                interaction with the vectors of related rows or of an array.
         """
-        require_free_name(self, as_)
-        require_choice(exact)
-        require_ungrouped(self)
-        target = vector_field(self.model, field)
-        metric = chosen_metric(target, distance)
-        bound = greatest_distance(metric, max_distance, min_similarity)
-        ranked: Any = self
-        measured = distance_to(metric, target, field, searched_by(self, to, field))
-        ranked = ranked.annotate(**{as_: measured}).order_by(as_)
-        itself = left_out(self.model, to)
-        search = Search(as_, field, excluded=len(itself), exact=bool(exact), approximate=exact is False)
-        if group_by is not None:
-            from .grouping import grouped  # imported late, because few searches group
-
-            ranked, own = grouped(ranked, search, group_by)
-            itself += own
-        found: _Found = as_search(ranked, search, conditions_of(target, search, bound) + itself)
+        require_names(self, as_, exact)
+        search = Search(as_, field, exact=bool(exact), approximate=exact is False)
+        bounds = (max_distance, min_similarity)
+        found: _Found = (
+            by_one_vector(self, search, to, distance, bounds, group_by)
+            if combine is None
+            else by_several_vectors(self, search, to, distance, bounds, group_by, combine)
+        )
         return found
 
     def search_options(self, **options: int | str) -> _Found:
@@ -153,6 +147,56 @@ class SearchMethods(Generic[_Found]):
 
         found: _Found = with_shortlist(self, shortlist, index)
         return found
+
+
+def require_names(queryset: Any, as_: Any, exact: Any) -> None:
+    require_free_name(queryset, as_)
+    require_choice(exact)
+    require_ungrouped(queryset)
+
+
+Bounds = tuple[float | None, float | None]
+"""``max_distance`` and ``min_similarity``."""
+
+
+def by_one_vector(
+    queryset: Any, search: Search, to: Any, distance: str | Metric | None, bounds: Bounds, group_by: str | None
+) -> Any:
+    """Return the rows by their distance from a vector."""
+    target = vector_field(queryset.model, search.field_path)
+    metric = chosen_metric(target, distance)
+    bound = greatest_distance(metric, *bounds)
+    measured = distance_to(metric, target, search.field_path, searched_by(queryset, to, search.field_path))
+    ranked = queryset.annotate(**{search.name: measured}).order_by(search.name)
+    conditions = conditions_of(target, search, bound)
+    if group_by is not None:
+        from .grouping import grouped  # imported late, because few searches group
+
+        ranked, own = grouped(ranked, search, group_by)
+        conditions += own
+    itself = left_out(queryset.model, to)
+    search.excluded = len(itself)
+    return as_search(ranked, search, conditions + itself)
+
+
+def by_several_vectors(
+    queryset: Any,
+    search: Search,
+    to: Any,
+    distance: str | Metric | None,
+    bounds: Bounds,
+    group_by: str | None,
+    combine: str,
+) -> Any:
+    """Return the rows by their combined distance from several vectors."""
+    from .combining import Asked, nearest_to_several  # imported late, because few searches combine
+
+    max_distance, min_similarity = bounds
+    if min_similarity is not None or group_by is not None:
+        taken = "min_similarity" if min_similarity is not None else "group_by"
+        raise ValueError(f"nearest(combine={combine!r}) takes no {taken}: it returns each row once, by max_distance.")
+    bound = None if max_distance is None else required_number("max_distance", max_distance)
+    return nearest_to_several(queryset, search, Asked(to, combine, distance, bound, chosen_metric))
 
 
 def conditions_of(target: Any, search: Search, bound: float | None) -> list[SearchCondition]:

@@ -7,6 +7,7 @@ from typing import Any, Self
 from dorm.query import SQLQuery
 
 from ..engines import dialect_for
+from ..expressions.combined_distances import CombinedDistance
 from ..expressions.distances import VectorDistance, VectorSimilarity
 from ..expressions.scope import note_search
 from .compiled import compiled_search
@@ -28,13 +29,22 @@ class SearchQuery(SQLQuery):
         """The condition that keeps one row of each group, if there is one."""
         return next((node for node in self.where_nodes if isinstance(node, OnePerGroup)), None)
 
+    @property
+    def combined(self) -> CombinedDistance | None:
+        """The distance from several vectors that the rows are searched by; None in a search by one vector."""
+        found = self.annotations.get(self.search.name) if self.search is not None else None
+        return found if isinstance(found, CombinedDistance) else None
+
     def searched_model(self) -> Any:
         """Return the model whose indexes can serve the search."""
+        if self.combined is not None and self.combined.holder_model is not None:
+            return self.combined.holder_model
         return self.model if self.group is None else self.group.holder_model
 
     def is_exact(self) -> bool:
         """Return whether no index may order the rows of this query itself."""
-        return self.search is not None and (self.search.exact or self.group is not None)
+        is_plain = self.group is None and self.combined is None
+        return self.search is not None and (self.search.exact or not is_plain)
 
     def ranks(self) -> bool:
         """Return whether this is a slice of a search, sorted by its distance."""
@@ -44,7 +54,11 @@ class SearchQuery(SQLQuery):
 
     def is_filtered(self) -> bool:
         """Return whether a filter excludes rows that the search would find."""
-        return bool(self.having_nodes) or any(not isinstance(node, SearchCondition) for node in self.where_nodes)
+        return bool(self.having_nodes or self.filters())
+
+    def filters(self) -> list[Any]:
+        """Return the conditions that do not belong to the search."""
+        return [node for node in self.where_nodes if not isinstance(node, SearchCondition)]
 
     def candidates(self) -> int:
         """Return how many rows the search must find for its slice."""

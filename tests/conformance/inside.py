@@ -4,7 +4,7 @@
   database refuses. A test has to expect the refusal where it is claimed, and proves the claim to be true.
 - ``switched_off`` shows in the same test what djanorm does without a repair, so that no test passes for another reason.
 - The cache of SELECTs shows in no row: `forgotten` and `cached` make tests compare a cached one with a new one.
-- ``near_rows``, ``tuning`` and ``group_candidates`` have the sizes at which the package changes its way; tests lower
+- ``near_rows``, ``tuning`` and the plans of candidates have the sizes at which the package changes its way; tests lower
   them or ask for them.
 - The JSON conditions, ``words_of`` and ``state_of`` belong to what users call through LangChain, ``hybrid_search()``
   and ``create_tables()``; the tests cover more inputs than those can pass.
@@ -27,7 +27,7 @@ from dorm_vector.retrieval import near_rows
 from dorm_vector.retrieval.query_terms import words_of
 from dorm_vector.schema.tables import state_of
 from dorm_vector.search import tuning
-from dorm_vector.search.plans import group_candidates
+from dorm_vector.search.plans import combined_candidates, group_candidates
 from dorm_vector.values.lengths import LONGEST, SHORTEST
 from dorm_vector.values.routines import Routine
 
@@ -45,6 +45,7 @@ __all__ = [
     "StoredDimensionMismatch",
     "Unsupported",
     "cached",
+    "combined_candidates",
     "dialect_for",
     "forgotten",
     "group_candidates",

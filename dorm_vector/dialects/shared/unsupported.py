@@ -16,3 +16,11 @@ class Unsupported(Facts):
     instead: str
     probe: str
     see: str
+
+
+NO_ARRAYS = Unsupported(
+    reason="it has no arrays of vectors.",
+    instead="Store the vectors in a model with a ForeignKey, and search by its related name: 'tokens__embedding'.",
+    probe="SELECT * FROM unnest('{1,2}')",
+    see="docs/reference/search.md",
+)

@@ -11,8 +11,9 @@ from ...expressions.index_match import implies
 from ...introspection import has_companions, indexes_of
 from ..options import block_options
 from .client_ranking import client_ranking_plan
+from .combined_candidates import combined_candidates_plan
 from .estimates import known_estimate
-from .group_candidates import group_candidates_plan, has_index, limited, wanted
+from .group_candidates import group_candidates_plan, has_index
 from .index_order import index_order_plan
 from .index_scan import index_scan_plan
 from .late_materialization import late_plan
@@ -42,8 +43,8 @@ def plan_for(query: Any, connection: Any, purpose: Purpose, estimate: Estimate |
 def candidates_for(query: Any, connection: Any, purpose: Purpose) -> Sequence[Plan]:
     """Return the plans that can answer a search, in order of preference; empty if there is only the plain SELECT."""
     dialect = dialect_for(connection)
-    if query.group is not None:
-        return _of_groups(query, connection, purpose, dialect)
+    if query.group is not None or query.combined is not None:
+        return _of_candidates(query, connection, purpose, dialect)
     plans = [choose(query, connection, dialect) for choose in _PLANS[purpose]]
     found = [plan for plan in plans if plan is not None]
     return [*found, ExactPlan()] if found and purpose is Purpose.STATEMENT and query.search is not None else found
@@ -52,7 +53,7 @@ def candidates_for(query: Any, connection: Any, purpose: Purpose) -> Sequence[Pl
 def is_open(query: Any, dialect: Dialect) -> bool:
     """Return whether the costs decide: the search is filtered, asks for no plan, and a declared index can serve it."""
     search = query.search
-    if search is None or query.group is not None or "__" in search.field_path:
+    if search is None or query.group is not None or query.combined is not None or "__" in search.field_path:
         return False
     if not dialect.costs.at_once or not query.is_filtered():
         return False
@@ -67,13 +68,16 @@ def is_open(query: Any, dialect: Dialect) -> bool:
     return not partial and any(index.condition is None for index in serving)
 
 
-def _of_groups(query: Any, connection: Any, purpose: Purpose, dialect: Dialect) -> Sequence[Plan]:
-    """Return the plan for one result per group over the rows that another plan finds sooner than all are measured."""
-    found = group_candidates_plan(query, dialect) if purpose is Purpose.STATEMENT else None
+def _of_candidates(query: Any, connection: Any, purpose: Purpose, dialect: Dialect) -> Sequence[Plan]:
+    """Return the plan over the rows that another plan finds sooner than all are measured, if there is such a plan."""
+    if purpose is not Purpose.STATEMENT:
+        return ()
+    found: Any = group_candidates_plan(query, dialect) if query.group is not None else combined_candidates_plan(query)
     if found is None:
         return ()
-    plan = plan_for(limited(found.nearest, wanted(query)), connection, Purpose.STATEMENT)
-    is_served = plan is not None and (plan.is_client or plan.is_companion or has_index(found.nearest, dialect))
+    first = found.first(query)
+    plan = plan_for(first, connection, Purpose.STATEMENT)
+    is_served = plan is not None and (plan.is_client or plan.is_companion or has_index(first, dialect))
     return (found,) if is_served else ()
 
 

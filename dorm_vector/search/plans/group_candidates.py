@@ -100,8 +100,9 @@ def group_candidates_plan(query: Any, dialect: Dialect) -> GroupCandidatesPlan |
     if not is_sorted or not is_plain or len(keys) != 1 or not isinstance(distance.vector, VALUES):
         return None
     if group.holder:
-        return GroupCandidatesPlan(_of_holders(query, group, keys[0]), f"{group.holder}__{keys[0]}")
-    return GroupCandidatesPlan(_of_any_group(query, keys[0]), keys[0])
+        found = of_holders(query, group.holder_model, distance, keys[0])
+        return GroupCandidatesPlan(found, f"{group.holder}__{keys[0]}")
+    return GroupCandidatesPlan(of_any_group(query, keys[0]), keys[0])
 
 
 def has_index(query: Any, dialect: Dialect) -> bool:
@@ -112,7 +113,8 @@ def has_index(query: Any, dialect: Dialect) -> bool:
     return any(index.serves(field, metric, dialect) for index in indexes_of(field))
 
 
-def _of_any_group(query: Any, key: str) -> Any:
+def of_any_group(query: Any, key: str) -> Any:
+    """Return the search of the rows as they are, of which it reads the key and the distance."""
     found, name = query.clone(), query.search.name
     found.where_nodes = [node for node in query.where_nodes if not isinstance(node, OnePerGroup)]
     found.selected_fields, found.deferred_loading, found.select_related_fields = [key, name], False, []
@@ -121,11 +123,10 @@ def _of_any_group(query: Any, key: str) -> Any:
     return found
 
 
-def _of_holders(query: Any, group: OnePerGroup, key: str) -> Any:
+def of_holders(query: Any, model: Any, distance: Any, key: str) -> Any:
     """Return the search of the related rows alone; the filters of the query apply to those that it finds."""
-    search = query.search
-    distance, last = query.annotations[search.name], search.field_path.rpartition("__")[2]
-    found = type(query)(group.holder_model, query.using)
+    search, last = query.search, query.search.field_path.rpartition("__")[2]
+    found = type(query)(model, query.using)
     found.annotations = {search.name: type(distance)(last, distance.vector)}
     found.selected_fields, found.order_by_fields = [key, search.name], [search.name]
     found.where_nodes = [SearchCondition(**{f"{last}__isnull": False})]

@@ -1,0 +1,120 @@
+"""Plan a search by several vectors over the rows that an index finds for each, until no other row can be nearer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from ...expressions.combined_distances import CombinedDistance, Items
+from ...introspection import key_names
+from ...steps import Execute, Steps
+from ..spec import Within
+from .group_candidates import limited, of_any_group, of_holders, wanted
+from .plan import Plan
+
+_PER_ROW = 8
+"""How many rows are read first for each row that is wanted, and by how much more if those are too few."""
+_LEAST = 64
+_MOST = 5_000
+"""How many rows are read at most for all vectors, before every row is measured."""
+
+
+@dataclass(eq=False, repr=False)
+class CombinedCandidatesPlan(Plan):
+    """Find the nearest rows of each vector, and combine the distances of those; repeat with more if others could win.
+
+    A row that no list has is at least as far from each vector as the last of its list. Its SQL is that of the exact
+    search, which runs if the lists become too long.
+    """
+
+    kind = "candidates of each vector"
+    is_client = True
+    searches = True
+    nearest: Sequence[Any]
+    """The query of the rows that are nearest to each vector, without a limit."""
+    key: str
+    """The path from the rows to the key of those that are searched."""
+    measured: CombinedDistance
+
+    def first(self, query: Any) -> Any:
+        """Return the search that the plan begins with."""
+        return limited(self.nearest[0], first_count(query))
+
+    def rows(self, query: Any, connection: Any) -> Steps[list[Any] | None]:
+        """Return the rows of the search, or None if the exact statement has to find them."""
+        count = first_count(query)
+        while count * len(self.nearest) <= _MOST:
+            found: list[list[Any]] = []
+            for each in self.nearest:
+                sql, params = limited(each, count).as_select(connection)
+                found.append((yield Execute(sql, params)))
+            keys = list(dict.fromkeys(row[self.nearest[0].selected_fields[0]] for near in found for row in near))
+            rows: list[Any] = []
+            if keys:
+                sql, params = self._among(query, keys).as_select(connection)
+                rows = yield Execute(sql, params)
+            if any(len(near) < count for near in found) or self._is_enough(query, rows, found):
+                return rows
+            count *= _PER_ROW
+        return None
+
+    def _is_enough(self, query: Any, rows: list[Any], found: list[list[Any]]) -> bool:
+        """Return whether a row that was not found is too far for the slice."""
+        name = query.search.name
+        reached = [near[-1][name] for near in found]
+        bound = self.measured.value([math.inf if each is None else each for each in reached])
+        most = query.greatest_distance()
+        if most is not None and bound > most:
+            return True
+        last = rows[-1][name] if len(rows) == query.limit_val else None
+        return last is not None and last < bound
+
+    def _among(self, query: Any, keys: list[Any]) -> Any:
+        """Return the exact search among the rows that were found."""
+        chosen, path = query.beside("among"), self.key.split("__")
+        chosen._self_alias = None
+        chosen.where_nodes, chosen.selected_fields = [(path, "in", keys)], ["pk"]
+        query = query.exactly()
+        among = SimpleNamespace(_query=chosen, model=query.model) if len(path) > 1 else keys
+        query.where_nodes = [*query.where_nodes, (["pk"], "in", among)]
+        query.alias_only_names = query.alias_only_names - {query.search.name}
+        if query.is_values() and query.search.name not in query.selected_fields:
+            query.selected_fields = [*query.selected_fields, query.search.name]
+        return query
+
+
+def first_count(query: Any) -> int:
+    return max(_LEAST, _PER_ROW * wanted(query))
+
+
+def combined_candidates_plan(query: Any) -> CombinedCandidatesPlan | None:
+    """Return the plan, if the rows can be searched by each vector on its own; else None."""
+    search, measured = query.search, query.combined
+    is_sorted = query.order_by_fields == [search.name, *key_names(query.model)]
+    is_plain = not (query.ctes or query.for_update_flag or query.having_nodes or query.group_by_fields)
+    if search.exact or not query.limit_val or not is_sorted or not is_plain:
+        return None
+    if search.name in repr(query.filters()):
+        return None
+    holder = measured.holder_model
+    keys = key_names(holder or query.model)
+    if len(keys) != 1 or isinstance(measured.distances[0].field_path, Items):
+        return None
+    if holder is None and "__" not in search.field_path:
+        searches = [_of_one(query, keys[0], distance) for distance in measured.distances]
+        return CombinedCandidatesPlan(searches, keys[0], measured)
+    if holder is None:
+        return None
+    searches = [of_holders(query, holder, distance, keys[0]) for distance in measured.distances]
+    return CombinedCandidatesPlan(searches, f"{search.field_path.rpartition('__')[0]}__{keys[0]}", measured)
+
+
+def _of_one(query: Any, key: str, distance: Any) -> Any:
+    found = of_any_group(query, key)
+    found.annotations = {**found.annotations, query.search.name: distance}
+    # A bound on the combined distance says nothing about that from one vector.
+    found.where_nodes = [node for node in query.where_nodes if not isinstance(node, Within)]
+    return found
