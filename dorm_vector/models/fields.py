@@ -44,7 +44,7 @@ class VectorField(Field[Any]):
     _length_name: ClassVar[str] = "dimensions"
 
     def __init__(
-        self, dimensions: int | None, *, as_numpy: bool = False, normalize: bool = False, **options: Any
+        self, dimensions: int | None = None, *, as_numpy: bool = False, normalize: bool = False, **options: Any
     ) -> None:
         self._check_dimensions(dimensions)
         self.dimensions = dimensions

@@ -34,7 +34,7 @@ from tests.helpers.project import Project
 
 
 class AnyLength(dorm.Model):
-    full = VectorField(dimensions=None, null=True)
+    full = VectorField(null=True)
     half = HalfVectorField(dimensions=None, null=True)
     sparse = SparseVectorField(dimensions=None, null=True)
     array = VectorField(dimensions=None, null=True, as_numpy=True)
