@@ -119,11 +119,30 @@ class Count(Step):
 class Update(Step):
     """Write the given fields of the rows."""
 
-    def __init__(self, queryset: Any, rows: list[Any], fields: list[str]) -> None:
-        self.queryset, self.rows, self.fields = queryset, rows, fields
+    def __init__(self, queryset: Any, rows: list[Any], fields: list[str], at_a_time: int = 1_000) -> None:
+        self.queryset, self.rows, self.fields, self.at_a_time = queryset, rows, fields, at_a_time
 
     def run(self, wrapper: Any) -> Any:
-        return self.queryset.bulk_update(self.rows, self.fields)
+        return self.queryset.bulk_update(self.rows, self.fields, self.at_a_time)
 
     async def arun(self, wrapper: Any) -> Any:
-        return await self.queryset.abulk_update(self.rows, self.fields)
+        return await self.queryset.abulk_update(self.rows, self.fields, self.at_a_time)
+
+
+class InTransaction(Step):
+    """Run steps inside a transaction, or inside a savepoint if a transaction is open."""
+
+    def __init__(self, alias: str, steps: Steps[Any]) -> None:
+        self.alias, self.steps = alias, steps
+
+    def run(self, wrapper: Any) -> Any:
+        from dorm.transaction import atomic
+
+        with atomic(self.alias):
+            return run(self.steps, wrapper)
+
+    async def arun(self, wrapper: Any) -> Any:
+        from dorm.transaction import aatomic
+
+        async with aatomic(self.alias):
+            return await arun(self.steps, wrapper)

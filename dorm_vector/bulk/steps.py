@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dorm.transaction import aatomic, atomic
-
 from ..engines.uncancelled import PATIENCE, finished
 from ..frames.fetching import logged
-from ..steps import Step, Steps, arun, run
+from ..steps import InTransaction, Step
 
 
 @dataclass(eq=False, repr=False)
@@ -58,22 +56,6 @@ class Copy(Step):
 
 
 @dataclass(eq=False, repr=False)
-class InTransaction(Step):
-    """Run steps inside a transaction, or inside a savepoint if a transaction is open."""
-
-    alias: str
-    steps: Steps[Any]
-
-    def run(self, wrapper: Any) -> Any:
-        with atomic(self.alias):
-            return run(self.steps, wrapper)
-
-    async def arun(self, wrapper: Any) -> Any:
-        async with aatomic(self.alias):
-            return await arun(self.steps, wrapper)
-
-
-@dataclass(eq=False, repr=False)
 class Next(Step):
     """Return the next item of an iterator (an async one on an async connection), or None at its end."""
 
@@ -108,3 +90,6 @@ class RawConnection(Step):
 
     async def arun(self, wrapper: Any) -> Any:
         return await wrapper._choose_conn()
+
+
+__all__ = ["Copy", "InTransaction", "Many", "Next", "NextInThread", "RawConnection"]

@@ -22,7 +22,10 @@ def add_arguments(parser: Any) -> None:
     add_model_argument(parser)
     add_filter_argument(parser)
     add_field_argument(parser)
-    parser.add_argument("--batch-size", type=positive, metavar="ROWS", help="rows at a time; by default the field's")
+    parser.add_argument(
+        "--batch-size", type=positive, metavar="ROWS", help="rows at a time; by default as the embedder is fast"
+    )
+    parser.add_argument("--shared", action="store_true", help="share the rows with others that run this")
     parser.add_argument("--zeros", action="store_true", help="also embed rows whose vector is all zeros")
     parser.add_argument("--dry-run", action="store_true", help="count the rows, and change nothing; 1 if there are any")
     add_database_argument(parser)
@@ -32,9 +35,12 @@ def run(options: Any, output: Output) -> int:
     """Embed the stale rows, or count them; with ``--dry-run``, the exit code is 1 if there are any."""
     model, database = model_and_database(options)
     field = _embedding_field(model, options.field)
-    rows, size = filtered(database.rows(model), options.filters), options.batch_size or field.batch_size
+    rows, size = filtered(database.rows(model), options.filters), options.batch_size
     with TerminalProgress("Checking" if options.dry_run else "Embedding") as progress:
-        count = (_counted if options.dry_run else _embedded)(rows, field, size, progress, zeros=options.zeros)
+        if options.dry_run:
+            count = _counted(rows, field, size, progress, zeros=options.zeros)
+        else:
+            count = _embedded(rows, field, size, progress, zeros=options.zeros, shared=options.shared)
     data = {"model": label_of(model), "field": field.name, "rows": count, "dry_run": options.dry_run}
     what = "rows would be embedded" if options.dry_run else "rows embedded"
     output.show(data, [f"{label_of(model)}.{field.name}: {count:,} {what}."])
@@ -53,17 +59,17 @@ def _embedding_field(model: Any, name: str | None) -> Any:
     return fields[name]
 
 
-def _embedded(rows: Any, field: Any, size: int, progress: Any, *, zeros: bool) -> int:
+def _embedded(rows: Any, field: Any, size: int | None, progress: Any, *, zeros: bool, shared: bool) -> int:
     from ..embeddings.on_save import hash_name
     from ..embeddings.reembedding import reembed
 
     if zeros:
         # Their hash is right, and a row without one is stale, also for the run that resumes this one.
         _with_zeros(rows, field).update(**{hash_name(field): None})
-    return reembed(rows, field.name, batch_size=size, progress=progress)
+    return reembed(rows, field.name, batch_size=size, progress=progress, shared=shared)
 
 
-def _counted(rows: Any, field: Any, size: int, progress: Any, *, zeros: bool) -> int:
+def _counted(rows: Any, field: Any, size: int | None, progress: Any, *, zeros: bool) -> int:
     from ..embeddings.reembedding import reembed
 
     stale = reembed(rows, field.name, batch_size=size, progress=progress, dry_run=True)

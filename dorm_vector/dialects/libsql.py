@@ -18,7 +18,7 @@ from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning
 from .shared.index_bytes import DBSTAT, NO_DBSTAT
 from .shared.index_rules import IndexRules
 from .shared.text_search import FTS5
-from .shared.unsupported import Unsupported
+from .shared.unsupported import NO_ROW_LOCKS, Unsupported
 from .shared.upkeep import Upkeep
 
 _NO_IVFFLAT = Unsupported(
@@ -116,6 +116,7 @@ DIALECT = Dialect(
     ),
     loading=Loading(
         generated_key="NULL",
+        no_claim=NO_ROW_LOCKS,
         method="values",
         rows=100,
         plain_rows=True,

@@ -16,7 +16,7 @@ from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, SearchTu
 from .shared.index_bytes import DBSTAT, NO_DBSTAT
 from .shared.search_options import SearchOption
 from .shared.text_search import FTS5
-from .shared.unsupported import Unsupported
+from .shared.unsupported import NO_ROW_LOCKS, Unsupported
 from .shared.upkeep import Upkeep
 
 _NO_INDEX = Unsupported(
@@ -73,6 +73,7 @@ DIALECT = Dialect(
     ),
     loading=Loading(
         generated_key="NULL",
+        no_claim=NO_ROW_LOCKS,
         method="values",
         plain_rows=True,
         rows=100,

@@ -14,7 +14,7 @@ from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
 from .shared.groups import Ddl, Extension, Loading, Planning, StatementLimit
 from .shared.json import TURSO
-from .shared.unsupported import Unsupported
+from .shared.unsupported import NO_ROW_LOCKS, Unsupported
 from .shared.upkeep import Upkeep
 
 _NO_INDEX = Unsupported(
@@ -82,6 +82,7 @@ DIALECT = Dialect(
     indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, **NO_VEC0_INDEXES},
     loading=Loading(
         generated_key="NULL",
+        no_claim=NO_ROW_LOCKS,
         plain_rows=True,
     ),
     ddl=Ddl(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -12,11 +13,34 @@ from typing import Any
 from ..steps import Step
 from .embedders import Embedder, one_for_each
 
+_SECONDS = 0.5
+"""How long the embedder takes for the rows that are read and written at a time: what an interrupted run does again."""
+
+_MOST_CALLS = 16
+
+
+class Pace:
+    """How fast an embedder is, as measured so far."""
+
+    def __init__(self) -> None:
+        self._texts, self._seconds = 0, 0.0
+
+    def note(self, texts: int, seconds: float) -> None:
+        self._texts, self._seconds = self._texts + texts, self._seconds + seconds
+
+    def rows_at_a_time(self, call: int) -> int:
+        """Return a number of texts for whole calls of that many; one call as long as nothing was measured."""
+        if not self._texts:
+            return call
+        calls = _SECONDS * self._texts / max(self._seconds, 1e-6) / call
+        return call * max(1, min(_MOST_CALLS, int(calls)))
+
 
 class EmbeddingWorker:
     """Calls embedders in the background, one call at a time, in the order in which texts were submitted."""
 
     def __init__(self) -> None:
+        self._pace = Pace()
         self._pool: ThreadPoolExecutor | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._turn: asyncio.Lock | None = None
@@ -25,14 +49,18 @@ class EmbeddingWorker:
         """Begin to embed the texts, ``size`` at a time, in the worker thread."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="dorm-vector-embedder")
-        return self._pool.submit(copy_context().run, _embedded, embedder, texts, size)
+        return self._pool.submit(copy_context().run, self._embedded, embedder, texts, size)
 
     def asubmit(self, embedder: Embedder, texts: Sequence[str], size: int) -> Any:
         """Begin to embed the texts in a task."""
         if self._turn is None:
             self._turn = asyncio.Lock()
-        self._tasks.append(asyncio.create_task(_aembedded(self._turn, embedder, texts, size)))
+        self._tasks.append(asyncio.create_task(self._aembedded(self._turn, embedder, texts, size)))
         return self._tasks[-1]
+
+    def rows_at_a_time(self, call: int) -> int:
+        """Return how many rows to read and write at a time, if the embedder is given ``call`` texts at a time."""
+        return self._pace.rows_at_a_time(call)
 
     def close(self) -> None:
         """Wait for the current call, and forget what was submitted after it."""
@@ -45,22 +73,22 @@ class EmbeddingWorker:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-
-def _embedded(embedder: Embedder, texts: Sequence[str], size: int) -> list[Any]:
-    vectors: list[Any] = []
-    for start in range(0, len(texts), size):
-        part = texts[start : start + size]
-        vectors += one_for_each(embedder, part, embedder.embed_documents(part))
-    return vectors
-
-
-async def _aembedded(turn: asyncio.Lock, embedder: Embedder, texts: Sequence[str], size: int) -> list[Any]:
-    vectors: list[Any] = []
-    async with turn:
+    def _embedded(self, embedder: Embedder, texts: Sequence[str], size: int) -> list[Any]:
+        vectors: list[Any] = []
         for start in range(0, len(texts), size):
-            part = texts[start : start + size]
-            vectors += one_for_each(embedder, part, await embedder.aembed_documents(part))
-    return vectors
+            part, began = texts[start : start + size], time.monotonic()
+            vectors += one_for_each(embedder, part, embedder.embed_documents(part))
+            self._pace.note(len(part), time.monotonic() - began)
+        return vectors
+
+    async def _aembedded(self, turn: asyncio.Lock, embedder: Embedder, texts: Sequence[str], size: int) -> list[Any]:
+        vectors: list[Any] = []
+        async with turn:
+            for start in range(0, len(texts), size):
+                part, began = texts[start : start + size], time.monotonic()
+                vectors += one_for_each(embedder, part, await embedder.aembed_documents(part))
+                self._pace.note(len(part), time.monotonic() - began)
+        return vectors
 
 
 @dataclass(eq=False, repr=False)

@@ -9,20 +9,23 @@ from typing import Any
 
 from dorm.queryset import QuerySet
 
-from ..dialects.shared.operands import SQL
-from ..steps import Count, Fetch, Steps, Update
+from ..steps import Count, Fetch, Steps
 from .ahead import BeginEmbedding, EmbeddingWorker, EndEmbedding
-from .on_save import cleared, hash_name, model_name, record, record_names, set_vectors
+from .on_save import hash_name, model_name, record, record_names
 from .other_models import forget_checks
+from .writing import Writing
 
 Progress = Callable[[int, int], Any]
+
+_MOST_ROWS = 1_000
+"""Rows that are read at a time if nothing is embedded."""
 
 _AHEAD = 3
 """Pages that are read, and embedded in the background, before the first of them is written."""
 
 
 @dataclass
-class _Page:
+class Page:
     """Rows in the order of their keys."""
 
     rows: list[Any]
@@ -36,9 +39,9 @@ class _Page:
 
 
 class Pages:
-    """The rows of a queryset in primary key order, ``size`` at a time."""
+    """The rows of a queryset in primary key order, ``size`` at a time, or as many as suit the speed of the embedder."""
 
-    def __init__(self, queryset: Any, field: Any, size: int, worker: EmbeddingWorker | None) -> None:
+    def __init__(self, queryset: Any, field: Any, size: int | None, worker: EmbeddingWorker | None) -> None:
         self._field, self._size, self._worker = field, size, worker
         self._key = queryset.model._meta.pk.name
         self._rows = _whole_rows(queryset)
@@ -48,7 +51,7 @@ class Pages:
 
     def reembedded(self, progress: Progress | None) -> Steps[int]:
         """Embed stale rows, and return how many there were; without a worker, only count them."""
-        pages: deque[_Page] = deque()
+        pages: deque[Page] = deque()
         total, done, seen = (yield Count(self._rows)), 0, 0
         if progress is not None:
             progress(0, total)
@@ -65,50 +68,57 @@ class Pages:
             if progress is not None:
                 progress(seen, total)
 
-    def _read(self) -> Steps[list[_Page]]:
+    def _read(self) -> Steps[list[Page]]:
         """Read the next page, if there is one, and begin to embed its stale rows."""
+        rows = yield from self._next()
+        return [(yield from self._begun(rows))] if rows else []
+
+    def _next(self) -> Steps[list[Any]]:
+        """Read the next rows; none at the end."""
         ordered = self._ordered if self._last is None else self._ordered.filter(**{f"{self._key}__gt": self._last})
-        rows = yield Fetch(ordered[: self._size])
+        rows: list[Any] = yield Fetch(ordered[: self._rows_at_a_time()])
         self._ended = not rows
-        if not rows:
-            return []
-        self._last = rows[-1].pk
+        if rows:
+            self._last = rows[-1].pk
+        return rows
+
+    def _rows_at_a_time(self) -> int:
+        if self._size is not None:
+            return self._size
+        call = int(self._field.batch_size)
+        return self._worker.rows_at_a_time(call) if self._worker is not None else _MOST_ROWS
+
+    def _begun(self, rows: list[Any]) -> Steps[Page]:
+        """Begin to embed the stale rows."""
         hashes = {row.pk: row.__dict__.get(hash_name(self._field)) for row in rows}
-        page = _Page(rows, list(stale_rows(self._field, rows)), hashes)
+        page = Page(rows, list(stale_rows(self._field, rows)), hashes)
         texts = [text for _row, text in page.texts()]
         if texts and self._worker is not None:
-            page.begun = yield BeginEmbedding(self._worker, self._field.embedder, texts, len(texts))
-        return [page]
+            call = self._size or self._field.batch_size
+            page.begun = yield BeginEmbedding(self._worker, self._field.embedder, texts, call)
+        return page
 
-    def _write(self, page: _Page) -> Steps[None]:
+    def _write(self, page: Page) -> Steps[None]:
         """Write the stale rows of a page, and record the model of those that were known by their hash alone."""
-        field, own = self._field, _rows_as_read(self._rows, self._field, page.hashes)
+        field = self._field
+        writing = Writing(field, [field.name, *record_names(field)], page.hashes)
+        vectors = iter((yield EndEmbedding(page.begun)) if page.begun is not None else ())
         for row, text in page.stale:
-            if text is None:
-                cleared(field, row)
-        if page.begun is not None:
-            vectors = yield EndEmbedding(page.begun)
-            set_vectors(field, page.texts(), map(field.to_vector, vectors))
-        if page.stale:
-            yield Update(own, [row for row, _text in page.stale], [field.name, *record_names(field)])
-        unrecorded = list(_unrecorded(field, page.rows, {id(row) for row, _text in page.stale}))
-        if unrecorded:
-            yield Update(own, unrecorded, [model_name(field)])
+            vector = field.to_vector(next(vectors)) if text is not None else None
+            writing.add(row, (vector, *record(field, text).values()))
+        yield from writing.write(self._rows)
+        unrecorded = Writing(field, [model_name(field)], page.hashes)
+        for row in self._unrecorded_of(page.rows, [row for row, _text in page.stale]):
+            unrecorded.add(row, (field.model_name,))
+        yield from unrecorded.write(self._rows)
 
-
-def _rows_as_read(rows: Any, field: Any, hashes: Mapping[Any, str | None]) -> Any:
-    """Return a queryset that updates only rows with the hash that was read: a save may have embedded a newer text."""
-    names = rows.model._meta
-    column, key = names.get_field(hash_name(field)).column, names.pk.column
-
-    def has_same_hash(batch: list[Any]) -> SQL:
-        known = f'CASE "{key}"{" WHEN %s THEN %s" * len(batch)} END'
-        params = [value for row in batch for value in (row.pk, hashes[row.pk] or "")]
-        return f"""COALESCE("{column}", '') = {known}""", params
-
-    found: Any = QuerySet(rows.model, rows._db)
-    found.bulk_condition = has_same_hash
-    return found
+    def _unrecorded_of(self, rows: list[Any], stale: list[Any]) -> Iterator[Any]:
+        """Yield the rows that are known by their hash alone to be of the field's model."""
+        written = {id(row) for row in stale}
+        for row in rows if self._field.records_model else ():
+            is_known = id(row) in written or row.__dict__.get(model_name(self._field)) is not None
+            if not is_known and _has_vector(self._field, row):
+                yield row
 
 
 def _whole_rows(queryset: Any) -> Any:
@@ -122,23 +132,18 @@ def _whole_rows(queryset: Any) -> Any:
 def stale_rows(field: Any, page: list[Any]) -> Iterator[tuple[Any, str | None]]:
     """Yield the rows whose vector is not of their text and of the field's model, with the text to embed."""
     for row in page:
-        text, known, vector = field.text(row), row.__dict__.get(hash_name(field)), getattr(row, field.name)
-        if text is None and (known is not None or vector is not None):
+        text, known, has_vector = field.text(row), row.__dict__.get(hash_name(field)), _has_vector(field, row)
+        if text is None and (known is not None or has_vector):
             yield row, None
-        elif text is not None and (known != field.hash(text) or vector is None or _is_of_another_model(field, row)):
+        elif text is not None and (known != field.hash(text) or not has_vector or _is_of_another_model(field, row)):
             yield row, text
+
+
+def _has_vector(field: Any, row: Any) -> bool:
+    # Without unpacking it, if it was read.
+    vector = row.__dict__[field.attname] if field.attname in row.__dict__ else getattr(row, field.name)
+    return vector is not None
 
 
 def _is_of_another_model(field: Any, row: Any) -> bool:
     return field.records_model and row.__dict__.get(model_name(field)) not in (None, field.model_name)
-
-
-def _unrecorded(field: Any, page: list[Any], written: set[int]) -> Iterator[Any]:
-    for row in page if field.records_model else ():
-        if (
-            id(row) not in written
-            and row.__dict__.get(model_name(field)) is None
-            and getattr(row, field.name) is not None
-        ):
-            row.__dict__.update(record(field, field.text(row)))
-            yield row

@@ -12,6 +12,7 @@ from ..steps import Count, Steps, arun, run
 from .ahead import EmbeddingWorker
 from .on_save import embedding_fields, model_name
 from .pages import Pages, Progress
+from .shared_pages import SharedPages
 
 
 @exempt
@@ -22,21 +23,33 @@ def reembed(
     batch_size: int | None = None,
     progress: Progress | None = None,
     dry_run: bool = False,
+    shared: bool = False,
 ) -> int:
     """Embed the rows whose vector does not match their current text and model, and return how many there were.
 
     Rows are processed in primary key order. The next two batches are embedded while one is written, one call of the
     embedder at a time, in a worker thread or a task. If interrupted, call it again: it skips rows that are up to date.
 
+    With ``shared=True``, several processes, threads or machines can run it at once, on PostgreSQL, MariaDB and MySQL:
+    each locks the rows that it embeds and skips those of others, so that none is embedded twice. What a killed worker
+    held is embedded by the others.
+
     Args:
         queryset: The rows to check.
         field: The name of the EmbeddingField; optional if the model has only one.
-        batch_size: The number of rows to read, embed and write at a time; by default, that of the field.
-        progress: A function that is called with the number of rows done and the total, at once and after each batch.
+        batch_size: The number of rows to read, embed and write at a time. By default, the embedder is given the field's
+            ``batch_size`` of texts at a time, and as many rows are read and written at a time as it embeds in about
+            half a second: up to 16 times as many.
+        progress: A function that is called with the number of rows done and the total, at once and after each
+            batch.
         dry_run: Whether to count the rows without embedding or writing anything.
+        shared: Whether other workers embed the rows of this table, too.
+
+    Raises:
+        UnsupportedByDatabase: The database has no locks of rows to share them with.
     """
     with closing(EmbeddingWorker()) as worker:
-        return run(_pages(queryset, field, batch_size, None if dry_run else worker).reembedded(progress))
+        return run(_pages(queryset, field, batch_size, None if dry_run else worker, shared).reembedded(progress))
 
 
 @exempt
@@ -47,20 +60,24 @@ async def areembed(
     batch_size: int | None = None,
     progress: Progress | None = None,
     dry_run: bool = False,
+    shared: bool = False,
 ) -> int:
     """Do what ``reembed`` does, without blocking the event loop."""
     async with aclosing(EmbeddingWorker()) as worker:
-        return await arun(_pages(queryset, field, batch_size, None if dry_run else worker).reembedded(progress))
+        return await arun(_pages(queryset, field, batch_size, None if dry_run else worker, shared).reembedded(progress))
 
 
-def _pages(source: Any, name: str | None, batch_size: int | None, worker: EmbeddingWorker | None) -> Pages:
+def _pages(
+    source: Any, name: str | None, batch_size: int | None, worker: EmbeddingWorker | None, shared: bool
+) -> Pages:
     queryset = rows_of(source)
     require_one_key(queryset.model, "reembed()")
     field = _field_of(queryset.model, name, "reembed")
-    size = field.batch_size if batch_size is None else batch_size
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+    if batch_size is not None and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1):
         raise ValueError(f"reembed(batch_size={batch_size!r}): want a whole number of rows, at least 1.")
-    return Pages(queryset, field, size, worker)
+    if shared and worker is not None:
+        return SharedPages(queryset, field, batch_size, worker)
+    return Pages(queryset, field, batch_size, worker)
 
 
 def stale_count(queryset: Any, field: str | None = None) -> int:

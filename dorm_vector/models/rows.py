@@ -21,7 +21,7 @@ from ..expressions.outputs import decoded, decoders
 from ..introspection import reads_vectors
 from ..steps import Execute, Steps, arun, run
 from ..values.metrics import Metric
-from .deferred import keeping_what_was_left_out, unnumbered
+from .deferred import keeping_what_was_left_out
 from .queryset_types import Row
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ class VectorRows(Explained[Row]):
 
     _query: VectorSQLQuery
     _decoders: dict[str, Any] | None = None
-    bulk_condition: Callable[[list[Any]], SQL] | None = None
-    """Returns what the stored rows of a batch must fulfill to be written by ``bulk_update()``."""
+    bulk_statement: Callable[[list[Any], Any], SQL] | None = None
+    """Returns the statement by which ``bulk_update()`` writes a batch, if it is not djanorm's."""
 
     # It is a queryset of vectors already: the hook on QuerySet.__new__ has nothing to choose.
     __new__ = object.__new__
@@ -259,6 +259,8 @@ class VectorRows(Explained[Row]):
         return int(await super().aupdate(**self._bound(values)))
 
     def _build_bulk_update_sql(self, batch: list[Any], fields: list[str], conn: Any) -> tuple[str, list[Any]] | None:
+        if self.bulk_statement is not None:
+            return self.bulk_statement(batch, conn)
         built = super()._build_bulk_update_sql(batch, fields, conn)
         if built is None:
             return None
@@ -271,9 +273,6 @@ class VectorRows(Explained[Row]):
                 stored = dialect_for(conn).stored.format(column=f'"{field.column}"')
                 sql = sql.replace(f' ELSE "{field.column}" END', f" ELSE {stored} END")
                 sql = sql.replace(f' THEN "{field.column}"', f" THEN {stored}")
-        if self.bulk_condition is not None:
-            condition, more = self.bulk_condition(rows)
-            sql, params = f"{unnumbered(sql)} AND {condition}", [*params, *more]
         return sql, params
 
     def _bound(self, values: dict[str, Any]) -> dict[str, Any]:

@@ -51,6 +51,12 @@ class Loading(Facts):
     """Names the new row of an INSERT, for the clause that follows it."""
     inserted_value: str = "EXCLUDED.{column}"
     """A value of the new row, in the conflict clause of an INSERT."""
+    claim: str = "FOR UPDATE"
+    """Locks the rows of a SELECT until the transaction ends; SKIP LOCKED may follow it."""
+    by_key: str = '"{table}"'
+    """The table of a statement that reads or writes rows by their keys, so that it locks no others."""
+    no_claim: Unsupported | None = None
+    """Why workers cannot lock rows; None if they can."""
     generated_key: str = "DEFAULT"
     """The value of a generated key, in an INSERT of rows that have no other column."""
 

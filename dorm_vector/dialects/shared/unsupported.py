@@ -24,3 +24,10 @@ NO_ARRAYS = Unsupported(
     probe="SELECT * FROM unnest('{1,2}')",
     see="docs/reference/search.md",
 )
+
+NO_ROW_LOCKS = Unsupported(
+    reason="it locks the database for a writer, not rows, so that workers cannot share reembed().",
+    instead="Run one worker at a time, without shared=True.",
+    probe="SELECT 1 AS one FROM sqlite_master FOR UPDATE SKIP LOCKED",
+    see="https://www.sqlite.org/lockingv3.html",
+)

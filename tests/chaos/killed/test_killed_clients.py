@@ -122,6 +122,34 @@ def test_reembed_is_run_again(memos: Database, faults: Faults) -> None:
     faults.count("`kill -9` of a client in `reembed()`", times=TRIES, acknowledged=titles, stored=stored)
 
 
+@pytest.mark.not_on("sqlite", "turso", "libsql", reason="they lock no rows, and reembed(shared=True) is refused")
+def test_another_worker_embeds_what_a_killed_one_held(memos: Database, faults: Faults) -> None:
+    chance = random.Random(2)
+    for attempt in range(TRIES):
+        WORDS.name, WORDS.seconds = f"shared-{attempt}", 0.002
+        close_all()
+        client = Client(
+            lambda report: reembed(Memo, batch_size=BATCH, shared=True, progress=lambda _done, _total: report())
+        )
+        memos.use()
+        at, killed = BATCH * chance.randrange(1, MEMOS // BATCH), []
+
+        def kill(done: int, _total: int, client: Client = client, at: int = at, killed: list[int] = killed) -> None:
+            if done == at:
+                killed.append(client.killed(after=0))
+
+        reembed(Memo, batch_size=BATCH, shared=True, progress=kill)
+        assert len(killed) == 1
+        assert reembed(Memo, dry_run=True) == 0
+        assert {memo.title: memo.embedding for memo in Memo.objects.all()} == {
+            str(number): pytest.approx(WORDS.vector(f"{number}\n\nbody")) for number in range(MEMOS)
+        }
+    titles = [str(number) for number in range(MEMOS)]
+    stored = list(Memo.objects.values_list("title", flat=True))
+    fault = "`kill -9` of one of two clients in `reembed(shared=True)`"
+    faults.count(fault, times=TRIES, acknowledged=titles, stored=stored)
+
+
 @pytest.mark.not_on("turso", "libsql", "postgresql", "mariadb", "mysql", reason="Vec0Index builds nothing there")
 def test_a_companion_table_is_rebuilt_again(released: Database, faults: Faults) -> None:
     """The rows stay, and the companion is that of before or that of after."""
