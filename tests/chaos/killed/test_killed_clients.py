@@ -132,7 +132,8 @@ def test_another_worker_embeds_what_a_killed_one_held(memos: Database, faults: F
             lambda report: reembed(Memo, batch_size=BATCH, shared=True, progress=lambda _done, _total: report())
         )
         memos.use()
-        at, killed = BATCH * chance.randrange(1, MEMOS // BATCH), []
+        at = BATCH * chance.randrange(1, MEMOS // BATCH)
+        killed: list[int] = []
 
         def kill(done: int, _total: int, client: Client = client, at: int = at, killed: list[int] = killed) -> None:
             if done == at:
