@@ -73,6 +73,8 @@ class SharedPages(Pages):
     def reembedded(self, progress: Progress | None) -> Steps[int]:
         yield RequireClaims(self._rows)
         total, done = (yield Count(self._rows)), 0
+        if progress is not None:
+            progress(0, total)
         for waits in (False, True):
             self._last, self._ended, seen = None, False, 0
             while rows := (yield from self._next()):
