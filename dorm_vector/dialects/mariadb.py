@@ -114,7 +114,6 @@ DIALECT = Dialect(
         second_key=False,
     ),
     loading=Loading(
-        # A scan would lock every row, and wait for those that another transaction has locked.
         by_key='"{table}" FORCE INDEX (PRIMARY)',
         method="values",
         # The values are part of the statement, which may be 16 MB, and an escaped byte takes two.

@@ -98,7 +98,6 @@ DIALECT = Dialect(
     costs=PlanCosts(statement=0.2, row=0.001, measured_row=0.002, measured_number=0.00062),
     client_ranking=ClientRanking(bytes_per_ms=100_000, in_order="FIELD({key}, {places})"),
     loading=Loading(
-        # A scan would lock every row, and wait for those that another transaction has locked.
         by_key='"{table}" FORCE INDEX (PRIMARY)',
         method="values",
         # The values are part of the statement, which may be 64 MB, and an escaped byte takes two.

@@ -115,13 +115,7 @@ DIALECT = Dialect(
         ascending="{rank} ASC",
         exact_rank="{rank} + 0",
     ),
-    loading=Loading(
-        method="copy",
-        binary_rows=True,
-        intervals=True,
-        # Rows that refer to a locked one can still be inserted.
-        claim="FOR NO KEY UPDATE",
-    ),
+    loading=Loading(method="copy", binary_rows=True, intervals=True, claim="FOR NO KEY UPDATE"),
     tuning=SearchTuning(
         options=_SEARCH_OPTIONS,
         width="ef_search",

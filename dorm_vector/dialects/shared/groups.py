@@ -52,9 +52,10 @@ class Loading(Facts):
     inserted_value: str = "EXCLUDED.{column}"
     """A value of the new row, in the conflict clause of an INSERT."""
     claim: str = "FOR UPDATE"
-    """Locks the rows of a SELECT until the transaction ends; SKIP LOCKED may follow it."""
+    """Locks the rows of a SELECT until the transaction ends, if possible without blocking rows that refer to them; SKIP
+    LOCKED may follow it."""
     by_key: str = '"{table}"'
-    """The table of a statement that reads or writes rows by their keys, so that it locks no others."""
+    """The table of a statement that reads or writes rows by their keys, where a scan would lock all others, too."""
     no_claim: Unsupported | None = None
     """Why workers cannot lock rows; None if they can."""
     generated_key: str = "DEFAULT"
