@@ -29,10 +29,12 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.mysql_sql:rows_of_the_same_table",
         "repairs.mysql_sql:like_escape",
         "repairs.filters.json_paths:json_paths",
+        "repairs.known_paths:fields_called_like_lookups",
         "repairs.expressions:counts_of_distinct_rows",
     ),
     "dorm.constraints": ("repairs.expressions:conditions_of_checks",),
     "dorm.queryset": (
+        "repairs.expressions:assigned_expressions",
         "repairs.models:keys_of_many_to_many",
         "models.hooks:vector_aggregates",
         "repairs.known_names:known_names_in_updates",

@@ -156,6 +156,8 @@ class Dialect(Facts):
     longest: float = math.inf
     """The Euclidean length that the database cannot store a vector of."""
     wire: Wire = Wire.PACKED
+    stores_text: bool = False
+    """Whether moments are stored as text, which djanorm's fields write in another form than the driver."""
 
     def __repr__(self) -> str:
         return f"<Dialect {self.name}>"

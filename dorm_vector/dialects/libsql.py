@@ -64,6 +64,7 @@ _FORMS = {
 
 DIALECT = Dialect(
     name="libsql",
+    stores_text=True,
     title="libSQL",
     minimum="3.45",
     column="F32_BLOB({dimensions})",

@@ -35,6 +35,7 @@ _ONES_RIGHT = "vec_distance_hamming(vec_bit({right}), vec_bit(zeroblob({bytes}))
 
 DIALECT = Dialect(
     name="sqlite",
+    stores_text=True,
     title="SQLite",
     minimum="0.1.6",
     column="BLOB",

@@ -51,6 +51,7 @@ _BITS_A, _BITS_B = (
 
 DIALECT = Dialect(
     name="turso",
+    stores_text=True,
     title="Turso",
     minimum="0.7",
     column="F32_BLOB({dimensions})",

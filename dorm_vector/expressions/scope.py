@@ -5,12 +5,17 @@ djanorm does not pass the connection to expressions inside Coalesce, Case, Subqu
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Callable
 from contextvars import ContextVar
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
 
 from dorm.db.connection import get_connection
 from dorm.exceptions import FieldDoesNotExist
 from dorm.expressions import F, OuterRef, Subquery
+from dorm.fields import DateTimeField
 from dorm.functions import _compile_condition
 from dorm.query import SQLQuery
 
@@ -22,6 +27,17 @@ from ..patching.registry import hook
 
 if TYPE_CHECKING:
     from ..dialects.base import Dialect
+
+
+# What a field writes of its values, for those that are compared with an annotation or bound by an expression.
+_AS_STORED: dict[type, Callable[[Any], Any]] = {
+    dt.datetime: DateTimeField().get_db_prep_value,
+    dt.date: dt.date.isoformat,
+    dt.time: dt.time.isoformat,
+    dt.timedelta: lambda value: value // dt.timedelta(microseconds=1),
+    Decimal: float,
+    UUID: str,
+}
 
 
 class compiling:  # noqa: N801  # a context manager, called as a function is
@@ -42,9 +58,13 @@ class compiling:  # noqa: N801  # a context manager, called as a function is
     def __exit__(self, *_error: object) -> None:
         _current.reset(self._token)
 
-    def statement(self, sql: str) -> str:
-        """Return the SQL with the searches found in it attached, or unchanged if it is part of another statement."""
-        return with_searches(sql, self.searches) if self.searches and not self._is_inside else sql
+    def statement(self, sql: str, params: list[Any]) -> SQL:
+        """Return the statement with the searches found in it attached, or unchanged if it is part of another one."""
+        if self._is_inside:
+            return sql, params
+        if not _AS_STORED.keys().isdisjoint(map(type, params)) and dialect_for(self.connection).stores_text:
+            params = [_AS_STORED[type(value)](value) if type(value) in _AS_STORED else value for value in params]
+        return (with_searches(sql, self.searches) if self.searches else sql), params
 
 
 _current: ContextVar[compiling | None] = ContextVar("dorm_vector_compile", default=None)
@@ -59,7 +79,7 @@ def _remember_connection(original: Any, query: Any, *args: Any, **kwargs: Any) -
     connection = kwargs.get("connection", args[-1] if args else None)
     with compiling(connection, query) as compilation:
         sql, params = original(query, *args, **kwargs)
-    return compilation.statement(sql), params
+    return compilation.statement(sql, params)
 
 
 for _method in ("as_select", "as_count", "as_exists", "as_update", "as_delete"):

@@ -44,7 +44,7 @@ class CombinedQuery(VectorSQLQuery):
     def _statement(self, template: str, connection: Any) -> SQL:
         with compiling(connection, self) as compilation:
             sql, params = self._combined(connection)
-        return compilation.statement(template.format(sql=sql)), params
+        return compilation.statement(template.format(sql=sql), params)
 
     def _combined(self, connection: Any) -> SQL:
         self._require_whole()

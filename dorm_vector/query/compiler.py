@@ -66,7 +66,7 @@ class VectorSQLQuery(OrderingQuery):
             is_ranked = self.is_by_distance() or (plan is not None and plan.is_client)
             if isinstance(connection, SearchConnection) and self.limit_val is not None and is_ranked:
                 compilation.searches.append(compiled_search(self, connection.known_dialect, plan, is_whole=True))
-        return compilation.statement(sql), params
+        return compilation.statement(sql, params)
 
     def select(self, connection: Any, purpose: Purpose = Purpose.SELECT, *, marks_filter: bool = False) -> SQL:
         """Compile the outermost SELECT: djanorm's, with our columns in front and our ORDER BY at the end."""

@@ -30,7 +30,7 @@ class DerivedQuery(SQLQuery):
     def as_count(self, connection: Any) -> SQL:
         with compiling(connection, self.inner) as compilation:
             sql, params = self._from([])
-        return compilation.statement(self._adapt_placeholders(f'SELECT COUNT(*) AS "count" {sql}', connection)), params
+        return compilation.statement(self._adapt_placeholders(f'SELECT COUNT(*) AS "count" {sql}', connection), params)
 
     def as_aggregate(self, aggregates: dict[str, Any], connection: Any) -> SQL:
         columns: list[str] = []
@@ -46,7 +46,7 @@ class DerivedQuery(SQLQuery):
                 names += self._names_in(named)
             table, table_params = self._from(names)
         sql = self._adapt_placeholders(f"SELECT {', '.join(columns)} {table}", connection)
-        return compilation.statement(sql), params + table_params
+        return compilation.statement(sql, params + table_params)
 
     def _named(self, alias: str, aggregate: Any) -> Any:
         """Return the aggregate over a column of the inner query that holds its expression."""

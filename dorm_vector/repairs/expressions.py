@@ -6,14 +6,16 @@ from typing import Any
 
 from dorm.aggregates import Aggregate
 from dorm.constraints import CheckConstraint
-from dorm.expressions import Exists, F, Q, Subquery
-from dorm.functions import Lower
+from dorm.expressions import CombinedExpression, Exists, F, Q, Subquery, Value
+from dorm.functions import Case, Lower, Upper
 from dorm.query import SQLQuery
+from dorm.queryset import QuerySet
 
 from ..dialects.shared.operands import SQL
 from ..models.hooks import _of_an_expression
 from ..patching.registry import repair
 from ..patching.stand_ins import Statements, model
+from .offline import decided_model
 
 
 def _negates_the_whole() -> bool:
@@ -129,3 +131,46 @@ def conditions_of_checks(original: Any, constraint: Any, *, condition: Any = Non
     if condition is not None and "check" in options:
         raise TypeError("CheckConstraint() takes the condition once: as condition=Q(…), or as check=Q(…).")
     original(constraint, **options if condition is None else {**options, "check": condition})
+
+
+_KEPT = (F, Value, CombinedExpression, Case)
+
+
+def _assigns_functions() -> bool:
+    rows, connection = QuerySet[Any](decided_model()), Statements("sqlite")
+    vars(rows).update(_get_connection=lambda: connection)
+    rows.update(decided=Upper("title"))
+    return "UPPER" in connection[0]
+
+
+class _Assigned(Case):
+    """An expression that djanorm does not know, as one that it leaves alone."""
+
+    def __init__(self, expression: Any) -> None:
+        self.expression = expression
+
+    def as_sql(self, *arguments: Any, **context: Any) -> Any:
+        return self.expression.as_sql(*arguments, **context)
+
+
+@repair("dorm.queryset:QuerySet", "update", is_fixed=_assigns_functions)
+def assigned_expressions(original: Any, queryset: Any, /, **values: Any) -> Any:
+    """Assign functions and subqueries to boolean, decimal and UUID fields in ``update()``.
+
+    Symptom: ``update(active=Coalesce(F("active"), Value(False)))`` stores True in every row, and in a DecimalField or
+    a UUIDField the text ``Coalesce(F(…``, which cannot be read again, or raises an error. Cause: the field converts
+    the expression like a value. djanorm 4.3 to 4.5.
+    """
+    return original(queryset, **_assigned(values))
+
+
+@repair("dorm.queryset:QuerySet", "aupdate", name="assigned_expressions", is_fixed=_assigns_functions)
+async def _assigned_async(original: Any, queryset: Any, /, **values: Any) -> Any:
+    return await original(queryset, **_assigned(values))
+
+
+def _assigned(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _Assigned(value) if hasattr(value, "as_sql") and not isinstance(value, _KEPT) else value
+        for name, value in values.items()
+    }

@@ -15,9 +15,10 @@ from dorm.related_managers import ManyToManyDescriptor, ReverseFKDescriptor, Rev
 from ..dialects.shared.operands import SQL
 from ..expressions.scope import compiling, current_connection, current_query
 from ..patching.registry import repair
+from ..patching.stand_ins import Statements
 from ..query.joins import is_many
 from ..query.names import no_such_field
-from .offline import UNKNOWN, model, refuses
+from .offline import UNKNOWN, decided_model, model, refuses
 
 _in_queries = partial(
     repair,
@@ -171,3 +172,27 @@ def _known_combined_order(original: Any, queryset: Any, /, connection: Any) -> A
     named._query = query
     sql: SQL = original(named, connection)
     return sql
+
+
+# A field of these names is compared by its own value.
+_TRANSFORMS = frozenset({"date", "time", "year", "month", "day", "hour", "minute", "second", "week", "quarter"})
+
+
+def _reads_the_field() -> bool:
+    sql, _params = SQLQuery(decided_model())._compile_leaf(["other"], "day", 1, Statements("sqlite"))
+    return '."day" = ' in sql
+
+
+@repair("dorm.query:SQLQuery", "_compile_leaf", is_fixed=_reads_the_field)
+def fields_called_like_lookups(
+    original: Any, query: Any, parts: list[str], lookup: str, value: Any, connection: Any
+) -> SQL:
+    """Compare the fields ``day``, ``year`` and the like of related rows, in filters of models without vectors, too.
+
+    Symptom: ``Line.objects.filter(order__day=day)`` finds nothing on SQLite, and is an error on PostgreSQL. Cause: the
+    last name of the path is taken for the lookup, over the key of the relation. djanorm 4.3 to 4.5.
+    """
+    if lookup in _TRANSFORMS and query._resolve_field([*parts, lookup]) is not None:
+        parts, lookup = [*parts, lookup], "exact"
+    sql, params = original(query, parts, lookup, value, connection)
+    return sql, params

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from dorm.exceptions import FieldDoesNotExist, ImproperlyConfigured
-from dorm.fields import BigAutoField, CharField, ManyToManyField
+from dorm.fields import CASCADE, BigAutoField, BooleanField, CharField, DateField, ForeignKey, ManyToManyField
 from dorm.models import Options
 from dorm.queryset import QuerySet
 from dorm.related_managers import ManyToManyDescriptor
@@ -47,6 +47,17 @@ def model() -> Any:
     """Return a model with the fields ``id`` and ``title`` that is not in djanorm's model registry."""
     made = _unregistered("probe")
     CharField(max_length=9).contribute_to_class(made, "title")
+    return made
+
+
+@cache
+def decided_model() -> Any:
+    """Return a model with the fields ``title``, ``decided``, ``day``, and ``other``, a foreign key to itself."""
+    made = _unregistered("decision")
+    fields: dict[str, Any] = {"title": CharField(max_length=9), "decided": BooleanField(), "day": DateField()}
+    fields["other"] = ForeignKey(made, on_delete=CASCADE)
+    for name, field in fields.items():
+        field.contribute_to_class(made, name)
     return made
 
 

@@ -54,7 +54,9 @@ def moments_in_utc(original: Any, field: Any, value: Any) -> Any:
 
     Symptom: MariaDB raises `Incorrect datetime value: '…+00:00'` for every `auto_now` field and for `contrib.history`,
     `temporal`, `softdelete` and `outbox`; MySQL converts to the time zone of its session; and both drop microseconds.
-    Cause: djanorm writes the offset to a column of type DATETIME, which has none. djanorm 4.3 to 4.5.
+    An annotation such as `Coalesce(F("since"), F("made"))` equals no moment of whole seconds on MySQL. Cause: djanorm
+    writes the offset to a column of type DATETIME, which has none, and MySQL compares computed moments with plain text
+    as text. djanorm 4.3 to 4.5.
     """
     written = original(field, value)
     return Moment(written) if _BACKEND in sys.modules and isinstance(written, str) and _has_offset(written) else written
@@ -109,12 +111,20 @@ def _escapes_in_utc_async() -> bool:
 
 @repair("pymysql.connections:Connection", "escape", name=_NAME, is_fixed=_escapes_in_utc)
 def _escaped(original: Any, connection: Any, value: Any, mapping: Any = None) -> Any:
-    return original(connection, _as_stored(value), mapping)
+    return _typed(value, original(connection, _as_stored(value), mapping))
 
 
 @repair("aiomysql.connection:Connection", "escape", name=_NAME, is_fixed=_escapes_in_utc_async)
 def _escaped_async(original: Any, connection: Any, value: Any) -> Any:
-    return original(connection, _as_stored(value))
+    return _typed(value, original(connection, _as_stored(value)))
+
+
+_LITERALS = {dt.datetime: "TIMESTAMP", dt.time: "TIME"}
+
+
+def _typed(value: Any, escaped: Any) -> Any:
+    # https://dev.mysql.com/doc/refman/9.7/en/date-and-time-literals.html
+    return f"{_LITERALS[type(value)]}{escaped}" if type(value) in _LITERALS else escaped
 
 
 def _as_stored(value: Any) -> Any:
