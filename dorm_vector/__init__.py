@@ -108,12 +108,14 @@ if TYPE_CHECKING:
     )
     from .retrieval.reciprocal_ranks import rrf
     from .retrieval.recommending import arecommend, recommend
+    from .retrieval.sampled_recall import RecallSampler, sample_recall
     from .schema.operations import RenameIndex, VectorExtension
     from .schema.reindexing import RebuildIndex, arebuild_index, rebuild_index
     from .schema.tables import acreate_tables, create_tables
     from .search.distance_of import distance_of
     from .search.explain import Reason, SearchPlan
     from .search.options import search_options
+    from .telemetry.otel import instrument_otel, uninstrument_otel
 
 
 __version__ = "0.1.0"
@@ -164,6 +166,7 @@ __all__ = [
     "Reason",
     "RebuildIndex",
     "Recall",
+    "RecallSampler",
     "Recommendation",
     "RenameIndex",
     "SearchPlan",
@@ -227,6 +230,7 @@ __all__ = [
     "find_duplicates",
     "hybrid_search",
     "import_parquet",
+    "instrument_otel",
     "load_sqlite_vec_extension",
     "measure_recall",
     "mmr",
@@ -239,12 +243,14 @@ __all__ = [
     "rerank",
     "rich_progress",
     "rrf",
+    "sample_recall",
     "search_options",
     "sqlite_vec_tier",
     "stale_count",
     "text_search",
     "to_matrix",
     "tqdm_progress",
+    "uninstrument_otel",
 ]
 
 _addresses.install()
@@ -266,9 +272,10 @@ _LATER = {
     "Pair": "retrieval.ranking",
     "Reason": "search.explain",
     "RebuildIndex": "schema.reindexing",
-    "RenameIndex": "schema.operations",
     "Recall": "retrieval.recall",
+    "RecallSampler": "retrieval.sampled_recall",
     "Recommendation": "retrieval.recall",
+    "RenameIndex": "schema.operations",
     "SearchPlan": "search.explain",
     "SqliteVecTier": "engines.sqlite.extension",
     "SubVector": "expressions.functions",
@@ -313,6 +320,7 @@ _LATER = {
     "find_duplicates": "retrieval.ranking",
     "hybrid_search": "retrieval.hybrid",
     "import_parquet": "bulk.parquet",
+    "instrument_otel": "telemetry.otel",
     "load_sqlite_vec_extension": "engines.sqlite.extension",
     "measure_recall": "retrieval.recall",
     "mmr": "retrieval.ranking",
@@ -325,12 +333,14 @@ _LATER = {
     "rerank": "retrieval.ranking",
     "rich_progress": "bulk.progress",
     "rrf": "retrieval.reciprocal_ranks",
+    "sample_recall": "retrieval.sampled_recall",
     "search_options": "search.options",
     "sqlite_vec_tier": "engines.sqlite.extension",
     "stale_count": "embeddings.reembedding",
     "text_search": "retrieval.hybrid",
     "to_matrix": "bulk.matrix",
     "tqdm_progress": "bulk.progress",
+    "uninstrument_otel": "telemetry.otel",
 }
 
 

@@ -305,6 +305,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "dorm.contrib.nplusone": ("retrieval.many_searches:searches_of_one_call",),
     "dorm.contrib.matview": ("query.materialized_views:views_of_vectors",),
+    "dorm.contrib.prometheus": ("telemetry.prometheus:counters_of_vectors",),
     "dorm.contrib.history": ("models.snapshots:whole_snapshots",),
     "dorm.contrib.temporal": ("models.snapshots:whole_snapshots",),
     "dorm.contrib.audit": ("models.snapshots:numbers_in_audits",),

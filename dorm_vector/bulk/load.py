@@ -16,6 +16,7 @@ from ..engines.keys import keys_counted
 from ..engines.limits.exempt import exempt
 from ..exceptions import at_row
 from ..steps import Execute, Step, Steps, arun, run
+from ..telemetry.observers import Work, observed
 from . import writers
 from .batches import Batch, achunks, chunks
 from .deferred_indexes import WithoutIndexes
@@ -61,7 +62,7 @@ def bulk_load(
     """
     _check(batch_size, on_conflict)
     source = source_of(model, rows, chunks, batch_size)
-    with closing(source):
+    with closing(source), observed("load", model.__name__, lambda: _described(model, batch_size)) as work:
         if progress is not None:
             progress(0, source.total)
         # Read before the transaction starts, because rows that come from a query may need a connection of their own.
@@ -72,6 +73,7 @@ def bulk_load(
         connection = get_connection(alias)
         load = writers.BulkLoad(model, source.fields, dialect_for(connection), on_conflict)
         written: int = run(_loaded(load, alias, source, first, defer_indexes, progress), connection)
+        _tell(work, written, load, alias)
     writers.forget_cached(model, alias)
     return written
 
@@ -90,16 +92,18 @@ async def abulk_load(
     """Do what ``bulk_load`` does; ``rows`` may also be an async iterable."""
     _check(batch_size, on_conflict)
     source = source_of(model, rows, achunks, batch_size)
-    async with aclosing(source):
-        if progress is not None:
-            progress(0, source.total)
-        first = await arun(source.next())
-        if first is None:
-            return 0
-        alias = writers.write_alias(model, using)
-        connection = get_async_connection(alias)
-        load = writers.BulkLoad(model, source.fields, dialect_for(connection), on_conflict)
-        written: int = await arun(_loaded(load, alias, source, first, defer_indexes, progress), connection)
+    with observed("load", model.__name__, lambda: _described(model, batch_size)) as work:
+        async with aclosing(source):
+            if progress is not None:
+                progress(0, source.total)
+            first = await arun(source.next())
+            if first is None:
+                return 0
+            alias = writers.write_alias(model, using)
+            connection = get_async_connection(alias)
+            load = writers.BulkLoad(model, source.fields, dialect_for(connection), on_conflict)
+            written: int = await arun(_loaded(load, alias, source, first, defer_indexes, progress), connection)
+            _tell(work, written, load, alias)
     await writers.aforget_cached(model, alias)
     return written
 
@@ -155,6 +159,20 @@ def _all_written(
     if counted:
         yield Execute(counted)
     return written
+
+
+def _described(model: Any, batch_size: int) -> dict[str, Any]:
+    return {
+        "db.operation.name": "load",
+        "db.collection.name": model._meta.db_table,
+        "dorm_vector.batch_size": batch_size,
+    }
+
+
+def _tell(work: Work | None, written: int, load: writers.BulkLoad, alias: str) -> None:
+    if work is not None:
+        work.rows = written
+        work.attributes |= {"db.system.name": load.dialect.name, "db.namespace": alias}
 
 
 def _check(batch_size: int, on_conflict: str | None) -> None:

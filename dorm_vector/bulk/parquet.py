@@ -37,7 +37,7 @@ def export_parquet(
         source: A model, or a queryset: its fields, annotations and order are those of the file.
         target: A path, or a binary file that is open for writing.
         batch_size: The number of rows to hold in memory at a time; each is a row group of the file.
-        progress: A function that is called with the number of rows done, and None.
+        progress: A function that is called with the number of rows done, from 0, and None.
 
     Raises:
         TypeError: A value does not fit the type of its column.
@@ -45,6 +45,8 @@ def export_parquet(
     export = _Export(source)
     query = export.query
     rows = query.connection.execute_streaming(*query.statement(), batch_size)
+    if progress is not None:
+        progress(0, None)
     with export.writing(target) as write, closing(_closable(rows)) as stream:
         for _start, batch in chunks(stream, batch_size):
             write(batch, progress)
@@ -59,6 +61,8 @@ async def aexport_parquet(
     export = _Export(source, is_async=True)
     query = export.query
     rows = query.connection.execute_streaming(*query.statement(), batch_size)
+    if progress is not None:
+        progress(0, None)
     with export.writing(target) as write:
         async with aclosing(rows) as stream:
             async for _start, batch in achunks(stream, batch_size):

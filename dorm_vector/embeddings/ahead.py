@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..steps import Step
+from ..telemetry.observers import embedding
 from .embedders import Embedder, one_for_each
 
 _SECONDS = 0.5
@@ -77,7 +78,8 @@ class EmbeddingWorker:
         vectors: list[Any] = []
         for start in range(0, len(texts), size):
             part, began = texts[start : start + size], time.monotonic()
-            vectors += one_for_each(embedder, part, embedder.embed_documents(part))
+            with embedding(embedder.name, len(part)):
+                vectors += one_for_each(embedder, part, embedder.embed_documents(part))
             self._pace.note(len(part), time.monotonic() - began)
         return vectors
 
@@ -86,7 +88,8 @@ class EmbeddingWorker:
         async with turn:
             for start in range(0, len(texts), size):
                 part, began = texts[start : start + size], time.monotonic()
-                vectors += one_for_each(embedder, part, await embedder.aembed_documents(part))
+                with embedding(embedder.name, len(part)):
+                    vectors += one_for_each(embedder, part, await embedder.aembed_documents(part))
                 self._pace.note(len(part), time.monotonic() - began)
         return vectors
 

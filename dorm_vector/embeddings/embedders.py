@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from ..exceptions import EmbeddingError
 from ..steps import Step
+from ..telemetry.observers import embedding
 
 
 @runtime_checkable
@@ -195,7 +196,9 @@ class EmbedDocuments(Step):
         self.embedder, self.texts = embedder, texts
 
     def run(self, wrapper: Any) -> Any:
-        return self.embedder.embed_documents(self.texts)
+        with embedding(self.embedder.name, len(self.texts)):
+            return self.embedder.embed_documents(self.texts)
 
     async def arun(self, wrapper: Any) -> Any:
-        return await self.embedder.aembed_documents(self.texts)
+        with embedding(self.embedder.name, len(self.texts)):
+            return await self.embedder.aembed_documents(self.texts)

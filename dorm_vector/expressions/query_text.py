@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from dorm.expressions import Q
@@ -20,12 +21,23 @@ class QueryText:
 
     def vector(self) -> Any:
         if self._vector is None:
-            self._vector = self.field.to_vector(self.field.embedder.embed_query(self.text))
+            with _observed(self.field.embedder):
+                vector = self.field.embedder.embed_query(self.text)
+            self._vector = self.field.to_vector(vector)
         return self._vector
 
     async def aembed(self) -> None:
         if self._vector is None:
-            self._vector = self.field.to_vector(await self.field.embedder.aembed_query(self.text))
+            with _observed(self.field.embedder):
+                vector = await self.field.embedder.aembed_query(self.text)
+            self._vector = self.field.to_vector(vector)
+
+
+def _observed(embedder: Any) -> AbstractContextManager[None]:
+    # Imported late, because a process may only declare models.
+    from ..telemetry.observers import embedding
+
+    return embedding(embedder.name, 1)
 
 
 def texts_in(part: Any) -> Iterator[Any]:

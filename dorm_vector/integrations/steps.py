@@ -8,6 +8,7 @@ from typing import Any
 from ..embeddings.embedders import Embedder
 from ..retrieval.hybrid import ahybrid_search, atext_search, hybrid_search, text_search
 from ..steps import Step
+from ..telemetry.observers import embedding
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class EmbedQuery(Step):
     text: str
 
     def run(self, wrapper: Any) -> Any:
-        return self.embedder.embed_query(self.text)
+        with embedding(self.embedder.name, 1):
+            return self.embedder.embed_query(self.text)
 
     async def arun(self, wrapper: Any) -> Any:
-        return await self.embedder.aembed_query(self.text)
+        with embedding(self.embedder.name, 1):
+            return await self.embedder.aembed_query(self.text)

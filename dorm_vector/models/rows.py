@@ -140,12 +140,14 @@ class VectorRows(Explained[Row]):
     def _iterator(self) -> Iterator[Any]:
         found = {} if self._query.is_values() else decoders(self._query)
         rows, hidden = super()._iterator(), self._hidden()
-        return _decoded(rows, found, hidden, self._get_connection()) if found or hidden else rows
+        rows = _decoded(rows, found, hidden, self._get_connection()) if found or hidden else rows
+        return rows if self._query.search is None else _watching().watched(self, rows)
 
     def _aiterator(self) -> AsyncIterator[Any]:
         found = {} if self._query.is_values() else decoders(self._query)
         rows, hidden = super()._aiterator(), self._hidden()
-        return _adecoded(rows, found, hidden, self._get_connection()) if found or hidden else rows
+        rows = _adecoded(rows, found, hidden, self._get_connection()) if found or hidden else rows
+        return rows if self._query.search is None else _watching().awatched(self, rows)
 
     def _iterator_streaming(self, chunk_size: int) -> Iterator[Any]:
         connection = self._get_connection()
@@ -349,6 +351,13 @@ def _runner() -> Any:
     from ..search import connection
 
     return connection
+
+
+@cache
+def _watching() -> Any:
+    from ..search import watching
+
+    return watching
 
 
 def _derived(query: Any) -> DerivedQuery:

@@ -19,11 +19,12 @@ from ..engines.connections import in_transaction
 from ..engines.statement import Statement, explained, is_binary, searches_in
 from ..introspection import has_companions
 from ..steps import Execute, Steps, Write, arun, run
+from ..telemetry.observers import current, fell_back
 from .compiled import CompiledSearch, whole_search
 from .options import Options, block_options, checked
 from .plans.choice import is_open, plan_for
 from .plans.estimates import estimated
-from .plans.plan import Purpose
+from .plans.plan import ExactPlan, Purpose
 from .tuning import Tuning, select_each
 from .width import rows_asked
 
@@ -65,6 +66,7 @@ class SearchConnection:
 
     def _run(self, kind: Kind, sql: str, params: Any) -> Any:
         sql, params = run(self._planned(sql, params), self._connection)
+        _tell_plan(sql, self.known_dialect)
         plan = self._client_plan(kind, sql)
         if plan is not None and (rows := self._ranked_here(plan, sql)) is not None:
             return rows
@@ -157,6 +159,7 @@ class SearchConnection:
             is_checked = not prefix and not (plan is not None and plan.is_client)
             return sql, params, search if is_checked else None
         exact, params = search.query.exactly().as_select(self._connection)
+        fell_back(_name(search.query), "the table of its index is not there. Run: dorm migrate.")
         return prefix + exact, params, None
 
     def _planned(self, sql: str, params: Any) -> Steps[SQL]:
@@ -181,13 +184,30 @@ class SearchConnection:
         if len(rows) < rows_asked(self.known_dialect, query):
             # Either the index ran out of candidates or there are no more rows; only an exact search can tell.
             sql, params = query.exactly().as_select(self._connection)
-            rows = yield Execute(sql, params)
+            found, rows = len(rows), (yield Execute(sql, params))
+            if len(rows) > found:
+                fell_back(_name(query), f"its index found {found} of {len(rows)} rows.")
             return rows
         if query.search is None:
             return rows
         name, limit = query.search.name, query.greatest_distance()
         rows = sorted(rows, key=lambda row: (row[name] is None, row[name]))[: query.limit_val]
         return [row for row in rows if row[name] is not None and row[name] <= limit] if limit is not None else rows
+
+
+def _name(query: Any) -> str:
+    path = query.search.field_path if query.search is not None else ""
+    return f"{query.model.__name__}.{path}".rstrip(".")
+
+
+def _tell_plan(sql: str, dialect: Dialect) -> None:
+    """Tell who observes the search how it is answered."""
+    work = current()
+    search = whole_search(sql) if work is not None else None
+    if work is not None and search is not None:
+        indexed = "index" if search.width else ExactPlan.kind
+        title = search.plan.title(search.query, dialect) if search.plan is not None else indexed
+        work.plan = "client ranking" if title == "client" else title
 
 
 class AsyncSearchConnection(SearchConnection):
@@ -203,6 +223,7 @@ class AsyncSearchConnection(SearchConnection):
 
     async def _run(self, kind: Kind, sql: str, params: Any) -> Any:
         sql, params = await arun(self._planned(sql, params), self._connection)
+        _tell_plan(sql, self.known_dialect)
         plan = self._client_plan(kind, sql)
         if plan is not None and (rows := await self._ranked_here(plan, sql)) is not None:
             return rows

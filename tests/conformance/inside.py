@@ -26,7 +26,7 @@ from dorm_vector.query import compiler, statement_cache
 from dorm_vector.retrieval import near_rows
 from dorm_vector.retrieval.query_terms import words_of
 from dorm_vector.schema.tables import state_of
-from dorm_vector.search import tuning
+from dorm_vector.search import tuning, watching
 from dorm_vector.search.plans import combined_candidates, group_candidates
 from dorm_vector.values.lengths import LONGEST, SHORTEST
 from dorm_vector.values.routines import Routine
@@ -53,6 +53,7 @@ __all__ = [
     "state_of",
     "switched_off",
     "tuning",
+    "watching",
     "words_of",
     "written_as_new",
 ]

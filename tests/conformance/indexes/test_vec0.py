@@ -525,12 +525,15 @@ def test_each_reason_why_it_does_not_answer(shop: Database, code: str) -> None:
         assert all(reason.problem and reason.remedy for reason in plan.reasons)
 
 
-def test_what_is_declared_and_not_built_is_not_asked(shop: Database) -> None:
+def test_what_is_declared_and_not_built_is_not_asked(shop: Database, caplog: pytest.LogCaptureFixture) -> None:
     if not has_vec0(shop):
         return
     for gone in (["update"], ["insert", "update", "move", "delete", ""]):
+        caplog.clear()
         with pytest.raises(RuntimeError, match="out"), atomic():
             _without(shop, gone)
+        told = [message for name, _level, message in caplog.record_tuples if name == "dorm_vector"]
+        assert "fell back to an exact one: the table of its index is not there. Run: dorm migrate." in told[0]
     assert_in_step(shop)
 
 
