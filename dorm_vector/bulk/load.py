@@ -165,7 +165,7 @@ def _described(model: Any, batch_size: int) -> dict[str, Any]:
     return {
         "db.operation.name": "load",
         "db.collection.name": model._meta.db_table,
-        "dorm_vector.batch_size": batch_size,
+        "dorm.vector.batch_size": batch_size,
     }
 
 

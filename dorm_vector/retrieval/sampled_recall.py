@@ -110,7 +110,7 @@ def sample_recall(rate: float = 0.001) -> RecallSampler:
     """Measure the recall of a share of the live searches in a background thread, and report it as a gauge.
 
     The thread runs each sampled search again, as it was and without an index, on a sync connection of its own. The
-    gauge is ``dorm_vector.recall`` of OpenTelemetry and ``dorm_vector_recall`` of Prometheus. Searches without a limit
+    gauge is ``dorm.vector.recall`` of OpenTelemetry and ``dorm_vector_recall`` of Prometheus. Searches without a limit
     and exact ones are not sampled.
 
     Args:

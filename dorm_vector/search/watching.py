@@ -106,9 +106,9 @@ def _begun(queryset: Any) -> Work:
         "db.collection.name": queryset.model._meta.db_table,
         "db.namespace": str(query.using or "default"),
         "gen_ai.operation.name": "retrieval",
-        "dorm_vector.field": name_of(queryset),
-        "dorm_vector.metric": metric.value if metric is not None else "",
-        "dorm_vector.k": query.limit_val if query.limit_val is not None else -1,
+        "dorm.vector.field": name_of(queryset),
+        "dorm.vector.metric": metric.value if metric is not None else "",
+        "dorm.vector.k": query.limit_val if query.limit_val is not None else -1,
     }
     work = Work("search", name_of(queryset), described, source=queryset)
     begin(work)

@@ -12,19 +12,19 @@ class _OpenTelemetry(Observer):
     def __init__(self, tracer: Any, meter: Any) -> None:
         self._tracer = tracer
         self._durations = {
-            "search": meter.create_histogram("dorm_vector.search.duration", "s", "Time of a search"),
-            "load": meter.create_histogram("dorm_vector.load.duration", "s", "Time of a bulk load"),
-            "embed": meter.create_histogram("dorm_vector.embedding.duration", "s", "Time of a call of an embedder"),
+            "search": meter.create_histogram("dorm.vector.search.duration", "s", "Time of a search"),
+            "load": meter.create_histogram("dorm.vector.load.duration", "s", "Time of a bulk load"),
+            "embed": meter.create_histogram("dorm.vector.embedding.duration", "s", "Time of a call of an embedder"),
         }
         self._rows = {
-            "search": meter.create_histogram("dorm_vector.search.rows", "{row}", "Rows that a search returned"),
-            "load": meter.create_histogram("dorm_vector.load.rows", "{row}", "Rows that a load wrote"),
-            "embed": meter.create_histogram("dorm_vector.embedding.batch_size", "{text}", "Texts of one call"),
+            "search": meter.create_histogram("dorm.vector.search.rows", "{row}", "Rows that a search returned"),
+            "load": meter.create_histogram("dorm.vector.load.rows", "{row}", "Rows that a load wrote"),
+            "embed": meter.create_histogram("dorm.vector.embedding.batch_size", "{text}", "Texts of one call"),
         }
         self._fallbacks = meter.create_counter(
-            "dorm_vector.search.fallbacks", "{search}", "Searches that were repeated exactly"
+            "dorm.vector.search.fallbacks", "{search}", "Searches that were repeated exactly"
         )
-        self._recall = meter.create_gauge("dorm_vector.recall", "1", "Mean recall of sampled searches")
+        self._recall = meter.create_gauge("dorm.vector.recall", "1", "Mean recall of sampled searches")
 
     def begin(self, work: Work) -> None:
         from opentelemetry import context, trace
@@ -57,32 +57,32 @@ class _OpenTelemetry(Observer):
             self._fallbacks.add(1, labels)
 
     def measured_recall(self, name: str, value: float) -> None:
-        self._recall.set(value, {"dorm_vector.field": name})
+        self._recall.set(value, {"dorm.vector.field": name})
 
 
-_KEPT = ("db.system.name", "db.collection.name", "db.operation.name", "gen_ai.request.model", "dorm_vector.field")
+_KEPT = ("db.system.name", "db.collection.name", "db.operation.name", "gen_ai.request.model", "dorm.vector.field")
 
 
 def _labels(work: Work) -> dict[str, Any]:
     """Return the attributes that have few values."""
     labels = {name: work.attributes[name] for name in _KEPT if name in work.attributes}
     if work.plan:
-        labels["dorm_vector.plan"] = work.plan
+        labels["dorm.vector.plan"] = work.plan
     if work.error is not None:
         labels["error.type"] = type(work.error).__name__
     return labels
 
 
 def _outcome(work: Work) -> dict[str, Any]:
-    rows = "dorm_vector.batch_size" if work.operation == "embed" else "db.response.returned_rows"
-    fallback = {"dorm_vector.fallback": work.fallback} if work.fallback else {}
+    rows = "dorm.vector.batch_size" if work.operation == "embed" else "db.response.returned_rows"
+    fallback = {"dorm.vector.fallback": work.fallback} if work.fallback else {}
     database = work.held.get("database_ms")
     times = {} if database is None else _times(work, database)
     return {rows: work.rows, **work.attributes, **_labels(work), **fallback, **times}
 
 
 def _times(work: Work, database: float) -> dict[str, float]:
-    return {"dorm_vector.database_ms": database, "dorm_vector.client_ms": max(0.0, 1e3 * work.seconds - database)}
+    return {"dorm.vector.database_ms": database, "dorm.vector.client_ms": max(0.0, 1e3 * work.seconds - database)}
 
 
 _installed: list[_OpenTelemetry] = []

@@ -25,7 +25,7 @@ from tests.models import Document
 QUERY = [0.123456, 2.0, 3.0]
 
 
-class Nowhere(dorm.Model):
+class Tableless(dorm.Model):
     """A model whose table was never created."""
 
     embedding = VectorField(dimensions=3)
@@ -96,15 +96,15 @@ async def test_a_search_is_a_span_around_its_statements(db: Database, telemetry:
         shown = attributes(span)
         assert shown["db.system.name"] == db.name
         assert (shown["db.collection.name"], shown["db.operation.name"]) == ("tests_document", "search")
-        assert (shown["dorm_vector.field"], shown["dorm_vector.metric"]) == ("Document.embedding", "l2")
-        assert (shown["dorm_vector.k"], shown["db.response.returned_rows"]) == (2, 2)
-        assert shown["dorm_vector.plan"] in ("exact", "index", "client ranking")
-        assert shown["dorm_vector.database_ms"] >= 0
+        assert (shown["dorm.vector.field"], shown["dorm.vector.metric"]) == ("Document.embedding", "l2")
+        assert (shown["dorm.vector.k"], shown["db.response.returned_rows"]) == (2, 2)
+        assert shown["dorm.vector.plan"] in ("exact", "index", "client ranking")
+        assert shown["dorm.vector.database_ms"] >= 0
         assert "SELECT" in telemetry.statements_in(span)
         assert "0.123" not in str(shown)
     metrics = telemetry.metrics()
-    assert sum(point.count for point in metrics["dorm_vector.search.duration"]) == 4
-    assert sum(point.sum for point in metrics["dorm_vector.search.rows"]) == 8
+    assert sum(point.count for point in metrics["dorm.vector.search.duration"]) == 4
+    assert sum(point.sum for point in metrics["dorm.vector.search.rows"]) == 8
     assert trace.get_current_span() is trace.INVALID_SPAN
 
 
@@ -118,7 +118,7 @@ async def test_rows_that_nobody_reads_end_the_span(telemetry: Telemetry) -> None
 
 async def test_an_error_is_told_by_its_type(telemetry: Telemetry) -> None:
     with pytest.raises(dorm.exceptions.DatabaseError) as raised:
-        list(Nowhere.objects.nearest("embedding", QUERY)[:2])
+        list(Tableless.objects.nearest("embedding", QUERY)[:2])
     (span,) = telemetry.ours()
     assert (span.status.is_ok, span.status.description) == (False, type(raised.value).__name__)
     assert attributes(span)["error.type"] == type(raised.value).__name__
@@ -135,12 +135,12 @@ async def test_loads_and_embeddings_are_spans(db: Database, telemetry: Telemetry
     assert [attributes(span)["db.response.returned_rows"] for span in loads] == [4, 4]
     assert [attributes(span)["db.system.name"] for span in loads] == [db.name] * 2
     calls = [span for span in spans if span.name == "embed words-1"]
-    assert sorted(attributes(span)["dorm_vector.batch_size"] for span in calls) == [1, 1, 3, 3]
+    assert sorted(attributes(span)["dorm.vector.batch_size"] for span in calls) == [1, 1, 3, 3]
     assert {span.parent.span_id for span in calls if span.parent} == {span.context.span_id for span in loads}
     assert "secret" not in str([attributes(span) for span in telemetry.ours()])
     metrics = telemetry.metrics()
-    assert sum(point.sum for point in metrics["dorm_vector.embedding.batch_size"]) == 9
-    assert sum(point.sum for point in metrics["dorm_vector.load.rows"]) == 8
+    assert sum(point.sum for point in metrics["dorm.vector.embedding.batch_size"]) == 9
+    assert sum(point.sum for point in metrics["dorm.vector.load.rows"]) == 8
 
 
 async def test_the_log_names_searches_and_plans_of_slow_ones(
