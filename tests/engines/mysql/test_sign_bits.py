@@ -12,7 +12,7 @@ import pymysql
 import pytest
 from dorm.db.connection import get_connection, reset_connections
 from dorm.inspect import introspect_tables
-from dorm.migrations.operations import AddIndex, AlterField, RemoveIndex, RenameField
+from dorm.migrations.operations import AddIndex, AlterField, RemoveField, RemoveIndex, RenameField
 from dorm.signals import post_query
 
 import dorm_vector
@@ -278,6 +278,9 @@ def test_it_follows_its_table_through_migrations(table: Database) -> None:
     }
     (found,) = [each for each in introspect_tables(connection) if each["name"] == "signed_rows"]
     assert [column["name"] for column in found["columns"]] == ["id", "title", "number", "embedding"]
+    step(RemoveField("SignedRow", "embedding"), before)
+    assert connection.execute("SHOW TRIGGERS LIKE 'signed_rows'") == []
+    connection.execute_write('INSERT INTO "signed_rows" ("title", "number") VALUES (%s, 1)', ["without a vector"])
 
 
 def test_a_deferred_build(table: Database) -> None:
