@@ -80,6 +80,7 @@ if TYPE_CHECKING:
         VectorNorm,
         VectorSub,
     )
+    from .expressions.recency import Recency
     from .indexes.hnsw_ivfflat import HnswIndex, IvfflatIndex
     from .indexes.text import TextIndex
     from .indexes.vec0 import Vec0Index
@@ -167,6 +168,7 @@ __all__ = [
     "RebuildIndex",
     "Recall",
     "RecallSampler",
+    "Recency",
     "Recommendation",
     "RenameIndex",
     "SearchPlan",
@@ -274,6 +276,7 @@ _LATER = {
     "RebuildIndex": "schema.reindexing",
     "Recall": "retrieval.recall",
     "RecallSampler": "retrieval.sampled_recall",
+    "Recency": "expressions.recency",
     "Recommendation": "retrieval.recall",
     "RenameIndex": "schema.operations",
     "SearchPlan": "search.explain",

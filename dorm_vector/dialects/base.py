@@ -119,6 +119,8 @@ class Dialect(Facts):
     """Wraps a distance with nullable operands, with ``{condition}`` and ``{distance}``."""
     zeros: str = ""
     """A vector of ``{dimensions}`` zeros; ``{nothing:0>{digits}}`` expands to the hexadecimal digits of its bytes."""
+    age: str = "CAST(EXTRACT(EPOCH FROM CAST(%s AS TIMESTAMPTZ) - CAST({column} AS TIMESTAMPTZ)) AS DOUBLE PRECISION)"
+    """The seconds from a date or moment in a ``{column}`` to a bound moment."""
     least: str = "LEAST({values})"
     """The smallest of several values in a row."""
     array_items: str | Unsupported = NO_ARRAYS

@@ -88,6 +88,7 @@ DIALECT = Dialect(
     # libSQL's functions raise on NULL.
     null_guard="CASE WHEN {condition} THEN {distance} END",
     least="min({values})",
+    age="((julianday(%s) - julianday({column})) * 86400)",
     null_distance="CAST(NULL AS REAL)",
     other_length=r"vectors must have the same length: (\d+) != \d+",
     indexes={

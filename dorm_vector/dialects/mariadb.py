@@ -105,11 +105,11 @@ DIALECT = Dialect(
         one_per_table=True,
     ),
     longest=2.0**64,
+    age="(TIMESTAMPDIFF(MICROSECOND, {column}, %s) / 1e6)",
     ordering=Ordering(
         ascending="{rank} IS NULL, {rank} ASC",
         correlated_slice=CORRELATED_SLICE,
-        # This sorts the same way, but measures the distance only once.
-        nearest_first="-{rank} DESC",
+        nearest_first="-{rank} DESC",  # it sorts the same way, but measures the distance only once
         descending="{value} DESC",
         second_key=False,
     ),

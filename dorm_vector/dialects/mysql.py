@@ -88,6 +88,7 @@ DIALECT = Dialect(
         options={"oversample": SearchOption({}, range(1, 1001), 40)},
         by_kind={"signs": "oversample"},
     ),
+    age="(TIMESTAMPDIFF(MICROSECOND, {column}, %s) / 1e6)",
     ordering=Ordering(
         ascending="{rank} IS NULL, {rank} ASC",
         # A distance is computed as many times as the statement contains it.

@@ -61,6 +61,7 @@ DIALECT = Dialect(
     # sqlite-vec raises on NULL; the CASE is evaluated first, at no measurable cost.
     null_guard="CASE WHEN {condition} THEN {distance} END",
     least="min({values})",
+    age="((julianday(%s) - julianday({column})) * 86400)",
     null_distance="CAST(NULL AS REAL)",
     other_length=r"Vector dimension mist?match\. First vector has (\d+) dimensions",
     text_search=FTS5,

@@ -77,6 +77,7 @@ DIALECT = Dialect(
     },
     null_guard="CASE WHEN {condition} THEN {distance} END",
     least="min({values})",
+    age="((julianday(%s) - julianday({column})) * 86400)",
     null_distance="CAST(NULL AS REAL)",
     other_length="Vectors must have the same dimensions",
     text_search=TEXT_SEARCH,
