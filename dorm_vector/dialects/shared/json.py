@@ -91,6 +91,10 @@ class JsonRules(Facts):
     """The number under such keys, else NULL."""
     path_boolean: str = f"CASE WHEN json_type({{column}}, {{keys}}) IN ('true', 'false') THEN {_EXTRACTED} END"
     """The boolean under such keys, else NULL."""
+    path_text: str = ""
+    """The text under such keys, else NULL; empty if what djanorm writes is that."""
+    path_is_text: str = ""
+    """Tests whether what djanorm writes is a text in JSON; empty if it compares as one only where it is."""
     path_value: str = ""
     """The value under such keys, NULL for null; empty if what djanorm writes is that."""
     binds_decimals: bool = False
@@ -98,6 +102,13 @@ class JsonRules(Facts):
 
     def number_at(self, column: str, keys: Sequence[str]) -> str:
         return self.path_number.format(column=column, keys=self.keys.spelled(keys))
+
+    def text_at(self, written: str, column: str, keys: Sequence[str]) -> str:
+        """Return the text; ``written`` is djanorm's SQL of the value."""
+        return self.path_text.format(column=column, keys=self.keys.spelled(keys)) or written
+
+    def is_text_at(self, column: str, keys: Sequence[str]) -> str:
+        return self.path_is_text.format(column=column, keys=self.keys.spelled(keys))
 
     def value_at(self, written: str, column: str, keys: Sequence[str]) -> str:
         """Return the value, or NULL for null; ``written`` is djanorm's SQL of it."""
@@ -199,6 +210,8 @@ POSTGRESQL = JsonRules(
     ilike=Pattern("LOWER(({text})::text COLLATE \"default\") LIKE LOWER({pattern}) ESCAPE '!'"),
     keys=Keys("'{{keys}}'", ","),
     path_number=f"CASE WHEN {_TYPE} = 'number' THEN ({{column}} #>> {{keys}})::numeric END",
+    # A condition of its own, so that an index on the text can serve the comparison.
+    path_is_text=f"{_TYPE} = 'string'",
     path_boolean=f"CASE WHEN {_TYPE} = 'boolean' THEN ({{column}} #>> {{keys}})::boolean END",
     binds_decimals=True,
 )
@@ -247,6 +260,7 @@ MYSQL = JsonRules(
     like=Pattern(f"{_TEXT} COLLATE utf8mb4_bin LIKE {{pattern}} ESCAPE '!'"),
     ilike=Pattern(f"LOWER({_TEXT}) COLLATE utf8mb4_bin LIKE LOWER({{pattern}}) ESCAPE '!'"),
     path_number=f"CASE WHEN JSON_TYPE({_EXTRACTED}) IN {_NUMBERS} THEN {_EXTRACTED} END",
+    path_text=f"CASE WHEN JSON_TYPE({_EXTRACTED}) = 'STRING' THEN JSON_UNQUOTE({_EXTRACTED}) END",
     path_value=f"CASE WHEN JSON_TYPE({_EXTRACTED}) <> 'NULL' THEN {_EXTRACTED} END",
     path_boolean=f"CASE WHEN JSON_TYPE({_EXTRACTED}) = 'BOOLEAN' THEN JSON_UNQUOTE({_EXTRACTED}) = 'true' END",
     readable="CASE WHEN JSON_VALID({column}) THEN {column} END",

@@ -47,24 +47,32 @@ def _remembered(original: Any, column: str, keys: Sequence[str], vendor: str | N
 @repair("dorm.lookups", "build_lookup_sql", name="json_paths", is_fixed=partial(_compares_numbers, lookups))
 @repair("dorm.query", "build_lookup_sql", is_fixed=partial(_compares_numbers, dorm.query))
 def json_paths(original: Any, col: str, lookup: str, value: Any, vendor: str = "sqlite") -> SQL:
-    """Compare numbers and booleans under a path of a JSON field as numbers and booleans.
+    """Compare numbers, booleans and texts under a path of a JSON field as what they are.
 
     Symptom: ``filter(meta__n=8)`` fails on PostgreSQL with ``operator does not exist: text = smallint``,
     ``filter(meta__done=True)`` finds nothing on MySQL, and text or null passes ``meta__n__gt=8`` or ``meta__n__lt=8``
-    on the others; ``filter(meta__n=None)`` misses null on MySQL and MariaDB. Cause: djanorm reads the path as text on
+    on the others; ``filter(meta__n=None)`` misses null on MySQL and MariaDB; ``filter(meta__n="8")`` finds the number 8
+    on PostgreSQL and MariaDB, where ``meta__n__in=["8"]`` misses the text. Cause: djanorm reads the path as text on
     PostgreSQL, and whatever it leads to elsewhere. djanorm 4.3 to 4.5.
     """
     if isinstance(col, _Path) and lookup == "isnull":
         col = dialect_of_vendor(vendor).json.value_at(col, col.column, col.keys)
+    is_text = ""
     if isinstance(col, _Path) and lookup in _COMPARED:
         values = _several(lookup, value)
-        col, values = _typed(col, values, vendor)
+        if values and all(isinstance(each, str) for each in values):
+            rules = dialect_of_vendor(vendor).json
+            is_text = rules.is_text_at(col.column, col.keys)
+            col = rules.text_at(col, col.column, col.keys)
+        else:
+            col, values = _typed(col, values, vendor)
         if lookup == "range":
             # MySQL has no BETWEEN of JSON.
-            return f"({col} >= %s AND {col} <= %s)", values
+            between = f"{col} >= %s AND {col} <= %s"
+            return f"({between} AND {is_text})" if is_text else f"({between})", values
         value = values if lookup == "in" else values[0]
-    compared: SQL = original(col, lookup, value, vendor=vendor)
-    return compared
+    sql, params = original(col, lookup, value, vendor=vendor)
+    return f"({sql} AND {is_text})" if is_text else sql, params
 
 
 @repair("dorm.query:SQLQuery", "_compile_leaf", name="json_paths", is_fixed=partial(_compares_numbers, dorm.query))

@@ -24,6 +24,11 @@ def number(value: Any) -> float:
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
 
 
+def text(value: Any) -> str:
+    """Return a text, or one before all others."""
+    return value if isinstance(value, str) else ""
+
+
 FILTERS: dict[str, tuple[dict[str, Any], Any]] = {
     "equal": ({"n": 8}, lambda row: number(row.get("n")) == 8),
     "equal to one": ({"n": 1}, lambda row: number(row.get("n")) == 1),
@@ -36,6 +41,12 @@ FILTERS: dict[str, tuple[dict[str, Any], Any]] = {
     "true": ({"done": True}, lambda row: row.get("done") is True),
     "false": ({"done": False}, lambda row: row.get("done") is False),
     "text": ({"name": "x"}, lambda row: row.get("name") == "x"),
+    "text of a number": ({"n": "8"}, lambda row: row.get("n") == "8"),
+    "text that looks like a number": ({"n": "9"}, lambda row: row.get("n") == "9"),
+    "text that looks like a boolean": ({"done": "true"}, lambda row: row.get("done") == "true"),
+    "texts": ({"n__in": ["8", "9", "True"]}, lambda row: row.get("n") in ("8", "9", "True")),
+    "text after another": ({"n__gt": "8"}, lambda row: text(row.get("n")) > "8"),
+    "text in a range": ({"n__range": ("8", "99")}, lambda row: "8" <= text(row.get("n")) <= "99"),
     "text after a number, of the same shape": ({"n": "8.25"}, lambda row: False),
 }
 
