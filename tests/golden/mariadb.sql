@@ -7,7 +7,7 @@ CREATE VECTOR INDEX IF NOT EXISTS "package_embedding_hnsw" ON "tests_package" ("
 CREATE TABLE IF NOT EXISTS "tests_sample" ( "id" BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, "title" VARCHAR(50) NOT NULL, "full" VECTOR(3), "half" VECTOR(3), "sparse" VECTOR(3), "bits" VARBINARY(1), "unit" VECTOR(3) );
 CREATE TABLE IF NOT EXISTS "tests_note" ( "id" BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, "slug" VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NOT NULL UNIQUE, "body" TEXT, "source" VARCHAR(50), "pages" INTEGER, "price" REAL, "urgent" INTEGER, "written" DATE, "labels" TEXT, "metadata" TEXT, "embedding" VECTOR(6) NOT NULL );
 CREATE TABLE IF NOT EXISTS "tests_article" ( "id" BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, "head" VARCHAR(100) NOT NULL, "body" TEXT, "pages" INTEGER NOT NULL DEFAULT 1, "author_id" BIGINT REFERENCES "tests_author"("id") ON DELETE CASCADE, "embedding" VECTOR(3) );
-CREATE FULLTEXT INDEX "article_words" ON "tests_article" ("head", "body");
+ALTER TABLE "tests_article" ADD FULLTEXT INDEX "article_words" ("head", "body"), FORCE;
 
 -- insert
 INSERT INTO "tests_document" ("title", "pages", "author_id", "embedding", "other_vector") VALUES (%s, %s, %s, %s, %s);
