@@ -6,13 +6,13 @@ from typing import ClassVar
 
 import dorm
 
-from dorm_vector import CosineDistance, VectorField, VectorManager, distance_of, hybrid_search
+from dorm_vector import BitField, CosineDistance, VectorField, VectorManager, distance_of, hybrid_search
 
 
 class Document(dorm.Model):
-    missing = VectorField()  # refused: call-arg
+    missing = BitField()  # refused: call-arg
     text = VectorField(dimensions="3")  # refused: arg-type
-    typo = VectorField(dimension=3)  # refused: call-arg
+    typo = BitField(dimensions=3)  # refused: call-arg
     flag = VectorField(dimensions=3, as_numpy="yes")  # refused: arg-type
 
 
