@@ -67,6 +67,8 @@ def _diagnosed(alias: str) -> list[Finding]:
 
 def diagnose(database: Database) -> list[Finding]:
     """Return the findings of all checks; without vector support, only those that need none."""
+    # A server that does not answer would look like one without vectors.
+    database.ask("SELECT 1 AS answers")
     missing = list(server.extension(database))
     if any(finding.severity == PROBLEM for finding in missing):
         return missing

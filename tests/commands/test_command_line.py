@@ -70,11 +70,14 @@ def test_no_secret_of_the_settings_is_printed(tmp_path: Path) -> None:
         "NAME": PASSWORD,
     }
     (tmp_path / "settings.py").write_text(f"DATABASES = {{'default': {database!r}}}\n")
-    for arguments in (["status"], ["status", "--json"], ["doctor"], ["search", "Product", "hat"]):
+    for arguments in (["status"], ["status", "--json"], ["doctor", "--json"], ["search", "Product", "hat"]):
         run = dorm_vector_in(tmp_path, *arguments)
         assert run.returncode in (FOUND, USAGE)
         assert PASSWORD not in run.stdout + run.stderr
-        assert "--json" not in arguments or json.loads(run.stdout)["databases"][0]["error"]
+        if arguments == ["status", "--json"]:
+            assert json.loads(run.stdout)["databases"][0]["error"]
+        elif arguments == ["doctor", "--json"]:
+            assert [each["check"] for each in json.loads(run.stdout)["findings"]] == ["connection"]
 
 
 @pytest.mark.parametrize("secret", ["app", "postgres", "db1", "p@/s", "it's \\ 1", "hunter2hunter2", "größe"])

@@ -220,6 +220,8 @@ def test_a_new_database_and_a_limit_for_statements(shop: Shop, running: Any) -> 
     own = shop.project.database
     in_process = bool(shop.dialect.limits.none_in_process)
     limited = own if in_process else {**own, "OPTIONS": {**own.get("OPTIONS", {}), "statement_timeout": 30}}
+    unlimited = {each["check"] for each in shop.diagnosis("--database", "default") if each["severity"] == "note"}
+    assert ("statement-timeout" in unlimited) is not in_process
     with shop.settings(limited, new=settings):
         _new_and_limited(shop)
     running.drop_database(settings)
