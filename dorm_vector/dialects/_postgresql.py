@@ -10,6 +10,7 @@ from ..values.routines import Routine
 from .base import RoutineKey
 from .shared.costs import Estimating, PlanCosts
 from .shared.index_extensions import extension_of_postgresql
+from .shared.index_rules import IndexLabels
 from .shared.text_search import TextSearch
 from .shared.unsupported import Unsupported
 from .shared.upkeep import Upkeep
@@ -84,6 +85,26 @@ BM25 = TextSearch(
         ' add it to shared_preload_libraries, and restart the server; or leave out method="bm25" to rank by ts_rank.',
     ),
     several_since="1.1.0",
+)
+
+# https://github.com/timescale/pgvectorscale#label-based-filtering-with-diskann
+# Labels are smallint. The result of a hash is bigint; casts of whole numbers, booleans and UUIDs to text are immutable.
+LABELS = IndexLabels(
+    text="{value}::text",
+    joint=" || '|' || ",
+    label="mod(hashtextextended({text}, {seed}), 32768)::smallint",
+    row="ARRAY[{labels}]",
+    condition="{row} && ARRAY[{labels}]",
+    true="true",
+    false="false",
+)
+
+VECTORSCALE = extension_of_postgresql(
+    "vectorscale",
+    "0.9.0",
+    "Install pgvectorscale 0.9 or newer on the server (https://github.com/timescale/pgvectorscale), or declare an"
+    " HnswIndex instead.",
+    cascade=True,
 )
 
 # nextval() never goes back, even with concurrent callers; setval() skips gaps that are too wide for it.

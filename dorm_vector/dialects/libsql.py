@@ -28,6 +28,11 @@ _NO_IVFFLAT = Unsupported(
     see="https://docs.turso.tech/features/ai-and-embeddings",
 )
 
+_GRAPH = (
+    'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" (libsql_vector_idx("{column}", {metric},'
+    " 'max_neighbors={links}', 'insert_l={ef_construction}', 'search_l=200')){condition}"
+)
+
 # For one-bit vectors this function returns how many bits differ.
 _HAMMING = "vector_distance_cos({left}, {right})"
 
@@ -92,10 +97,8 @@ DIALECT = Dialect(
     null_distance="CAST(NULL AS REAL)",
     other_length=r"vectors must have the same length: (\d+) != \d+",
     indexes={
-        "hnsw": (
-            'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" (libsql_vector_idx("{column}", {metric},'
-            " 'max_neighbors={links}', 'insert_l={ef_construction}', 'search_l=200')){condition}"
-        ),
+        "hnsw": _GRAPH,
+        "diskann": _GRAPH,
         "ivfflat": _NO_IVFFLAT,
         **NO_VEC0_INDEXES,
     },
@@ -111,6 +114,7 @@ DIALECT = Dialect(
         },
         wide_metrics={Metric.COSINE: "'metric=cosine', 'compress_neighbors=float1bit'"},
         wide=256,
+        graph="DiskANN",
     ),
     wire=Wire.TYPED,
     ordering=Ordering(

@@ -19,6 +19,9 @@ from .shared.search_options import SearchOption
 from .shared.text_search import NO_BM25, fulltext
 from .shared.unsupported import Unsupported
 
+# https://mariadb.com/docs/server/reference/sql-structure/vectors/create-table-with-vectors
+_MHNSW = 'CREATE VECTOR INDEX IF NOT EXISTS "{name}" ON "{table}" ("{column}") M={m} DISTANCE={metric}'
+
 _L2 = "VEC_DISTANCE_EUCLIDEAN({left}, {right})"
 
 _COSINE = "VEC_DISTANCE_COSINE({left}, {right})"
@@ -82,8 +85,8 @@ DIALECT = Dialect(
     # The distance of NULL, or of vectors of different lengths, is NULL, so the field checks each length.
     null_distance="CAST(NULL AS DOUBLE)",
     indexes={
-        # https://mariadb.com/docs/server/reference/sql-structure/vectors/create-table-with-vectors
-        "hnsw": 'CREATE VECTOR INDEX IF NOT EXISTS "{name}" ON "{table}" ("{column}") M={m} DISTANCE={metric}',
+        "hnsw": _MHNSW,
+        "diskann": _MHNSW,
         "ivfflat": Unsupported(
             reason="it has no IVFFlat index, so it builds none for it, and such a search is exact.",
             instead="Use HnswIndex for an index here.",
@@ -103,6 +106,7 @@ DIALECT = Dialect(
         not_null=True,
         whole_table=True,
         one_per_table=True,
+        graph="MHNSW",
     ),
     longest=2.0**64,
     age="(TIMESTAMPDIFF(MICROSECOND, {column}, %s) / 1e6)",

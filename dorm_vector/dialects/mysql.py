@@ -78,7 +78,7 @@ DIALECT = Dialect(
     },
     null_distance="CAST(NULL AS DOUBLE)",
     other_length=f"{OTHER_LENGTH} ([0-9]+)|Binary operands of bitwise operators must be of equal length",
-    indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, **NO_VEC0_INDEXES},
+    indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, "diskann": _NO_INDEX, **NO_VEC0_INDEXES},
     text_search=fulltext("using {name} ("),
     bm25=NO_BM25,
     sign_column=SIGN_COLUMN,

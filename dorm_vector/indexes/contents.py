@@ -51,7 +51,8 @@ def index_contents(index: Any, field: Any, dialect: Dialect) -> IndexContents | 
     if rules.metrics is not None and index.metric not in rules.metrics:
         return None
     held = PRECISIONS.get(index.precision, element)
-    chosen_half = held is Element.FLOAT32 and _limit(dialect, held) < dimensions <= _limit(dialect, Element.HALF)
+    fits = dimensions <= _limit(dialect, held, index.kind)
+    chosen_half = held is Element.FLOAT32 and not fits and dimensions <= _limit(dialect, Element.HALF, index.kind)
     if chosen_half:
         held = Element.HALF
     template = rules.prefix.format(operand="{operand}", dimensions=dimensions) if index.dimensions else "{operand}"
@@ -62,7 +63,7 @@ def index_contents(index: Any, field: Any, dialect: Dialect) -> IndexContents | 
 
 def require_fitting(held: IndexContents, field: Any, kind: str, dialect: Dialect) -> None:
     """Raise UnsupportedByDatabase, with a fix, for more dimensions than the database can index."""
-    limit = _limit(dialect, held.element)
+    limit = _limit(dialect, held.element, kind)
     if held.dimensions <= limit:
         return
     raise UnsupportedByDatabase(
@@ -73,7 +74,7 @@ def require_fitting(held: IndexContents, field: Any, kind: str, dialect: Dialect
 
 def _remedy(held: IndexContents, field: Any, dialect: Dialect) -> str:
     remedies = []
-    bits = _limit(dialect, Element.BIT)
+    bits = _limit(dialect, Element.BIT, "hnsw")
     if field.element in (Element.FLOAT32, Element.HALF):
         if held.dimensions <= bits:
             remedies.append(f'index one bit of each number, precision="bit", up to {int(bits):,}')
@@ -81,8 +82,9 @@ def _remedy(held: IndexContents, field: Any, dialect: Dialect) -> str:
     return f"Choose: {'; '.join([*remedies, 'or store fewer'])}." if remedies else "Store fewer."
 
 
-def _limit(dialect: Dialect, element: Element) -> float:
-    return dialect.index_rules.max_dimensions.get(element, float("inf"))
+def _limit(dialect: Dialect, element: Element, kind: str) -> float:
+    rules = dialect.index_rules
+    return rules.limits_by_kind.get(kind, rules.max_dimensions).get(element, float("inf"))
 
 
 def columns_of(fields: Mapping[str, Any], connection: Any) -> dict[str, Column]:

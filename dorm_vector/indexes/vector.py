@@ -48,7 +48,7 @@ class _Column:
 
 
 class VectorIndex(Index):
-    """An index on one vector field. Use HnswIndex, IvfflatIndex or Vec0Index."""
+    """An index on one vector field. Use HnswIndex, IvfflatIndex, DiskAnnIndex or Vec0Index."""
 
     kind: str
     has_word_as_name: ClassVar[bool] = True
@@ -57,6 +57,8 @@ class VectorIndex(Index):
     """The index method to report to djanorm, if djanorm does not know the kind."""
     metrics: ClassVar[tuple[Metric, ...]]
     elements: ClassVar[frozenset[Element]]
+    labels: tuple[str, ...] = ()
+    """The fields whose values the index knows of each row, so that it answers filters by them."""
     ranges: ClassVar[Mapping[str, range]]
 
     def __init__(
@@ -127,6 +129,9 @@ class VectorIndex(Index):
                 f" Use {self.opclass_of(held)!r}, or distance={self.metric.value!r}."
             )
 
+    def check_model(self, model: str, fields: Mapping[str, Any]) -> None:
+        """Raise ValueError if the index names fields that the model does not have."""
+
     def metrics_of(self, element: Element) -> list[Metric]:
         """Return the distances that the index supports on a column of that type."""
         known = _NUMBERS if self.precision == "bit" else self.metrics
@@ -176,7 +181,6 @@ class VectorIndex(Index):
         expression = f'"{column}"'
         if held.is_reduced:
             expression = f"({held.template.format(operand=expression)})"
-        parameters = self.parameters(rows)
         return dialect.create_index(
             self.kind,
             name=name,
@@ -184,13 +188,21 @@ class VectorIndex(Index):
             column=column,
             expression=expression,
             opclass=self.opclass_of(held.element),
-            options=f" WITH ({', '.join(f'{key} = {value}' for key, value in parameters.items())})",
             condition=f" WHERE {condition}" if condition else "",
             metric=_metric_name(self.metric, held.dimensions, dialect),
-            # pgvector allows 2·m links on the lowest layer of an HNSW graph, which holds all rows.
-            links=str(2 * parameters.get("m", 0)),
-            **{key: str(value) for key, value in parameters.items()},
+            **self.parts(dialect, rows, columns),
         )
+
+    def parts(self, dialect: Dialect, rows: int, columns: Mapping[str, Column] | None) -> dict[str, str]:
+        """Return the parameters of a build over that many rows, as parts of the CREATE statement."""
+        parameters = self.parameters(rows)
+        return {
+            "options": f" WITH ({', '.join(f'{key} = {value}' for key, value in parameters.items())})",
+            # pgvector allows 2·m links on the lowest layer of an HNSW graph, which holds all rows.
+            "links": str(2 * parameters.get("m", 0)),
+            "labels": "",
+            **{key: str(value) for key, value in parameters.items()},
+        }
 
     @property
     def counts_rows(self) -> bool:

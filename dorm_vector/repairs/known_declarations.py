@@ -59,6 +59,7 @@ def _declared(meta: Any) -> Iterator[str]:
     """Yield the field names in indexes and constraints, except those in expressions, which are not quoted."""
     for index in meta.indexes:
         names = [*index.fields, *getattr(index, "include", ()), *getattr(index, "filters", ())]
+        names += getattr(index, "labels", ())
         yield from (name.removeprefix("-") for name in names if "(" not in name)
         yield from _compared(getattr(index, "condition", None))
     for constraint in meta.constraints:

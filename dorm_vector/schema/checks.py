@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..dialects.base import Dialect
+from ..dialects.shared.index_extensions import IndexExtension
 from ..engines import dialect_for
 from ..engines.sqlite.extension import NO_EXTENSION, is_served
 from ..exceptions import UnsupportedByDatabase
@@ -50,8 +51,15 @@ def indexes_checked_first(
 
 def _require_extensions(model: dict[str, Any], connection: Any) -> None:
     for index in _indexes(model):
-        if isinstance(index, TextIndex) and (extension := index.search(dialect_for(connection)).extension):
+        extension = _extension_of(index, dialect_for(connection))
+        if extension is not None:
             require_extension(extension, index.get_name(model["name"]), connection)
+
+
+def _extension_of(index: Any, dialect: Dialect) -> IndexExtension | None:
+    if isinstance(index, TextIndex):
+        return index.search(dialect).extension
+    return dialect.index_rules.extensions.get(index.kind) if isinstance(index, VectorIndex) else None
 
 
 def require_possible_indexes(

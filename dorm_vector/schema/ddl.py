@@ -20,6 +20,7 @@ from ..indexes.vector import VectorIndex
 from ..migration_state import column_of, table_of
 from ..patching.on_import import Late
 from ..steps import run
+from .requirements.extensions import enable_extension, warn_of_other_graph
 
 operations: Any = Late("dorm.migrations.operations")
 
@@ -44,6 +45,9 @@ def build(index: VectorIndex, place: Place, connection: Any, concurrently: bool 
     statements = statements_of(index, place, connection)
     if statements and place.field is not None:
         _warn_of_half(index, place, dialect)
+    warn_of_other_graph(index, place.name, dialect)
+    if statements and index.kind in dialect.index_rules.extensions:
+        enable_extension(dialect.index_rules.extensions[index.kind], place.name, connection)
     if index.kind in dialect.companions:
         for statement in [*dialect.drop_index(index.kind, place.name, place.table), *statements]:
             if statement.startswith("INSERT "):
@@ -143,7 +147,8 @@ def placed(index: VectorIndex, model: dict[str, Any], app_label: str, connection
     (name,) = index.fields
     fields = model["fields"]
     field = fields.get(name)
-    columns = columns_of(fields, connection) if index.kind in dialect_for(connection).companions else None
+    is_of_columns = index.kind in dialect_for(connection).companions or index.labels
+    columns = columns_of(fields, connection) if is_of_columns else None
     column = column_of(name, field)
     if field is not None:
         # A field in a migration belongs to no model, so name it for error messages.

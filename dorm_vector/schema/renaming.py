@@ -102,7 +102,7 @@ def _renamed(index: Any, operation: Any) -> Any:
         return index
     new = copy.copy(index)
     new._name = index.get_name(operation.model_name)
-    for attribute in ("fields", "include", "partition_by", "metadata"):
+    for attribute in ("fields", "include", "partition_by", "metadata", "labels"):
         if hasattr(index, attribute):
             names = getattr(index, attribute)
             setattr(new, attribute, type(names)(_name(name, operation) for name in names))
@@ -119,7 +119,8 @@ def _name(name: str, operation: Any) -> str:
 
 
 def _names(index: Any) -> set[str]:
-    names = {*index.fields, *index.include, *getattr(index, "filters", ()), *_named_in(index.condition)}
+    names = {*index.fields, *index.include, *getattr(index, "filters", ()), *getattr(index, "labels", ())}
+    names |= {*_named_in(index.condition)}
     return {str(name).removeprefix("-").partition("__")[0] for name in names}
 
 

@@ -40,6 +40,8 @@ def add(operation: Any, app_label: str, connection: Any, from_state: Any, to_sta
     """Build the vector index of an operation with the dialect of the connection."""
     # Unapplying a squashed migration that also creates the model: the earlier state does not have the model.
     model = model_of(operation.model_name, app_label, to_state, from_state)
+    if model["fields"]:
+        operation.index.check_model(model["name"], model["fields"])
     place = placed(operation.index, model, app_label, connection)
     require_possible_indexes(model_of(operation.model_name, app_label, to_state), connection, place.columns)
     build(operation.index, place, connection, operation.concurrently)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..dialects.base import Dialect
+from ..dialects.shared.facts import NOTHING
 from ..engines.statement import searches_in
 from .plans.plan import Plan
 from .warnings import warn_of_a_miss
-from .width import fits_one_scan
+from .width import fits_one_scan, option_widths
 
 
 class CompiledSearch:
@@ -17,7 +18,7 @@ class CompiledSearch:
 
     Args:
         query: The query that searches.
-        width: How many rows the index must find for it, or 0 without an index.
+        widths: The least value of the option that limits how many rows the index finds; empty without an index.
         goes_on: Whether the index must continue if its first candidates are not enough.
         plan: The plan that the statement was compiled for; None for a plain SELECT.
         is_whole: Whether the rows of the search are the rows of the statement, so that the runner can check them on
@@ -25,9 +26,14 @@ class CompiledSearch:
     """
 
     def __init__(
-        self, query: Any, width: int = 0, goes_on: bool = False, plan: Any = None, is_whole: bool = False
+        self,
+        query: Any,
+        widths: Mapping[str, int] = NOTHING,
+        goes_on: bool = False,
+        plan: Any = None,
+        is_whole: bool = False,
     ) -> None:
-        self.query, self.width, self.goes_on = query, width, goes_on
+        self.query, self.widths, self.goes_on = query, widths, goes_on
         self.plan, self.is_whole = plan, is_whole
 
 
@@ -46,7 +52,8 @@ def compiled_search(
     warn_of_a_miss(query)
     goes_on = query.is_filtered() or not fits_one_scan(dialect, query)
     width = plan.width(plan.estimate, dialect.costs) if plan is not None and plan.estimate is not None else 0
-    return CompiledSearch(query, max(query.candidates(), width), goes_on, plan, is_whole=is_whole)
+    widths = option_widths(dialect, query, max(query.candidates(), width))
+    return CompiledSearch(query, widths, goes_on, plan, is_whole=is_whole)
 
 
 def whole_search(sql: str) -> CompiledSearch | None:

@@ -21,13 +21,17 @@ class Tuning:
 
     def __init__(self, connection: Any, dialect: Dialect, asked: Options, searches: Sequence[CompiledSearch]) -> None:
         self._connection, self._dialect, self._asked = connection, dialect, asked
-        self._width, self._goes_on = 0, False
+        self._widths: dict[str, int] = {}
+        self._goes_on = any(search.goes_on for search in searches)
         for search in searches:
-            self._width, self._goes_on = max(self._width, search.width), self._goes_on or search.goes_on
+            for name, width in search.widths.items():
+                self._widths[name] = max(width, self._widths.get(name, 0))
 
     def is_needed(self) -> bool:
         """Return whether the search may need to change an option of the server."""
-        return bool(self._asked or self._goes_on or self._width > self._default_width())
+        options = self._dialect.tuning.options
+        is_wider = any(width > int(options[name].default) for name, width in self._widths.items())
+        return bool(self._asked or self._goes_on or is_wider)
 
     def learn_version(self) -> Steps[None]:
         """Read the server's version if an option depends on it, once per connection."""
@@ -56,20 +60,18 @@ class Tuning:
 
     def _wide_enough(self, wanted: Mapping[str, Any]) -> dict[str, str]:
         """Return the assignment that lets the index find as many rows as the searches need."""
-        dialect, name = self._dialect, self._dialect.tuning.width
-        if not name:
-            return {}
-        option = dialect.tuning.options[name]
-        width = min(self._width, greatest(option))
+        found: dict[str, str] = {}
+        for name, least in self._widths.items():
+            found |= self._wide(name, least, wanted)
+        return found
+
+    def _wide(self, name: str, least: int, wanted: Mapping[str, Any]) -> dict[str, str]:
+        tuning, option = self._dialect.tuning, self._dialect.tuning.options[name]
+        width = min(least, greatest(option))
         if width <= int(wanted.get(name, option.default)):
             return {}
-        template = dialect.tuning.value if name in wanted else dialect.tuning.at_least
+        template = tuning.value if name in wanted else tuning.at_least
         return {variable: template.format(variable=variable, value=width) for variable in option.variables}
-
-    def _default_width(self) -> float:
-        """Return how many rows the index finds by default."""
-        option = self._dialect.tuning.options.get(self._dialect.tuning.width)
-        return int(option.default) if option is not None else float("inf")
 
     def _has(self, name: str) -> bool:
         since = self._dialect.tuning.options[name].since

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..dialects.base import Dialect
 from ..dialects.shared.search_options import SearchOption
+from ..introspection import indexes_of
 
 _TO_SPARE = 4
 
@@ -23,6 +25,18 @@ def rows_asked(dialect: Dialect, query: Any) -> int:
     selective filter would let those rows into the answer.
     """
     return int(query.limit_val) * (_TO_SPARE if dialect.index_use.probe and query.is_filtered() else 1)
+
+
+def option_widths(dialect: Dialect, query: Any, width: int) -> Mapping[str, int]:
+    """Return the option that limits what the query's index finds, and the least value for that many rows."""
+    known, search = dialect.tuning.width_by_kind, query.search
+    if known and search is not None and "__" not in search.field_path:
+        metric = query.annotations[search.name].metric
+        for index in indexes_of(query._resolve_field([search.field_path])):
+            if index.kind in known and index.metric is metric:
+                name, each = known[index.kind]
+                return {name: each * width}
+    return {dialect.tuning.width: width} if dialect.tuning.width else {}
 
 
 def greatest(option: SearchOption) -> int:

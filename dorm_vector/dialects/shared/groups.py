@@ -68,6 +68,8 @@ class SearchTuning(Facts):
     options: Mapping[str, SearchOption] = NOTHING
     width: str = ""
     """The search option that limits how many rows an index can find."""
+    width_by_kind: Mapping[str, tuple[str, int]] = NOTHING
+    """For an index kind that ``width`` does not concern: its option, and the value per row that a search requests."""
     filtered: Mapping[str, int | str] = NOTHING
     """Search options that let a filtered search continue until it has enough rows."""
     filtered_settings: Mapping[str, str] = NOTHING

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ...values.elements import Element
 from ...values.metrics import Metric
 from .facts import NOTHING, Facts
+from .index_extensions import IndexExtension
 
 
 class IndexRules(Facts):
@@ -37,6 +38,38 @@ class IndexRules(Facts):
     build_option_now: str = ""
     """Reads the setting ``{name}`` as ``value``."""
     concurrent: ConcurrentBuild | None = None
+    limits_by_kind: Mapping[str, Mapping[Element, int]] = NOTHING
+    """The maximum dimensions of each element type in an index of that kind, if they differ from ``max_dimensions``."""
+    labels: IndexLabels | None = None
+    """How its DiskANN indexes hold labels; None if they have none."""
+    graph: str = ""
+    """The index that a DiskAnnIndex builds where there is no pgvectorscale; empty if it builds none."""
+    extensions: Mapping[str, IndexExtension] = NOTHING
+    """The extension of the server that each index kind needs, if it needs one."""
+
+
+class IndexLabels(Facts):
+    """How an index holds the labels of a row, by which it answers filters.
+
+    A label is a number of the index's own for the values of one or several fields. Different values may have the same
+    label, so a search must test the values as well.
+    """
+
+    text: str
+    """The text of a value."""
+    joint: str
+    """Joins the texts of several fields."""
+    label: str
+    """The label of a ``{text}``; ``{seed}`` tells fields apart."""
+    row: str
+    """The ``{labels}`` of a row."""
+    condition: str
+    """Tests whether a ``{row}`` has one of the ``{labels}``."""
+    true: str
+    false: str
+
+    def one(self, values: Sequence[str], seed: int) -> str:
+        return self.label.format(text=self.joint.join(self.text.format(value=value) for value in values), seed=seed)
 
 
 class ConcurrentBuild(Facts):

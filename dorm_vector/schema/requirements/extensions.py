@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from ...dialects.base import Dialect, version_numbers
@@ -10,6 +11,7 @@ from ...dialects.shared.index_extensions import IndexExtension
 from ...dialects.shared.unsupported import Unsupported
 from ...engines import dialect_for
 from ...exceptions import IndexBuiltOtherwise, VectorsUnavailable, frames_inside
+from ...indexes.vector import VectorIndex
 
 
 def enable_extension(extension: IndexExtension, index: str, connection: Any, minimum: str = "", what: str = "") -> None:
@@ -46,6 +48,21 @@ def _unavailable(extension: IndexExtension, index: str, connection: Any, reason:
     return VectorsUnavailable(
         f"{title} cannot build {index} without the extension {extension.name}: {reason} {extension.install_hint}"
     )
+
+
+def warn_of_other_graph(index: VectorIndex, name: str, dialect: Dialect) -> None:
+    """Warn of what a DiskAnnIndex is on a database without pgvectorscale."""
+    if index.kind != "diskann" or index.kind in dialect.index_rules.extensions:
+        return
+    graph = dialect.index_rules.graph
+    built = f"builds its own {graph} index for {name}" if graph else f"builds no index for {name}: searches are exact"
+    labels = f"; filters by {enumerated(index.labels)} are ordinary filters" if index.labels else ""
+    warnings.warn(f"{dialect.title} {built}{labels}.", IndexBuiltOtherwise, stacklevel=frames_inside())
+
+
+def enumerated(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def warn_of_other_form(index: str, dialect: Dialect, lacking: Unsupported) -> None:

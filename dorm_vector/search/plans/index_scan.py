@@ -15,6 +15,7 @@ from ...indexes.contents import index_contents
 from ...introspection import indexes_of
 from ..spec import Within
 from ..width import rows_asked
+from .labels import label_condition
 from .plan import Estimate, ExactPlan, Plan
 from .shortlist import shortlisted
 
@@ -33,17 +34,23 @@ class IndexScanPlan(Plan):
 
     kind = "index"
 
-    def __init__(self, connection: Any, index: Any) -> None:
-        self.connection, self.index = connection, index
+    def __init__(self, connection: Any, index: Any, labels: CompiledSQL | None = None) -> None:
+        """Take as ``labels`` the condition by which the index answers the filter itself."""
+        self.connection, self.index, self.labels = connection, index, labels
 
     def title(self, query: Any, dialect: Dialect) -> str:
         shortlist = query.search.shortlist
         if shortlist is not None and shortlist.index.precision == "bit":
             return "sign bits"
+        if self.labels is not None:
+            return "index with labels"
         return "index with iterative scan" if dialect.tuning.filtered and query.is_filtered() else self.kind
 
     def cost(self, estimate: Estimate, costs: PlanCosts) -> float:
         wanted = max(estimate.wanted * costs.spare, costs.spare_at_least)
+        if self.labels is not None:
+            # It visits rows with the labels alone.
+            return costs.index + min(max(wanted, costs.at_once), estimate.rows) * costs.visited(estimate.dimensions)
         reached, most = max(estimate.reached(wanted), costs.at_once), costs.most or float("inf")
         # A wider search visits more neighbors of each row that it keeps.
         visits = min(reached, most, estimate.rows) + 2 * self.width(estimate, costs)
@@ -55,6 +62,8 @@ class IndexScanPlan(Plan):
         return cost * (_LOSSES if is_too_wide else 1)
 
     def width(self, estimate: Estimate, costs: PlanCosts) -> int:
+        if self.labels is not None:
+            return 0
         return min(costs.widest, math.ceil(_WIDER * estimate.reached(estimate.wanted)))
 
     def narrowed(self, query: Any) -> Any:
@@ -62,6 +71,8 @@ class IndexScanPlan(Plan):
         query.alias_only_names -= {query.order_by_fields[0]}
         if query.search.shortlist is not None:
             query = shortlisted(query, self.connection)
+        if self.labels is not None:
+            query.where_nodes = [*query.where_nodes, self.labels]
         return query if self.index is None else probed(query, self.connection, self.index)
 
 
@@ -70,7 +81,9 @@ def index_scan_plan(query: Any, connection: Any, dialect: Dialect) -> IndexScanP
     if not query.ranks():
         return None
     index = asked_index(query, dialect)
-    return IndexScanPlan(connection, index) if index is not None or dialect.is_approximate else None
+    if index is None and not dialect.is_approximate:
+        return None
+    return IndexScanPlan(connection, index, label_condition(query, dialect))
 
 
 def asked_index(query: Any, dialect: Dialect) -> Any:
