@@ -120,3 +120,9 @@ ESTIMATING = Estimating(
     ' WHERE table_schema = DATABASE() AND table_name = \'{table}\') AS "rows" FROM "{table}"',
     sampled=128,
 )
+
+# https://mariadb.com/docs/server/reference/sql-structure/vectors/create-table-with-vectors
+MHNSW = 'CREATE VECTOR INDEX IF NOT EXISTS "{name}" ON "{table}" ("{column}") M={m} DISTANCE={metric}'
+
+# Without FORCE, an index that replaces another one lacks all rows that were written while the other one existed.
+FULLTEXT_INDEX = 'ALTER TABLE "{table}" ADD FULLTEXT INDEX "{name}" ({columns}), FORCE'

@@ -9,8 +9,6 @@ from ..values.elements import Element
 from ..values.routines import Routine
 from .base import RoutineKey
 from .shared.costs import Estimating, PlanCosts
-from .shared.index_extensions import extension_of_postgresql
-from .shared.index_rules import IndexLabels
 from .shared.text_search import TextSearch
 from .shared.unsupported import Unsupported
 from .shared.upkeep import Upkeep
@@ -57,54 +55,6 @@ TEXT_SEARCH = TextSearch(
     joint=" || ' ' || ",
     needs_index=False,
     in_plan="Index Scan on {name} ",
-)
-
-# https://github.com/timescale/pg_textsearch
-# The value is negative, and 0 for a row without any of the words. It counts words in the index that it names.
-_BM25 = "({document}) <@> to_bm25query({query}, '{name}')"
-
-BM25 = TextSearch(
-    title="pg_textsearch",
-    create=(
-        (
-            'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" USING bm25 (({document}))'
-            " WITH (text_config = '{language}')"
-        ),
-    ),
-    condition="",
-    score=f"-nullif({_BM25}, 0)",
-    order=_BM25,
-    part="coalesce({column}, '')",
-    joint=" || ' ' || ",
-    alone="{column}",
-    in_plan="Index Scan using {name} ",
-    extension=extension_of_postgresql(
-        "pg_textsearch",
-        "1.0.0",
-        "Install pg_textsearch (Debian: postgresql-18-pg-textsearch; or https://github.com/timescale/pg_textsearch),"
-        ' add it to shared_preload_libraries, and restart the server; or leave out method="bm25" to rank by ts_rank.',
-    ),
-    several_since="1.1.0",
-)
-
-# https://github.com/timescale/pgvectorscale#label-based-filtering-with-diskann
-# Labels are smallint. The result of a hash is bigint; casts of whole numbers, booleans and UUIDs to text are immutable.
-LABELS = IndexLabels(
-    text="{value}::text",
-    joint=" || '|' || ",
-    label="mod(hashtextextended({text}, {seed}), 32768)::smallint",
-    row="ARRAY[{labels}]",
-    condition="{row} && ARRAY[{labels}]",
-    true="true",
-    false="false",
-)
-
-VECTORSCALE = extension_of_postgresql(
-    "vectorscale",
-    "0.9.0",
-    "Install pgvectorscale 0.9 or newer on the server (https://github.com/timescale/pgvectorscale), or declare an"
-    " HnswIndex instead.",
-    cascade=True,
 )
 
 # nextval() never goes back, even with concurrent callers; setval() skips gaps that are too wide for it.

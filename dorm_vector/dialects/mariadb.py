@@ -9,7 +9,7 @@ from ..values.elements import Element
 from ..values.metrics import Metric
 from . import _float32
 from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
-from ._mariadb import CORRELATED_SLICE, COSTS, ESTIMATING, GENERATED_SUBQUERY, ROUTINES, UPKEEP
+from ._mariadb import CORRELATED_SLICE, COSTS, ESTIMATING, FULLTEXT_INDEX, GENERATED_SUBQUERY, MHNSW, ROUTINES, UPKEEP
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
 from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, SearchTuning, StatementLimit
@@ -18,9 +18,6 @@ from .shared.json import MARIADB
 from .shared.search_options import SearchOption
 from .shared.text_search import NO_BM25, fulltext
 from .shared.unsupported import Unsupported
-
-# https://mariadb.com/docs/server/reference/sql-structure/vectors/create-table-with-vectors
-_MHNSW = 'CREATE VECTOR INDEX IF NOT EXISTS "{name}" ON "{table}" ("{column}") M={m} DISTANCE={metric}'
 
 _L2 = "VEC_DISTANCE_EUCLIDEAN({left}, {right})"
 
@@ -85,8 +82,8 @@ DIALECT = Dialect(
     # The distance of NULL, or of vectors of different lengths, is NULL, so the field checks each length.
     null_distance="CAST(NULL AS DOUBLE)",
     indexes={
-        "hnsw": _MHNSW,
-        "diskann": _MHNSW,
+        "hnsw": MHNSW,
+        "diskann": MHNSW,
         "ivfflat": Unsupported(
             reason="it has no IVFFlat index, so it builds none for it, and such a search is exact.",
             instead="Use HnswIndex for an index here.",
@@ -95,10 +92,7 @@ DIALECT = Dialect(
         ),
         **NO_VEC0_INDEXES,
     },
-    # Without FORCE, an index that replaces another one lacks all rows that were written while the other one existed.
-    text_search=fulltext(
-        "fulltext {name} {name} ", 'ALTER TABLE "{table}" ADD FULLTEXT INDEX "{name}" ({columns}), FORCE'
-    ),
+    text_search=fulltext("fulltext {name} {name} ", FULLTEXT_INDEX),
     bm25=NO_BM25,
     index_rules=IndexRules(
         metrics={Metric.L2: "euclidean", Metric.COSINE: "cosine"},

@@ -9,24 +9,13 @@ from __future__ import annotations
 from ..values.elements import Element
 from ..values.metrics import Metric
 from ..values.wire import Wire
-from ._postgresql import (
-    BM25,
-    COSTS,
-    COUNT_PAST_KEYS,
-    ESTIMATING,
-    LABELS,
-    ROUTINES,
-    TEXT_SEARCH,
-    UNSOUND,
-    UPKEEP,
-    VECTORSCALE,
-)
+from ._postgresql import COSTS, COUNT_PAST_KEYS, ESTIMATING, ROUTINES, TEXT_SEARCH, UNSOUND, UPKEEP
+from ._postgresql_indexes import BM25, LABELS, SEARCH_OPTIONS, VECTORSCALE
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
 from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, SearchTuning, StatementLimit
 from .shared.index_rules import ConcurrentBuild, IndexRules
 from .shared.json import POSTGRESQL
-from .shared.search_options import SearchOption
 
 _INDEX = (
     'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" USING {method} ({expression} {opclass}{labels})'
@@ -78,24 +67,6 @@ _INDEX_RULES = IndexRules(
     ),
 )
 
-_SCAN = {"strict_order": "relaxed_order"}  # IVFFlat has only relaxed order; its rows are sorted on arrival
-
-_SEARCH_OPTIONS = {
-    "ef_search": SearchOption({"hnsw.ef_search": {}}, range(1, 1001), default=40),
-    "probes": SearchOption({"ivfflat.probes": {}}, range(1, 32769), default=1),
-    "iterative_scan": SearchOption(
-        {"hnsw.iterative_scan": {}, "ivfflat.iterative_scan": _SCAN},
-        ("off", "relaxed_order", "strict_order"),
-        default="off",
-        since="0.8.0",
-    ),
-    "max_scan_tuples": SearchOption({"hnsw.max_scan_tuples": {}}, range(1, 2**31), default=20_000, since="0.8.0"),
-    "scan_mem_multiplier": SearchOption({"hnsw.scan_mem_multiplier": {}}, range(1, 1001), default=1, since="0.8.0"),
-    "query_search_list_size": SearchOption({"diskann.query_search_list_size": {}}, range(1, 10_001), default=100),
-    "query_rescore": SearchOption({"diskann.query_rescore": {}}, range(1001), default=50),
-    "max_probes": SearchOption({"ivfflat.max_probes": {}}, range(1, 32769), default=32_768, since="0.8.0"),
-}
-
 DIALECT = Dialect(
     name="postgresql",
     title="PostgreSQL",
@@ -136,7 +107,7 @@ DIALECT = Dialect(
     ),
     loading=Loading(method="copy", binary_rows=True, intervals=True, claim="FOR NO KEY UPDATE"),
     tuning=SearchTuning(
-        options=_SEARCH_OPTIONS,
+        options=SEARCH_OPTIONS,
         width="ef_search",
         # It ranks by bits, and four times as many rows hold the nearest: recall at 100 is 0.73 with 50, 0.99 with 400.
         width_by_kind={"diskann": ("query_rescore", 4)},
@@ -189,7 +160,8 @@ DIALECT = Dialect(
                 " THEN CREATE EXTENSION vector SCHEMA public; ELSE CREATE EXTENSION vector; END IF; END $$"
             ),
         ),
-        disable=("DROP EXTENSION IF EXISTS vector",),
+        # pgvectorscale, which a DiskAnnIndex enables, depends on it.
+        disable=("DROP EXTENSION IF EXISTS vectorscale", "DROP EXTENSION IF EXISTS vector"),
         version_query="SELECT extversion AS version,"
         " CASE WHEN to_regtype('vector') IS NULL THEN extnamespace::regnamespace::text END AS hidden_in"
         " FROM pg_extension WHERE extname = 'vector'",

@@ -52,7 +52,8 @@ def compiled_search(
     warn_of_a_miss(query)
     goes_on = query.is_filtered() or not fits_one_scan(dialect, query)
     width = plan.width(plan.estimate, dialect.costs) if plan is not None and plan.estimate is not None else 0
-    widths = option_widths(dialect, query, max(query.candidates(), width))
+    is_filtered = query.is_filtered() and (plan is None or plan.labels is None)
+    widths = option_widths(dialect, query, max(query.candidates(), width), is_filtered)
     return CompiledSearch(query, widths, goes_on, plan, is_whole=is_whole)
 
 

@@ -27,15 +27,18 @@ def rows_asked(dialect: Dialect, query: Any) -> int:
     return int(query.limit_val) * (_TO_SPARE if dialect.index_use.probe and query.is_filtered() else 1)
 
 
-def option_widths(dialect: Dialect, query: Any, width: int) -> Mapping[str, int]:
-    """Return the option that limits what the query's index finds, and the least value for that many rows."""
+def option_widths(dialect: Dialect, query: Any, width: int, is_filtered: bool) -> Mapping[str, int]:
+    """Return the option that limits what the query's index finds, and the least value for that many rows.
+
+    ``is_filtered`` says whether a filter applies to the rows that the index finds.
+    """
     known, search = dialect.tuning.width_by_kind, query.search
     if known and search is not None and "__" not in search.field_path:
         metric = query.annotations[search.name].metric
         for index in indexes_of(query._resolve_field([search.field_path])):
             if index.kind in known and index.metric is metric:
                 name, each = known[index.kind]
-                return {name: each * width}
+                return {name: each * width * (_TO_SPARE if is_filtered else 1)}
     return {dialect.tuning.width: width} if dialect.tuning.width else {}
 
 

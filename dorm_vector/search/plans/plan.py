@@ -56,6 +56,8 @@ class Plan:
     """Whether those statements are searches, under the options of the query."""
     estimate: Estimate | None = None
     """What the choice of this plan was based on; None if no costs were compared yet."""
+    labels: Any = None
+    """The condition by which an index answers the filter itself; None if it does not."""
     is_exact = False
     """Whether a plain statement measures every row, so that its runner has nothing to check."""
 
