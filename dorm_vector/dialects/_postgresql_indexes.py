@@ -69,6 +69,6 @@ SEARCH_OPTIONS = {
     "max_scan_tuples": SearchOption({"hnsw.max_scan_tuples": {}}, range(1, 2**31), default=20_000, since="0.8.0"),
     "scan_mem_multiplier": SearchOption({"hnsw.scan_mem_multiplier": {}}, range(1, 1001), default=1, since="0.8.0"),
     "query_search_list_size": SearchOption({"diskann.query_search_list_size": {}}, range(1, 10_001), default=100),
-    "query_rescore": SearchOption({"diskann.query_rescore": {}}, range(1001), default=50),
+    "query_rescore": SearchOption({"diskann.query_rescore": {}}, range(1, 1001), default=50),
     "max_probes": SearchOption({"ivfflat.max_probes": {}}, range(1, 32769), default=32_768, since="0.8.0"),
 }

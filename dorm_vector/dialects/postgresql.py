@@ -121,7 +121,8 @@ DIALECT = Dialect(
         at_least="greatest(nullif(current_setting('{variable}', true), '')::int, {value})::text",
         for_transaction="SELECT {assignments}",
         by_kind={"hnsw": "ef_search", "ivfflat": "probes", "diskann": "query_rescore"},
-        setting="SHOW {variable}",
+        # NULL where the server does not have the extension of the setting.
+        setting="SELECT nullif(current_setting('{variable}', true), '') AS value",
         now="nullif(current_setting('{variable}', true), '')",
         back="set_config('{variable}', %s, true)",
     ),

@@ -17,6 +17,7 @@ from typing import Any
 from dorm_vector import (
     Bit,
     BitField,
+    DiskAnnIndex,
     Element,
     HalfVectorField,
     HnswIndex,
@@ -51,6 +52,7 @@ FIELDS = {field.element: field for field in (VectorField, HalfVectorField, Spars
 INDEXES = (
     HnswIndex(["embedding"], "document_embedding"),
     IvfflatIndex(["embedding"], "document_embedding"),
+    DiskAnnIndex(["embedding"], "document_embedding", labels=["category"]),
     Vec0Index(["embedding"], "document_embedding"),
     Vec0Index(["embedding"], "document_embedding", precision="bit"),
 )
@@ -112,7 +114,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 ELEMENTS = {Element.FLOAT32: "float32", Element.HALF: "half", Element.SPARSE: "sparse", Element.BIT: "bit"}
-KINDS = {"hnsw": "HNSW", "ivfflat": "IVFFlat", "vec0": "vec0"}
+KINDS = {"hnsw": "HNSW", "ivfflat": "IVFFlat", "diskann": "DiskANN", "vec0": "vec0"}
 # How databases call a distance that they compute themselves; one made of others has only their names in it.
 OWN_NAMES = {
     "l2": r"l2|euclidean|<->",
@@ -161,7 +163,8 @@ def measured(dialect: Dialect, metric: Metric) -> str:
 
 
 def indexed(dialect: Dialect, kind: str) -> str:
-    return "no" if isinstance(dialect.indexes[kind], Unsupported) else "yes"
+    own = dialect.index_rules.graph if kind == "diskann" else ""
+    return "no" if isinstance(dialect.indexes[kind], Unsupported) else own or "yes"
 
 
 def ranked_by_bm25(dialect: Dialect) -> str:

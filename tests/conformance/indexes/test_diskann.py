@@ -122,7 +122,7 @@ def test_an_extension_that_is_missing_is_named(db: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    "options, message",
     [
         ({"labels": "kind"}, r"DiskAnnIndex\(labels='kind'\): want the names of fields"),
         ({"labels": ["a", "a"]}, "a field stands there twice"),
