@@ -18,6 +18,7 @@ class CompiledSearch:
 
     Args:
         query: The query that searches.
+        width: How many rows the index must find for it, or 0 without an index.
         widths: The least value of the option that limits how many rows the index finds; empty without an index.
         goes_on: Whether the index must continue if its first candidates are not enough.
         plan: The plan that the statement was compiled for; None for a plain SELECT.
@@ -28,12 +29,13 @@ class CompiledSearch:
     def __init__(
         self,
         query: Any,
+        width: int = 0,
         widths: Mapping[str, int] = NOTHING,
         goes_on: bool = False,
         plan: Any = None,
         is_whole: bool = False,
     ) -> None:
-        self.query, self.widths, self.goes_on = query, widths, goes_on
+        self.query, self.width, self.widths, self.goes_on = query, width, widths, goes_on
         self.plan, self.is_whole = plan, is_whole
 
 
@@ -53,8 +55,9 @@ def compiled_search(
     goes_on = query.is_filtered() or not fits_one_scan(dialect, query)
     width = plan.width(plan.estimate, dialect.costs) if plan is not None and plan.estimate is not None else 0
     is_filtered = query.is_filtered() and (plan is None or plan.labels is None)
-    widths = option_widths(dialect, query, max(query.candidates(), width), is_filtered)
-    return CompiledSearch(query, widths, goes_on, plan, is_whole=is_whole)
+    width = max(query.candidates(), width)
+    widths = option_widths(dialect, query, width, is_filtered)
+    return CompiledSearch(query, width, widths, goes_on, plan, is_whole=is_whole)
 
 
 def whole_search(sql: str) -> CompiledSearch | None:
