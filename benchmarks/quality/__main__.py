@@ -19,7 +19,7 @@ from typing import Any
 import backends
 from benchmarks import bare, machine
 from benchmarks.quality import page
-from benchmarks.quality.corpora import SEED, Corpus, debian, has_lee, lee
+from benchmarks.quality.corpora import CORPORA, SEED, Corpus, corpora
 from benchmarks.quality.measures import Fusion, Rrf, Weighted, ndcg, recall
 from benchmarks.quality.searching import Rankings, rankings
 
@@ -34,19 +34,18 @@ FUSIONS: tuple[Rrf | Weighted, ...] = (
 
 def main() -> None:
     options = _parsed()
-    corpora = [*([debian(options.data)] if options.data else []), *([lee()] if has_lee() else [])]
-    if not corpora:
+    chosen = corpora(options.data, options.corpus or CORPORA)
+    if not chosen:
         raise SystemExit("There is no corpus: give --data, or install what the page names.")
     kept = json.loads((options.out / "quality.json").read_text()) if options.keep else {"results": {}}
     results: dict[str, Any] = kept["results"]
-    described = {
-        each.title: {"documents": len(each.texts), "queries": len(each.queries), "about": each.about}
-        for each in corpora
+    described = kept.get("corpora", {}) | {
+        each.title: {"documents": len(each.texts), "queries": len(each.queries), "about": each.about} for each in chosen
     }
     for name in options.backend or ORDER:
         backend = backends.get(name)
         with backend.start() as running:
-            for corpus in corpora:
+            for corpus in chosen:
                 found = rankings(running, corpus)
                 server = found.server if found.server.startswith(backend.title) else f"{backend.title} {found.server}"
                 measured = {"title": backend.title, "server": server, **_measured(corpus, found)}
@@ -109,6 +108,7 @@ def _judged(corpus: Corpus, found: Sequence[Sequence[int]]) -> dict[str, float]:
 def _parsed() -> argparse.Namespace:
     made = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     made.add_argument("--backend", action="append", choices=bare.names(), help="repeatable; all of them")
+    made.add_argument("--corpus", action="append", choices=CORPORA, help="repeatable; all of them")
     made.add_argument("--data", type=Path, help="folder with packages.tsv, embeddings.npy, queries.txt and queries.npy")
     made.add_argument("--out", type=Path, default=Path("docs"), help="where the JSON and the page are written")
     made.add_argument("--keep", action="store_true", help="keep what an earlier run wrote there of other databases")

