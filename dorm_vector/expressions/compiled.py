@@ -33,3 +33,7 @@ class RankedSQL(CompiledSQL):
 
     def as_ranking_sql(self, *_args: Any, **_context: Any) -> SQL:
         return self.ranking
+
+    def keeps_its_rank(self, *_args: Any, **_context: Any) -> bool:
+        """Return True: rows without a value are left out, so their order does not matter."""
+        return True
