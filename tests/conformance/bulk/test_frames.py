@@ -39,7 +39,7 @@ from tests.models import Author, Document
 
 class Framed(dorm.Model):
     title = dorm.CharField(max_length=50, null=True)
-    author = dorm.ForeignKey(Author, on_delete=dorm.CASCADE, null=True)
+    author = dorm.ForeignKey(Author, on_delete=dorm.DO_NOTHING, null=True)
     count = dorm.IntegerField(null=True, db_column="how_many")
     share = dorm.FloatField(null=True)
     price = dorm.DecimalField(max_digits=8, decimal_places=2, null=True)
