@@ -22,7 +22,7 @@ KEYS = [base64.b64encode(bytes([number]) * 32).decode() for number in range(2)]
 SCHEMA = {"type": "object", "required": ["n"]}
 
 
-class Label(dorm.Model):
+class PlaceLabel(dorm.Model):
     name = dorm.CharField(max_length=20)
     content_type = dorm.ForeignKey(ContentType, on_delete=dorm.CASCADE)
     object_id = dorm.IntegerField()
@@ -33,14 +33,14 @@ class Label(dorm.Model):
         app_label = "tests"
 
 
-class Secret(dorm.Model):
+class VectorSecret(dorm.Model):
     body = EncryptedTextField()
     price = PercentageField()
     country = CountryField()
     extra = JSONSchemaField(schema=SCHEMA)
     embedding: Any = EmbeddingField(WORDS.dimensions, source="body", embedder=WORDS)
     place: Any = VectorField(2)
-    labels = GenericRelation(Label)
+    labels = GenericRelation(PlaceLabel)
 
     class Meta:
         app_label = "tests"
@@ -54,24 +54,24 @@ class PlainSecret(dorm.Model):
     country = CountryField()
     extra = JSONSchemaField(schema=SCHEMA)
     place: Any = dorm.JSONField()
-    labels = GenericRelation(Label)
+    labels = GenericRelation(PlaceLabel)
 
     class Meta:
         app_label = "tests"
 
 
-PAIR: list[Any] = [Secret, PlainSecret]
-LABELS: Any = Label.objects
+PAIR: list[Any] = [VectorSecret, PlainSecret]
+LABELS: Any = PlaceLabel.objects
 
 
 @pytest.fixture
 def tables(db: Database) -> Iterator[Database]:
     dorm.configure(FIELD_ENCRYPTION_KEYS=KEYS[:1])
-    create_tables(db.connection, (ContentType, Label, *PAIR))
+    create_tables(db.connection, (ContentType, PlaceLabel, *PAIR))
     ContentType.objects.clear_cache()
     yield db
     ContentType.objects.clear_cache()
-    for model in (Label, *PAIR):
+    for model in (PlaceLabel, *PAIR):
         drop_table(db, model)
     db.connection.execute_script("DROP TABLE django_content_type")
     dorm.configure(FIELD_ENCRYPTION_KEYS=None)
@@ -83,7 +83,7 @@ def secret(model: Any, body: str, place: list[float]) -> Any:
 
 def assert_is(row: Any, body: str, place: list[float]) -> None:
     assert (row.body, list(row.place), row.country, row.extra) == (body, place, "FR", {"n": 1})
-    if isinstance(row, Secret):
+    if isinstance(row, VectorSecret):
         assert is_of(row, body)
 
 
@@ -98,7 +98,7 @@ async def test_encrypted_and_other_fields(tables: Database) -> None:
         assert (rotate_encryption_keys(model), await arotate_encryption_keys(model)) == (2, 2)
         dorm.configure(FIELD_ENCRYPTION_KEYS=KEYS[1:])
         assert_is(await model.objects.aget(pk=key), "hidden", [1, 2])
-    found: Any = Secret.objects
+    found: Any = VectorSecret.objects
     for field, near in (("embedding", WORDS.vector("other")), ("place", [3, 4])):
         assert_is(found.nearest(field, near).first(), "other", [3, 4])
 
@@ -119,6 +119,6 @@ async def test_generic_relations(tables: Database) -> None:
         assert sorted(each.name for each in read.labels.all()) == ["a", "b", "c"]
         label = LABELS.nearest("place", [number, 1]).first()
         assert_is(label.target, "hidden", [1, 2])
-        target: Any = vars(Label)["target"]
+        target: Any = vars(PlaceLabel)["target"]
         assert_is(await target.aget(await LABELS.aget(pk=label.pk)), "hidden", [1, 2])
         assert [each.name for each in row.labels.filter(place__isnull=False)] == ["a"]
