@@ -17,6 +17,7 @@ from dorm.exceptions import DatabaseError, IntegrityError, OperationalError, Pro
 
 from ..dialects.shared.damaged_indexes import damaged_index
 from ..dialects.shared.stored_lengths import stored_mismatch
+from ..dialects.shared.unreadable_json import unreadable_json
 from ..patching.registry import repair
 
 _DRIVERS = frozenset({"aiomysql", "psycopg", "psycopg_pool", "pymysql", "sqlite3", "turso"})
@@ -24,16 +25,30 @@ _DRIVERS = frozenset({"aiomysql", "psycopg", "psycopg_pool", "pymysql", "sqlite3
 _BY_NAME: dict[str, type[DatabaseError]] = {"IntegrityError": IntegrityError, "ProgrammingError": ProgrammingError}
 
 
-def raise_ours(error: Exception) -> None:
-    """Raise djanorm's exception, of the driver's class as well, where the error is a driver's or comes of one."""
+def raise_ours(error: Exception, sql: Any = "") -> None:
+    """Raise djanorm's exception, of the driver's class as well, where the error is a driver's or comes of one.
+
+    ``sql`` is the statement that failed, if one did.
+    """
     driver = driver_error(error)
+    if driver is None:
+        _raise_told(error, sql)
     if driver is None or (driver is not error and isinstance(error, type(driver))):
         return
     ours = error if isinstance(error, DatabaseError) else _djanorms(driver)
     message = str(driver)
     if (told := damaged_index(message)) is not None:
         ours = OperationalError(told)
+    elif (told := unreadable_json(message, str(sql))) is not None:
+        ours = type(ours)(told)
     raise_as(stored_mismatch(message) or ours, driver)
+
+
+def _raise_told(error: Exception, sql: Any) -> None:
+    # libSQL's connections raise djanorm's exceptions themselves.
+    told = unreadable_json(str(error), str(sql)) if isinstance(error, DatabaseError) else None
+    if told is not None:
+        raise type(error)(told) from error
 
 
 def raise_as(ours: Any, driver: Exception) -> NoReturn:
@@ -44,11 +59,11 @@ def raise_as(ours: Any, driver: Exception) -> NoReturn:
 
 
 @contextmanager
-def raising_ours() -> Iterator[None]:
+def raising_ours(sql: Any = "") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise_ours(error)
+        raise_ours(error, sql)
         raise
 
 
@@ -137,22 +152,22 @@ def driver_errors(original: Any, *args: Any, **options: Any) -> Any:
     misses them: at a lost connection, a full disk, a lock, a deferred constraint. Cause: djanorm translates around the
     statement alone. djanorm 4.3 to 4.5.
     """
-    with raising_ours():
+    with raising_ours(*args[1:2]):
         return original(*args, **options)
 
 
 async def _awaited(original: Any, *args: Any, **options: Any) -> Any:
-    with raising_ours():
+    with raising_ours(*args[1:2]):
         return await original(*args, **options)
 
 
 def _rows(original: Any, *args: Any, **options: Any) -> Iterator[Any]:
-    with raising_ours():
+    with raising_ours(*args[1:2]):
         yield from original(*args, **options)
 
 
 async def _async_rows(original: Any, *args: Any, **options: Any) -> AsyncIterator[Any]:
-    with raising_ours():
+    with raising_ours(*args[1:2]):
         async for row in original(*args, **options):
             yield row
 

@@ -71,5 +71,5 @@ class PlainRows(Rows):
 @contextmanager
 def logged(wrapper: Any, sql: str) -> Iterator[None]:
     """Report the statement to djanorm's query log and signals, and convert its exceptions to djanorm's."""
-    with raising_ours(), log_query(wrapper.vendor, sql, None):
+    with raising_ours(sql), log_query(wrapper.vendor, sql, None):
         yield

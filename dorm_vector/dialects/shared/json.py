@@ -85,6 +85,12 @@ class JsonRules(Facts):
     """The other keys that no path leads to."""
     readable: str = "{column}"
     """The column, or NULL if its text is not JSON; another program may have stored that, and conditions on it fail."""
+    cannot_read: str = ""
+    """Recognizes the database's error for JSON of another program that it cannot read, as a regular expression."""
+    reads: str = r"json_extract\(([^,()]+), '\$"
+    """Recognizes a column that a statement reads by a path, as a regular expression."""
+    unread: str = "NOT json_valid({column})"
+    """The condition on the rows whose JSON the database cannot read."""
     keys: Keys = Keys("'$.{keys}'", ".")
     """How djanorm writes the keys of ``filter(field__key__key=…)``."""
     path_number: str = f"CASE WHEN json_type({{column}}, {{keys}}) IN ('integer', 'real') THEN {_EXTRACTED} END"
@@ -145,6 +151,7 @@ def _each(is_key: str, number: str = "value") -> JsonRules:
         whole="CASE json_type({column}) WHEN 'array' THEN {column} END",
         elements={kind: _filled(element, types[kind], it.replace("{source}", "{array}")) for kind, it in its.items()},
         readable="CASE WHEN json_valid({column}) THEN {column} END",
+        cannot_read="malformed JSON",
         # LIKE ignores case here, so this uses GLOB.
         like=Pattern("{text} GLOB {pattern}", many="*", one="?", special="*?[", literally="[{}]"),
     )
@@ -206,6 +213,9 @@ POSTGRESQL = JsonRules(
     },
     empty="jsonb_array_length({array}) = 0",
     readable=_READABLE,
+    cannot_read="unsupported Unicode escape sequence|invalid input syntax for type json|overflows numeric format",
+    reads=r'((?:"[^"]+"\.)?"[^"]+") #>',
+    unread=f"({{column}})::text ~ '{_NO_JSONB}'",
     like=Pattern("({text})::text LIKE {pattern} ESCAPE '!'"),
     ilike=Pattern("LOWER(({text})::text COLLATE \"default\") LIKE LOWER({pattern}) ESCAPE '!'"),
     keys=Keys("'{{keys}}'", ","),
@@ -264,7 +274,16 @@ MYSQL = JsonRules(
     path_value=f"CASE WHEN JSON_TYPE({_EXTRACTED}) <> 'NULL' THEN {_EXTRACTED} END",
     path_boolean=f"CASE WHEN JSON_TYPE({_EXTRACTED}) = 'BOOLEAN' THEN JSON_UNQUOTE({_EXTRACTED}) = 'true' END",
     readable="CASE WHEN JSON_VALID({column}) THEN {column} END",
+    cannot_read="Invalid JSON text in argument",
 )
 
 # Its paths do not find a key in quotation marks that begins with a hyphen.
-MARIADB = JsonRules(**{**vars(MYSQL), "readable": "{column}", "unquoted": r"-[ -!#-)+-\-/-Z\]-~]*", "unreachable": "-"})
+MARIADB = JsonRules(
+    **{
+        **vars(MYSQL),
+        "readable": "{column}",
+        "cannot_read": "",
+        "unquoted": r"-[ -!#-)+-\-/-Z\]-~]*",
+        "unreachable": "-",
+    }
+)

@@ -77,7 +77,7 @@ class TursoAsyncWrapper(LibSQLAsyncDatabaseWrapper):
                 return bool(await connection.pull())
 
     async def execute_streaming(self, sql: str, params: Any = None, chunk_size: int = 1000) -> AsyncIterator[Any]:
-        with raising_ours():
+        with raising_ours(sql):
             async for row in self._streamed(sql, params, chunk_size):
                 yield row
 
