@@ -352,7 +352,7 @@ def test_metadata_named_id_is_found_by_that_name(db: Database) -> None:
 
 def test_what_a_search_does_not_take_is_named(db: Database) -> None:
     store = DormVectorStore(Note, embed)
-    with pytest.raises(TypeError, match=r"takes filter, max_distance, exact, search_options; got where\."):
+    with pytest.raises(TypeError, match=r"takes filter, max_distance, exact, search_options, group_by; got where\."):
         store.similarity_search(QUESTION, where={})
     with pytest.raises(TypeError, match=r"got hybrid\. By words too: hybrid_search_with_score\(\)\."):
         store.similarity_search_with_score(QUESTION, hybrid=True)

@@ -16,6 +16,7 @@ from tests.databases import Database
 from tests.models import Article
 
 KILLS, ROWS = 40, 20
+pytestmark = pytest.mark.not_on("sqlite", "libsql", "postgresql", "mariadb", "mysql", reason="it is Turso's fault")
 
 
 def test_the_error_says_how_to_repair_it(db: Database) -> None:
