@@ -228,9 +228,10 @@ def _method(fusion: str) -> str:
 
 
 def _weights(fusion: str, weights: Mapping[str, float] | None) -> tuple[float, float]:
-    given = {"text": 1.0, "vector": 1.0} if weights is None else dict(weights)
+    given = {"text": 1.0, "vector": 1.0} if weights is None else weights
     if (
-        set(given) != set(_BRANCHES)
+        not isinstance(given, Mapping)
+        or set(given) != set(_BRANCHES)
         or not all(_is_weight(value) for value in given.values())
         or not 0 < sum(given.values()) < math.inf
     ):

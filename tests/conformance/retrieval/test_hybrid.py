@@ -453,3 +453,9 @@ async def test_the_vector_is_the_embedding_of_a_text(recipes: Database) -> None:
     later = await ahybrid_search(Recipe.objects.all(), text="toast", vector="bread and butter", prefix="hybrid_")
     assert titles(later) == titles(other)
     assert LETTERS.asked == ["awaited"]
+
+
+@pytest.mark.parametrize("weights", [(0, 1), [1, 2], {"text": 0, "vector": 0}, {"text": 1}], ids=str)
+def test_wrong_weights_are_refused(articles: Database, weights: Any) -> None:
+    with pytest.raises(ValueError, match=r"want \{\"text\": …, \"vector\": …\}"):
+        hybrid_search(Article.objects.all(), text=WORDS, vector=ASKED, weights=weights)
