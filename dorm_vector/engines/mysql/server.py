@@ -39,7 +39,7 @@ def server_of(wrapper: Any) -> Server:
     """Return the server of a djanorm connection; queried once per wrapper.
 
     SQL is compiled before an async connection is open. An async wrapper therefore queries the server over a separate
-    connection, which blocks the event loop once for a few milliseconds.
+    connection, which blocks the event loop once: for a few milliseconds, or in an outage until ``connect_timeout``.
     """
     known: Server | None = getattr(wrapper, "_dorm_vector_server", None)
     if known is None:
