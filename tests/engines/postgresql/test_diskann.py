@@ -25,6 +25,7 @@ from dorm_vector import (
     recommend_search_options,
     search_options,
 )
+from dorm_vector.engines import dialect_for
 from tests.databases import create_tables
 from tests.helpers import oracle
 from tests.helpers.project import Project
@@ -188,6 +189,17 @@ def test_many_rows_are_found_as_well(offers: list[Any]) -> None:
     assert {*recommended.options} == {"query_rescore"}
     with search_options(query_search_list_size=200):
         assert_nearest(list(nearest(kind=3)[:10]), lambda n: kind(n) == 3)
+
+
+def test_the_ranges_are_those_of_the_server(offers: list[Any]) -> None:
+    options = dialect_for(get_connection()).tuning.options
+    for name in ("query_search_list_size", "query_rescore"):
+        asked = "SELECT min_val, max_val, boot_val FROM pg_settings WHERE name = %s"
+        (row,) = get_connection().execute(asked, [f"diskann.{name}"])
+        allowed = options[name].allowed
+        # 0 is left out: it would rank by the bits of the index.
+        assert [max(1, int(row["min_val"])), int(row["max_val"])] == [allowed[0], allowed[-1]]
+        assert int(row["boot_val"]) == options[name].default
 
 
 def test_labels_follow_their_rows(offers: list[Any]) -> None:
