@@ -44,7 +44,7 @@ def wheel(program: str = "postgres") -> list[str]:
     return [str(Path(found.submodule_search_locations[0]) / "pginstall/bin" / program)]
 
 
-def debians() -> list[str]:
+def from_debian() -> list[str]:
     """Return the command of Debian's server, with pg_textsearch 1.5; download it the first time."""
     try:
         return debian.command(debian.unpacked(SUITE, PACKAGES), "postgres")

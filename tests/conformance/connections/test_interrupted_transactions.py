@@ -85,12 +85,17 @@ async def test_a_load_that_is_cancelled_leaves_nothing(db: Database, defer: bool
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(abulk_load(Package, rows, batch_size=2, defer_indexes=defer), 0.5)
     begun = asyncio.Event()
+
+    def begin(done: int, _total: int | None) -> None:
+        if done:
+            begun.set()
+
     load = abulk_load(
         Package,
         {"section": ["s"] * len(SOME), "embedding": np.array(SOME)},
         batch_size=100,
         defer_indexes=defer,
-        progress=lambda done, total: done and begun.set(),
+        progress=begin,
     )
     task = asyncio.create_task(load)
     await begun.wait()

@@ -54,7 +54,7 @@ class Titled(dorm.Model):
         indexes = [TextIndex(fields=["title", "text"], name="titled_bm25", method="bm25", language="simple")]
 
 
-@pytest.fixture(scope="module", params=[extended_postgresql.wheel, extended_postgresql.debians])
+@pytest.fixture(scope="module", params=[extended_postgresql.wheel, extended_postgresql.from_debian])
 def server(request: pytest.FixtureRequest, backend_name: str) -> Iterator[Settings]:
     launched: Callable[..., Any] = extended_postgresql.launch
     with TemporaryDirectory(prefix="dorm-vector-") as folder, launched(Path(folder), request.param) as settings:
