@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -241,10 +241,15 @@ def _against(truth: list[_Truth], measured: _Measured, options: Mapping[str, int
         started = time.perf_counter()
         found = yield Fetch((search.search_options(**options) if options else search)[: measured.k])
         seconds.append(time.perf_counter() - started)
-        near = each.farthest + _SAME * max(1.0, abs(each.farthest))
-        shares.append(sum(distance is not None and distance <= near for distance in found) / each.count)
+        shares.append(count_as_near(found, each.farthest) / each.count)
     exact = statistics.median(each.seconds for each in truth)
     middle = statistics.median(seconds)
     return Recall(
         statistics.mean(shares), min(shares), measured.k, len(truth), middle * 1000, exact * 1000, dict(options)
     )
+
+
+def count_as_near(distances: Iterable[float | None], farthest: float) -> int:
+    """Return how many of the distances are not greater than that of the farthest exact neighbor."""
+    near = farthest + _SAME * max(1.0, abs(farthest))
+    return sum(distance is not None and distance <= near for distance in distances)

@@ -10,15 +10,13 @@ from collections import defaultdict, deque
 from typing import Any, Self
 
 from ..telemetry.observers import Observer, Work, forget, log, observe, report_recall, unobserved
+from .recall import count_as_near
 
 _WAITING = 8
-"""Searches that wait to be measured; what comes on top is not."""
+"""Searches that wait to be measured; others are not measured."""
 
 _KEPT = 1000
 """Measured searches of a field that its recall is the mean of."""
-
-# As in measure_recall: the last bit of a distance may differ.
-_SAME = 1e-6
 
 
 class RecallSampler(Observer):
@@ -94,16 +92,13 @@ def _recall(queryset: Any) -> float | None:
     """Return the share of the exact nearest neighbors that a search finds; None if it has none."""
     name = queryset._query.search.name
     distances = queryset.values_list(name, flat=True)
-    found = [each for each in distances if each is not None]
+    found = list(distances)
     exactly = distances._clone()
     exactly._query = exactly._query.exactly()
     truth = [each for each in exactly if each is not None]
     if not truth:
         return None
-    farthest = max(truth)
-    margin = _SAME * max(1.0, abs(farthest))
-    hits: int = sum(each <= farthest + margin for each in found)
-    return min(1.0, hits / len(truth))
+    return min(1.0, count_as_near(found, max(truth)) / len(truth))
 
 
 def sample_recall(rate: float = 0.001) -> RecallSampler:

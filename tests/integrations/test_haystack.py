@@ -230,6 +230,8 @@ async def test_a_retriever_finds_what_python_finds(filled: DormDocumentStore) ->
     assert [each.id for each in chunks.run(**query)["documents"]] == [
         str(next(at for text, _ in wanted if (at := TEXTS.index(text)) >= 2))
     ]
+    (ungrouped, *_) = filled.embedding_retrieval(vector_of(question), group_by=None, exact=True)
+    assert ungrouped.content == wanted[0][0]
     near = DormEmbeddingRetriever(filled, filters=YEAR_2022, max_distance=wanted[0][1] + 1e-4)
     assert [each.content for each in near.run(**query)["documents"]] == [wanted[0][0]]
     assert near.run(**query, filters={"field": "meta.year", "operator": "<", "value": 2022})["documents"] == []

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from ..extras import required
-from .store import DormDocumentStore
+from .store import DormDocumentStore, Filters
 
 with required("haystack"):
     from haystack import component, default_from_dict, default_to_dict
     from haystack.dataclasses import Document
     from haystack.document_stores.types import FilterPolicy, apply_filter_policy
-
-Filters = dict[str, Any] | None
 
 _PUBLIC = __name__.rpartition(".")[0]
 """The module by which saved pipelines name the classes."""
@@ -104,14 +102,14 @@ class DormEmbeddingRetriever(_Retriever):
 
     @component.output_types(documents=list[Document])
     def run(
-        self, query_embedding: list[float], filters: dict[str, Any] | None = None, top_k: int | None = None
+        self, query_embedding: list[float], filters: Filters = None, top_k: int | None = None
     ) -> dict[str, list[Document]]:
         """Return the nearest documents as ``documents``, nearest first."""
         return {"documents": self.document_store.embedding_retrieval(query_embedding, **self._asked(filters, top_k))}
 
     @component.output_types(documents=list[Document])
     async def run_async(
-        self, query_embedding: list[float], filters: dict[str, Any] | None = None, top_k: int | None = None
+        self, query_embedding: list[float], filters: Filters = None, top_k: int | None = None
     ) -> dict[str, list[Document]]:
         """Do what ``run`` does."""
         asked = self._asked(filters, top_k)
@@ -142,15 +140,13 @@ class DormKeywordRetriever(_Retriever):
         self._set_up(document_store, filters, top_k, filter_policy, {})
 
     @component.output_types(documents=list[Document])
-    def run(
-        self, query: str, filters: dict[str, Any] | None = None, top_k: int | None = None
-    ) -> dict[str, list[Document]]:
+    def run(self, query: str, filters: Filters = None, top_k: int | None = None) -> dict[str, list[Document]]:
         """Return the best documents as ``documents``, best first."""
         return {"documents": self.document_store.keyword_retrieval(query, **self._asked(filters, top_k))}
 
     @component.output_types(documents=list[Document])
     async def run_async(
-        self, query: str, filters: dict[str, Any] | None = None, top_k: int | None = None
+        self, query: str, filters: Filters = None, top_k: int | None = None
     ) -> dict[str, list[Document]]:
         """Do what ``run`` does."""
         return {"documents": await self.document_store.keyword_retrieval_async(query, **self._asked(filters, top_k))}
@@ -201,7 +197,7 @@ class DormHybridRetriever(_Retriever):
         self,
         query: str,
         query_embedding: list[float],
-        filters: dict[str, Any] | None = None,
+        filters: Filters = None,
         top_k: int | None = None,
     ) -> dict[str, list[Document]]:
         """Return the best documents as ``documents``, best first."""
@@ -213,7 +209,7 @@ class DormHybridRetriever(_Retriever):
         self,
         query: str,
         query_embedding: list[float],
-        filters: dict[str, Any] | None = None,
+        filters: Filters = None,
         top_k: int | None = None,
     ) -> dict[str, list[Document]]:
         """Do what ``run`` does."""

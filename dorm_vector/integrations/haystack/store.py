@@ -159,11 +159,11 @@ class DormDocumentStore:
 
     def filter_documents(self, filters: Filters = None) -> list[Document]:
         """Return the documents that pass the filter, in the order of the primary key."""
-        return [document_of(each) for each in run(self._rows.page(Page(where=self._where(filters))))]
+        return run(self._filtered(filters))
 
     async def filter_documents_async(self, filters: Filters = None) -> list[Document]:
         """Do what ``filter_documents`` does."""
-        return [document_of(each) for each in await arun(self._rows.page(Page(where=self._where(filters))))]
+        return await arun(self._filtered(filters))
 
     # about the metadata, of which every document is read
 
@@ -185,15 +185,13 @@ class DormDocumentStore:
 
     def count_unique_metadata_by_filter(self, filters: dict[str, Any], metadata_fields: list[str]) -> dict[str, int]:
         """Return how many different values each key has in the documents that pass the filter."""
-        found = run(self._metadata(filters))
-        return {name.removeprefix("meta."): len(unique(found, name)) for name in metadata_fields}
+        return run(self._unique_counts(filters, metadata_fields))
 
     async def count_unique_metadata_by_filter_async(
         self, filters: dict[str, Any], metadata_fields: list[str]
     ) -> dict[str, int]:
         """Do what ``count_unique_metadata_by_filter`` does."""
-        found = await arun(self._metadata(filters))
-        return {name.removeprefix("meta."): len(unique(found, name)) for name in metadata_fields}
+        return await arun(self._unique_counts(filters, metadata_fields))
 
     def get_metadata_field_unique_values(
         self,
@@ -230,22 +228,21 @@ class DormDocumentStore:
         The options are ``max_distance``, ``exact`` and ``search_options``, as in ``nearest()``, and ``group_by``, a
         metadata key of which each value is found once, by its nearest document.
         """
-        return self._by_similarity(run(self._rows.nearest(query_embedding, top_k, self._asked(filters, options))))
+        return run(self._near(query_embedding, top_k, self._asked(filters, options)))
 
     async def embedding_retrieval_async(
         self, query_embedding: Sequence[float], *, filters: Filters = None, top_k: int = 10, **options: Any
     ) -> list[Document]:
         """Do what ``embedding_retrieval`` does."""
-        found = await arun(self._rows.nearest(query_embedding, top_k, self._asked(filters, options)))
-        return self._by_similarity(found)
+        return await arun(self._near(query_embedding, top_k, self._asked(filters, options)))
 
     def keyword_retrieval(self, query: str, *, filters: Filters = None, top_k: int = 10) -> list[Document]:
         """Return the ``top_k`` best documents of a full-text search, with the database's own ``score``."""
-        return _by_score(run(self._rows.of_words(query, top_k, self._asked(filters, {}))))
+        return run(_by_score(self._rows.of_words(query, top_k, self._asked(filters, {}))))
 
     async def keyword_retrieval_async(self, query: str, *, filters: Filters = None, top_k: int = 10) -> list[Document]:
         """Do what ``keyword_retrieval`` does."""
-        return _by_score(await arun(self._rows.of_words(query, top_k, self._asked(filters, {}))))
+        return await arun(_by_score(self._rows.of_words(query, top_k, self._asked(filters, {}))))
 
     def hybrid_retrieval(
         self,
@@ -262,7 +259,7 @@ class DormDocumentStore:
         The options are ``fusion``, ``weights``, ``candidates`` and ``rrf_constant``, as in ``hybrid_search()``.
         """
         asked = self._asked(filters, {"exact": exact})
-        return _by_score(run(self._rows.both(query, query_embedding, top_k, asked, **options)))
+        return run(_by_score(self._rows.both(query, query_embedding, top_k, asked, **options)))
 
     async def hybrid_retrieval_async(
         self,
@@ -276,7 +273,7 @@ class DormDocumentStore:
     ) -> list[Document]:
         """Do what ``hybrid_retrieval`` does."""
         asked = self._asked(filters, {"exact": exact})
-        return _by_score(await arun(self._rows.both(query, query_embedding, top_k, asked, **options)))
+        return await arun(_by_score(self._rows.both(query, query_embedding, top_k, asked, **options)))
 
     # steps shared by the sync and async methods
 
@@ -307,6 +304,18 @@ class DormDocumentStore:
         if recreate_index:
             yield from self._rows.rebuild_indexes()
 
+    def _filtered(self, filters: Filters) -> Steps[list[Document]]:
+        found = yield from self._rows.page(Page(where=self._where(filters)))
+        return [document_of(each) for each in found]
+
+    def _unique_counts(self, filters: Filters, names: Sequence[str]) -> Steps[dict[str, int]]:
+        found = yield from self._metadata(filters)
+        return {name.removeprefix("meta."): len(unique(found, name)) for name in names}
+
+    def _near(self, vector: Sequence[float], k: int, asked: Asked) -> Steps[list[Document]]:
+        found = yield from self._rows.nearest(vector, k, asked)
+        return [document_of(each.record, similarity(self._rows.metric, each.distance)) for each in found]
+
     def _metadata(self, filters: Filters) -> Steps[list[dict[str, Any]]]:
         found = yield from self._rows.metadata(self._where(filters))
         return [without_hidden(each) for each in found]
@@ -315,13 +324,11 @@ class DormDocumentStore:
         return from_haystack(self._rows.columns, filters)
 
     def _asked(self, filters: Filters, options: dict[str, Any]) -> Asked:
-        if "group_by" in options:
+        if options.get("group_by") is not None:
             options = options | {"group_by": options["group_by"].removeprefix("meta.")}
         return Asked(self._where(filters), **options)
 
-    def _by_similarity(self, found: Iterable[Found]) -> list[Document]:
-        return [document_of(each.record, similarity(self._rows.metric, each.distance)) for each in found]
 
-
-def _by_score(found: Iterable[Found]) -> list[Document]:
+def _by_score(search: Steps[list[Found]]) -> Steps[list[Document]]:
+    found = yield from search
     return [document_of(each.record, each.score) for each in found]
