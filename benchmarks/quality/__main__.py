@@ -58,13 +58,19 @@ def main() -> None:
                 )
         about = {
             "date": datetime.now(UTC).date().isoformat(),
-            "commit": machine.commit(),
+            "commits": _commits(kept),
             "seed": str(SEED),
             **{package: version(package) for package in ("dorm-vector", "djanorm", "numpy")},
         }
         written = {"about": about, "corpora": described, "results": results}
         (options.out / "quality.json").write_text(json.dumps(written, indent=1) + "\n")
         (options.out / "quality.md").write_text(page.document(about, described, results))
+
+
+def _commits(kept: dict[str, Any]) -> str:
+    """Return the commits that the results were measured at, those of kept results first."""
+    earlier = kept.get("about", {}).get("commits", "").split(", ")
+    return ", ".join(dict.fromkeys(each for each in (*earlier, machine.commit()) if each))
 
 
 def _measured(corpus: Corpus, found: Rankings) -> dict[str, Any]:
