@@ -23,9 +23,12 @@ def add_arguments(parser: Any) -> None:
     add_filter_argument(parser)
     add_field_argument(parser)
     parser.add_argument(
-        "--batch-size", type=positive, metavar="ROWS", help="rows at a time; by default as the embedder is fast"
+        "--batch-size",
+        type=positive,
+        metavar="ROWS",
+        help="rows at a time; by default, what the embedder embeds in half a second",
     )
-    parser.add_argument("--shared", action="store_true", help="share the rows with others that run this")
+    parser.add_argument("--shared", action="store_true", help="share the rows with other workers that run this command")
     parser.add_argument("--zeros", action="store_true", help="also embed rows whose vector is all zeros")
     parser.add_argument("--dry-run", action="store_true", help="count the rows, and change nothing; 1 if there are any")
     add_database_argument(parser)
