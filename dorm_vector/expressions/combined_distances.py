@@ -71,7 +71,7 @@ class CombinedDistance(Expression):
             return self._combined(query)
         if isinstance(self.distances[0].field_path, Items):
             return self._of_items(query, self.distances[0].field_path.path)
-        inner = query.beside("vectors")
+        inner = query.nested("vectors")
         with compiling(current_connection(query), inner):
             sql, params = self._combined(inner)
             same = (f'"{inner._alias()}"."{{0}}" = "{query._alias()}"."{{0}}"'.format(key) for key in _key(query.model))

@@ -160,7 +160,7 @@ class VectorSQLQuery(OrderingQuery):
 
     # subqueries
 
-    def beside(self, name: str) -> VectorSQLQuery:
+    def nested(self, name: str) -> VectorSQLQuery:
         """Return an empty query of the same table, for a subquery about each row."""
         query = VectorSQLQuery(self.model, self.using)
         query._self_alias = f"{self._alias()}_{name}"

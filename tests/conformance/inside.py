@@ -27,7 +27,7 @@ from dorm_vector.retrieval import near_rows
 from dorm_vector.retrieval.query_terms import words_of
 from dorm_vector.schema.tables import state_of
 from dorm_vector.search import tuning, watching
-from dorm_vector.search.plans import combined_candidates, group_candidates
+from dorm_vector.search.plans import group_candidates
 from dorm_vector.values.lengths import LONGEST, SHORTEST
 from dorm_vector.values.routines import Routine
 
@@ -45,7 +45,6 @@ __all__ = [
     "StoredDimensionMismatch",
     "Unsupported",
     "cached",
-    "combined_candidates",
     "dialect_for",
     "forgotten",
     "group_candidates",

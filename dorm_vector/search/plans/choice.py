@@ -72,7 +72,7 @@ def _of_candidates(query: Any, connection: Any, purpose: Purpose, dialect: Diale
     """Return the plan over the rows that another plan finds sooner than all are measured, if there is such a plan."""
     if purpose is not Purpose.STATEMENT:
         return ()
-    found: Any = group_candidates_plan(query, dialect) if query.group is not None else combined_candidates_plan(query)
+    found: Any = group_candidates_plan(query) if query.group is not None else combined_candidates_plan(query)
     if found is None:
         return ()
     first = found.first(query)

@@ -12,14 +12,8 @@ from ...expressions.combined_distances import CombinedDistance, Items
 from ...introspection import key_names
 from ...steps import Execute, Steps
 from ..spec import Within
-from .group_candidates import limited, of_any_group, of_holders, wanted
+from .group_candidates import counts, exactly_among, is_plain_slice, limited, of_any_group, of_holders
 from .plan import Plan
-
-_PER_ROW = 8
-"""How many rows are read first for each row that is wanted, and by how much more if those are too few."""
-_LEAST = 64
-_MOST = 5_000
-"""How many rows are read at most for all vectors, before every row is measured."""
 
 
 @dataclass(eq=False, repr=False)
@@ -41,12 +35,11 @@ class CombinedCandidatesPlan(Plan):
 
     def first(self, query: Any) -> Any:
         """Return the search that the plan begins with."""
-        return limited(self.nearest[0], first_count(query))
+        return limited(self.nearest[0], next(counts(query, len(self.nearest))))
 
     def rows(self, query: Any, connection: Any) -> Steps[list[Any] | None]:
         """Return the rows of the search, or None if the exact statement has to find them."""
-        count = first_count(query)
-        while count * len(self.nearest) <= _MOST:
+        for count in counts(query, len(self.nearest)):
             found: list[list[Any]] = []
             for each in self.nearest:
                 sql, params = limited(each, count).as_select(connection)
@@ -58,7 +51,6 @@ class CombinedCandidatesPlan(Plan):
                 rows = yield Execute(sql, params)
             if any(len(near) < count for near in found) or self._is_enough(query, rows, found):
                 return rows
-            count *= _PER_ROW
         return None
 
     def _is_enough(self, query: Any, rows: list[Any], found: list[list[Any]]) -> bool:
@@ -74,28 +66,18 @@ class CombinedCandidatesPlan(Plan):
 
     def _among(self, query: Any, keys: list[Any]) -> Any:
         """Return the exact search among the rows that were found."""
-        chosen, path = query.beside("among"), self.key.split("__")
-        chosen._self_alias = None
+        path = self.key.split("__")
+        if len(path) == 1:
+            return exactly_among(query, (["pk"], "in", keys))
+        chosen = type(query)(query.model, query.using)
         chosen.where_nodes, chosen.selected_fields = [(path, "in", keys)], ["pk"]
-        query = query.exactly()
-        among = SimpleNamespace(_query=chosen, model=query.model) if len(path) > 1 else keys
-        query.where_nodes = [*query.where_nodes, (["pk"], "in", among)]
-        query.alias_only_names = query.alias_only_names - {query.search.name}
-        if query.is_values() and query.search.name not in query.selected_fields:
-            query.selected_fields = [*query.selected_fields, query.search.name]
-        return query
-
-
-def first_count(query: Any) -> int:
-    return max(_LEAST, _PER_ROW * wanted(query))
+        return exactly_among(query, (["pk"], "in", SimpleNamespace(_query=chosen, model=query.model)))
 
 
 def combined_candidates_plan(query: Any) -> CombinedCandidatesPlan | None:
     """Return the plan, if the rows can be searched by each vector on its own; else None."""
     search, measured = query.search, query.combined
-    is_sorted = query.order_by_fields == [search.name, *key_names(query.model)]
-    is_plain = not (query.ctes or query.for_update_flag or query.having_nodes or query.group_by_fields)
-    if search.exact or not query.limit_val or not is_sorted or not is_plain:
+    if search.exact or not is_plain_slice(query) or not any(counts(query, len(measured.distances))):
         return None
     if search.name in repr(query.filters()):
         return None

@@ -1,7 +1,8 @@
-"""Plan one result per group over the nearest rows that an index finds, so many that they hold enough groups."""
+"""Plan one result per group over the nearest rows that an index finds, until they hold enough groups."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,8 @@ from ..grouping import OnePerGroup
 from ..spec import Search, SearchCondition
 from .plan import Plan
 
-_PER_GROUP = 8
-"""How many rows are read first for each group that is wanted, and by how much more if those are too few."""
+_PER_ROW = 8
+"""How many rows are read first for each row of the answer, and by how much more if those are too few."""
 _LEAST = 64
 _MOST = 5_000
 """How many rows are read at most, before every row is measured."""
@@ -37,8 +38,7 @@ class GroupCandidatesPlan(Plan):
 
     def rows(self, query: Any, connection: Any) -> Steps[list[Any] | None]:
         """Return the rows of the search, or None if the exact statement has to find them."""
-        count = _first_count(query)
-        while count <= _MOST:
+        for count in counts(query):
             sql, params = limited(self.nearest, count).as_select(connection)
             near = yield Execute(sql, params)
             rows: list[Any] = []
@@ -47,12 +47,11 @@ class GroupCandidatesPlan(Plan):
                 rows = yield Execute(sql, params)
             if len(near) < count or self._is_enough(query, rows, near[-1][query.search.name]):
                 return rows
-            count *= _PER_GROUP
         return None
 
     def first(self, query: Any) -> Any:
         """Return the search that the plan begins with."""
-        return limited(self.nearest, _first_count(query))
+        return limited(self.nearest, next(counts(query)))
 
     def _is_enough(self, query: Any, rows: list[Any], reached: float | None) -> bool:
         """Return whether no row beyond those that were read can belong to the answer."""
@@ -64,21 +63,33 @@ class GroupCandidatesPlan(Plan):
 
     def _among(self, query: Any, near: list[Any]) -> Any:
         """Return the exact search among the rows that were found."""
-        query = query.exactly()
         keys = [row[self.nearest.selected_fields[0]] for row in near]
-        query.where_nodes = [*query.where_nodes, ([*self.key.split("__")], "in", keys)]
-        query.alias_only_names = query.alias_only_names - {query.search.name}
-        if query.is_values() and query.search.name not in query.selected_fields:
-            query.selected_fields = [*query.selected_fields, query.search.name]
-        return query
+        return exactly_among(query, ([*self.key.split("__")], "in", keys))
 
 
-def wanted(query: Any) -> int:
-    return int(query.limit_val) + int(query.offset_val or 0)
+def exactly_among(query: Any, condition: Any) -> Any:
+    """Return the exact search among the rows that pass the condition, with the distance of each."""
+    query, name = query.exactly(), query.search.name
+    query.where_nodes = [*query.where_nodes, condition]
+    query.alias_only_names = query.alias_only_names - {name}
+    if query.is_values() and name not in query.selected_fields:
+        query.selected_fields = [*query.selected_fields, name]
+    return query
 
 
-def _first_count(query: Any) -> int:
-    return max(_LEAST, _PER_GROUP * wanted(query))
+def counts(query: Any, lists: int = 1) -> Iterator[int]:
+    """Yield how many rows to read for each list, more each time, until measuring every row is better."""
+    count = max(_LEAST, _PER_ROW * (int(query.limit_val) + int(query.offset_val or 0)))
+    while count * lists <= _MOST:
+        yield count
+        count *= _PER_ROW
+
+
+def is_plain_slice(query: Any) -> bool:
+    """Return whether the query is a slice in the order of its search, without a clause that needs every row."""
+    is_sorted = query.order_by_fields == [query.search.name, *key_names(query.model)]
+    is_plain = not (query.ctes or query.for_update_flag or query.having_nodes or query.group_by_fields)
+    return bool(query.limit_val) and is_sorted and is_plain
 
 
 def limited(query: Any, count: int) -> Any:
@@ -87,17 +98,14 @@ def limited(query: Any, count: int) -> Any:
     return query
 
 
-def group_candidates_plan(query: Any, dialect: Dialect) -> GroupCandidatesPlan | None:
+def group_candidates_plan(query: Any) -> GroupCandidatesPlan | None:
     """Return the plan, if rows of any group can be searched on their own and by one vector; else None."""
     group: OnePerGroup = query.group
     search = query.search
-    if search is None or search.exact or not query.limit_val or _PER_GROUP * wanted(query) > _MOST:
+    if search is None or search.exact or not is_plain_slice(query) or not any(counts(query)):
         return None
-    keys = key_names(group.holder_model)
-    is_sorted = query.order_by_fields == [search.name, *key_names(query.model)]
-    is_plain = not (query.ctes or query.for_update_flag or query.having_nodes or query.group_by_fields)
-    distance = query.annotations[search.name]
-    if not is_sorted or not is_plain or len(keys) != 1 or not isinstance(distance.vector, VALUES):
+    keys, distance = key_names(group.holder_model), query.annotations[search.name]
+    if len(keys) != 1 or not isinstance(distance.vector, VALUES):
         return None
     if group.holder:
         found = of_holders(query, group.holder_model, distance, keys[0])

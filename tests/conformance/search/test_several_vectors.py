@@ -17,7 +17,7 @@ from dorm_vector import (
     VectorField,
     as_vector,
 )
-from tests.conformance.inside import Unsupported, combined_candidates
+from tests.conformance.inside import Unsupported, group_candidates
 from tests.databases import Database, create_tables, drop_table
 from tests.helpers import oracle
 
@@ -174,14 +174,18 @@ async def test_rows_by_their_own_vectors(db: Database) -> None:
 
 
 def test_every_row_is_measured_where_lists_become_long(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(combined_candidates, "_LEAST", 2)
-    monkeypatch.setattr(combined_candidates, "_MOST", 60)
+    monkeypatch.setattr(group_candidates, "_LEAST", 2)
+    monkeypatch.setattr(group_candidates, "_MOST", 60)
     rows = PAPER_ROWS.nearest("tokens__embedding", QUERIES, combine="maxsim")[:1]
     check(list(rows), by_paper("maxsim")[:1], paper_named)
     rows = TOKENS.nearest("embedding", QUERIES, combine="mean", distance="cosine").filter(distance__gt=0.5)[:2]
     check(list(rows), [each for each in by_token("mean", Metric.COSINE) if each[0] > 0.5][:2], number_of)
     assert rows.explain_search().plan
     assert PAPER_ROWS.nearest("tokens__embedding", QUERIES, combine="maxsim")[:1].explain_search().plan
+    # Where even the first lists are too long, explain_search() does not name the index, either.
+    monkeypatch.setattr(group_candidates, "_MOST", 20)
+    plan = PAPER_ROWS.nearest("tokens__embedding", QUERIES, combine="maxsim")[:1].explain_search()
+    assert (plan.index, plan.name) == (None, "exact")
 
 
 def test_arrays_of_vectors(db: Database) -> None:
