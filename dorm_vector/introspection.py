@@ -7,6 +7,7 @@ import operator
 from typing import Any
 
 from dorm.expressions import Q
+from dorm.fields import RelatedField
 
 
 def rows_of(source: Any) -> Any:
@@ -59,6 +60,13 @@ def innermost(field: Any) -> Any:
     """Return the base field of an array, nested arrays included; any other field is returned as it is."""
     while hasattr(field, "base_field"):
         field = field.base_field
+    return field
+
+
+def held_field(field: Any) -> Any:
+    """Return the field whose values a column holds: of a foreign key, the key that it refers to in the end."""
+    while isinstance(field, RelatedField):
+        field = field._resolve_related_model()._meta.pk
     return field
 
 

@@ -11,9 +11,9 @@ from dorm.conf import settings
 from dorm.fields import AutoField, BigAutoField, IntegerField
 from dorm.models import _model_registry
 
-from ...introspection import key_names
+from ...introspection import held_field, key_names
 from ..columns import is_relation, written_fields
-from .values import Column, key_of
+from .values import Column
 
 Row = Sequence[Any]
 
@@ -115,7 +115,7 @@ def _junctions(model: Any, named: dict[str, Any]) -> Iterator[Table]:
         number: Any = BigAutoField(primary_key=True)
         number.name = number.attname = number.column = "id"
         ends = zip(each._get_through_columns(), (model, other), strict=True)
-        columns = (Column("id", number), *(Column(name, key_of(end._meta.pk)) for name, end in ends))
+        columns = (Column("id", number), *(Column(name, held_field(end._meta.pk)) for name, end in ends))
         meta = SimpleNamespace(db_table=each._get_through_table(), pk=number)
         label = f"{model._meta.app_label}.{model.__name__}.{each.name}"
         references = tuple(

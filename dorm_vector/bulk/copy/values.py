@@ -14,9 +14,10 @@ from enum import Enum
 from hashlib import blake2b
 from typing import Any
 
-from dorm.fields import DateTimeField, DurationField, Field, JSONField, RelatedField
+from dorm.fields import DateTimeField, DurationField, Field, JSONField
 
 from ...dialects.base import Dialect
+from ...introspection import held_field
 from ...values.bit import Bit
 from ...values.sparse import SparseVector
 from ...values.vector import HalfVector, Vector
@@ -43,7 +44,7 @@ class Column:
 
     @classmethod
     def of(cls, field: Any) -> Column:
-        return cls(field.column, key_of(field))
+        return cls(field.column, held_field(field))
 
     @property
     def is_vector(self) -> bool:
@@ -124,13 +125,6 @@ def _document_bound(value: Any, prepare: Convert) -> Any:
     if not isinstance(value, str):
         return prepare(value)
     return prepare(json.loads(value)) if _UNUSUAL.search(value) else value
-
-
-def key_of(field: Any) -> Any:
-    """Return the field that a chain of relations refers to in the end."""
-    while isinstance(field, RelatedField):
-        field = field._resolve_related_model()._meta.pk
-    return field
 
 
 def _in_utc(value: Any) -> Any:

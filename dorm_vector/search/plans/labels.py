@@ -16,7 +16,7 @@ from ...dialects.base import Dialect
 from ...dialects.shared.index_rules import IndexLabels
 from ...expressions.compiled import CompiledSQL
 from ...expressions.index_match import implies
-from ...introspection import indexes_of
+from ...introspection import held_field, indexes_of
 
 _MOST_VALUES = 64
 """The most labels to ask for; with more, the database applies the filter to the rows that the index finds."""
@@ -54,7 +54,7 @@ def _wanted(index: Any, query: Any, rules: IndexLabels) -> Iterator[tuple[str, l
         if field is None or lookup not in ("exact", "in"):
             continue
         values = list(value) if lookup == "in" and isinstance(value, (list, tuple, set, frozenset)) else [value]
-        texts = [_text(_measured(field), _key(each), rules) for each in values]
+        texts = [_text(held_field(field), _key(each), rules) for each in values]
         if texts and None not in texts:
             yield field.name, list(dict.fromkeys(text for text in texts if text is not None))
 
@@ -73,13 +73,6 @@ def _claims(nodes: Sequence[Any]) -> Iterator[tuple[str, str, Any]]:
 
 def _names(field: Any) -> tuple[str, ...]:
     return (field.name, getattr(field, "attname", field.name), *(("pk",) if field.primary_key else ()))
-
-
-def _measured(field: Any) -> Any:
-    """Return the field whose values the column holds: of a foreign key, the key that it refers to."""
-    while hasattr(field, "_resolve_related_model"):
-        field = field._resolve_related_model()._meta.pk
-    return field
 
 
 def _key(value: Any) -> Any:
