@@ -121,4 +121,4 @@ class DiskAnnIndex(VectorIndex):
         elif len(labels) > _MOST_LABELS:
             yield f"it has {len(labels)} fields, and the index takes {_MOST_LABELS}."
         elif len({*labels}) != len(labels):
-            yield "a field stands there twice."
+            yield "a field is listed twice."

@@ -125,7 +125,7 @@ def test_an_extension_that_is_missing_is_named(db: Database) -> None:
     "options, message",
     [
         ({"labels": "kind"}, r"DiskAnnIndex\(labels='kind'\): want the names of fields"),
-        ({"labels": ["a", "a"]}, "a field stands there twice"),
+        ({"labels": ["a", "a"]}, "a field is listed twice"),
         ({"labels": ["a", "b", "c", "d"]}, "it has 4 fields, and the index takes 3"),
         ({"num_neighbors": 9}, r"\(num_neighbors=9\): want a whole number from 10 to 1000"),
         ({"search_list_size": 1001}, r"\(search_list_size=1001\): want a whole number from 10 to 1000"),
