@@ -30,7 +30,7 @@ class VectorAggregate(Aggregate):
         return shape.changed(element=self._kept(shape), label=repr(self))
 
     def as_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
-        where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
+        where = scope(table_alias, **context)
         shape = self._input(where)
         operand, params = self._operand(table_alias, where, shape, context)
         name = where.dialect.routine(self.routine, Element.FLOAT32)

@@ -113,7 +113,7 @@ class VectorDistance(Expression):
 
     def as_index_order(self, table_alias: str | None = None, **context: Any) -> tuple[SQL, SQL] | None:
         """Return the SQL for ORDER BY and WHERE if an index of the model serves the search, else None."""
-        where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
+        where = scope(table_alias, **context)
         field = where.source(self.field_path)
         if self.vector is None or not hasattr(field, "to_vector"):
             return None
@@ -126,7 +126,7 @@ class VectorDistance(Expression):
 
     def as_late_materialization(self, table_alias: str | None = None, **context: Any) -> tuple[SQL, str] | None:
         """Return the SQL to sort by, and the template that turns it into the distance; None if that is not possible."""
-        where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
+        where = scope(table_alias, **context)
         if self.vector is None:
             return None
         left, right, dimensions = self._operands(where)
@@ -140,7 +140,7 @@ class VectorDistance(Expression):
 
         It may not if the rank tells rows without a vector from those with a vector of zeros, unless an index serves it.
         """
-        where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
+        where = scope(table_alias, **context)
         if self.vector is None or where.dialect.shown(self.metric) == "{rank}":
             return True
         left, right, _ = self._operands(where)
@@ -153,7 +153,7 @@ class VectorDistance(Expression):
         return serves_by_rank(self.metric, self.field_path, where)
 
     def _compile(self, table_alias: str | None, context: dict[str, Any], *, ranking: bool) -> SQL:
-        where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
+        where = scope(table_alias, **context)
         if self.vector is None:
             return where.dialect.null_distance, []
         left, right, dimensions = self._operands(where)

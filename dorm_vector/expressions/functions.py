@@ -40,7 +40,7 @@ class VectorFunction(Expression):
         self.expression = as_operand(expression)
 
     def as_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
-        where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
+        where = scope(table_alias, **context)
         operand = self.operand(where)
         return operand.sql, list(operand.params)
 

@@ -37,7 +37,7 @@ class Recency(Expression):
         self.at = dt.datetime.now(dt.UTC) if at is None else at
 
     def as_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
-        where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
+        where = scope(table_alias, **context)
         moment = self._moment(where)
         age = where.dialect.age.format(column=where.column(self.field).sql)
         recency = f"1e0 / (1e0 + {age} / {self.half_life.total_seconds()!r})"

@@ -182,8 +182,10 @@ def field_across(model: Any, parts: list[str]) -> Any:
     return model._meta._field_cache.get(parts[-1]) if len(parts) > 1 else None
 
 
-def scope(table_alias: str | None, *, model: Any = None, connection: Any = None, query: Any = None) -> CompileScope:
-    """Return the scope of an expression from its caller's arguments and the compile in progress."""
+def scope(
+    table_alias: str | None, *, model: Any = None, connection: Any = None, query: Any = None, **_others: Any
+) -> CompileScope:
+    """Return the scope of an expression from the arguments of its ``as_sql()`` and the compile in progress."""
     current = _current.get()
     if query is None and current is not None and model in (None, current.query.model):
         query = current.query

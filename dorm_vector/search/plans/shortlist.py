@@ -27,7 +27,7 @@ class ShortlistRank:
         self.measured, self.index = distance, index
 
     def as_sql(self, table_alias: str | None = None, **context: Any) -> SQL:
-        where = scope(table_alias, **{key: context.get(key) for key in ("model", "connection", "query")})
+        where = scope(table_alias, **context)
         left, right, _dimensions = self.measured._operands(where)
         held = index_contents(self.index, where.field(self.measured.field_path), where.dialect) or _WHOLE
         return where.dialect.rank(self.index.measure, held.of(left), held.of(right), held.dimensions)
