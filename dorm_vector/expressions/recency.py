@@ -24,7 +24,7 @@ class Recency(Expression):
         at: The moment to measure the age at; by default when the expression is made, in UTC.
 
     Raises:
-        UnsuitableFunction: The field is no date.
+        UnsuitableFunction: The field is not a DateTimeField or a DateField.
         ValueError: ``half_life`` is not positive.
     """
 

@@ -18,6 +18,7 @@ from .observed_plans import BuiltIndex, Observed, aobserve, observe, query_of
 from .plans.choice import candidates_for, plan_for
 from .plans.plan import Estimate, ExactPlan, Purpose
 from .plans.sign_bits import asked_index
+from .spec import SIGNS_NOT_REQUESTED
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def _reasons(observed: Observed) -> Iterator[Reason]:
             "Every search there is exact, unless it sets nearest(..., exact=False).",
         )
     elif observed.companions:
-        yield from _beside(observed)
+        yield from _without_companions(observed)
     elif observed.dialect.sign_column is not None and _declared_signs(observed):
         yield from _without_signs(observed)
     elif not (observed.dialect.index_use.probe or observed.dialect.is_approximate):
@@ -222,13 +223,7 @@ def _without_signs(observed: Observed) -> Iterator[Reason]:
     if "__" in distance.field_path:
         found.append(Reason("relation", "It measures a field of another model.", "Search that model."))
     if not found and asked_index(observed.query, observed.dialect) is None:
-        found.append(
-            Reason(
-                "not-asked-for",
-                "The index of signs can lose rows, and every search is exact that does not ask for it.",
-                "Say nearest(..., exact=False), or nearest(...).rerank(400).",
-            )
-        )
+        found.append(Reason(*SIGNS_NOT_REQUESTED))
     name = _declared_signs(observed)[0].get_name(observed.query.model.__name__)
     yield from found or [
         Reason(
@@ -248,7 +243,7 @@ def _asks_an_index(query: Any) -> bool:
     return query.search is not None and bool(query.search.approximate)
 
 
-def _beside(observed: Observed) -> Iterator[Reason]:
+def _without_companions(observed: Observed) -> Iterator[Reason]:
     """Yield the reasons why the search does not use the table's companions."""
     distance = _distance(observed.query)
     if distance is None:

@@ -130,7 +130,7 @@ def require_group(model: Any, path: Any) -> None:
     name = path.split("__")[len(before)]
     if last is None and (hasattr(getattr(model, name, None), "source_model") or _is_many(model, name)):
         raise ValueError(
-            f"nearest(group_by={path!r}): {name!r} leads to many rows, and a group is one. To get one result per"
+            f"nearest(group_by={path!r}): {name!r} leads to many rows, and a row has one group. To get one result per"
             f' {model.__name__} from its related rows, search them: nearest("{name}__embedding", …, group_by="pk").'
         )
     is_whole = len(before) + 1 == len(path.split("__")) or isinstance(last, JSONField)

@@ -270,7 +270,7 @@ def require_ungrouped(queryset: Any) -> None:
     """Raise ValueError for a search of the rows that another one chose from their groups."""
     if queryset._query.group is not None:
         raise ValueError(
-            "nearest() of rows that nearest(group_by=…) chose would choose others. Search them by their keys:"
+            "nearest() after nearest(group_by=…) would choose other rows of the groups. Search those by their keys:"
             f" {queryset.model.__name__}.objects.filter(pk__in=found).nearest(…)."
         )
 

@@ -57,6 +57,14 @@ class Shortlist:
         self.size, self.index = size, index
 
 
+SIGNS_NOT_REQUESTED = (
+    "not-asked-for",
+    "The index of signs can lose rows, so a search is exact unless it requests the index.",
+    "Use nearest(..., exact=False), or nearest(...).rerank(400).",
+)
+"""Code, problem and remedy of a search that could use an index of signs and does not request it."""
+
+
 class SearchCondition(Q):
     """A condition that belongs to the search and does not make it a filtered search."""
 

@@ -13,7 +13,7 @@ from ..options import block_options
 from .client_ranking import client_ranking_plan
 from .combined_candidates import combined_candidates_plan
 from .estimates import known_estimate
-from .group_candidates import group_candidates_plan, has_index
+from .group_candidates import group_candidates_plan
 from .index_order import index_order_plan
 from .index_scan import index_scan_plan
 from .late_materialization import late_plan
@@ -60,12 +60,17 @@ def is_open(query: Any, dialect: Dialect) -> bool:
     # Where an index has to be asked for, that makes it a candidate; elsewhere, it is the decision.
     if query.options or block_options() or (search.approximate and not dialect.index_use.probe):
         return False
-    field = query._resolve_field([search.field_path])
-    metric = query.annotations[search.name].metric
-    serving = [index for index in indexes_of(field) if index.serves(field, metric, dialect)]
+    serving = _serving(query, dialect)
     # Every row of a partial index passes the filter that says the same, so that it visits none in vain.
     partial = any(index.condition is not None and implies(query, index.condition) for index in serving)
     return not partial and any(index.condition is None for index in serving)
+
+
+def _serving(query: Any, dialect: Dialect) -> list[Any]:
+    """Return the declared indexes that can serve the search."""
+    field = query._resolve_field(query.search.field_path.split("__"))
+    metric = query.annotations[query.search.name].metric
+    return [index for index in indexes_of(field) if index.serves(field, metric, dialect)]
 
 
 def _of_candidates(query: Any, connection: Any, purpose: Purpose, dialect: Dialect) -> Sequence[Plan]:
@@ -77,7 +82,7 @@ def _of_candidates(query: Any, connection: Any, purpose: Purpose, dialect: Diale
         return ()
     first = found.first(query)
     plan = plan_for(first, connection, Purpose.STATEMENT)
-    is_served = plan is not None and (plan.is_client or plan.is_companion or has_index(first, dialect))
+    is_served = plan is not None and (plan.is_client or plan.is_companion or bool(_serving(first, dialect)))
     return (found,) if is_served else ()
 
 

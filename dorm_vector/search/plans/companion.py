@@ -26,7 +26,7 @@ from ...steps import Execute, Steps
 from ...values.metrics import Metric
 from ...values.vector import Vector, is_zero
 from ..options import block_options, checked
-from ..spec import SearchCondition, Within
+from ..spec import SIGNS_NOT_REQUESTED, SearchCondition, Within
 from .plan import Plan
 
 _FILTER = "Filter by = or in on partition_by and on text in metadata, by comparison on numbers there;"
@@ -100,11 +100,7 @@ def obstacles_of(query: Any, connection: Any) -> Iterator[tuple[str, str, str]]:
     for index in candidates:
         yield from obstacles(index, query, distance, connection)
     if not candidates:
-        yield (
-            "not-asked-for",
-            "The index of signs can lose rows, and every search is exact that does not ask for it.",
-            "Say nearest(..., exact=False), or nearest(...).rerank(400).",
-        )
+        yield SIGNS_NOT_REQUESTED
     if query.having_nodes or query.group_by_fields:
         yield "grouped", "It is grouped.", "Search first, and group what is found."
 

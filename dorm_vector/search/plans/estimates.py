@@ -52,6 +52,10 @@ class Source:
         self.table, self.alias, self.joins = table, alias, joins
         self.where, self.params = where, params
 
+    def rows(self) -> str:
+        """Return the FROM and WHERE; AND may follow it."""
+        return f'FROM "{self.table}" AS "{self.alias}"{self.joins} WHERE ({self.where or "TRUE"})'
+
 
 def known_estimate(query: Any, connection: Any) -> Estimate | None:
     """Return what is known of the search without asking the database, as of one a moment ago; None if nothing is."""
@@ -110,15 +114,11 @@ def _table(query: Any, dialect: Dialect) -> Steps[Table]:
 def _filter(query: Any, source: Source, table: Table, dialect: Dialect) -> Steps[Filter]:
     if dialect.estimating.filter and not (source.joins or _is_opaque(query)):
         # A planner takes the values of a joined table as equally frequent, so that a join is sampled, too.
-        rows = yield Execute(dialect.estimating.filter.format(source=_rows_of(source)), source.params)
+        rows = yield Execute(dialect.estimating.filter.format(source=source.rows()), source.params)
         found = re.search(dialect.estimating.filter_found, str(next(iter(rows[0].values()))))
         if found is not None:
             return Filter(float(found[2]), float(found[1]) * dialect.costs.unit)
     return Filter((yield from _sampled(source, table, dialect)))
-
-
-def _rows_of(source: Source) -> str:
-    return f'FROM "{source.table}" AS "{source.alias}"{source.joins} WHERE {source.where}'
 
 
 def _sampled(source: Source, table: Table, dialect: Dialect) -> Steps[float]:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ...dialects.base import Dialect
 from ...expressions.operands import VALUES
-from ...introspection import indexes_of, key_names
+from ...introspection import key_names
 from ...steps import Execute, Steps
 from ..grouping import OnePerGroup
 from ..spec import Search, SearchCondition
@@ -111,14 +110,6 @@ def group_candidates_plan(query: Any) -> GroupCandidatesPlan | None:
         found = of_holders(query, group.holder_model, distance, keys[0])
         return GroupCandidatesPlan(found, f"{group.holder}__{keys[0]}")
     return GroupCandidatesPlan(of_any_group(query, keys[0]), keys[0])
-
-
-def has_index(query: Any, dialect: Dialect) -> bool:
-    """Return whether a declared index can serve the search."""
-    search = query.search
-    field = query._resolve_field(search.field_path.split("__"))
-    metric = query.annotations[search.name].metric
-    return any(index.serves(field, metric, dialect) for index in indexes_of(field))
 
 
 def of_any_group(query: Any, key: str) -> Any:

@@ -43,22 +43,16 @@ class SignBitsPlan(ClientRankingPlan):
             return (yield from super().rows(query, connection))
         count = self.count
         for _ in range(2):
-            found = yield from self._read(query, connection, count)
+            found = yield Execute(*self.reading(query, connection, count))
             unsigned = sum(bool(row[_UNSIGNED]) for row in found)
             if not unsigned or len(found) < count:
                 return (yield from self._ranked(query, connection, found))
             # They come first, and took the places of rows whose signs are near.
-            more: int = yield from self._unsigned_rows(query, connection)
-            count = self.count + more
+            count = self.count + (yield from self._unsigned_rows(query, connection))
             if count > self.most_rows():
                 return (yield from super().rows(query, connection))
         # Rows lose their signs faster than they are counted.
         return (yield from super().rows(query, connection))
-
-    def _read(self, query: Any, connection: Any, count: int) -> Steps[list[Any]]:
-        sql, params = self.reading(query, connection, count)
-        rows: list[Any] = yield Execute(sql, params)
-        return rows
 
     def reading(self, query: Any, connection: Any, count: int = 0) -> Any:
         """Compile the statement that reads the keys and vectors of the shortlist."""
@@ -81,7 +75,7 @@ class SignBitsPlan(ClientRankingPlan):
         )
         sql = rules.shortlist.format(
             key=f'"{source.alias}"."{query.model._meta.pk.column}"',
-            source=f'FROM "{source.table}" AS "{source.alias}"{source.joins} WHERE {_filter(source)}',
+            source=source.rows(),
             signs=column,
             measure=measure,
             count=count,
@@ -91,11 +85,7 @@ class SignBitsPlan(ClientRankingPlan):
     def _unsigned_rows(self, query: Any, connection: Any) -> Steps[int]:
         source = self._source(query, connection)
         unsigned = self.signs.rules.unsigned.format(signs=self.signs.column_of(source.alias))
-        rows = yield Execute(
-            f'SELECT COUNT(*) AS found FROM "{source.table}" AS "{source.alias}"{source.joins}'
-            f" WHERE {_filter(source)} AND {unsigned}",
-            source.params,
-        )
+        rows = yield Execute(f"SELECT COUNT(*) AS found {source.rows()} AND {unsigned}", source.params)
         return int(rows[0]["found"])
 
     def _source(self, query: Any, connection: Any) -> Source:
@@ -108,10 +98,6 @@ class SignBitsPlan(ClientRankingPlan):
             if not (isinstance(node, SearchCondition) and (isinstance(node, Within) or node.children == has_vector))
         ]
         return source_of(copied, connection)
-
-
-def _filter(source: Source) -> str:
-    return f"({source.where})" if source.where else "TRUE"
 
 
 def sign_bits_plan(query: Any, connection: Any, dialect: Dialect) -> SignBitsPlan | None:
@@ -141,10 +127,9 @@ def asked_index(query: Any, dialect: Dialect) -> Any:
 
 def _count(query: Any, dialect: Dialect) -> int:
     """Return how many rows the signs must find."""
-    search = query.search
-    wanted: int = query.limit_val + (query.offset_val or 0) + search.excluded
-    if search.shortlist is not None:
-        return max(wanted, int(search.shortlist.size))
+    wanted: int = query.candidates()
+    if query.search.shortlist is not None:
+        return wanted
     option = dialect.tuning.by_kind["signs"]
     asked = {**block_options(), **query.options}.get(option, dialect.tuning.options[option].default)
     return wanted * int(checked(dialect, option, asked))
