@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
-from ..engines import dialect_for, wire_of
+from ..engines import wire_of
 from ..engines.limits.exempt import exempt
 from ..engines.row_source import reading_from
 from ..exceptions import DimensionMismatch
-from ..frames.fetching import BinaryRows, PlainRows
+from ..frames.fetching import fastest
 from ..frames.stacking import stacked
 from ..introspection import require_one_key, rows_of
 from ..models.fields import VectorField
@@ -43,14 +43,10 @@ class MatrixQuery:
         return keys, stored
 
     def _step(self) -> Any:
-        dialect = dialect_for(self.connection)
         if self._query.is_slice() and self._query.is_by_distance():
             # The search may use an index, which has search options and may require a retry.
             return Execute
-        # Turso connections with SYNC_URL are djanorm's own.
-        if dialect.loading.plain_rows and not getattr(self.connection, "sync_url", None):
-            return PlainRows
-        return BinaryRows if dialect.loading.binary_rows else Execute
+        return fastest(self.connection)
 
 
 def _sorted_by(query: Any) -> list[str]:

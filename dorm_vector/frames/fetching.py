@@ -9,8 +9,9 @@ from typing import Any
 
 from dorm.db.utils import log_query
 
+from ..engines import dialect_for
 from ..engines.driver_errors import raising_ours
-from ..steps import Step
+from ..steps import Execute, Step
 
 
 @dataclass(eq=False, repr=False)
@@ -66,6 +67,20 @@ class PlainRows(Rows):
                 # pyturso's async cursor wraps another one that builds the rows.
                 getattr(cursor, "_bcursor", cursor).row_factory = None
                 return list(await cursor.fetchall())
+
+
+def fastest(connection: Any, *, reads_binary: bool = True) -> type[Rows | Execute]:
+    """Return the step that reads many rows of a query fastest; ``Execute`` returns rows with column names.
+
+    Args:
+        connection: The djanorm connection that the step runs on.
+        reads_binary: Whether psycopg can read all columns of the query in binary format.
+    """
+    loading = dialect_for(connection).loading
+    # Turso connections with SYNC_URL are djanorm's own.
+    if loading.plain_rows and not getattr(connection, "sync_url", None):
+        return PlainRows
+    return BinaryRows if loading.binary_rows and reads_binary else Execute
 
 
 @contextmanager

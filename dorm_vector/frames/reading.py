@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from dorm.aggregates import Count
 
-from ..engines import dialect_for
 from ..engines.limits.exempt import exempt
 from ..engines.row_source import reading_from
 from ..exceptions import required
@@ -16,7 +15,7 @@ from ..query.binary_rows import is_alike
 from ..steps import Execute, Steps, arun, run
 from .arrays import array_of
 from .arrow_types import annotation_type, field_type, read_field
-from .fetching import BinaryRows, PlainRows, Rows
+from .fetching import Rows, fastest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,14 +70,10 @@ class FrameQuery:
         return annotation_type(self.query.annotations[name]) if self.query._is_annotation(name) else None
 
     def _step(self) -> Any:
-        dialect, statement = dialect_for(self.connection), self.statement()
         if self.query.is_combined or (self.query.is_slice() and self.query.is_by_distance()):
             # A search may use an index, which has search options and may require a retry.
-            return Execute(*statement)
-        # Turso connections with SYNC_URL are djanorm's own.
-        if dialect.loading.plain_rows and not getattr(self.connection, "sync_url", None):
-            return PlainRows(*statement)
-        return (BinaryRows if dialect.loading.binary_rows and self._reads_binary() else Execute)(*statement)
+            return Execute(*self.statement())
+        return fastest(self.connection, reads_binary=self._reads_binary())(*self.statement())
 
     def _reads_binary(self) -> bool:
         """Return whether psycopg reads all columns the same way in text and in binary."""

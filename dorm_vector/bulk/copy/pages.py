@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...engines import dialect_for
-from ...frames.fetching import BinaryRows, PlainRows
+from ...frames.fetching import fastest
 from ...steps import Execute, Step, Steps
 from .tables import Row, Table
 
@@ -88,13 +88,9 @@ class Reader:
         return f"{name}::text AS {name}" if self._types.get(column.column) in ("json", "jsonb") else name
 
     def _step(self) -> Any:
-        loading = self._dialect.loading
-        # Turso connections with SYNC_URL are djanorm's own.
-        if loading.plain_rows and not getattr(self._connection, "sync_url", None):
-            return PlainRows
         plain = [self._types.get(column.column) for column in self._table.columns if not column.is_vector]
         # psycopg has no binary form of types that an extension or the user has added.
-        return BinaryRows if loading.binary_rows and not {"USER-DEFINED", "ARRAY"} & {*plain} else Execute
+        return fastest(self._connection, reads_binary=not {"USER-DEFINED", "ARRAY"} & {*plain})
 
     def _after(self, key: Sequence[Any] | None) -> tuple[str, list[Any]]:
         if key is None:
