@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from contextlib import aclosing, closing
 from typing import Any
 
@@ -15,15 +15,13 @@ from ..engines import dialect_for
 from ..engines.keys import keys_counted
 from ..engines.limits.exempt import exempt
 from ..exceptions import at_row
-from ..steps import Execute, Step, Steps, arun, run
+from ..indexes.build_progress import Progress
+from ..steps import Execute, InTransaction, Step, Steps, arun, run
 from ..telemetry.observers import Work, observed
 from . import writers
 from .batches import Batch, achunks, chunks
 from .deferred_indexes import WithoutIndexes
 from .sources import Source, source_of
-from .steps import InTransaction
-
-Progress = Callable[[int, int | None], object]
 
 BATCH_SIZE = 2_000
 

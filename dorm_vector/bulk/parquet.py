@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..engines.limits.exempt import exempt
 from ..exceptions import required
 from ..frames.reading import FrameQuery
+from ..indexes.build_progress import Progress
 from ..introspection import rows_of
 from ..models.querysets import upgraded
 from .batches import achunks, chunks
@@ -18,8 +19,6 @@ from .load import BATCH_SIZE, abulk_load, bulk_load
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Progress = Callable[[int, int | None], object]
 
 Target = str | os.PathLike[str] | Any
 """A path, or an open binary file."""

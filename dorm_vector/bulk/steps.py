@@ -9,7 +9,7 @@ from typing import Any
 
 from ..engines.uncancelled import PATIENCE, finished
 from ..frames.fetching import logged
-from ..steps import InTransaction, Step
+from ..steps import Step
 
 
 @dataclass(eq=False, repr=False)
@@ -90,6 +90,3 @@ class RawConnection(Step):
 
     async def arun(self, wrapper: Any) -> Any:
         return await wrapper._choose_conn()
-
-
-__all__ = ["Copy", "InTransaction", "Many", "Next", "NextInThread", "RawConnection"]

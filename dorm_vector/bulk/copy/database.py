@@ -11,10 +11,9 @@ from dorm.db.connection import get_async_connection, get_connection
 from ...engines import dialect_for
 from ...engines.keys import keys_counted
 from ...engines.limits.exempt import exempt
-from ...steps import Execute, Steps, arun, run
+from ...steps import Execute, InTransaction, Steps, arun, run
 from .. import writers
 from ..batches import Batch
-from ..steps import InTransaction
 from . import progress_table
 from .preparation import Prepared, prepared
 from .progress_table import DONE, REFERENCES, ROWS, Progress

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...exceptions import CopyRefused
-from ...steps import Steps, Write
-from ..steps import InTransaction
+from ...steps import InTransaction, Steps, Write
 from . import progress_table
 from .pages import On, Reader, TableColumns
 from .progress_table import Progress
