@@ -39,13 +39,14 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="dorm-vector",
         description="Show, check and repair the vectors of a djanorm project.",
-        epilog=f"Exit codes: 0: {ALL_IS_WELL} 1: Something was found that needs attention, or the command failed."
-        f" 2: {WRONG_USAGE}",
+        epilog=_exit_codes("Something was found that needs attention, or the command failed."),
     )
     made.add_argument("--version", action="store_true", help="print the version and exit")
     commands = made.add_subparsers(dest="command", metavar="command")
     for name, module in COMMANDS.items():
-        command = commands.add_parser(name, help=module.HELP, description=module.HELP, epilog=exit_codes(module))
+        command = commands.add_parser(
+            name, help=module.HELP, description=module.HELP, epilog=_exit_codes(module.EXIT_1)
+        )
         module.add_arguments(command)
         command.add_argument("--json", action="store_true", help="print one JSON object")
         command.add_argument(
@@ -55,9 +56,9 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def exit_codes(module: ModuleType) -> str:
-    """Return what the exit codes of a command mean."""
-    return f"Exit codes: 0: {ALL_IS_WELL} 1: {module.EXIT_1} 2: {WRONG_USAGE}"
+def _exit_codes(one: str) -> str:
+    """Return what the exit codes mean; ``one`` is the meaning of 1."""
+    return f"Exit codes: 0: {ALL_IS_WELL} 1: {one} 2: {WRONG_USAGE}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
