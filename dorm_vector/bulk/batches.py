@@ -102,7 +102,7 @@ class RowSource:
 
 
 def chunks(rows: Iterable[Any], size: int, first: int | None = None) -> Iterator[tuple[int, list[Any]]]:
-    """Yield lists of up to ``size`` rows, each with the index of its first row; the first may be a shorter one."""
+    """Yield lists of up to ``size`` rows, each with the index of its first row; the first one has up to ``first``."""
     iterator, start = iter(rows), 0
     while items := list(islice(iterator, size if start else first or size)):
         yield start, items

@@ -20,14 +20,14 @@ Columns = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Frame:
-    """The rows of a data frame, in parts of the size of a batch; ``total`` is None if only the end tells it."""
+    """The rows of a data frame, in parts of the size of a batch; ``total`` is None if it is unknown until the end."""
 
     parts: Iterator[Columns]
     total: int | None
 
 
 def frame_of(model: Any, rows: Any, size: int) -> Frame | None:
-    """Return the rows of a data frame; None if it is none."""
+    """Return the rows of a data frame; None for anything else."""
     if _is(rows, "polars", "DataFrame"):
         with required("polars"):
             rows = rows.to_arrow()
@@ -136,7 +136,7 @@ def _sparse(field: Any, value: Any) -> Any:
 
 
 def _matrix(column: Any) -> Any:
-    """Return the lists of a column that are no NULLs as the rows of an array; None if they are not of one length."""
+    """Return the lists of a column, without NULLs, as the rows of an array; None if they are not of one length."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -15,7 +15,7 @@ from ..telemetry.observers import embedding
 from .embedders import Embedder, one_for_each
 
 _SECONDS = 0.5
-"""How long the embedder takes for the rows that are read and written at a time: what an interrupted run does again."""
+"""Embedding time of the rows that are read and written at a time, which an interrupted run repeats."""
 
 _MOST_CALLS = 16
 

@@ -31,8 +31,8 @@ def reembed(
     embedder at a time, in a worker thread or a task. If interrupted, call it again: it skips rows that are up to date.
 
     With ``shared=True``, several processes, threads or machines can run it at once, on PostgreSQL, MariaDB and MySQL:
-    each locks the rows that it embeds and skips those of others, so that none is embedded twice. What a killed worker
-    held is embedded by the others.
+    each locks the rows that it embeds and skips those of others, so that none is embedded twice. The others embed what
+    a killed worker held.
 
     Args:
         queryset: The rows to check.
@@ -46,7 +46,7 @@ def reembed(
         shared: Whether other workers embed the rows of this table, too.
 
     Raises:
-        UnsupportedByDatabase: The database has no locks of rows to share them with.
+        UnsupportedByDatabase: The database has no row locks to share the rows with.
     """
     with closing(EmbeddingWorker()) as worker:
         return run(_pages(queryset, field, batch_size, None if dry_run else worker, shared).reembedded(progress))

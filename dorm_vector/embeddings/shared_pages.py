@@ -95,7 +95,7 @@ class SharedPages(Pages):
     def _claimed(self, keys: list[Any], waits: bool) -> Steps[int]:
         """Embed those of the rows that no other worker holds or has embedded meanwhile."""
         own: list[Any] = yield Claim(self._rows, keys, waits)
-        rows = (yield Fetch(self._rows.filter(pk__in=own).order_by(self._key))) if own else []
+        rows = (yield Fetch(self._ordered.filter(pk__in=own))) if own else []
         call, pages = self._size or self._field.batch_size, []
         for start in range(0, len(rows), call):
             page: Page = yield from self._begun(rows[start : start + call])

@@ -1,1 +1,1 @@
-"""What the package tells of its searches, loads and embeddings: the log, OpenTelemetry and Prometheus."""
+"""Telemetry of searches, loads and embeddings: the log, OpenTelemetry and Prometheus."""

@@ -1,4 +1,4 @@
-"""Tell observers what a search, a load or an embedding did; without observers, this costs a comparison."""
+"""Report searches, loads and embeddings to observers; without observers, this costs a comparison."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ log = logging.getLogger("dorm_vector")
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """A search, a load or an embedding: what it is, how long it took, and what came of it."""
+    """A search, a load or an embedding: what it is, how long it took, and its outcome."""
 
     operation: str
     """``search``, ``load`` or ``embed``."""
     name: str
     """What is searched, loaded or called: ``Document.embedding``, ``Document``, or the name of an embedder."""
     attributes: dict[str, Any]
-    """What is known of it, by the names of OpenTelemetry's conventions."""
+    """Its attributes, by the names of OpenTelemetry's conventions."""
     source: Any = None
     """The queryset of a search."""
     begun: int = 0
@@ -34,7 +34,7 @@ class Work:
     """Why a search was repeated exactly; empty if it was not."""
     error: BaseException | None = None
     held: dict[Any, Any] = field(default_factory=dict)
-    """What each observer keeps of it."""
+    """What each observer stores for it."""
     _token: Token[Work | None] | None = None
 
     @property
@@ -43,16 +43,16 @@ class Work:
 
 
 class Observer:
-    """Is told of each work; inherit from it."""
+    """The base class of what receives each search, load and embedding."""
 
     def begin(self, work: Work) -> None:
-        """Begin to observe; the statements until ``pause()`` belong to the work."""
+        """Start observing; the statements until ``pause()`` belong to the work."""
 
     def pause(self, work: Work) -> None:
         """Stop the clock: the database is done, and what follows may be the code of the caller."""
 
     def end(self, work: Work) -> None:
-        """Take the outcome: all rows were read, or the caller wants no more."""
+        """Take the outcome: all rows were read, or the caller stopped reading."""
 
     def measured_recall(self, name: str, value: float) -> None:
         """Report the mean recall of live searches of a field, from 0 to 1."""
@@ -66,7 +66,7 @@ _muted: ContextVar[bool] = ContextVar("dorm_vector_unobserved", default=False)
 
 
 def observe(observer: Observer) -> None:
-    """Tell the observer of everything from now on."""
+    """Report everything to the observer from now on."""
     global _observers  # noqa: PLW0603  # a tuple is replaced, so that running work reads a whole one
     _observers = (*(each for each in _observers if each is not observer), observer)
 
@@ -87,7 +87,7 @@ def current() -> Work | None:
 
 @contextmanager
 def unobserved() -> Iterator[None]:
-    """Tell nobody of the work inside the block."""
+    """Report nothing that happens in the block."""
     token = _muted.set(True)
     try:
         yield
@@ -121,7 +121,7 @@ def end(work: Work) -> None:
 
 @contextmanager
 def observed(operation: str, name: str, describe: Callable[[], dict[str, Any]]) -> Iterator[Work | None]:
-    """Observe the block, and give it the work, if anybody listens."""
+    """Observe the block, and yield its work; None if nobody listens."""
     if not is_observed():
         yield None
         return
@@ -139,7 +139,7 @@ def observed(operation: str, name: str, describe: Callable[[], dict[str, Any]]) 
 
 @contextmanager
 def embedding(model: str, texts: int) -> Iterator[None]:
-    """Observe one call of an embedder; its texts are told to nobody."""
+    """Observe one call of an embedder; its texts are not reported."""
     with observed(
         "embed", model, lambda: {"gen_ai.operation.name": "embeddings", "gen_ai.request.model": model}
     ) as work:
@@ -154,7 +154,7 @@ def report_recall(name: str, value: float) -> None:
 
 
 def fell_back(name: str, reason: str) -> None:
-    """Say that a search was repeated without its index."""
+    """Report that a search was repeated without its index."""
     work = _current.get()
     if work is not None:
         work.fallback = reason

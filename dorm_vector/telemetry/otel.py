@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..exceptions import required
-from .observers import Observer, Work, forget, observe
+from .observers import Observer, Work, current, forget, observe
 
 
 class _OpenTelemetry(Observer):
@@ -89,7 +89,7 @@ _installed: list[_OpenTelemetry] = []
 
 
 def instrument_otel(tracer_provider: Any = None, meter_provider: Any = None) -> None:
-    """Report searches, loads and embeddings to OpenTelemetry, as spans and metrics; again replaces the first call.
+    """Report searches, loads and embeddings to OpenTelemetry, as spans and metrics; a second call replaces the first.
 
     Args:
         tracer_provider: Where the spans go; by default, the global provider.
@@ -111,7 +111,7 @@ def instrument_otel(tracer_provider: Any = None, meter_provider: Any = None) -> 
 
 
 def uninstrument_otel() -> None:
-    """End what ``instrument_otel()`` began."""
+    """Undo ``instrument_otel()``."""
     from dorm.signals import post_query
 
     while _installed:
@@ -120,8 +120,6 @@ def uninstrument_otel() -> None:
 
 
 def _add_time(sender: Any, elapsed_ms: float = 0.0, **_statement: Any) -> None:
-    from .observers import current
-
     work = current()
     if work is not None:
         work.held["database_ms"] = work.held.get("database_ms", 0.0) + elapsed_ms

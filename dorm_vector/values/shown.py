@@ -1,4 +1,4 @@
-"""Vectors in short: for people who read a log, an error or a notebook."""
+"""Short representations of vectors, for logs, errors and notebooks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SHOWN = 3
 
 
 def digest(value: bytes) -> str:
-    """Return what tells a value from any other of the same length: query logs and djanorm's cache keys contain it."""
+    """Return a text that differs for values of one length; query logs and djanorm's cache keys contain it."""
     return f"sha1 {hashlib.sha1(value, usedforsecurity=False).hexdigest()}"
 
 
