@@ -93,7 +93,7 @@ def soak(session: nox.Session) -> None:
     """Run 25 random projects, 20,000 random queries and ten times the chaos on each database; takes hours on six.
 
     40,000 rows with relations are copied from SQLite to each database and back. Each project runs under eight hash
-    seeds. DORM_VECTOR_SOAK_SEED asks other queries. A path among the arguments chooses: nox -s soak --
+    seeds. DORM_VECTOR_SOAK_SEED changes the random queries. Pass a path to run a part: nox -s soak --
     tests/differential.
     """
     session.install("-e", ".[dev]")

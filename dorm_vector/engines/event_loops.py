@@ -106,7 +106,7 @@ def remember_opened(pool: Any) -> None:
         try:
             connection = await connect(timeout)
         except asyncio.CancelledError as error:
-            # The half-open connection lives in these frames, which whoever logs the error may keep.
+            # The half-open connection lives in these frames, and a logger may keep the error.
             clear_frames(error.__traceback__)
             raise
         opened.add(connection)

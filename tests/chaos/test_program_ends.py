@@ -93,6 +93,35 @@ def _descriptors() -> int:
     return len(list(DESCRIPTORS.iterdir()))
 
 
+def change_what_an_unfinished_task_holds() -> int:
+    """Close an event loop in the middle of a block, and change the row of the block in another loop."""
+    loop = asyncio.new_event_loop()
+    # Kept, so that the garbage collector does not end its transaction.
+    unfinished = loop.run_until_complete(_in_a_block())
+    loop.close()
+    changed = asyncio.run(_renamed("new"))
+    assert not unfinished.done()
+    return changed
+
+
+async def _in_a_block() -> asyncio.Task[None]:
+    changed = asyncio.Event()
+
+    async def hold() -> None:
+        async with aatomic():
+            await _renamed("held")
+            changed.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(hold())
+    await changed.wait()
+    return task
+
+
+async def _renamed(title: str) -> int:
+    return await Document.objects.filter(title="old").aupdate(title=title)
+
+
 async def _counted() -> int:
     """Return how many rows are not those of a load, which was cancelled."""
     found = await Document.objects.exclude(title="loaded").acount()
@@ -107,6 +136,14 @@ def test_a_program_ends_whatever_it_was_doing(db: Database) -> None:
     reset_connections()  # Turso opens a file in one process at a time
     assert Child(each_alone_and_all_together).result() >= 1
     db.use()
+
+
+def test_a_loop_is_closed_before_its_tasks_end(db: Database) -> None:
+    Document.objects.create(title="old", embedding=VECTOR)
+    reset_connections()
+    assert Child(change_what_an_unfinished_task_holds).result() == 1
+    db.use()
+    assert [row.title for row in Document.objects.all()] == ["new"]
 
 
 @pytest.mark.not_on("mariadb", "mysql", reason="they commit each change of a table, so that its work goes on")

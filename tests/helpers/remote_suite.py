@@ -1,4 +1,4 @@
-"""The suite over libSQL's remote transport, in processes of its own beside the rest of the run: it takes minutes."""
+"""The suite over libSQL's remote transport, in separate processes while the rest runs: it takes minutes."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import backends
 
 DATABASES = frozenset(backends.names())
 MOST_PROCESSES = 4  # more would only wait for the longest
-# What takes minutes is not left for the end, when there would be nothing to run beside it.
+# The longest start first: at the end, nothing would be left to run at the same time.
 LONGEST_FIRST = ("test_the_suite_passes", "mysql", "mariadb", "libsql", "postgresql", "turso", "sqlite")
 
 

@@ -1,7 +1,7 @@
 """What the documentation takes from the code: the support table, the SQL, and the list of repairs.
 
 A page holds each such block between ``<!-- name -->`` and ``<!-- /name -->``, and a run with ``--update-golden`` writes
-it anew. None of it depends on which databases a run has chosen.
+it again. None of it depends on which databases a run has chosen.
 """
 
 from __future__ import annotations

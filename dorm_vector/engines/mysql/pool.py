@@ -63,6 +63,13 @@ class Pool:
         while (connection := self._last_idle()) is not None:
             abandon(connection)
 
+    def close_all(self) -> None:
+        """Close all connections, also those that unfinished tasks of a closed event loop will never give back."""
+        self.close()
+        used, self.used = self.used, {}
+        for connection in used.values():
+            abandon(connection)
+
     async def _take_a_place(self) -> None:
         if not self._places.locked():
             await self._places.acquire()
@@ -208,12 +215,14 @@ def _close_of(pools: dict[Any, Pool], loops: Iterable[Any]) -> None:
 
 
 def _close_in(loop: asyncio.AbstractEventLoop, pool: Pool) -> None:
-    if loop.is_running() and loop is not _own_loop():
+    if loop.is_closed():
+        pool.close_all()
+    elif loop.is_running() and loop is not _own_loop():
         try:
             # Transports are not for other threads. Where this is too late, the loop closes them at its end.
             loop.call_soon_threadsafe(pool.close)
         except RuntimeError:
-            pool.close()  # the loop has ended meanwhile
+            pool.close_all()  # the loop has ended meanwhile
     else:
         pool.close()
 

@@ -273,8 +273,7 @@ class _Creation:
 
 
 def _index_fields(index: Any) -> set[str]:
-    names = {*_names(index), *getattr(index, "partition_by", ()), *getattr(index, "metadata", ())}
-    names |= {*getattr(index, "labels", ())}
+    names = _names(index)
     return {*names, *(name.removesuffix("_id") for name in names)}
 
 

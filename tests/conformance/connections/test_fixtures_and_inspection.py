@@ -1,4 +1,4 @@
-"""What djanorm has beside queries: conflicts, LIKE, foreign keys, fixtures, schemas and inspection of vector tables."""
+"""What djanorm has in addition to queries: conflicts, LIKE, foreign keys, fixtures, schemas and inspection of vector tables."""
 
 from __future__ import annotations
 

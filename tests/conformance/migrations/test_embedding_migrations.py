@@ -52,7 +52,7 @@ def test_from_three_dimensions_to_four_without_losing_a_row(tmp_path: Path, runn
     assert project.python(f"{made}\nprint(Note.objects.get(title='3').embedding)") == "[3.0, 1.0, 2.0]"
     assert "No changes detected" in project.dorm("makemigrations", "shop")
 
-    # Another model of the same length: no migration, and the rows are embedded anew.
+    # Another model of the same length: no migration, and the rows are embedded again.
     project.models(MODELS + SAME_LENGTH)
     assert "No changes detected" in project.dorm("makemigrations", "shop")
     again = "from dorm_vector import reembed\nprint(reembed(Note.objects.all()))"

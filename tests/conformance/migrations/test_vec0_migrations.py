@@ -60,7 +60,7 @@ class Catalogue:
             return list(self.connection.execute(sql))
 
     def tables(self) -> set[str]:
-        """Return what stands beside the table, without what vec0 makes of it."""
+        """Return the companion tables, without the shadow tables of vec0."""
         if not self.has_vec0:
             with closing(self.connection):
                 assert not any(self.connection.table_exists(name) for name in ("item_vec0", "item_signs"))
@@ -115,7 +115,7 @@ def test_the_whole_way_and_back(project: Project, catalogue: Catalogue) -> None:
     assert_answers(project, catalogue)
     assert "No changes detected" in project.dorm("makemigrations", "shop")
 
-    # Another column is changed: SQLite builds the table anew, and its triggers are gone with the old one.
+    # Another column is changed: SQLite rebuilds the table, and the triggers of the old one are gone.
     project.models(item(VEC0, SIGNS, length=30))
     migrate(project)
     assert catalogue.tables() == expected(catalogue, "item_vec0", "item_signs")
