@@ -1,4 +1,4 @@
-"""What djanorm has in addition to queries: conflicts, LIKE, foreign keys, fixtures, schemas and inspection of vector tables."""
+"""What djanorm has besides queries: conflicts, LIKE, foreign keys, fixtures, schemas, inspection of vector tables."""
 
 from __future__ import annotations
 
