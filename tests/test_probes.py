@@ -14,27 +14,10 @@ import pytest
 
 from dorm_vector.patching import registry
 from tests.helpers import support
+from tests.repairs.reports import SHOWN_BY
 
 PROBED = sorted({entry.name for entry in registry.REPAIRS if entry.is_fixed is not None})
 BY_VERSION = {entry.name for entry in registry.REPAIRS if entry.fixed_in}
-REPAIRS, ENGINES = "tests/repairs", "tests/engines"
-# What no probe tells without a driver or an event loop, and the test that shows the bug with the repair switched off.
-SHOWN_BY = {
-    "cancelled_connections": f"{REPAIRS}/test_interruptions.py::test_cancelled_connections",
-    "check_where_in_doubt": f"{ENGINES}/postgresql/test_pool_check.py::test_a_search_is_one_round_trip",
-    "every_file_is_linted": f"{REPAIRS}/test_linted_files.py::test_every_file_is_linted",
-    "faked_targets": f"{REPAIRS}/test_faked_targets.py::test_faked_targets",
-    "pool_per_loop": f"{REPAIRS}/test_interruptions.py::test_pool_per_loop",
-    "reads_after_a_write": "tests/contribs/test_routers.py::test_reads_after_a_write",
-    "statements_in_their_transaction": f"{REPAIRS}/test_mysql.py::test_statements_in_their_transaction",
-    "streaming_connection": f"{REPAIRS}/test_mysql.py::test_streaming_connection",
-    "strict_async_writes": f"{REPAIRS}/test_mysql.py::test_strict_async_writes",
-    "turso_async": f"{REPAIRS}/test_turso.py::test_turso_async",
-    "turso_patience": f"{REPAIRS}/test_turso.py::test_turso_patience",
-    "turso_replicas": f"{ENGINES}/turso/test_replica.py::test_turso_replicas",
-    "writes_where_routers_say": "tests/contribs/test_routers.py::test_writes_go_where_the_routers_say",
-    "whole_relations": f"{REPAIRS}/test_relations.py::test_whole_relations",
-}
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What the documentation takes from the code: the support table, the SQL, and the list of repairs.
+"""What the documentation takes from the code: the support table, the SQL, and the bug reports.
 
 A page holds each such block between ``<!-- name -->`` and ``<!-- /name -->``, and a run with ``--update-golden`` writes
 it again. None of it depends on which databases a run has chosen.
@@ -35,9 +35,9 @@ from dorm_vector.dialects.shared.operands import Operand
 from dorm_vector.dialects.shared.search_options import SearchOption
 from dorm_vector.dialects.shared.unsupported import Unsupported
 from dorm_vector.indexes.vector import VectorIndex
-from dorm_vector.patching.registry import REPAIRS, Repair
 from dorm_vector.values.routines import Routine
 from tests.commands.reference import command_reference
+from tests.repairs.reports import bug_reports
 
 ROOT = Path(__file__).parents[2]
 README, TABLE = ROOT / "README.md", ROOT / "docs/support.md"
@@ -354,38 +354,6 @@ def faults(_argument: str, _page: Path) -> str:
     return table(["fault", "database", "times tried", "rows acknowledged", "rows lost"], rows)
 
 
-# The repairs
-
-
-def repairs(_argument: str, _page: Path) -> str:
-    """Write an entry for each repair, from its docstring: what it does, symptom, cause and versions."""
-    by_name: dict[str, list[Repair]] = {}
-    for entry in REPAIRS:
-        by_name.setdefault(entry.name, []).append(entry)
-    return "\n\n".join(entry_of(name, by_name[name]) for name in sorted(by_name))
-
-
-def entry_of(name: str, parts: list[Repair]) -> str:
-    documented = [part.documentation for part in parts if "Symptom:" in part.documentation]
-    assert documented, f"the repair {name} has no docstring with its symptom, its cause and the versions"
-    title, _, rest = " ".join(documented[0].split()).replace("``", "`").partition(" Symptom: ")
-    symptom, _, rest = rest.partition(" Cause: ")
-    cause, _, versions = rest.removesuffix(".").rpartition(". ")
-    assert cause, f"the docstring of the repair {name} wants `Symptom: … Cause: … djanorm 4.4 to 4.5.`"
-    assert re.search(r"\d", versions), f"the docstring of the repair {name} ends without the versions that need it"
-    targets = dict.fromkeys(f"`{part.target.replace(':', '.')}.{part.attribute}`" for part in parts)
-    return "\n".join(
-        [
-            f"## {name}\n",
-            f"{title}\n",
-            f"- Symptom: {symptom}",
-            f"- Cause: {cause}.",
-            f"- Versions: {versions}.",
-            f"- Stands in for: {', '.join(targets)}.",
-        ]
-    )
-
-
 WRITERS: dict[str, Callable[[str, Path], str]] = {
     "support": support_table,
     "missing": missing,
@@ -397,7 +365,7 @@ WRITERS: dict[str, Callable[[str, Path], str]] = {
     "options": options,
     "routines": routines,
     "sql": accepted,
-    "repairs": repairs,
+    "upstream": bug_reports,
     "faults": faults,
     "command": command_reference,
 }
