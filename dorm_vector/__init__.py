@@ -111,6 +111,8 @@ if TYPE_CHECKING:
     from .retrieval.recommending import arecommend, recommend
     from .retrieval.sampled_recall import RecallSampler, sample_recall
     from .schema.operations import RenameIndex, VectorExtension
+    from .schema.partitions.operations import AddForeignPartition, AddPartition, PartitionTable
+    from .schema.partitions.servers import CreateForeignServer, OnEachServer
     from .schema.reindexing import RebuildIndex, arebuild_index, rebuild_index
     from .schema.tables import acreate_tables, create_tables
     from .search.distance_of import distance_of
@@ -122,6 +124,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AddForeignPartition",
+    "AddPartition",
     "BinaryQuantize",
     "Bit",
     "BitField",
@@ -132,6 +136,7 @@ __all__ = [
     "CopyReport",
     "CosineDistance",
     "CosineSimilarity",
+    "CreateForeignServer",
     "DimensionMismatch",
     "DiskAnnIndex",
     "Element",
@@ -160,10 +165,12 @@ __all__ = [
     "LongTextField",
     "MaxInnerProduct",
     "Metric",
+    "OnEachServer",
     "OtherEmbeddingModel",
     "Outlier",
     "Pair",
     "PartialAnswer",
+    "PartitionTable",
     "PgvectorTooOld",
     "Reason",
     "RebuildIndex",
@@ -261,9 +268,12 @@ _install.install()
 
 # Imported on first use: not every process that uses vectors bulk loads, measures recall or reranks.
 _LATER = {
+    "AddForeignPartition": "schema.partitions.operations",
+    "AddPartition": "schema.partitions.operations",
     "BinaryQuantize": "expressions.functions",
     "CastVector": "expressions.functions",
     "CopyReport": "bulk.copy.report",
+    "CreateForeignServer": "schema.partitions.servers",
     "Embedder": "embeddings.embedders",
     "EmbeddingField": "models.embedding_field",
     "FederatedRows": "retrieval.federated",
@@ -272,8 +282,10 @@ _LATER = {
     "InDatabaseEmbedding": "expressions.database_embedding",
     "IvfflatIndex": "indexes.hnsw_ivfflat",
     "L2Normalize": "expressions.functions",
+    "OnEachServer": "schema.partitions.servers",
     "Outlier": "retrieval.ranking",
     "Pair": "retrieval.ranking",
+    "PartitionTable": "schema.partitions.operations",
     "Reason": "search.explain",
     "RebuildIndex": "schema.reindexing",
     "Recall": "retrieval.recall",

@@ -17,13 +17,23 @@ from .shared.client_ranking import ClientRanking
 from .shared.companions import DROP, Companion
 from .shared.costs import Estimating, PlanCosts
 from .shared.facts import NOTHING, Facts
-from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, SearchTuning, StatementLimit
+from .shared.groups import (
+    Ddl,
+    Extension,
+    IndexUse,
+    Loading,
+    Ordering,
+    Partitions,
+    Planning,
+    SearchTuning,
+    StatementLimit,
+)
 from .shared.index_rules import IndexRules
 from .shared.json import SQLITE, JsonRules
 from .shared.operands import SQL, Operand, compose, parsed
 from .shared.sign_columns import SignColumn
 from .shared.text_search import TextSearch
-from .shared.unsupported import NO_ARRAYS, Unsupported
+from .shared.unsupported import NO_ARRAYS, NO_FOREIGN_PARTITIONS, Unsupported
 from .shared.upkeep import Upkeep
 
 RoutineKey = Routine | tuple[Routine, Element]
@@ -140,6 +150,7 @@ class Dialect(Facts):
     upkeep: Upkeep = Upkeep()
     index_rules: IndexRules = IndexRules()
     client_ranking: ClientRanking = ClientRanking()
+    partitions: Partitions | Unsupported = NO_FOREIGN_PARTITIONS
     sign_column: SignColumn | None = None
     """How it keeps the sign bits of an HnswIndex(precision="bit"); None if the database has an index for them, or none.
     """
@@ -294,6 +305,12 @@ class Dialect(Facts):
 
     def _refusal(self, lacking: Unsupported) -> UnsupportedByDatabase:
         return UnsupportedByDatabase(f"{self.title}: {lacking.reason} {lacking.instead} See {lacking.see}.")
+
+    def require_partitions(self) -> Partitions:
+        """Return the SQL of partitions; raises UnsupportedByDatabase if no partition can be on another server."""
+        if isinstance(self.partitions, Unsupported):
+            raise self._refusal(self.partitions)
+        return self.partitions
 
     def require_one_row(self, limit: int | None) -> None:
         """Raise UnsupportedByDatabase if a slice inside IN that refers to the outer query may only have one row."""

@@ -11,6 +11,7 @@ from ..values.metrics import Metric
 from ..values.wire import Wire
 from ._postgresql import COSTS, COUNT_PAST_KEYS, ESTIMATING, ROUTINES, TEXT_SEARCH, UNSOUND, UPKEEP
 from ._postgresql_indexes import BM25, LABELS, SEARCH_OPTIONS, VECTORSCALE
+from ._postgresql_partitions import PARTITIONS
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
 from .shared.groups import Ddl, Extension, Loading, Ordering, Planning, SearchTuning, StatementLimit
@@ -150,6 +151,7 @@ DIALECT = Dialect(
         " AND m.amname IN ('hnsw', 'ivfflat', 'diskann')",
     ),
     upkeep=UPKEEP,
+    partitions=PARTITIONS,
     limits=StatementLimit(told=frozenset({"57014"})),
     extension=Extension(
         # Not into the schema of whichever tenant is migrated first: all of them use the one extension.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .facts import NOTHING, Facts
+from .index_extensions import IndexExtension
 from .search_options import SearchOption
 from .unsupported import Unsupported
 
@@ -196,3 +197,39 @@ class IndexUse(Facts):
     those that ``{index}`` does not find by their own ``{column}``; empty if the index loses none."""
     standing: str = ""
     """Selects a row if an index of the bound name exists; required if ``lost`` is set."""
+
+
+class Partitions(Facts):
+    """The SQL of partitions; ``{table}`` is the partitioned table, and ``{partition}`` one of its parts."""
+
+    extension: IndexExtension
+    """The extension that reads tables of other servers."""
+    methods: tuple[str, ...]
+    has_rows: str
+    """Returns whether ``{table}`` has rows, as ``found``."""
+    convert: tuple[str, ...]
+    """Turns the empty ``{table}`` into one that is partitioned by ``{key}``, by way of the name ``{plain}``."""
+    key: str
+    """Returns the ``key`` that ``{table}`` is partitioned by; NULL if it is not."""
+    names: str
+    """Returns the ``name`` of each partition of ``{table}``."""
+    add: str
+    """Adds ``{partition}`` for the rows of the ``{bound}``."""
+    drop: str
+    unique: str
+    """Makes ``{columns}`` of ``{partition}`` unique; ``{kind}`` is PRIMARY KEY or UNIQUE."""
+    counted: str
+    """Returns the ``name`` of each column of ``{table}`` that gets its values from a sequence."""
+    forget_count: str
+    """Takes the sequence from ``{column}``, so that only another server gives its values."""
+    schema: str
+    """Returns the ``name`` of the schema of new tables."""
+    create_server: str
+    """Adds ``{server}``, with ``{options}``."""
+    drop_server: str
+    create_mapping: str
+    """Lets ``{role}`` use ``{server}``, with ``{options}``."""
+    drop_mapping: str
+    add_foreign: str
+    """Adds ``{partition}``, whose rows are in the table of that name on ``{server}``, in its ``{schema}``."""
+    drop_foreign: str

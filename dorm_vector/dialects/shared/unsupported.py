@@ -31,3 +31,10 @@ NO_ROW_LOCKS = Unsupported(
     probe="SELECT 1 AS one FROM sqlite_master FOR UPDATE SKIP LOCKED",
     see="https://www.sqlite.org/lockingv3.html",
 )
+
+NO_FOREIGN_PARTITIONS = Unsupported(
+    reason="it has no tables whose partitions are on other servers.",
+    instead="Keep each shard in a database of its own, and search them with federated_nearest().",
+    probe="CREATE FOREIGN TABLE probe (id INT) SERVER nowhere",
+    see="docs/howto/scale-out.md",
+)

@@ -1,0 +1,1 @@
+"""Partitions of a table, also on other servers."""
