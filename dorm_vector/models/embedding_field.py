@@ -78,6 +78,11 @@ class EmbeddingField(VectorField):
             )
         return self._known
 
+    @embedder.setter
+    def embedder(self, embedder: Any) -> None:
+        """Replace the embedder, such as in tests, by anything that ``as_embedder`` accepts."""
+        self._embedder = embedder
+
     @property
     def model_name(self) -> str:
         """The name of the embedder, as it is recorded."""

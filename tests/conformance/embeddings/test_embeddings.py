@@ -48,6 +48,20 @@ def test_create_save_and_only_a_change_of_the_text(memos: Database) -> None:
     assert (stored.embedding, stored.embedding_hash, embedded()) == (None, None, [])
 
 
+async def test_an_assigned_embedder_replaces_the_other(memos: Database) -> None:
+    field: Any = Memo._meta.get_field("embedding")
+    before = field.embedder
+    field.embedder = lambda texts: [[float(len(text)), 0, 0, 1] for text in texts]
+    try:
+        Memo.objects.create(title="four")
+        await Memo.objects.acreate(title="a long title")
+        assert [row.embedding for row in Memo.objects.order_by("pk")] == [[4, 0, 0, 1], [12, 0, 0, 1]]
+        assert Memo.objects.nearest("embedding", "five")[0].title == "four"
+    finally:
+        field.embedder = before
+    assert embedded() == []
+
+
 def test_update_fields(memos: Database) -> None:
     note = Memo.objects.create(title="a")
     embedded()
