@@ -151,7 +151,7 @@ def test_the_wheel_is_enough_for_readme_and_tutorial(wheel: Path, fresh: Path, p
     for page, url in (("README.md", "sqlite://"), ("docs/tutorial.md", "sqlite://tutorial.sqlite3")):
         text = (ROOT / page).read_text()
         assert text.count(f'"{url}"') == 1
-        # The packages of the first example are not in the wheel, and the README says "from this folder".
+        # The packages of the first example are not in the wheel: the README says "from a clone".
         text = text.replace("&& python -m examples", "")
         for database in (url, postgresql):
             folder = tmp_path / f"{Path(page).stem}_{database.partition(':')[0]}"
