@@ -107,8 +107,8 @@ def mmr(rows: Iterable[_Row], field: str, to: Any, k: int, *, balance: float = 0
     if not left:
         return []
     kind = _value_type(left[0][0], field)
-    vectors = _unit([kind(value) for _, value in left])
-    nearness = _products(vectors, _unit([kind(to)])[0])
+    vectors = _unit(_packed(kind, [value for _, value in left]))
+    nearness = _products(vectors, _unit([kind(to).to_numpy()])[0])
     likeness = np.zeros(len(left))
     chosen: list[int] = []
     while len(chosen) < min(k, len(left)):
@@ -131,10 +131,20 @@ def _value_type(row: Any, name: str) -> type[Vector | Bit]:
     return Bit if any(field.name == name and getattr(field, "value_type", None) is Bit for field in fields) else Vector
 
 
-def _unit(vectors: list[Vector | Bit]) -> Any:
+def _packed(kind: type[Vector | Bit], values: list[Any]) -> Any:
+    """Return the vectors as arrays; those of a field with ``as_numpy=True`` are taken as they are."""
     import numpy as np
 
-    packed = [vector.to_numpy() for vector in vectors]
+    if kind is Vector and all(isinstance(value, np.ndarray) and value.dtype == np.float32 for value in values):
+        alike = {value.shape for value in values}
+        if len(alike) == 1 and len(alike.pop()) == 1 and np.isfinite(matrix := np.stack(values)).all():
+            return matrix
+    return [kind(value).to_numpy() for value in values]
+
+
+def _unit(packed: Any) -> Any:
+    import numpy as np
+
     unit = np.array(packed, np.float64)
     lengths = np.sqrt(np.einsum("ij,ij->i", unit, unit))
     return unit / np.where(lengths > 0, lengths, 1)[:, None]
