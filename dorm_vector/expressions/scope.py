@@ -62,9 +62,14 @@ class compiling:  # noqa: N801  # a context manager, called as a function is
         """Return the statement with the searches found in it attached, or unchanged if it is part of another one."""
         if self._is_inside:
             return sql, params
-        if not _AS_STORED.keys().isdisjoint(map(type, params)) and dialect_for(self.connection).stores_text:
-            params = [_AS_STORED[type(value)](value) if type(value) in _AS_STORED else value for value in params]
+        if not _AS_STORED.keys().isdisjoint(map(type, params)):
+            params = _as_stored(params, dialect_for(self.connection))
         return (with_searches(sql, self.searches) if self.searches else sql), params
+
+
+def _as_stored(params: list[Any], dialect: Dialect) -> list[Any]:
+    kinds = _AS_STORED.keys() if dialect.stores_text else set() if dialect.loading.intervals else {dt.timedelta}
+    return [_AS_STORED[type(value)](value) if type(value) in kinds else value for value in params]
 
 
 _current: ContextVar[compiling | None] = ContextVar("dorm_vector_compile", default=None)

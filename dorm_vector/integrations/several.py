@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
 from ..exceptions import PartialAnswer, frames_inside
-from ..introspection import primary_key
-from ..retrieval.each_database import OnError, ReadEach, chosen_databases, chosen_reaction, in_order
+from ..retrieval.each_database import Answers, OnError, ReadEach, chosen_databases, chosen_reaction, in_order
 from ..retrieval.federated import by_distance
 from ..retrieval.federated_hybrid import afederated_hybrid_search, federated_hybrid_search
 from ..steps import Count, Fetch, Step
@@ -52,7 +51,7 @@ class SeveralDatabases(OneDatabase):
         return _Merged(self._of_each(queryset[:last] if last is not None else queryset), first, last)
 
     def counting(self, queryset: Any) -> Step:
-        return _Counted(self.reading(queryset.only(primary_key(queryset.model))))
+        return _Counted(self._of_each(queryset, Count))
 
     def nearest(self, ranked: Any, name: str, k: int) -> Step:
         return _Merged(self._of_each(ranked[:k]), 0, k, name)
@@ -62,8 +61,8 @@ class SeveralDatabases(OneDatabase):
             self._store, queryset, options | {"databases": self._aliases, "on_error": self._on_error}
         )
 
-    def _of_each(self, queryset: Any) -> ReadEach:
-        return ReadEach(self._store, {alias: queryset.using(alias) for alias in self._aliases}, self._on_error)
+    def _of_each(self, queryset: Any, step: Callable[[Any], Step] = Fetch) -> ReadEach:
+        return ReadEach(self._store, {alias: queryset.using(alias) for alias in self._aliases}, self._on_error, step)
 
 
 @dataclass(eq=False, repr=False)
@@ -83,19 +82,25 @@ class _Merged(Step):
 
     def _merged(self, answers: Any) -> list[Any]:
         warn_of_failures(self.each.caller, answers.failed)
-        found = by_distance(answers, attrgetter(self.distance)) if self.distance else in_order(answers.rows)
+        found = by_distance(answers, attrgetter(self.distance)) if self.distance else in_order(answers.found)
         return [row for _alias, row in found][self.first : self.last]
 
 
 @dataclass(eq=False, repr=False)
 class _Counted(Step):
-    rows: Step
+    """Return the number of rows in all databases."""
+
+    each: ReadEach
 
     def run(self, wrapper: Any) -> int:
-        return len(self.rows.run(wrapper))
+        return self._added(self.each.run(wrapper))
 
     async def arun(self, wrapper: Any) -> int:
-        return len(await self.rows.arun(wrapper))
+        return self._added(await self.each.arun(wrapper))
+
+    def _added(self, answers: Answers) -> int:
+        warn_of_failures(self.each.caller, answers.failed)
+        return sum(answers.found.values())
 
 
 @dataclass(eq=False, repr=False)

@@ -6,13 +6,14 @@ import runpy
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from dorm.expressions import Q
-from dorm.fields import IntegerField
+from dorm.fields import DurationField, IntegerField
 from dorm.indexes import Index
 
 from ..engines import _SPEAKS, _rebuilds
@@ -241,3 +242,27 @@ def every_file_is_linted(original: Any, path: Path) -> Any:
     from dorm.migrations import lint
 
     return lint.lint_operations(loaded.get("operations", []), file=path, suppressed=lint._suppressed_codes(path))
+
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def _writes_default_durations() -> bool:
+    field, connection = DurationField(default=_MICROSECOND), Statements("sqlite")
+    return "DEFAULT 1" in sys.modules["dorm.migrations.operations"]._field_to_column_sql("lasts", field, connection)
+
+
+@repair(_OPERATIONS, "_field_to_column_sql", is_fixed=_writes_default_durations)
+def default_durations(original: Any, name: str, field: Any, connection: Any) -> str:
+    """Write the DEFAULT of a DurationField.
+
+    Symptom: a table with a ``DurationField(default=timedelta(minutes=5))`` cannot be created, or the field added: a
+    syntax error at ``DEFAULT 0:05:00``. Cause: djanorm writes the duration as Python prints it. djanorm 4.3 to 4.5.
+    """
+    sql = str(original(name, field, connection))
+    for value in (field.db_default, field.default):
+        if isinstance(value, timedelta):
+            written = value // _MICROSECOND
+            default = f"'{written} microseconds'" if connection.vendor == "postgresql" else str(written)
+            return sql.replace(f" DEFAULT {value}", f" DEFAULT {default}", 1)
+    return sql

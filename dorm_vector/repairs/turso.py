@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -46,6 +47,8 @@ def turso_replicas(original: Any) -> Any:
 
 _LEAST = -(2**63)
 
+_MICROSECOND = timedelta(microseconds=1)
+
 
 def _refuses_long_integers() -> bool:
     try:
@@ -87,6 +90,24 @@ def turso_uuids(original: Any, parameters: Any) -> Any:
 
 def _has_uuid(values: Any) -> bool:
     return any(type(value) is UUID for value in values)
+
+
+def _binds_durations() -> bool:
+    (value,) = sys.modules["turso.lib"].Cursor._to_positional_params([_MICROSECOND])
+    return bool(value == 1)
+
+
+@repair("turso.lib:Cursor", "_to_positional_params", is_fixed=_binds_durations)
+def turso_durations(original: Any, parameters: Any) -> Any:
+    """Bind durations as whole microseconds, which is how djanorm stores them on SQLite.
+
+    Symptom: a row with a DurationField cannot be saved: "unexpected parameter value". Cause: djanorm gives the
+    conversion to the sqlite3 module only. djanorm 4.3 to 4.5.
+    """
+    values = original(parameters)
+    if not any(isinstance(value, timedelta) for value in values):
+        return values
+    return tuple(value // _MICROSECOND if isinstance(value, timedelta) else value for value in values)
 
 
 _UNUSED = re.compile(r"bind index (\d+) is out of bounds")

@@ -1,4 +1,4 @@
-"""Read from several databases at once: tasks in async code, threads otherwise."""
+"""Read from several databases at once, or count: tasks in async code, threads otherwise."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
 from typing import Any, Literal, TypeVar
 
@@ -17,7 +18,7 @@ from dorm.exceptions import FieldDoesNotExist, ValidationError
 
 from ..engines.connections import in_transaction, is_in_memory
 from ..exceptions import FederatedSearchError, UnsupportedByDatabase
-from ..steps import Step
+from ..steps import Fetch, Step
 
 OnError = Literal["raise", "partial"]
 
@@ -34,37 +35,41 @@ _THREADS = 16
 
 @dataclass(frozen=True)
 class Answers:
-    """The rows of each database that answered, and the error of each one that did not, in the order of the call."""
+    """What each database answered, and the error of each one that did not, in the order of the call."""
 
-    rows: dict[str, list[Any]] = field(default_factory=dict)
+    found: dict[str, Any] = field(default_factory=dict)
     failed: dict[str, Exception] = field(default_factory=dict)
 
 
 @dataclass(eq=False, repr=False)
 class ReadEach(Step):
-    """Read the rows of one queryset per database, at the same time; ``caller`` names the function in errors."""
+    """Take a step with one queryset per database, at the same time; ``caller`` names the function in errors."""
 
     caller: str
     querysets: Mapping[str, Any]
     on_error: OnError
+    step: Callable[[Any], Step] = Fetch
 
     def run(self, wrapper: Any) -> Answers:
-        return self._judged(_in_threads(self.querysets))
+        return self._judged(_in_threads(self._steps()))
 
     async def arun(self, wrapper: Any) -> Answers:
-        return self._judged(await _in_tasks(self.querysets, until_failure=self.on_error == "raise"))
+        return self._judged(await _in_tasks(self._steps(), until_failure=self.on_error == "raise"))
 
-    def _judged(self, found: Mapping[str, list[Any] | BaseException]) -> Answers:
+    def _steps(self) -> dict[str, Step]:
+        return {alias: self.step(queryset) for alias, queryset in self.querysets.items()}
+
+    def _judged(self, outcomes: Mapping[str, Any]) -> Answers:
         answers = Answers()
-        for alias, outcome in found.items():
-            if isinstance(outcome, list):
-                answers.rows[alias] = outcome
+        for alias, outcome in outcomes.items():
+            if not isinstance(outcome, BaseException):
+                answers.found[alias] = outcome
             elif isinstance(outcome, _REFUSALS) or not isinstance(outcome, Exception):
                 outcome.add_note(f"{self.caller}() raised this in the database {alias!r}.")
                 raise outcome
             else:
                 answers.failed[alias] = outcome
-        if answers.failed and (self.on_error == "raise" or not answers.rows):
+        if answers.failed and (self.on_error == "raise" or not answers.found):
             raise _failure(self.caller, answers.failed, len(self.querysets))
         return answers
 
@@ -125,23 +130,22 @@ _threads = _Threads()
 os.register_at_fork(after_in_child=_threads.forget)
 
 
-def _in_threads(querysets: Mapping[str, Any]) -> dict[str, list[Any] | BaseException]:
-    here = _must_stay(querysets)
+def _in_threads(steps: Mapping[str, Step]) -> dict[str, Any]:
+    """Return the result of each step, or its error."""
+    here = _must_stay(steps)
     if not here:
-        here = list(querysets)[:1]
+        here = list(steps)[:1]
     futures = {
-        alias: _threads.submit(alias, lambda queryset=queryset: list(queryset))  # type: ignore[misc]  # a default
-        for alias, queryset in querysets.items()
-        if alias not in here
+        alias: _threads.submit(alias, partial(step.run, None)) for alias, step in steps.items() if alias not in here
     }
-    own = {alias: _outcome(querysets[alias]) for alias in here}
+    own = {alias: _outcome(steps[alias]) for alias in here}
     others = {alias: future.exception() or future.result() for alias, future in futures.items()}
-    return {alias: {**own, **others}[alias] for alias in querysets}
+    return {alias: {**own, **others}[alias] for alias in steps}
 
 
-def _outcome(queryset: Any) -> list[Any] | BaseException:
+def _outcome(step: Step) -> Any:
     try:
-        return list(queryset)
+        return step.run(None)
     except Exception as error:  # noqa: BLE001  # raised by the caller, after the other databases have answered
         return error
 
@@ -157,8 +161,9 @@ def _must_stay(aliases: Iterable[str]) -> list[str]:
 # tasks
 
 
-async def _in_tasks(querysets: Mapping[str, Any], *, until_failure: bool) -> dict[str, list[Any] | BaseException]:
-    tasks = {alias: asyncio.ensure_future(_rows(queryset)) for alias, queryset in querysets.items()}
+async def _in_tasks(steps: Mapping[str, Step], *, until_failure: bool) -> dict[str, Any]:
+    """Return the result of each step, or its error; without those that were stopped because another one failed."""
+    tasks = {alias: asyncio.ensure_future(step.arun(None)) for alias, step in steps.items()}
     try:
         await asyncio.wait(
             tasks.values(), return_when=asyncio.FIRST_EXCEPTION if until_failure else asyncio.ALL_COMPLETED
@@ -168,10 +173,6 @@ async def _in_tasks(querysets: Mapping[str, Any], *, until_failure: bool) -> dic
         await asyncio.gather(*stopped, return_exceptions=True)
     finished = {alias: task for alias, task in tasks.items() if task not in stopped}
     return {alias: task.exception() or task.result() for alias, task in finished.items()}
-
-
-async def _rows(queryset: Any) -> list[Any]:
-    return list(await queryset)
 
 
 def in_order(answers: Mapping[str, Sequence[Any]]) -> list[tuple[str, Any]]:

@@ -196,7 +196,7 @@ def _distance_reader(rows: Any, name: str) -> Callable[[Any], Any]:
 def by_distance(answers: Answers, distance_of: Callable[[Any], Any]) -> list[tuple[str, Any]]:
     """Return the rows with their databases, nearest first; those without a distance come last."""
     # sorted() keeps the order of equal rows.
-    return sorted(in_order(answers.rows), key=lambda found: rank(distance_of(found[1])))
+    return sorted(in_order(answers.found), key=lambda found: rank(distance_of(found[1])))
 
 
 def rank(distance: Any) -> tuple[bool, float]:

@@ -59,12 +59,12 @@ def _asked_in(alias: str, rows: Any, to: Any, search: HybridSearch) -> Any:
 
 def _best(answers: Answers, search: HybridSearch) -> list[tuple[str, Any]]:
     """Return the rows with the best scores, with those scores and the ranks behind them."""
-    found, names = in_order(answers.rows), _Names(search.prefix)
+    found, names = in_order(answers.found), _Names(search.prefix)
     scores: dict[int, float] = {}
     of_words, of_vector = search.by.weights
     for row, nearness, place in _by_vector(found, names, search):
         scores[id(row)] = scores.get(id(row), 0) + _part(search, of_vector, nearness, place)
-    for rows in answers.rows.values():
+    for rows in answers.found.values():
         for row, nearness, place in _by_words(rows, names):
             scores[id(row)] = scores.get(id(row), 0) + _part(search, of_words, nearness, place)
     kept = [pair for pair in found if id(pair[1]) in scores]

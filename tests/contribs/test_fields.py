@@ -12,9 +12,10 @@ import pytest
 from dorm.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
 from dorm.contrib.contenttypes.models import ContentType
 from dorm.contrib.encrypted import EncryptedTextField, arotate_encryption_keys, rotate_encryption_keys
-from dorm.contrib.extra_fields import CountryField, JSONSchemaField, PercentageField
+from dorm.contrib.extra_fields import CountryField, JSONSchemaField, Money, MoneyField, PercentageField
 
-from dorm_vector import EmbeddingField, VectorField
+from dorm_vector import EmbeddingField, VectorField, bulk_load
+from dorm_vector.patching.registry import switched_off
 from tests.databases import Database, create_tables, drop_table
 from tests.helpers.memos import WORDS, is_of
 
@@ -59,6 +60,25 @@ class PlainSecret(dorm.Model):
     class Meta:
         app_label = "tests"
 
+
+class Fee(dorm.Model):
+    price = MoneyField(currency="EUR", null=True)
+    least = MoneyField(default=Decimal("0.50"))
+
+    class Meta:
+        app_label = "tests"
+
+
+class VectorFee(dorm.Model):
+    price = MoneyField(currency="EUR", null=True)
+    least = MoneyField(default=Decimal("0.50"))
+    place: Any = VectorField(2, null=True)
+
+    class Meta:
+        app_label = "tests"
+
+
+FEES: list[Any] = [Fee, VectorFee]
 
 PAIR: list[Any] = [VectorSecret, PlainSecret]
 LABELS: Any = PlaceLabel.objects
@@ -122,3 +142,38 @@ async def test_generic_relations(tables: Database) -> None:
         target: Any = vars(PlaceLabel)["target"]
         assert_is(await target.aget(await LABELS.aget(pk=label.pk)), "hidden", [1, 2])
         assert [each.name for each in row.labels.filter(place__isnull=False)] == ["a"]
+
+
+async def test_money(db: Database) -> None:
+    """Money is written, read and compared like a decimal."""
+    create_tables(db.connection, (*FEES,))
+    low, high = Money(Decimal("0.10"), "EUR"), Money(Decimal("149.99"), "EUR")
+    for model in FEES:
+        model.objects.create(price=high)
+        await model.objects.acreate(price=Decimal("0.10"))
+        model.objects.bulk_create([model(price=3)])
+        assert bulk_load(model, [{"price": high, "least": Decimal("1.25")}]) == 1
+        rows = list(model.objects.order_by("pk"))
+        assert [row.price.amount for row in rows] == [high.amount, low.amount, 3, high.amount]
+        assert {row.price.currency for row in rows} == {"EUR"}
+        assert [row.least.amount for row in rows] == [Decimal("0.5")] * 3 + [Decimal("1.25")]
+        assert [model.objects.filter(**{f"price{lookup}": value}).count() for lookup, value in _asked(low, high)] == [
+            *(2, 3, 1, 3, 2)
+        ]
+        rows[0].price = low
+        await rows[0].asave()
+        assert model.objects.filter(pk=rows[1].pk).update(price=high) == 1
+        rows[2].price = Decimal("7.5")
+        model.objects.bulk_update(rows[2:3], ["price"])
+        assert [row.price.amount async for row in model.objects.order_by("pk")] == [
+            *(low.amount, high.amount, Decimal("7.5"), high.amount)
+        ]
+        if db.name in ("sqlite", "libsql"):
+            with switched_off("amounts_of_money"), pytest.raises(dorm.exceptions.DatabaseError, match="Decimal"):
+                model.objects.create(price=low)
+        drop_table(db, model)
+
+
+def _asked(low: Money, high: Money) -> list[tuple[str, Any]]:
+    three = Decimal(3)
+    return [("", high), ("__gte", three), ("__lt", three), ("__in", [high, three]), ("__range", (low.amount, three))]

@@ -26,9 +26,10 @@ SHOWN_BY = {
     "writes_where_routers_say": "tests/contribs/test_routers.py::test_writes_go_where_the_routers_say",
     "whole_relations": f"{_REPAIRS}/test_relations.py::test_whole_relations",
 }
-# Its probe asks which class reads a row, not how djanorm reads it.
+# Their probes ask which class reads a row or marks a value, not what djanorm makes of it.
 SHOWN_BY_A_TEST = {
     **SHOWN_BY,
+    "durations": "tests/conformance/plain_models/test_moments_in_filters.py::test_durations_are_written_in_every_way",
     "deferred_columns": "tests/conformance/fields/test_deferred.py::test_without_the_repair_the_columns_are_lost",
 }
 _NOT_RUN = "<!-- not run: it needs djanorm without dorm_vector; tests/repairs/test_reproductions.py runs it -->"

@@ -1,4 +1,4 @@
-"""Store datetimes with a time zone in UTC on MySQL and MariaDB, whose columns have no time zone."""
+"""Store datetimes with a time zone, times of day and durations on MySQL and MariaDB, which lack such types."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-from dorm.fields import NOT_PROVIDED, DateTimeField, TimeField
+from dorm.fields import NOT_PROVIDED, DateTimeField, DurationField, TimeField
 
 from ...patching.registry import repair
 
@@ -94,6 +94,33 @@ def times_of_day(original: Any, field: Any, value: Any) -> Any:
     return (_MIDNIGHT + value).time() if is_duration else original(field, value)
 
 
+_MICROSECOND = dt.timedelta(microseconds=1)
+
+
+class Duration(dt.timedelta):
+    """A value of a DurationField; a plain timedelta may as well be one of a column of type TIME."""
+
+    __slots__ = ()
+
+    def __conform__(self, _protocol: object) -> int:  # sqlite3 calls it: it knows no subclasses
+        return self // _MICROSECOND
+
+
+def _marks_durations() -> bool:
+    return type(DurationField().get_db_prep_value(_MICROSECOND)) is not dt.timedelta
+
+
+@repair("dorm.fields:DurationField", "get_db_prep_value", is_fixed=_marks_durations)
+def durations(original: Any, field: Any, value: Any) -> Any:
+    """Write the values of a DurationField on MySQL and MariaDB.
+
+    Symptom: a row cannot be saved ("Data truncated for column"), and filters find nothing. Cause: the column is a
+    BIGINT of microseconds, and the drivers write a duration as a time of day. djanorm 4.3 to 4.5.
+    """
+    written = original(field, value)
+    return Duration(0, 0, written // _MICROSECOND) if isinstance(written, dt.timedelta) else written
+
+
 _ONE_HOUR_EAST = dt.datetime(2026, 1, 2, 3, tzinfo=dt.timezone(dt.timedelta(hours=1)))
 
 
@@ -130,4 +157,6 @@ def _typed(value: Any, escaped: Any) -> Any:
 def _as_stored(value: Any) -> Any:
     if isinstance(value, Moment):
         return value.in_utc()
+    if isinstance(value, Duration):
+        return value // _MICROSECOND
     return _in_utc(value) if _is_aware(value) else value
