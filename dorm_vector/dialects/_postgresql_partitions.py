@@ -22,6 +22,20 @@ _KEEP_SEQUENCES = (
     " END LOOP; END $$"
 )
 
+_FOREIGN = (
+    "pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid{left} JOIN pg_foreign_table f ON f.ftrelid = c.oid"
+    "{left} JOIN pg_foreign_server s ON s.oid = f.ftserver"
+)
+
+# A search option cannot be set by what postgres_fdw sends, but a row can be inserted. The trigger keeps none.
+# The search_path there is pg_catalog alone. To set a variable to NULL is to reset it.
+_SESSION_TRIGGER = (
+    'CREATE OR REPLACE FUNCTION "dorm_vector_session"() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN'
+    " PERFORM set_config(NEW.name, CASE WHEN NEW.at_least"
+    " THEN greatest(nullif(current_setting(NEW.name, true), '')::int, NEW.value::int)::text ELSE NEW.value END, true);"
+    " RETURN NULL; END $$"
+)
+
 PARTITIONS = Partitions(
     extension=extension_of_postgresql(
         "postgres_fdw",
@@ -52,4 +66,35 @@ PARTITIONS = Partitions(
     add_foreign='CREATE FOREIGN TABLE "{partition}" PARTITION OF "{table}" {bound} SERVER "{server}"'
     " OPTIONS (schema_name '{schema}', table_name '{partition}')",
     drop_foreign='DROP FOREIGN TABLE "{partition}"',
+    parts="SELECT c.relname AS name, s.srvname AS server, coalesce((SELECT option_value"
+    " FROM pg_options_to_table(f.ftoptions) WHERE option_name = 'table_name'), c.relname) AS remote"
+    f" FROM {_FOREIGN.format(left=' LEFT')} WHERE h.inhparent = to_regclass(quote_ident(%s)) ORDER BY c.relname",
+    part_indexes="SELECT i.relname AS name, coalesce(p.relname, i.relname) AS declared"
+    " FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am m ON m.oid = i.relam"
+    " LEFT JOIN pg_inherits h ON h.inhrelid = i.oid LEFT JOIN pg_class p ON p.oid = h.inhparent"
+    " WHERE x.indrelid = to_regclass(quote_ident(%s)) AND m.amname IN ('hnsw', 'ivfflat', 'diskann')",
+    explain="EXPLAIN (VERBOSE)",
+    remote_sql=r"Remote SQL: (.*)",
+    # postgres_fdw reads by a cursor, which the planner makes fast to start.
+    remote_explain='EXPLAIN DECLARE "dorm_vector" CURSOR FOR {sql}',
+    sessions="SELECT DISTINCT p.relname AS table, s.srvname AS server,"
+    " to_regclass(quote_ident('dorm_vector_session_' || s.srvname))::text AS session"
+    f" FROM {_FOREIGN.format(left='')} JOIN pg_class p ON p.oid = h.inhparent",
+    session="dorm_vector_session_{server}",
+    create_session=(
+        'CREATE TABLE IF NOT EXISTS "dorm_vector_session" ("name" text, "value" text, "at_least" boolean)',
+        _SESSION_TRIGGER,
+        (
+            'CREATE OR REPLACE TRIGGER "dorm_vector_session" BEFORE INSERT ON "dorm_vector_session"'
+            ' FOR EACH ROW EXECUTE FUNCTION "dorm_vector_session"()'
+        ),
+    ),
+    drop_session=(
+        'DROP TABLE IF EXISTS "dorm_vector_session"',
+        'DROP FUNCTION IF EXISTS "dorm_vector_session"()',
+    ),
+    add_session='CREATE FOREIGN TABLE "{session}" ("name" text, "value" text, "at_least" boolean) SERVER "{server}"'
+    " OPTIONS (schema_name '{schema}', table_name 'dorm_vector_session')",
+    grant_session='GRANT INSERT ON "{session}" TO {role}',
+    set_there="INSERT INTO {session} VALUES {rows}",
 )

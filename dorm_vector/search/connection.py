@@ -25,7 +25,7 @@ from .options import Options, block_options, checked
 from .plans.choice import is_open, plan_for
 from .plans.estimates import estimated
 from .plans.plan import ExactPlan, Purpose
-from .tuning import Tuning, select_each
+from .tuning import Assigned, Tuning
 from .width import rows_asked
 
 Kind = type[Execute] | type[Write]
@@ -72,14 +72,14 @@ class SearchConnection:
             return rows
         tuning = self._tuning(sql)
         if tuning is None:
-            return run(self._sent(kind, sql, params, {}, nested=True), self._connection)
-        run(tuning.learn_version(), self._connection)
-        assignments, nested = tuning.assignments(), in_transaction(self._connection)
-        alone = nested or not (assignments and self.known_dialect.tuning.for_transaction) or is_binary(sql)
+            return run(self._sent(kind, sql, params, Assigned(self.known_dialect), nested=True), self._connection)
+        run(tuning.learn(), self._connection)
+        assigned, nested = tuning.assigned(sql), in_transaction(self._connection)
+        alone = nested or not (assigned and self.known_dialect.tuning.for_transaction) or is_binary(sql)
 
         def send() -> Any:
             with nullcontext() if alone else self._connection.atomic():
-                return run(self._sent(kind, sql, params, assignments, nested), self._connection)
+                return run(self._sent(kind, sql, params, assigned, nested), self._connection)
 
         return send() if alone else with_transient_retry(send)
 
@@ -124,27 +124,23 @@ class SearchConnection:
 
     # the statements to send, as a generator of steps that sync and async share
 
-    def _sent(self, kind: Kind, sql: str, params: Any, assignments: dict[str, str], nested: bool) -> Steps[Any]:
+    def _sent(self, kind: Kind, sql: str, params: Any, assigned: Assigned, nested: bool) -> Steps[Any]:
         sql, params, search = yield from self._possible(sql, params)
         dialect, binary, before = self.known_dialect, is_binary(sql), None
         sent = sql if binary else str(sql)
-        written = ", ".join(
-            dialect.tuning.assignment.format(variable=name, value=value) for name, value in assignments.items()
-        )
-        if assignments and dialect.tuning.for_statement:
-            sent = dialect.tuning.for_statement.format(assignments=written, statement=sql)
-        elif assignments and binary and not nested:
-            sent = Statement(sql, binary=True, options=dialect.tuning.for_transaction.format(assignments=written))
-        elif assignments:
+        if assigned and dialect.tuning.for_statement:
+            sent = dialect.tuning.for_statement.format(assignments=assigned.written(), statement=sql)
+        elif assigned and binary and not nested:
+            sent = Statement(sql, binary=True, options=assigned.setting())
+        elif assigned:
             if nested:
-                before = (yield Execute(select_each(dialect, dialect.tuning.now, assignments)))[0]
-            yield Execute(dialect.tuning.for_transaction.format(assignments=written))
+                before = (yield Execute(assigned.reading()))[0]
+            yield Execute(assigned.setting())
         answer = yield kind(sent, params or ())
         if search is not None and kind is Execute:
             answer = yield from self._arrived(answer, search)
         if before is not None:
-            values = [before[name] for name in assignments]
-            yield Execute(select_each(dialect, dialect.tuning.back, assignments), values)
+            yield Execute(assigned.restoring(), [before[name] for name in assigned.values])
         return answer
 
     def _possible(self, sql: str, params: Any) -> Steps[tuple[str, Any, CompiledSearch | None]]:
@@ -229,14 +225,15 @@ class AsyncSearchConnection(SearchConnection):
             return rows
         tuning = self._tuning(sql)
         if tuning is None:
-            return await arun(self._sent(kind, sql, params, {}, nested=True), self._connection)
-        await arun(tuning.learn_version(), self._connection)
-        assignments, nested = tuning.assignments(), in_transaction(self._connection)
-        alone = nested or not (assignments and self.known_dialect.tuning.for_transaction) or is_binary(sql)
+            nothing = Assigned(self.known_dialect)
+            return await arun(self._sent(kind, sql, params, nothing, nested=True), self._connection)
+        await arun(tuning.learn(), self._connection)
+        assigned, nested = tuning.assigned(sql), in_transaction(self._connection)
+        alone = nested or not (assigned and self.known_dialect.tuning.for_transaction) or is_binary(sql)
 
         async def send() -> Any:
             async with nullcontext() if alone else self._connection.aatomic():
-                return await arun(self._sent(kind, sql, params, assignments, nested), self._connection)
+                return await arun(self._sent(kind, sql, params, assigned, nested), self._connection)
 
         return await send() if alone else await awith_transient_retry(send)
 

@@ -15,6 +15,7 @@ from ..expressions.scope import vector_field
 from ..introspection import indexes_of
 from ..values.vector import Vector
 from .observed_plans import BuiltIndex, Observed, aobserve, observe, query_of
+from .partitions.plans import PartitionPlan, unserved, where_served
 from .plans.choice import candidates_for, plan_for
 from .plans.plan import Estimate, ExactPlan, Purpose
 from .plans.sign_bits import asked_index
@@ -64,10 +65,15 @@ class SearchPlan:
     """The rows that the choice was based on; None if no costs were compared."""
     costs: tuple[PlanCost, ...] = field(default=(), compare=False)
     """The plans that were compared, cheapest first."""
+    partitions: tuple[PartitionPlan, ...] = ()
+    """The partitions that are searched, and the index that serves each; empty if the table has none."""
 
     def __str__(self) -> str:
         if self.index is not None:
-            lines = [f"The index {self.index} serves this search.", *(f"- {warning}" for warning in self.warnings)]
+            lines = [
+                f"The index {self.index} serves this search{where_served(self.partitions)}.",
+                *(f"- {warning}" for warning in self.warnings),
+            ]
         else:
             lines = ["No index serves this search.", *(f"- {reason}" for reason in self.reasons)]
             lines += [f"The distance is {self.distance}"] if self.distance else []
@@ -122,6 +128,7 @@ def _judged(observed: Observed) -> SearchPlan:
         _named(observed, used),
         observed.estimate,
         _costs(observed),
+        tuple(observed.partitions),
     )
 
 
@@ -147,9 +154,13 @@ def _warnings(observed: Observed, used: str | None) -> Iterator[Reason]:
     for lost in observed.lost:
         if lost.index == used:
             yield Reason("lost-rows", lost.problem, lost.remedy)
+    if used is not None:
+        yield from (Reason(*each) for each in unserved(observed.partitions))
 
 
 def _used(observed: Observed, plan: str) -> str | None:
+    if observed.partitions:
+        return next((part.index for part in observed.partitions if part.index is not None), None)
     distance = _distance(observed.query)
     names = [index.name for index in observed.built]
     if distance is not None:
@@ -204,6 +215,7 @@ def _reasons(observed: Observed) -> Iterator[Reason]:
         yield from _choice(observed)
     else:
         found = [*_shape(observed, distance), *_indexes(observed, distance)]
+        found = found or [Reason(*each) for each in unserved(observed.partitions)]
         yield from found or _choice(observed)
 
 

@@ -17,6 +17,7 @@ from ..expressions.scope import vector_field
 from ..introspection import has_companions, indexes_of
 from ..steps import Execute, Steps, arun, run
 from .lost_rows import LookForLostRows, LostRows
+from .partitions.plans import PartitionPlan, partition_plans
 from .plans.choice import candidates_for, is_open, plan_for
 from .plans.client_ranking import ClientRankingPlan
 from .plans.estimates import estimated
@@ -54,6 +55,8 @@ class Observed:
     """The index whose sign bits find the shortlist of the search."""
     estimate: Estimate | None = None
     """The rows that the choice of a plan was based on, if costs decided."""
+    partitions: Sequence[PartitionPlan] = ()
+    """How each partition that the search reads is searched."""
 
 
 def query_of(queryset: Any) -> Any:
@@ -77,7 +80,8 @@ def observe(queryset: Any, field_path: str) -> Observed:
         built, forced = run(_look(queryset, connection, field_path), connection)
     lost = LookForLostRows(queryset, field_path).run(connection) if field_path else []
     found = _observed(queryset, connection, plan, built, forced, lost)
-    return replace(found, estimate=estimate, signs=signs)
+    partitions = run(partition_plans(query_of(queryset), connection), connection) if field_path else ()
+    return replace(found, estimate=estimate, signs=signs, partitions=partitions)
 
 
 async def aobserve(queryset: Any, field_path: str) -> Observed:
@@ -90,7 +94,8 @@ async def aobserve(queryset: Any, field_path: str) -> Observed:
         built, forced = await arun(_look(queryset, connection, field_path), connection)
     lost = await LookForLostRows(queryset, field_path).arun(connection) if field_path else []
     found = _observed(queryset, connection, plan, built, forced, lost)
-    return replace(found, estimate=estimate, signs=signs)
+    partitions = await arun(partition_plans(query_of(queryset), connection), connection) if field_path else ()
+    return replace(found, estimate=estimate, signs=signs, partitions=partitions)
 
 
 def _signs(query: Any, connection: Any) -> Steps[tuple[str, str]]:

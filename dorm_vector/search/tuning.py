@@ -7,10 +7,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..dialects.base import Dialect, version_numbers
+from ..dialects.shared.facts import NOTHING
 from ..exceptions import UnsupportedByDatabase
 from ..steps import Execute, Steps
 from .compiled import CompiledSearch
 from .options import Options, checked
+from .partitions.sessions import assigned, learn_servers, reset, sent_along, sessions_of
 from .width import greatest
 
 _versions: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
@@ -22,6 +24,7 @@ class Tuning:
     def __init__(self, connection: Any, dialect: Dialect, asked: Options, searches: Sequence[CompiledSearch]) -> None:
         self._connection, self._dialect, self._asked = connection, dialect, asked
         self._widths: dict[str, int] = {}
+        self._raised: dict[str, int] = {}
         self._goes_on = any(search.goes_on for search in searches)
         for search in searches:
             for name, width in search.widths.items():
@@ -32,6 +35,17 @@ class Tuning:
         options = self._dialect.tuning.options
         is_wider = any(width > int(options[name].default) for name, width in self._widths.items())
         return bool(self._asked or self._goes_on or is_wider)
+
+    def learn(self) -> Steps[None]:
+        """Read, once per connection, what the options depend on."""
+        yield from learn_servers(self._connection, self._dialect)
+        yield from self.learn_version()
+
+    def assigned(self, sql: str) -> Assigned:
+        """Return what to set for a statement."""
+        assignments = self.assignments()
+        sessions = sessions_of(sql, self._connection, bool(self._asked)) if assignments else []
+        return Assigned(self._dialect, assignments, self._raised, sessions)
 
     def learn_version(self) -> Steps[None]:
         """Read the server's version if an option depends on it, once per connection."""
@@ -71,6 +85,8 @@ class Tuning:
         if width <= int(wanted.get(name, option.default)):
             return {}
         template = tuning.value if name in wanted else tuning.at_least
+        if name not in wanted:
+            self._raised |= dict.fromkeys(option.variables, width)
         return {variable: template.format(variable=variable, value=width) for variable in option.variables}
 
     def _has(self, name: str) -> bool:
@@ -84,6 +100,47 @@ class Tuning:
                 f"{self._dialect.title}: the search option {name} needs {since};"
                 f" this server has {_versions.get(self._connection, 'none')}. Leave it out, or upgrade the server."
             )
+
+
+class Assigned:
+    """The server variables to set for a statement, and the statements that do so; false if there are none.
+
+    Args:
+        dialect: The dialect.
+        values: The variables, and their values in SQL.
+        raised: Those that are set to at least a value.
+        sessions: The tables through which they reach other servers.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        values: Mapping[str, str] = NOTHING,
+        raised: Mapping[str, int] = NOTHING,
+        sessions: Sequence[str] = (),
+    ) -> None:
+        self._dialect, self.values, self._raised, self._sessions = dialect, values, raised, sessions
+
+    def __bool__(self) -> bool:
+        return bool(self.values)
+
+    def written(self) -> str:
+        """Return the assignments in SQL."""
+        template = self._dialect.tuning.assignment
+        return ", ".join(template.format(variable=name, value=value) for name, value in self.values.items())
+
+    def setting(self) -> str:
+        """Return the statement that sets the variables, here and on other servers."""
+        statement = self._dialect.tuning.for_transaction.format(assignments=self.written())
+        return sent_along(statement, self._sessions, assigned(self.values, self._raised), self._dialect)
+
+    def reading(self) -> str:
+        return select_each(self._dialect, self._dialect.tuning.now, self.values)
+
+    def restoring(self) -> str:
+        """Return the statement that sets the variables to bound values, and resets those of other servers."""
+        statement = select_each(self._dialect, self._dialect.tuning.back, self.values)
+        return sent_along(statement, self._sessions, reset(self.values), self._dialect)
 
 
 def select_each(dialect: Dialect, template: str, assignments: Mapping[str, str]) -> str:

@@ -233,3 +233,26 @@ class Partitions(Facts):
     add_foreign: str
     """Adds ``{partition}``, whose rows are in the table of that name on ``{server}``, in its ``{schema}``."""
     drop_foreign: str
+    parts: str
+    """Returns the ``name`` of each partition of a bound table, its ``server``, and the ``remote`` table there."""
+    part_indexes: str
+    """Returns the ``name`` of each vector index of a bound partition, and that of the ``declared`` one."""
+    explain: str
+    """The prefix that explains a statement with what is sent to other servers."""
+    remote_sql: str
+    """A regular expression of the statement that is sent to another server."""
+    remote_explain: str
+    """Explains ``{sql}`` as a server is asked for it."""
+    sessions: str
+    """Returns each ``table`` with partitions on a ``server``, and the ``session`` table of it."""
+    session: str
+    """The name of the session table for ``{server}``."""
+    create_session: tuple[str, ...]
+    """On a server, creates what sets options of a session."""
+    drop_session: tuple[str, ...]
+    add_session: str
+    """Adds the foreign ``{session}`` table of ``{server}``, of its ``{schema}``."""
+    grant_session: str
+    """Lets ``{role}`` write to the foreign ``{session}`` table."""
+    set_there: str
+    """Sets the options of ``{rows}`` by way of ``{session}``."""

@@ -39,6 +39,11 @@ def partitions_of(table: str, connection: Any) -> list[str]:
     return sorted(str(row["name"]) for row in rows)
 
 
+def schema_of(connection: Any) -> str:
+    """Return the schema of new tables."""
+    return str(connection.execute(rules_of(connection).schema)[0]["name"])
+
+
 def require_divisible(model: dict[str, Any], by: str, what: str) -> None:
     """Raise ValueError if the model declares what no table with foreign partitions can have."""
     if by not in model["fields"]:

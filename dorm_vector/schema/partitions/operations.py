@@ -11,9 +11,10 @@ from dorm.migrations.state import ProjectState
 from ...dialects.shared.groups import Partitions
 from ...engines import dialect_for
 from ...migration_state import column_of, model_of, table_of
+from ...search.partitions.sessions import forget_servers
 from ..operations import VectorExtension
 from .bounds import Bound
-from .building import add_partition, divide, is_dry, key_of, partitions_of, require_divisible, rules_of
+from .building import add_partition, divide, is_dry, key_of, partitions_of, require_divisible, rules_of, schema_of
 
 
 class PartitionTable(Operation):
@@ -134,13 +135,14 @@ class AddForeignPartition(AddPartition):
         schema = "public"
         if not is_dry(connection):
             remote = get_connection(self.server)
-            schema = str(remote.execute(rules_of(remote).schema)[0]["name"])
+            schema = schema_of(remote)
             VectorExtension().database_forwards(app_label, remote, from_state, to_state)
             with remote.atomic():
                 self._add_there(model, app_label, key_of(table_of(model, app_label), connection), remote, to_state)
             self._require_same_columns(table_of(model, app_label), connection, remote)
         parts = {"table": table_of(model, app_label), "server": self.server, "schema": schema}
         connection.execute_script(rules.add_foreign.format(partition=self.name, bound=self.bound.sql(), **parts))
+        forget_servers()
 
     def _add_there(self, model: dict[str, Any], app_label: str, key: str, remote: Any, state: Any) -> None:
         table, rules = table_of(model, app_label), rules_of(remote)

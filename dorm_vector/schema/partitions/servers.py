@@ -8,11 +8,12 @@ from typing import Any
 from dorm.db.connection import get_connection
 from dorm.migrations.operations import Operation
 
+from ...dialects.shared.groups import Partitions
 from ...engines import dialect_for
 from ...search.options import checked
 from ..requirements.extensions import enable_extension
 from .bounds import quoted
-from .building import is_dry, rules_of
+from .building import is_dry, rules_of, schema_of
 
 # The names of settings in DATABASES, and of options of libpq.
 _ADDRESS = {"HOST": "host", "PORT": "port", "NAME": "dbname"}
@@ -64,6 +65,20 @@ class CreateForeignServer(Operation):
         connection.execute_script(rules.create_server.format(server=self.alias, options=_written(options)))
         mapping = {"server": self.alias, "role": self._role(), "options": _written(login)}
         connection.execute_script(rules.create_mapping.format(**mapping))
+        self._add_session(rules, connection)
+
+    def _add_session(self, rules: Partitions, connection: Any) -> None:
+        """Add what passes search options on."""
+        schema, name = "public", rules.session.format(server=self.alias)
+        if not is_dry(connection):
+            remote = get_connection(self.alias)
+            schema = schema_of(remote)
+            with remote.atomic():
+                for statement in rules.create_session:
+                    remote.execute_script(statement)
+        connection.execute_script(rules.add_session.format(session=name, server=self.alias, schema=schema))
+        if self.role != "CURRENT_USER":
+            connection.execute_script(rules.grant_session.format(session=name, role=self._role()))
 
     def _session(self, connection: Any) -> dict[str, str]:
         """Return the option of libpq that sets the search options of a session."""
@@ -80,8 +95,11 @@ class CreateForeignServer(Operation):
 
     def database_backwards(self, app_label: str, connection: Any, from_state: Any, to_state: Any) -> None:
         rules = rules_of(connection)
+        connection.execute_script(rules.drop_foreign.format(partition=rules.session.format(server=self.alias)))
         connection.execute_script(rules.drop_mapping.format(server=self.alias, role=self._role()))
         connection.execute_script(rules.drop_server.format(server=self.alias))
+        for statement in () if is_dry(connection) else rules.drop_session:
+            get_connection(self.alias).execute_script(statement)
 
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         given = {"options": self.options, "search_options": self.search_options}

@@ -14,6 +14,7 @@ from dorm.db.connection import get_connection, reset_connections
 from dorm.exceptions import IntegrityError
 from dorm.migrations.operations import CreateModel
 from dorm.migrations.state import ProjectState
+from dorm.signals import pre_query
 
 from backends import Settings, postgresql
 from backends.servers import extended_postgresql
@@ -24,6 +25,7 @@ from dorm_vector import (
     HnswIndex,
     Metric,
     PartitionTable,
+    UnsupportedByDatabase,
     VectorExtension,
     VectorField,
     bulk_load,
@@ -48,7 +50,7 @@ class Sharded(dorm.Model):
 
     class Meta:
         app_label = "tests"
-        db_table = "fdw_report"
+        db_table = "fdw_sharded"
         indexes = [HnswIndex(fields=["embedding"], name="fdw_hnsw", distance="l2")]
         constraints = [dorm.UniqueConstraint(fields=["region", "number"], name="fdw_number")]
 
@@ -61,6 +63,15 @@ class Hashed(dorm.Model):
         app_label = "tests"
         db_table = "fdw_hashed"
         indexes = [HnswIndex(fields=["embedding"], name="fdw_hashed_hnsw")]
+
+
+class Kept(dorm.Model):
+    embedding = VectorField(2)
+
+    class Meta:
+        app_label = "tests"
+        db_table = "fdw_kept"
+        indexes = [HnswIndex(fields=["embedding"], name="fdw_kept_hnsw")]
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +98,9 @@ def reports(servers: list[Settings]) -> Any:
 
 def use(settings: list[Settings]) -> None:
     for each in settings:
-        # The planner would read so few rows one after the other.
-        postgresql.execute(each, f'ALTER DATABASE "{each["NAME"]}" SET enable_seqscan = off')
+        # The planner would read and sort so few rows.
+        for switch in ("enable_seqscan", "enable_sort"):
+            postgresql.execute(each, f'ALTER DATABASE "{each["NAME"]}" SET {switch} = off')
     reset_connections()
     dorm.configure(DATABASES=dict(zip(("default", "there"), settings, strict=True)), INSTALLED_APPS=[])
 
@@ -127,7 +139,8 @@ def expected(count: int, keep: Any = lambda n: True, metric: Metric = Metric.L2)
 
 async def test_searches_merge_the_partitions(reports: Any) -> None:
     rows_of_test = Sharded.objects.filter(number__lt=COUNT)
-    nearest = rows_of_test.nearest("embedding", QUERY)
+    # An index of so few rows then finds all of them.
+    nearest = rows_of_test.nearest("embedding", QUERY).search_options(ef_search=200)
     unindexed = rows_of_test.nearest("embedding", QUERY, distance="cosine", exact=True)
     for found, wanted in (
         (nearest[:7], expected(7)),
@@ -135,13 +148,90 @@ async def test_searches_merge_the_partitions(reports: Any) -> None:
         (nearest.filter(region="us")[:5], expected(5, lambda n: region(n) == "us")),
         (nearest.filter(number__lt=60)[:9], expected(9, lambda n: n < 60)),
         (unindexed[:6], expected(6, metric=Metric.COSINE)),
-        (nearest.search_options(ef_search=200)[:30], expected(30)),
+        (nearest[:30], expected(30)),
     ):
         assert [row.number for row in found] == [row.number async for row in found.all()] == wanted
         assert [row.distance for row in found] == sorted(row.distance for row in found)
     keys, matrix = to_matrix(rows_of_test.order_by("number"), "embedding")
     assert len(set(keys)) == COUNT
     assert matrix.tolist() == [oracle.float32(vector) for vector in STORED]
+
+
+async def test_the_plan_of_each_partition_is_read(reports: Any) -> None:
+    nearest = Sharded.objects.nearest("embedding", QUERY)
+    plan, again = nearest[:5].explain_search(), await nearest[:5].aexplain_search()
+    served = [(part.name, part.server, part.index) for part in plan.partitions]
+    assert served == [("fdw_eu", None, "fdw_hnsw"), ("fdw_us", "there", "fdw_hnsw")]
+    assert [part.index for part in again.partitions] == ["fdw_hnsw", "fdw_hnsw"]
+    assert "serves this search in 2 of 2 partitions: fdw_eu, fdw_us." in str(plan)
+    assert "Index Scan using fdw_us_embedding_idx" in plan.partitions[1].plan
+    one = nearest.filter(region="us")[:5].explain_search()
+    assert [(part.name, part.index) for part in one.partitions] == [("fdw_us", "fdw_hnsw")]
+    unindexed = nearest.order_by("-distance")[:5].explain_search()
+    assert (unindexed.index, unindexed.reasons[0].code) == (None, "descending")
+    there = get_connection("there")
+    there.execute_script('ALTER INDEX "fdw_hnsw" RENAME TO "fdw_other"; DROP INDEX "fdw_other"')
+    try:
+        half = nearest[:5].explain_search()
+        assert (half.index, [part.index for part in half.partitions]) == ("fdw_hnsw", ["fdw_hnsw", None])
+        assert [warning.code for warning in half.warnings] == ["not-built"]
+        assert "The partition fdw_us on there has no vector index" in str(half)
+    finally:
+        there.execute_script('CREATE INDEX "fdw_hnsw" ON "fdw_sharded" USING hnsw ("embedding" vector_l2_ops)')
+
+
+async def test_search_options_reach_the_other_server(reports: Any) -> None:
+    nearest = Sharded.objects.filter(number__lt=COUNT).nearest("embedding", QUERY)
+    # By default, an index finds 40 rows: those of the other server would be too few.
+    many = Sharded.objects.nearest("embedding", QUERY)[:100]
+    assert [row.number for row in many] == [row.number async for row in many.all()] == expected(100)
+    here, there = get_connection(), get_connection("there")
+    variables = ("hnsw.ef_search", "hnsw.iterative_scan", "hnsw.max_scan_tuples")
+    columns = ", ".join(f"current_setting('{name}', true) AS s{number}" for number, name in enumerate(variables))
+    there.execute_script(f'CREATE VIEW "seen" AS SELECT {columns}')
+    here.execute_script('CREATE FOREIGN TABLE "seen" ("s0" text, "s1" text, "s2" text) SERVER "there"')
+    seen: list[tuple[Any, ...]] = []
+
+    def look(sender: Any, sql: str, **_query: Any) -> None:
+        if " ORDER BY " in sql:
+            seen.append(now())
+
+    def now() -> tuple[Any, ...]:
+        return tuple(here.execute('SELECT * FROM "seen"')[0].values())
+
+    with here.atomic():
+        pre_query.connect(look)
+        try:
+            for options in ({"ef_search": 77}, {"iterative_scan": "strict_order", "max_scan_tuples": 5_000}):
+                assert len(nearest.search_options(**options)[:5]) == 5
+            assert len(nearest[:60]) == 60
+        finally:
+            pre_query.disconnect(look)
+        assert seen[0][:2] == ("77", "relaxed_order")
+        assert seen[1] == ("40", "strict_order", "5000")
+        assert seen[2][:2] == ("60", "relaxed_order")
+        assert now() == ("40", "off", "20000"), "they are reset after each search"
+    here.execute_script('DROP FOREIGN TABLE "seen"')
+    with pytest.raises(UnsupportedByDatabase, match="has no search option 'width'"):
+        len(nearest.search_options(width=1)[:5])
+
+
+def test_servers_made_by_hand(reports: Any) -> None:
+    here = get_connection()
+    forwards(Kept, PartitionTable("Kept", "id", "hash"))
+    run(Kept, AddForeignPartition("Kept", "fdw_kept_0", "there", modulus=1, remainder=0))
+    Kept.objects.create(embedding=QUERY[:2])
+    nearest = Kept.objects.nearest("embedding", QUERY[:2])
+    assert len(nearest.search_options(ef_search=50)[:1]) == 1
+    here.execute_script('ALTER FOREIGN TABLE "dorm_vector_session_there" RENAME TO "away"')
+    try:
+        reset_connections()
+        assert len(nearest[:1]) == 1
+        with pytest.raises(UnsupportedByDatabase, match=r"ALTER SERVER \"there\" OPTIONS"):
+            len(nearest.search_options(ef_search=50)[:1])
+    finally:
+        get_connection().execute_script('ALTER FOREIGN TABLE "away" RENAME TO "dorm_vector_session_there"')
+        reset_connections()
 
 
 def number_of_rows(alias: str = "default", **filters: Any) -> int:
@@ -235,10 +325,10 @@ def test_what_cannot_be_divided_is_refused(reports: Any) -> None:
     with pytest.raises(ValueError, match="is whole; want one that is divided by RANGE"):
         run(Parent, AddForeignPartition("Parent", "fdw_more", "there", start=0, end=9))
     there.execute_script('DROP TABLE "fdw_parent"')
-    there.execute_script('ALTER TABLE "fdw_report" ADD COLUMN "more" integer')
+    there.execute_script('ALTER TABLE "fdw_sharded" ADD COLUMN "more" integer')
     with pytest.raises(ValueError, match="has other columns: more integer"):
         run(Sharded, AddForeignPartition("Sharded", "fdw_more", "there", values=["ap"]))
-    there.execute_script('ALTER TABLE "fdw_report" DROP COLUMN "more"; DROP TABLE "fdw_more"')
+    there.execute_script('ALTER TABLE "fdw_sharded" DROP COLUMN "more"; DROP TABLE "fdw_more"')
     assert [row.number for row in Sharded.objects.nearest("embedding", QUERY)[:4]] == expected(4)
 
 
@@ -277,18 +367,17 @@ def test_the_real_commands(servers: list[Settings], tmp_path: Path) -> None:
     planned = project.dorm("migrate", "--dry-run")
     assert 'CREATE FOREIGN TABLE "note_us"' in planned
     assert "not for the log" not in planned
-    for _again in range(2):
-        project.dorm("migrate", "shop", "3")
-        assert project.python(FOUND) == "['eu', 'us', 'us'] 2"
-        project.models(MODEL.format(rest=INDEX))
-        write(project, 4, INDEXING)
-        assert "No changes detected" in project.dorm("makemigrations", "shop")
-        project.dorm("migrate")
-        for server in (here, there):
-            assert postgresql.execute(server, INDEXED) == [(1,)]
-        project.dorm("migrate", "shop", "zero")
-        for server in (here, there):
-            assert postgresql.execute(server, "SELECT relname FROM pg_class WHERE relname LIKE '%note%'") == []
+    project.dorm("migrate", "shop", "3")
+    assert project.python(FOUND) == "['eu', 'us', 'us'] 2"
+    project.models(MODEL.format(rest=INDEX))
+    write(project, 4, INDEXING)
+    assert "No changes detected" in project.dorm("makemigrations", "shop")
+    project.dorm("migrate")
+    for server in (here, there):
+        assert postgresql.execute(server, INDEXED) == [(1,)]
+    project.dorm("migrate", "shop", "zero")
+    for server in (here, there):
+        assert postgresql.execute(server, "SELECT relname FROM pg_class WHERE relname LIKE '%note%'") == []
 
 
 INDEXED = "SELECT count(*) FROM pg_class WHERE relname ~ '^note_.._embedding_idx'"

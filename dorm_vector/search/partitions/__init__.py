@@ -1,0 +1,1 @@
+"""Searches of a table with partitions on several servers."""
