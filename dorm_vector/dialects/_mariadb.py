@@ -8,11 +8,13 @@ Source: https://mariadb.com/docs/server/reference/sql-structure/vectors/vector-f
 from __future__ import annotations
 
 from ..values.elements import Element
+from ..values.metrics import Metric
 from ..values.routines import Routine
 from . import _float32
 from .base import RoutineKey
 from .shared.costs import Estimating, PlanCosts
 from .shared.index_bytes import NO_PROCESS, innodb_text_index_bytes
+from .shared.index_rules import IndexRules
 from .shared.unsupported import Unsupported
 from .shared.upkeep import Upkeep
 
@@ -29,6 +31,23 @@ _AGGREGATE = Unsupported(
     "Read the vectors and compute it in Python.",
     "SELECT AVG(embedding) FROM tests_document",
     _SEE,
+)
+
+_NO_INT8 = Unsupported(
+    "its index has one precision, 16 bits per number.",
+    "Declare an HnswIndex without precision.",
+    "CREATE TABLE int8_probe (e VECTOR(3) NOT NULL, VECTOR INDEX (e) PRECISION=int8)",
+    "https://mariadb.com/docs/server/reference/sql-structure/vectors/vector-overview",
+)
+
+INDEX_RULES = IndexRules(
+    metrics={Metric.L2: "euclidean", Metric.COSINE: "cosine"},
+    links=range(3, 201),
+    not_null=True,
+    whole_table=True,
+    one_per_table=True,
+    int8=_NO_INT8,
+    graph="MHNSW",
 )
 
 GENERATED_SUBQUERY = Unsupported(

@@ -27,7 +27,7 @@ _ONE = f"(SELECT {_LEFT} AS h LIMIT 1) s, {_ENDS}"
 
 _PAIRS = f"(SELECT {_LEFT} AS h, {_RIGHT} AS g LIMIT 1) s, {_ENDS}"
 
-_X_BESIDE_A_CONSTANT = _float32.number("s.h", "q.last")
+_X_WITH_A_CONSTANT = _float32.number("s.h", "q.last")
 
 _WITH_A_CONSTANT = (
     f"(SELECT {_LEFT} AS h LIMIT 1) s, (SELECT n.last, {_float32.number('p.h', 'n.last')} AS y"
@@ -37,14 +37,14 @@ _WITH_A_CONSTANT = (
 
 def of_pairs(value: str) -> tuple[str, str]:
     """Return the SQL of an aggregate over ``{x}`` and ``{y}``: for two columns, and for a column and one vector."""
-    columns, constant = value.replace("{x}", _X).replace("{y}", _Y), value.replace("{x}", _X_BESIDE_A_CONSTANT)
+    columns, constant = value.replace("{x}", _X).replace("{y}", _Y), value.replace("{x}", _X_WITH_A_CONSTANT)
     return f"(SELECT {columns} FROM {_PAIRS})", f"(SELECT {constant.replace('{y}', 'q.y')} FROM {_WITH_A_CONSTANT})"
 
 
 def of_read_pairs(value: str) -> tuple[str, str]:
     """Return the same as ``of_pairs``, but over ``d.x`` and ``d.y``, for an aggregate that uses them more than once."""
     columns = f"SELECT {_X} AS x, {_Y} AS y FROM {_PAIRS}"
-    constant = f"SELECT {_X_BESIDE_A_CONSTANT} AS x, q.y FROM {_WITH_A_CONSTANT}"
+    constant = f"SELECT {_X_WITH_A_CONSTANT} AS x, q.y FROM {_WITH_A_CONSTANT}"
     return (
         f"(SELECT {value} FROM ({columns} LIMIT {{dimensions}}) d)",
         f"(SELECT {value} FROM ({constant} LIMIT {{dimensions}}) d)",

@@ -6,6 +6,7 @@ from .shared.index_extensions import extension_of_postgresql
 from .shared.index_rules import IndexLabels
 from .shared.search_options import SearchOption
 from .shared.text_search import TextSearch
+from .shared.unsupported import Unsupported
 
 # https://github.com/timescale/pg_textsearch
 # The value is negative, and 0 for a row without any of the words. It counts words in the index that it names.
@@ -53,6 +54,17 @@ VECTORSCALE = extension_of_postgresql(
     "Install pgvectorscale 0.9 or newer on the server (https://github.com/timescale/pgvectorscale), or declare an"
     " HnswIndex instead.",
     cascade=True,
+)
+
+NO_INT8 = Unsupported(
+    reason="pgvector has no index of 8-bit integers.",
+    instead='Use precision="half" or precision="bit".',
+    # This divides by the number of operator classes for integers, which is zero.
+    probe=(
+        "SELECT 1 / count(*) FROM pg_opclass JOIN pg_am ON pg_am.oid = opcmethod"
+        " WHERE amname = 'hnsw' AND opcname ~ 'int'"
+    ),
+    see="https://github.com/pgvector/pgvector#hnsw",
 )
 
 _SCAN = {"strict_order": "relaxed_order"}  # IVFFlat has only relaxed order; its rows are sorted on arrival

@@ -114,6 +114,7 @@ DIALECT = Dialect(
         },
         wide_metrics={Metric.COSINE: "'metric=cosine', 'compress_neighbors=float1bit'"},
         wide=256,
+        int8=True,
         graph="DiskANN",
     ),
     wire=Wire.TYPED,

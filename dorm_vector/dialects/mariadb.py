@@ -9,11 +9,20 @@ from ..values.elements import Element
 from ..values.metrics import Metric
 from . import _float32
 from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
-from ._mariadb import CORRELATED_SLICE, COSTS, ESTIMATING, FULLTEXT_INDEX, GENERATED_SUBQUERY, MHNSW, ROUTINES, UPKEEP
+from ._mariadb import (
+    CORRELATED_SLICE,
+    COSTS,
+    ESTIMATING,
+    FULLTEXT_INDEX,
+    GENERATED_SUBQUERY,
+    INDEX_RULES,
+    MHNSW,
+    ROUTINES,
+    UPKEEP,
+)
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
 from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, SearchTuning, StatementLimit
-from .shared.index_rules import IndexRules
 from .shared.json import MARIADB
 from .shared.search_options import SearchOption
 from .shared.text_search import NO_BM25, fulltext
@@ -94,14 +103,7 @@ DIALECT = Dialect(
     },
     text_search=fulltext("fulltext {name} {name} ", FULLTEXT_INDEX),
     bm25=NO_BM25,
-    index_rules=IndexRules(
-        metrics={Metric.L2: "euclidean", Metric.COSINE: "cosine"},
-        links=range(3, 201),
-        not_null=True,
-        whole_table=True,
-        one_per_table=True,
-        graph="MHNSW",
-    ),
+    index_rules=INDEX_RULES,
     longest=2.0**64,
     age="(TIMESTAMPDIFF(MICROSECOND, {column}, %s) / 1e6)",
     ordering=Ordering(

@@ -10,7 +10,7 @@ from ..values.elements import Element
 from ..values.metrics import Metric
 from ..values.wire import Wire
 from ._postgresql import COSTS, COUNT_PAST_KEYS, ESTIMATING, ROUTINES, TEXT_SEARCH, UNSOUND, UPKEEP
-from ._postgresql_indexes import BM25, LABELS, SEARCH_OPTIONS, VECTORSCALE
+from ._postgresql_indexes import BM25, LABELS, NO_INT8, SEARCH_OPTIONS, VECTORSCALE
 from ._postgresql_partitions import PARTITIONS
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
@@ -51,6 +51,7 @@ _INDEX_RULES = IndexRules(
         Element.BIT: "binary_quantize({operand})::bit({dimensions})",
     },
     prefix="subvector({operand}, 1, {dimensions})",
+    int8=NO_INT8,
     labels=LABELS,
     extensions={"diskann": VECTORSCALE},
     build_option="SET LOCAL {name} = '{value}'",

@@ -94,7 +94,7 @@ DIALECT = Dialect(
     planning=Planning(
         # A hash join computes subqueries before it reads the row they refer to: they are NULL, or the process aborts.
         # Only equalities are hashed. https://github.com/tursodatabase/turso/issues/8226
-        join_beside_subquery="({left} IS {right} AND {right} IS NOT NULL)",
+        join_with_subquery="({left} IS {right} AND {right} IS NOT NULL)",
     ),
     upkeep=Upkeep(
         version="SELECT sqlite_version() AS version",

@@ -1,4 +1,4 @@
-"""What an index holds of a vector: all of it, its first dimensions, 16-bit floats, or one bit per number."""
+"""What an index holds of a vector: all of it, its first dimensions, or 16 bits, 8 bits or one bit per number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from ..values.elements import Element
 
 operations: Any = Late("dorm.migrations.operations")
 
-PRECISIONS: Mapping[str, Element] = {"half": Element.HALF, "bit": Element.BIT}
+PRECISIONS: Mapping[str, Element] = {"half": Element.HALF, "bit": Element.BIT, "int8": Element.FLOAT32}
+"""The precisions of an index, and the type that it is built for: one of 8-bit integers is built for the column itself.
+"""
 
 
 class Column:
@@ -46,11 +48,11 @@ class IndexContents:
 def index_contents(index: Any, field: Any, dialect: Dialect) -> IndexContents | None:
     """Return what the index holds of the field; None if the database has no such index."""
     rules, element, dimensions = dialect.index_rules, field.element, index.dimensions or field.dimensions
-    if (index.precision or index.dimensions) and not rules.casts:
+    if not holds_form(index, dialect):
         return None
     if rules.metrics is not None and index.metric not in rules.metrics:
         return None
-    held = PRECISIONS.get(index.precision, element)
+    held = element if index.precision == "int8" else PRECISIONS.get(index.precision, element)
     fits = dimensions <= _limit(dialect, held, index.kind)
     chosen_half = held is Element.FLOAT32 and not fits and dimensions <= _limit(dialect, Element.HALF, index.kind)
     if chosen_half:
@@ -59,6 +61,13 @@ def index_contents(index: Any, field: Any, dialect: Dialect) -> IndexContents | 
     if held is not element or index.dimensions:
         template = rules.casts[held].format(operand=template, dimensions=dimensions)
     return IndexContents(held, dimensions, template, chosen_half)
+
+
+def holds_form(index: Any, dialect: Dialect) -> bool:
+    """Return whether the database has indexes of that precision and number of dimensions."""
+    if index.precision == "int8":
+        return dialect.index_rules.int8 is True
+    return bool(dialect.index_rules.casts) or not (index.precision or index.dimensions)
 
 
 def require_fitting(held: IndexContents, field: Any, kind: str, dialect: Dialect) -> None:

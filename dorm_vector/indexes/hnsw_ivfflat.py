@@ -18,10 +18,10 @@ class HnswIndex(VectorIndex):
     """A graph index: the best recall for its speed, but slower to build.
 
     ``distance`` ("l2", "cosine", "inner_product", "l1"; "hamming", "jaccard" on a BitField) or ``opclass`` must match
-    the queries. ``precision="half"`` stores 16-bit numbers. For use with ``rerank()``, ``precision="bit"`` stores one
-    bit per number, and ``dimensions`` only the first dimensions. ``m`` (2 to 100) is the number of links per vector.
-    ``ef_construction`` (4 to 1000, at least 2·m) is the search width of the build. On a database without such an index,
-    it builds nothing, and searches stay exact.
+    the queries. ``precision="half"`` stores 16-bit numbers, and ``"int8"`` 8-bit numbers, on libSQL. For use with
+    ``rerank()``, ``precision="bit"`` stores one bit per number, and ``dimensions`` only the first dimensions. ``m`` (2
+    to 100) is the number of links per vector. ``ef_construction`` (4 to 1000, at least 2·m) is the search width of the
+    build. On a database without such an index, it builds nothing, and searches stay exact.
     """
 
     kind = "hnsw"
@@ -70,6 +70,7 @@ class IvfflatIndex(VectorIndex):
     kind = "ivfflat"
     metrics = (Metric.L2, Metric.COSINE, Metric.INNER_PRODUCT, Metric.HAMMING)
     elements = frozenset({Element.FLOAT32, Element.HALF, Element.BIT})
+    precisions = ("half", "bit")
     ranges: ClassVar[Mapping[str, range]] = {"lists": range(1, 32769)}
 
     def __init__(

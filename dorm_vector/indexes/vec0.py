@@ -1,4 +1,4 @@
-"""Companion tables for searches on SQLite: sqlite-vec's vec0, or the sign bits of the vectors."""
+"""Companion tables for searches on SQLite: sqlite-vec's vec0, or 8-bit integers or the sign bits of the vectors."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ class Vec0Index(VectorIndex):
     ``distance`` ("l2", "cosine", "l1") must match the queries. ``partition_by`` names up to four fields that searches
     filter with ``=``; a search reads only the matching partition. ``metadata`` names up to sixteen non-null fields that
     searches filter by comparison. ``precision="bit"`` stores the sign of each number instead, for ``rerank()`` and
-    ``nearest(..., exact=False)``, and also supports "inner_product". On other databases it builds nothing.
+    ``nearest(..., exact=False)``, and also supports "inner_product"; ``precision="int8"`` stores 8-bit integers for the
+    same searches, by "cosine" only. On other databases it builds nothing.
     """
 
     metrics = (Metric.L2, Metric.COSINE, Metric.L1)
+    precisions = ("bit", "int8")
     elements = frozenset({Element.FLOAT32, Element.HALF, Element.SPARSE})
     ranges: ClassVar[Mapping[str, range]] = {}
     method_in_djanorm = "hnsw"
@@ -40,9 +42,12 @@ class Vec0Index(VectorIndex):
         partition_by: Sequence[str] = (),
         metadata: Sequence[str] = (),
     ) -> None:
-        self.kind = "vec0_bit" if precision == "bit" else "vec0"
-        if precision not in (None, "bit"):
-            raise self._error(f"(precision={precision!r}): want 'bit', or leave it out.")
+        self.kind = f"vec0_{precision}" if precision in self.precisions else "vec0"
+        if precision == "int8" and distance != Metric.COSINE:
+            raise self._error(
+                f"(precision='int8', distance={distance!r}): 8-bit integers keep the direction of a vector and not its"
+                " length. Use distance='cosine'."
+            )
         self.partition_by = self._names("partition_by", partition_by)
         self.metadata = self._names("metadata", metadata)
         twice = {*self.partition_by} & {*self.metadata}

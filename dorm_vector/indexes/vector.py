@@ -16,7 +16,7 @@ from ..engines import dialect_of_index_sql
 from ..values.elements import Element
 from ..values.metrics import Metric
 from .build_options import BuildOptions, checked_build_options
-from .contents import PRECISIONS, Column, index_contents, require_fitting
+from .contents import PRECISIONS, Column, holds_form, index_contents, require_fitting
 
 NOTHING_TO_BUILD = ("SELECT 1", "SELECT 1")
 
@@ -56,6 +56,7 @@ class VectorIndex(Index):
     method_in_djanorm: ClassVar[str] = ""
     """The index method to report to djanorm, if djanorm does not know the kind."""
     metrics: ClassVar[tuple[Metric, ...]]
+    precisions: ClassVar[tuple[str, ...]] = tuple(PRECISIONS)
     elements: ClassVar[frozenset[Element]]
     labels: tuple[str, ...] = ()
     """The fields whose values the index knows of each row, so that it answers filters by them."""
@@ -76,8 +77,10 @@ class VectorIndex(Index):
     ) -> None:
         if len(fields) != 1:
             raise self._error(f" indexes one vector field; got {list(fields)}. Declare one index each.")
-        if precision not in (None, *PRECISIONS):
-            raise self._error(f"(precision={precision!r}): want one of {', '.join(PRECISIONS)}, or leave it out.")
+        if precision not in (None, *self.precisions):
+            raise self._error(f"(precision={precision!r}): want one of {', '.join(self.precisions)}, or leave it out.")
+        if precision == "int8" and dimensions is not None:
+            raise self._error(f"(precision='int8', dimensions={dimensions!r}): it holds all dimensions. Leave one out.")
         if dimensions is not None:
             self._check("dimensions", dimensions, range(1, 64_001))
         for parameter, value in parameters.items():
@@ -114,7 +117,8 @@ class VectorIndex(Index):
             raise self._error(
                 f" on {field.label}: {field.element.value} has no {self.metric.value} index. Use {wanted}."
             )
-        if self.precision and (held is field.element or field.element not in (Element.FLOAT32, Element.HALF)):
+        is_held = held is field.element and self.precision != "int8"
+        if self.precision and (is_held or field.element not in (Element.FLOAT32, Element.HALF)):
             raise self._error(f"(precision={self.precision!r}) on {field.label}: {field.element.value} needs none.")
         if self.dimensions and (
             field.element not in (Element.FLOAT32, Element.HALF) or self.dimensions >= field.dimensions
@@ -189,7 +193,7 @@ class VectorIndex(Index):
             expression=expression,
             opclass=self.opclass_of(held.element),
             condition=f" WHERE {condition}" if condition else "",
-            metric=_metric_name(self.metric, held.dimensions, dialect),
+            metric=self._metric_name(held.dimensions, dialect),
             **self.parts(dialect, rows, columns),
         )
 
@@ -229,9 +233,7 @@ class VectorIndex(Index):
         """Return whether the database supports indexes of this form; if not, nothing is built."""
         if self.holds_signs(dialect):
             return True
-        takes_expressions = bool(dialect.index_rules.casts)
-        is_small = self.precision is not None or self.dimensions is not None
-        return not isinstance(dialect.indexes[self.kind], Unsupported) and (takes_expressions or not is_small)
+        return not isinstance(dialect.indexes[self.kind], Unsupported) and holds_form(self, dialect)
 
     def create_sql(self, table: str, *, vendor: str = "") -> tuple[str, str]:
         """Return the SQL that builds and drops the index; ``SELECT 1`` if the database has no such index.
@@ -272,6 +274,11 @@ class VectorIndex(Index):
         metric = asked or Metric(distance or Metric.L2)
         return metric, metric
 
+    def _metric_name(self, dimensions: int, dialect: Dialect) -> str:
+        rules = dialect.index_rules
+        is_wide = dimensions >= rules.wide and self.precision != "int8"
+        return {**(rules.metrics or {}), **(rules.wide_metrics if is_wide else {})}.get(self.metric, "")
+
     def _opclasses(self) -> list[str]:
         held = PRECISIONS.get(self.precision or "")
         return [
@@ -301,9 +308,3 @@ class VectorIndex(Index):
     def __repr__(self) -> str:
         options = ", ".join(f"{key}={value!r}" for key, value in self.deconstruct()[2].items())
         return f"{type(self).__name__}({options})"
-
-
-def _metric_name(metric: Metric, dimensions: int, dialect: Dialect) -> str:
-    rules = dialect.index_rules
-    names = {**(rules.metrics or {}), **(rules.wide_metrics if dimensions >= rules.wide else {})}
-    return names.get(metric, "")

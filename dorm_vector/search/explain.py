@@ -59,8 +59,8 @@ class SearchPlan:
     distance: str = ""
     warnings: tuple[Reason, ...] = ()
     name: str = ""
-    """The way in which the search is answered: exact, client ranking, index, index with iterative scan, companion or
-    sign bits."""
+    """The way in which the search is answered: exact, client ranking, index, index with iterative scan, companion, sign
+    bits or 8-bit integers."""
     estimate: Estimate | None = field(default=None, compare=False)
     """The rows that the choice was based on; None if no costs were compared."""
     costs: tuple[PlanCost, ...] = field(default=(), compare=False)
@@ -164,8 +164,9 @@ def _used(observed: Observed, plan: str) -> str | None:
     distance = _distance(observed.query)
     names = [index.name for index in observed.built]
     if distance is not None:
-        # An index declared for another database cannot appear in this database's plan.
-        declared = indexes_of(vector_field(observed.query.model, distance.field_path))
+        # libSQL's plan does not name the index.
+        field = vector_field(observed.query.model, distance.field_path)
+        declared = [index for index in indexes_of(field) if index.serves(field, distance.metric, observed.dialect)]
         names += [index.name for index in declared if not observed.dialect.companions]
     return next((name for name in names if observed.dialect.uses_index(plan, name)), None)
 

@@ -59,7 +59,7 @@ class Shortlist:
 
 SIGNS_NOT_REQUESTED = (
     "not-asked-for",
-    "The index of signs can lose rows, so a search is exact unless it requests the index.",
+    "An index of signs or 8-bit integers can lose rows, so a search is exact unless it requests the index.",
     "Use nearest(..., exact=False), or nearest(...).rerank(400).",
 )
 """Code, problem and remedy of a search that could use an index of signs and does not request it."""

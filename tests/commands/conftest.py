@@ -53,7 +53,10 @@ class Photo(dorm.Model):
     notes = LongTextField(default="")
 
     class Meta:
-        indexes = [Vec0Index(["picture"], "photo_vec0")]
+        indexes = [
+            Vec0Index(["picture"], "photo_vec0"),
+            Vec0Index(["picture"], "photo_bytes", distance="cosine", precision="int8"),
+        ]
 '''
 ROWS = """
 colors, things, ages = ["red", "green", "blue"], ["shoe", "hat", "coat"], ["old", "new"]

@@ -180,6 +180,8 @@ def drifted_companion(shop: Shop) -> None:
     assert "3 rows differ" in shop.run("status")
     found = fixed(shop, "companion")
     assert found["companion"]["problem"].startswith("2 rows are missing or outdated in the table product_vec0, and 1")
+    shop.write("UPDATE photo_bytes SET vector = zeroblob(4)")
+    assert "photo_bytes" in fixed(shop, "companion")["companion"]["problem"]
     shop.write("UPDATE product_vec0 SET by_price = 7 WHERE id = 1")
     assert "companion" in shop.findings()
     assert any(each["index"] == "product_vec0" for each in shop.json("index", "optimize", "Product")["results"])

@@ -34,6 +34,7 @@ from dorm_vector.dialects.base import Dialect
 from dorm_vector.dialects.shared.operands import Operand
 from dorm_vector.dialects.shared.search_options import SearchOption
 from dorm_vector.dialects.shared.unsupported import Unsupported
+from dorm_vector.indexes.contents import PRECISIONS
 from dorm_vector.indexes.vector import VectorIndex
 from dorm_vector.values.routines import Routine
 from tests.commands.reference import command_reference
@@ -55,6 +56,7 @@ INDEXES = (
     DiskAnnIndex(["embedding"], "document_embedding", labels=["category"]),
     Vec0Index(["embedding"], "document_embedding"),
     Vec0Index(["embedding"], "document_embedding", precision="bit"),
+    Vec0Index(["embedding"], "document_embedding", distance="cosine", precision="int8"),
 )
 
 
@@ -99,6 +101,7 @@ def support_table(_argument: str, page: Path) -> str:
         *([label_of(metric), *(measured(dialect, metric) for dialect in known)] for metric in metrics()),
         ["exact search", *("yes" for _ in known)],
         *([f"{label} index", *(indexed(dialect, kind) for dialect in known)] for kind, label in KINDS.items()),
+        *([f'`precision="{name}"`', *(quantized(dialect, name) for dialect in known)] for name in PRECISIONS),
         ["full-text search", *(dialect.text_search.title for dialect in known)],
         ["BM25", *(ranked_by_bm25(dialect) for dialect in known)],
     ]
@@ -167,6 +170,21 @@ def indexed(dialect: Dialect, kind: str) -> str:
     return "no" if isinstance(dialect.indexes[kind], Unsupported) else own or "yes"
 
 
+def quantized(dialect: Dialect, precision: str) -> str:
+    """Return the classes of the indexes of that precision that the database builds."""
+    kinds = [kind for kind in (HnswIndex, Vec0Index) if precision in kind.precisions]
+    indexes = [kind(["embedding"], "probe", distance="cosine", precision=precision) for kind in kinds]
+    return " or ".join(f"`{type(index).__name__}`" for index in indexes if index.is_built_by(dialect)) or "no"
+
+
+def without_int8(dialect: Dialect) -> Unsupported | None:
+    """Return why the database has no index of 8-bit integers; None if it has one."""
+    if quantized(dialect, "int8") != "no":
+        return None
+    claims = (dialect.indexes["hnsw"], dialect.index_rules.int8)
+    return next(claim for claim in claims if isinstance(claim, Unsupported))
+
+
 def ranked_by_bm25(dialect: Dialect) -> str:
     return "no" if isinstance(dialect.bm25, Unsupported) else dialect.text_search_by("bm25").title
 
@@ -191,6 +209,7 @@ def lacking(dialect: Dialect) -> dict[Unsupported, list[str]]:
         ((f"{name} column", dialect.forms.get(element)) for element, name in ELEMENTS.items()),
         ((label_of(metric), dialect.distances[metric]) for metric in metrics()),
         ((f"{label} index", dialect.indexes[kind]) for kind, label in KINDS.items()),
+        [('an index with `precision="int8"`', without_int8(dialect))],
         ((f"the function {routine.value}", dialect.routines.get(routine)) for routine in Routine),
         (("a unique column", dialect.ddl.unique), ("a computed column", dialect.ddl.generated)),
         (("a column of several lengths", dialect.any_length), ("BM25", dialect.bm25)),

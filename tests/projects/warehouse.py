@@ -108,6 +108,7 @@ class StockProduct(dorm.Model):
         indexes = [
             HnswIndex(fields=["picture"], name="warehouse_product_hnsw", distance="cosine"),
             Vec0Index(fields=["embedding"], name="warehouse_product_vec0", distance="cosine", metadata=["in_stock"]),
+            Vec0Index(fields=["picture"], name="warehouse_product_bytes", distance="cosine", precision="int8"),
             TextIndex(fields=["name", "notes"], name="warehouse_product_words"),
         ]
 

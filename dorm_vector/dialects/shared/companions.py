@@ -31,6 +31,11 @@ class Companion(Facts):
     """The metrics that it serves, and their names in ``create``."""
     exact: bool
     """Whether it finds the same rows as a full scan."""
+    title: str = "companion"
+    """The way in which ``explain_search()`` says that it answers."""
+    oversample: int = 0
+    """The rows that it finds for each one requested, unless the search sets another number; 0 for the option's default.
+    """
     filled_up: str = ""
     """The vector ``{operand}`` followed by ``{bytes}`` of zeros, if it requires a multiple of eight dimensions."""
     indexed_partition: str = ""
@@ -42,7 +47,7 @@ class Companion(Facts):
     most_dimensions: int = 0
     most_partitions: int = 16
     most_metadata: int = 16
-    is_virtual: bool = False
+    needs_extension: bool = False
     """Whether it needs the extension itself; the stand-in for the extension's functions is not enough."""
     takes_null: bool = True
     """Whether a metadata column may be NULL."""

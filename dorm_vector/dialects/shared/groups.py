@@ -146,7 +146,7 @@ class Planning(Facts):
     """Updates the planner's statistics of ``{table}``."""
     switch: str = ""
     """A planner variable; if it is off, an index that can serve a query does."""
-    join_beside_subquery: str = ""
+    join_with_subquery: str = ""
     """How to join ``{left}`` and ``{right}`` in a statement with a subquery; empty if an equality is right there."""
     built_indexes: str = ""
     """Returns the name, validity and operator class, if any, of the indexes of a bound table and column."""

@@ -8,6 +8,7 @@ from ...values.elements import Element
 from ...values.metrics import Metric
 from .facts import NOTHING, Facts
 from .index_extensions import IndexExtension
+from .unsupported import Unsupported
 
 
 class IndexRules(Facts):
@@ -18,6 +19,8 @@ class IndexRules(Facts):
     wide_metrics: Mapping[Metric, str] = NOTHING
     """The names for ``wide`` or more dimensions, if they differ."""
     wide: int = 0
+    int8: bool | Unsupported = False
+    """Whether ``precision="int8"`` keeps one byte of each number, with the names in ``metrics``; or why it does not."""
     links: range = range(2, 101)
     """The allowed values of ``m``."""
     not_null: bool = False

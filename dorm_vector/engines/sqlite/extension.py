@@ -175,4 +175,4 @@ NO_EXTENSION = (
 
 def is_served(companion: Companion) -> bool:
     """Return whether this process can read the companion."""
-    return not companion.is_virtual or sqlite_vec_tier() is not SqliteVecTier.NUMPY_FUNCTIONS
+    return not companion.needs_extension or sqlite_vec_tier() is not SqliteVecTier.NUMPY_FUNCTIONS

@@ -49,10 +49,10 @@ class CompanionPlan(Plan):
     """The SQL that creates the companion; one of that name with other SQL comes from an outdated declaration."""
     condition: CompiledSQL
     covered: frozenset[int]
-    is_exact_companion: bool = True
+    found_by: str = "companion"
 
     def title(self, query: Any, dialect: Dialect) -> str:
-        return self.kind if self.is_exact_companion else "sign bits"
+        return self.found_by
 
     def narrowed(self, query: Any) -> Any:
         """Return the query over the rows that the companion finds."""
@@ -165,7 +165,8 @@ def _count(index: Any, query: Any, dialect: Dialect) -> int:
     if search.shortlist is not None:
         return max(wanted, int(search.shortlist.size))
     option = dialect.tuning.by_kind[index.kind]
-    asked = {**block_options(), **query.options}.get(option, dialect.tuning.options[option].default)
+    default = dialect.companions[index.kind].oversample or dialect.tuning.options[option].default
+    asked = {**block_options(), **query.options}.get(option, default)
     return wanted * int(checked(dialect, option, asked))
 
 
@@ -190,7 +191,7 @@ def _asked(index: Any, query: Any, distance: Any, connection: Any) -> CompanionP
     field = query._resolve_field([distance.field_path])
     declared = index.declaration(dialect, _name(index, query), field.dimensions, _columns(query.model, connection))
     return CompanionPlan(
-        _name(index, query), declared, CompiledSQL(f"{row} IN ({sql})", params), frozenset(covered), companion.exact
+        _name(index, query), declared, CompiledSQL(f"{row} IN ({sql})", params), frozenset(covered), companion.title
     )
 
 

@@ -42,7 +42,8 @@ def shortlisted(query: Any, connection: Any) -> Any:
     if (
         query.having_nodes
         or not index.serves(field, distance.metric, dialect)
-        or not index_contents(index, field, dialect)
+        or not (contents := index_contents(index, field, dialect))
+        or not contents.is_reduced
     ):
         return query
     inner = query.clone()

@@ -71,6 +71,9 @@ async def test_there_and_back(aliases: tuple[str, str, str], capsys: pytest.Capt
     product = QuerySet(StockProduct, second).get(name="product 5")
     nearest = VectorQuerySet(StockProduct, second).filter(in_stock=True).nearest("embedding", product.embedding)[:3]
     assert nearest[0].name == "product 5"
+    rows = VectorQuerySet(StockProduct, third).nearest("picture", product.picture, distance="cosine", exact=False)
+    assert rows[:3].explain_search().index == "warehouse_product_bytes"
+    assert rows[0].distance == pytest.approx(0, abs=1e-6)
 
 
 def _is_refused(aliases: tuple[str, str, str]) -> None:

@@ -26,7 +26,7 @@ def nearest(query: list[float] = QUERY) -> Any:
     return Package.objects.annotate(distance=CosineDistance("embedding", query)).order_by("distance")
 
 
-@pytest.mark.parametrize("kind", ["hnsw", "ivfflat", "vec0", "vec0_bit"])
+@pytest.mark.parametrize("kind", ["hnsw", "ivfflat", "vec0", "vec0_bit", "vec0_int8"])
 def test_where_there_is_no_such_index_the_database_says_so(db: Database, kind: str) -> None:
     claim = db.dialect.indexes[kind]
     if isinstance(claim, Unsupported):

@@ -218,7 +218,15 @@ def test_an_index_that_is_none_for_its_field_is_refused_with_the_model(index: An
     [
         (
             lambda: HnswIndex(["a"], precision="float8"),
-            r"\(precision='float8'\): want one of half, bit, or leave it out\.",
+            r"\(precision='float8'\): want one of half, bit, int8, or leave it out\.",
+        ),
+        (
+            lambda: IvfflatIndex(["a"], precision="int8"),
+            r"\(precision='int8'\): want one of half, bit, or leave it out\.",
+        ),
+        (
+            lambda: HnswIndex(["a"], precision="int8", dimensions=8),
+            r"\(precision='int8', dimensions=8\): it holds all dimensions\. Leave one out\.",
         ),
         (
             lambda: HnswIndex(["a"], precision="half", distance="hamming"),

@@ -17,6 +17,8 @@ class Item(dorm.Model):
             HnswIndex(fields=["embedding"], name="item_hnsw", distance="l2"),
             IvfflatIndex(fields=["embedding"], name="item_ivf", distance="l2", lists=1, condition=Q(active=True)),
             Vec0Index(fields=["embedding"], name="item_vec0", distance="l2", metadata=["place"]),
+            Vec0Index(fields=["embedding"], name="item_bytes", distance="cosine", precision="int8", metadata=["place"]),
+            HnswIndex(fields=["embedding"], name="item_graph", distance="cosine", precision="int8"),
             Index(fields=["place"], name="item_number"),
         ]
 """
@@ -40,8 +42,14 @@ def rename(project: Project, old: str, new: str) -> None:
 
 def nearest(project: Project, place: str = "place", field: str = "embedding") -> str:
     """Return the places of the two nearest, and the index that found them."""
-    rows = f"Item.objects.filter({place}__gt=1).nearest({field!r}, [0, 0])[:2]"
+    rows = f"Item.objects.filter({place}__gt=1).nearest({field!r}, [0, 0], distance='l2')[:2]"
     return project.python(f"rows = {rows}; print(*[item.{place} for item in rows], rows.explain_search().index)")
+
+
+def with_int8(project: Project, place: str = "place", field: str = "embedding") -> str:
+    """Return how many rows an approximate search by cosine distance finds, and the index that found them."""
+    rows = f"Item.objects.filter({place}__gt=0).nearest({field!r}, [1, 1], distance='cosine', exact=False)[:2]"
+    return project.python(f"rows = {rows}; print(len(rows), rows.explain_search().index)")
 
 
 @pytest.mark.parametrize(
@@ -51,11 +59,12 @@ def nearest(project: Project, place: str = "place", field: str = "embedding") ->
 )
 def test_it_keeps_its_indexes_there_and_back(project: Project, old: str, new: str) -> None:
     names = {name: new if name == old else name for name in ("place", "embedding")}
-    index = nearest(project).split()[-1]
+    index, small = nearest(project).split()[-1], with_int8(project)
     rename(project, old, new)
     project.models(ITEM.replace(old, new))
     assert "No changes detected" in project.dorm("makemigrations", "shop")
     assert nearest(project, *names.values()) == f"2 3 {index}"
+    assert with_int8(project, *names.values()) == small
     project.python(f"Item.objects.create({names['place']}=4, {names['embedding']}=[0, 0])")
     assert nearest(project, *names.values()) == f"4 2 {index}"
     project.dorm("migrate", "shop", "2")

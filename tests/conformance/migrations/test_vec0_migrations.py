@@ -25,6 +25,9 @@ class Item(dorm.Model):
 VEC0 = 'Vec0Index(["embedding"], "item_vec0", distance="cosine", partition_by=["section"], metadata=["pages"])'
 L2 = 'Vec0Index(["embedding"], "item_vec0", distance="l2")'
 SIGNS = 'Vec0Index(["embedding"], "item_signs", distance="cosine", precision="bit", metadata=["pages"])'
+BYTES = 'Vec0Index(["embedding"], "item_bytes", distance="cosine", precision="int8", metadata=["pages"])'
+GRAPH = 'HnswIndex(["embedding"], "item_graph", distance="cosine", precision="int8")'
+NAMES = ("item_vec0", "item_signs", "item_bytes")
 FILL = (
     "Item.objects.bulk_create([Item(section='ab'[n % 2], pages=n, embedding=[n + 1] + [1] * 7) for n in range(20)]"
     " + [Item(section='c')])"
@@ -59,21 +62,24 @@ class Catalogue:
         with closing(self.connection):
             return list(self.connection.execute(sql))
 
+    def graphs(self) -> list[str]:
+        """Return the indexes of 8-bit integers that libSQL has; the other databases build none."""
+        if dialect_for(self.connection).index_rules.int8 is not True:
+            return ["item_graph"]
+        return [row["name"] for row in self.asked("SELECT name FROM sqlite_master WHERE sql LIKE '%%=float8%%'")]
+
     def tables(self) -> set[str]:
         """Return the companion tables, without the shadow tables of vec0."""
         if not self.has_vec0:
             with closing(self.connection):
-                assert not any(self.connection.table_exists(name) for name in ("item_vec0", "item_signs"))
+                assert not any(self.connection.table_exists(name) for name in NAMES)
             return set()
         rows = self.asked("SELECT name FROM sqlite_master WHERE name LIKE 'item%' AND type IN ('table', 'trigger')")
         names = {row["name"] for row in rows}
         events = ("insert", "update", "move", "delete")
         return (
-            {name for name in ("item_vec0", "item_signs") if name in names}
-            if all(
-                {f"{name}_{event}" for event in events} <= names or name not in names
-                for name in ("item_vec0", "item_signs")
-            )
+            {name for name in NAMES if name in names}
+            if all({f"{name}_{event}" for event in events} <= names or name not in names for name in NAMES)
             else names
         )
 
@@ -103,22 +109,26 @@ def expected(catalogue: Catalogue, *names: str) -> set[str]:
 def test_the_whole_way_and_back(project: Project, catalogue: Catalogue) -> None:
     migrate(project)
     project.python(FILL)
-    project.models(item(VEC0, SIGNS))
+    project.models(item(VEC0, SIGNS, BYTES, GRAPH))
     migrate(project)
     source = project.source(3)
     assert (
         "dorm_vector.Vec0Index(fields=['embedding'], name='item_vec0', distance='cosine',"
         " partition_by=['section'], metadata=['pages'])"
     ) in source
-    assert "distance='cosine', precision='bit', metadata=['pages'])" in source
-    assert catalogue.tables() == expected(catalogue, "item_vec0", "item_signs")
+    for precision in ("bit", "int8"):
+        assert f"distance='cosine', precision='{precision}', metadata=['pages'])" in source
+    assert catalogue.tables() == expected(catalogue, *NAMES)
+    assert catalogue.graphs() == ["item_graph"]
+    assert "name='item_graph', distance='cosine', precision='int8'" in source
     assert_answers(project, catalogue)
     assert "No changes detected" in project.dorm("makemigrations", "shop")
 
     # Another column is changed: SQLite rebuilds the table, and the triggers of the old one are gone.
-    project.models(item(VEC0, SIGNS, length=30))
+    project.models(item(VEC0, SIGNS, BYTES, GRAPH, length=30))
     migrate(project)
-    assert catalogue.tables() == expected(catalogue, "item_vec0", "item_signs")
+    assert catalogue.tables() == expected(catalogue, *NAMES)
+    assert catalogue.graphs() == ["item_graph"]
     project.python(
         "Item.objects.filter(pages=0).delete(); Item.objects.create(section='a', pages=0, embedding=[1] * 8)"
     )
@@ -134,10 +144,11 @@ def test_the_whole_way_and_back(project: Project, catalogue: Catalogue) -> None:
     assert catalogue.tables() == set()
     assert_answers(project, catalogue, index="None")
 
-    for target, names in (("5", ["item_vec0"]), ("4", ["item_vec0", "item_signs"]), ("3", ["item_vec0", "item_signs"])):
+    for target, names in (("5", ["item_vec0"]), ("4", NAMES), ("3", NAMES)):
         project.dorm("migrate", "shop", target)
         assert catalogue.tables() == expected(catalogue, *names)
-    project.models(item(VEC0, SIGNS))
+    assert catalogue.graphs() == ["item_graph"]
+    project.models(item(VEC0, SIGNS, BYTES, GRAPH))
     assert_answers(project, catalogue)
     project.dorm("migrate", "shop", "zero")
     assert catalogue.tables() == set()

@@ -98,6 +98,12 @@ def test_an_index_is_what_the_table_says(db: Database, index_class: Any) -> None
         assert_impossible(db, claim)
 
 
+def test_an_index_of_8_bit_integers_is_what_the_table_says(db: Database) -> None:
+    claim = support.without_int8(db.dialect)
+    if claim is not None:
+        assert_impossible(db, claim)
+
+
 def test_bm25_is_what_the_table_says(db: Database) -> None:
     if isinstance(db.dialect.bm25, Unsupported):
         assert_impossible(db, db.dialect.bm25)

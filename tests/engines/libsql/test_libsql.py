@@ -22,7 +22,7 @@ from dorm.migrations.state import ProjectState
 from dorm.transaction import atomic
 
 import backends
-from dorm_vector import HnswIndex
+from dorm_vector import HnswIndex, VectorField
 from dorm_vector.engines import dialect_for
 from dorm_vector.engines.libsql.connection import statements
 from dorm_vector.exceptions import ConnectionLost
@@ -195,6 +195,20 @@ def test_an_index_comes_and_goes(db: Database) -> None:
     assert "'metric=l2', 'compress_neighbors=float8', 'max_neighbors=16'" in sql
     RemoveIndex("Chunk", index).database_forwards("tests", db.connection, state, state)
     assert not db.connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'chunk_l2'")
+
+
+def test_an_index_of_8_bit_integers_keeps_a_byte_at_any_width(db: Database) -> None:
+    field = VectorField(dimensions=384)
+    for precision, kept in ((None, "float1bit"), ("int8", "float8")):
+        index = HnswIndex(["embedding"], "wide_index", distance="cosine", precision=precision)
+        db.connection.execute_script('CREATE TABLE "wide" (id INTEGER PRIMARY KEY, embedding F32_BLOB(384))')
+        try:
+            for statement in index.statements(db.dialect, "wide_index", "wide", "embedding", field=field):
+                db.connection.execute_script(statement)
+            (built,) = db.connection.execute("SELECT sql FROM sqlite_master WHERE name = 'wide_index'")
+            assert f"'compress_neighbors={kept}'" in built["sql"]
+        finally:
+            db.connection.execute_script('DROP TABLE "wide"')
 
 
 # The driver, and what the wrapper makes of it
