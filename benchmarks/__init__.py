@@ -1,1 +1,1 @@
-"""How fast, beside the bare driver and beside others: ``python -m benchmarks.run --help``."""
+"""Compare the speed with bare drivers and with other libraries: ``python -m benchmarks.run --help``."""

@@ -1,7 +1,7 @@
 """Measure everything: python -m benchmarks.run [--quick] [--backend NAME] [--case NAME] [--data DIR] [--keep].
 
-Each database is measured in a process of its own, so that one which crashes loses nothing of the others. The page and
-the JSON are written anew after each; the exit code is 1 where something failed.
+Each database is measured in its own process, so a crash does not affect the results of the others. The page and the
+JSON are rewritten after each database; the exit code is 1 if anything failed.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ INTRODUCTION = """# Benchmarks
 
 Medians of one run, in which the contestants took turns, on one server with one configuration for all of them.
 A ratio is to the first line of its table; one that misses its aim is marked **✗**.
-Recall is the share of the exact neighbours found, beside every search.
+Recall is the share of the exact neighbors that the search found.
 Where an aim is missed, the last table of the database shows where the time goes.
 
 Run it yourself: `pip install -e ".[benchmarks]" && python -m benchmarks.run`.

@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--backend", action="append", default=[], help="database to run on, or all; repeatable; default: no download"
     )
     parser.addoption("--no-skips", action="store_true", help="fail where a test was skipped")
-    parser.addoption("--update-golden", action="store_true", help="write the golden SQL and the support table anew")
+    parser.addoption("--update-golden", action="store_true", help="rewrite the golden SQL and the support table")
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads its options in this same hook
@@ -103,7 +103,7 @@ def is_one_of_many(config: pytest.Config) -> bool:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Begin the longest test first, so that it runs beside the others; of several processes, one waits for it."""
+    """Start the longest test first, so that it runs in parallel with the others; one process waits for it."""
     is_asked = any(item.name == "test_the_suite_passes" for item in session.items)
     if is_asked and not session.config.getoption("--collect-only") and not is_one_of_many(session.config):
         remote_suite(session.config)

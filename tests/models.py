@@ -67,7 +67,7 @@ class Note(dorm.Model):
 
 
 class Article(dorm.Model):
-    """Words to search beside the vector."""
+    """Texts to search together with the vectors."""
 
     headline = dorm.CharField(max_length=100, db_column="head")
     body = dorm.TextField(null=True)

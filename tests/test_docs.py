@@ -28,8 +28,8 @@ from tests.helpers.run_page import BLOCK, runnable
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BESIDE_THE_CODE = [page for folder in ("backends", "benchmarks", "examples") for page in (ROOT / folder).rglob("*.md")]
-TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(BESIDE_THE_CODE)]
+WITH_THE_CODE = [page for folder in ("backends", "benchmarks", "examples") for page in (ROOT / folder).rglob("*.md")]
+TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(WITH_THE_CODE)]
 
 DATABASE = re.compile(r"^<!-- database: (\w+) -->$", re.MULTILINE)
 LIBRARIES = re.compile(r"^<!-- libraries: (.+) -->$", re.MULTILINE)

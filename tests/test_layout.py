@@ -33,6 +33,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 DRIVERS = {"aiomysql", "aiosqlite", "libsql", "numpy", "pgvector", "psycopg", "pymysql", "sqlite3", "turso"}
 TELLS_THE_DATABASE = {"vendor", "get_server_info", "server_info", "server_version", *DIALECTS}
+# A bracket in each word keeps the pattern from finding itself.
+RULED_OUT = re.compile(
+    r"(?<![a-z])(ane[w]|besid[e]|dea[r](?:ly)?|hee[d](?:s|ed|ing)?|men[d](?:s|ed|ing)?|whoeve[r])(?![a-z])",
+    re.IGNORECASE,
+)
 # The command may not be on the PATH of this Python.
 LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 
@@ -232,6 +237,19 @@ def test_a_public_name_has_a_docstring_of_its_own(name: str) -> None:
         assert vars(value)["__doc__"]
     elif inspect.isroutine(value):
         assert value.__doc__
+
+
+def test_no_text_uses_the_words_that_the_style_guide_rules_out() -> None:
+    """Neither do names, messages and comments. The page of benchmarks is written by benchmarks/, which is searched."""
+    folders = ("backends", "benchmarks", "docs", "dorm_vector", "examples", "tests")
+    files = [*ROOT.glob("*.*"), *(path for folder in folders for path in (ROOT / folder).rglob("*.*"))]
+    assert [
+        f"{path.relative_to(ROOT)}:{number} {word}"
+        for path in files
+        if path.suffix in {".html", ".md", ".py", ".toml", ".yml"} and path != ROOT / "docs/benchmarks.md"
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        for word in RULED_OUT.findall(line.replace("joins_beside_subqueries", ""))
+    ] == []
 
 
 def test_the_changelog_names_only_what_exists() -> None:

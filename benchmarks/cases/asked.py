@@ -1,4 +1,4 @@
-"""The ten nearest rows by an index that has to be asked for, beside exact search; filtered; its size, and its build."""
+"""Compare an index that searches must request with exact search: speed, filters, size and build time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def groups(bench: Bench) -> Iterator[Group]:
     for below, share in ((200, "all"), *SHARES):
         yield Group(
             "asked",
-            f"index search beside exact search, k={COUNT} with vectors, {rows}, {share} of the rows pass",
+            f"index search compared with exact search, k={COUNT} with vectors, {rows}, {share} of the rows pass",
             [
                 searching(bench, model, below, "exact"),
                 searching(bench, model, below, "nearest(exact=False)", exact=False),

@@ -44,7 +44,7 @@ def groups(bench: Bench) -> Iterator[Group]:
     made: list[Any] = []
 
     def make() -> None:
-        # Making an instance is the same work for whoever saves it.
+        # Every contestant needs the same instances, so building them is not timed.
         clear()
         made[:] = [model(id=i, part=part, embedding=vector) for i, part, vector in rows]
 

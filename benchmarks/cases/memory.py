@@ -22,7 +22,7 @@ def groups(bench: Bench) -> Iterator[Group]:
     count = len(bench.data)
 
     def load(_: int) -> float:
-        before = peak(anew=True)
+        before = peak(reset=True)
         bulk_load(model, rows(bench.data))
         return peak() - before
 
@@ -47,11 +47,11 @@ def told(grown: float) -> str:
     return f"{grown:.0f} MB more than before, of {MEGABYTES} aimed at{mark}"
 
 
-def peak(*, anew: bool = False) -> float:
-    """Return the largest resident size of this process in MB, on Linux since it was last asked for anew."""
+def peak(*, reset: bool = False) -> float:
+    """Return the largest resident size of this process in MB; on Linux, ``reset`` starts a new measurement."""
     if not STATUS.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    if anew:
+    if reset:
         CLEAR.write_text("5")
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024

@@ -44,7 +44,7 @@ def hide_companions(original: Any, connection: Any) -> list[dict[str, Any]]:
     Symptom: ``inspectdb`` writes a model for each of the six tables of a vec0 table. Cause: it treats every table in
     the catalog as the table of a model. djanorm 4.3 to 4.5.
     """
-    beside = tuple(name for name, _table in companions_found(connection))
-    shadows = tuple(f"{name}_" for name in beside)
+    companions = tuple(name for name, _table in companions_found(connection))
+    shadows = tuple(f"{name}_" for name in companions)
     found = original(connection)
-    return [table for table in found if table["name"] not in beside and not table["name"].startswith(shadows or "\0")]
+    return [each for each in found if each["name"] not in companions and not each["name"].startswith(shadows or "\0")]

@@ -27,7 +27,7 @@ def parse() -> argparse.Namespace:
     find = commands.add_parser("find", help="show the tasks nearest in meaning")
     find.add_argument("text")
     find.add_argument("--limit", type=int, default=3, help="how many (default: %(default)s)")
-    commands.add_parser("edit", help="write a task anew").add_argument("number", type=int)
+    commands.add_parser("edit", help="replace the text of a task").add_argument("number", type=int)
     commands.choices["edit"].add_argument("text")
     commands.add_parser("done", help="tick a task off").add_argument("number", type=int)
     commands.add_parser("serve", help="serve the same as JSON").add_argument("--port", type=int, default=8000)

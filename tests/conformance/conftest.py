@@ -1,6 +1,6 @@
-"""Every SELECT of the suite that was written before for its shape is written anew, too, and has to be the same.
+"""Compile every SELECT that comes from the statement cache a second time, and require the same SQL.
 
-Real packages are loaded once for all that only read them.
+The real packages are loaded once for all tests that only read them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.helpers.real_data import real_table
 
 
 @pytest.fixture(autouse=True)
-def _written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def _compared_with_uncached(monkeypatch: pytest.MonkeyPatch) -> None:
     written_as_new(monkeypatch)
 
 

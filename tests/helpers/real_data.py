@@ -101,8 +101,8 @@ def described_table(database: Database) -> Iterator[None]:
 
 
 ROOT = Path(__file__).parents[2]
-BESIDE = ROOT.parent / "shared/data/debian_packages"
-FOLDER = Path(os.environ.get("DORM_VECTOR_PACKAGES") or (BESIDE if BESIDE.exists() else DATA))
+SHARED = ROOT.parent / "shared/data/debian_packages"
+FOLDER = Path(os.environ.get("DORM_VECTOR_PACKAGES") or (SHARED if SHARED.exists() else DATA))
 TAKES = {"libsql": 4_000, "mariadb": 8_000, "mysql": 4_000}
 """As many as are loaded where an index of all is built in minutes, or a distance is computed number by number."""
 

@@ -31,7 +31,7 @@ def names(database: Database) -> set[str]:
     return {row["name"] for row in database.connection.execute("SELECT indexname AS name FROM pg_indexes")}
 
 
-PLAIN = dorm.Index(["document_id"], "beside")
+PLAIN = dorm.Index(["document_id"], "by_document")
 
 
 def test_concurrent_index(postgresql: Database) -> None:
@@ -43,13 +43,13 @@ def test_concurrent_index(postgresql: Database) -> None:
         connection.atomic(),
     ):
         add.database_forwards("tests", connection, state, state)
-    assert "beside" not in names(postgresql)
+    assert "by_document" not in names(postgresql)
     build_and_drop(postgresql, PLAIN)
 
 
 def test_a_concurrent_vector_index_needs_no_repair(postgresql: Database) -> None:
     with repairs.switched_off("concurrent_index"):
-        build_and_drop(postgresql, HnswIndex(["embedding"], "beside"))
+        build_and_drop(postgresql, HnswIndex(["embedding"], "by_document"))
 
 
 def build_and_drop(postgresql: Database, index: dorm.Index) -> None:
@@ -58,23 +58,23 @@ def build_and_drop(postgresql: Database, index: dorm.Index) -> None:
     add, remove = (operation("Chunk", index, concurrently=True) for operation in (AddIndex, RemoveIndex))
     with connection.atomic():
         add.database_forwards("tests", connection, state, state)
-    assert "beside" in names(postgresql)
+    assert "by_document" in names(postgresql)
     with connection.atomic():
         remove.database_forwards("tests", connection, state, state)
-    assert "beside" not in names(postgresql)
+    assert "by_document" not in names(postgresql)
     add.database_forwards("tests", connection, state, state)
     add.database_backwards("tests", connection, state, state)
-    assert "beside" not in names(postgresql)
+    assert "by_document" not in names(postgresql)
 
 
 def test_a_concurrent_build_never_waits_for_its_own_transaction(postgresql: Database) -> None:
     state, connection = ProjectState.from_apps(), postgresql.connection
-    index = HnswIndex(["embedding"], "beside")
+    index = HnswIndex(["embedding"], "by_document")
     add, remove = (operation("Chunk", index, concurrently=True) for operation in (AddIndex, RemoveIndex))
     with connection.atomic():
         Document.objects.create(title="a")
         Chunk.objects.create(document=Document.objects.get(), embedding=[1, 2, 3])
-        with pytest.raises(IndexWouldWait, match=r"AddIndex\('beside', concurrently=True\) would wait"):
+        with pytest.raises(IndexWouldWait, match=r"AddIndex\('by_document', concurrently=True\) would wait"):
             add.database_forwards("tests", connection, state, state)
     with connection.atomic():
         # It waits for writers; and a query with parameters leaves a snapshot behind, for which it would wait, too.
@@ -82,10 +82,10 @@ def test_a_concurrent_build_never_waits_for_its_own_transaction(postgresql: Data
         add.database_forwards("tests", connection, state, state)
     with connection.atomic():
         assert Chunk.objects.count() == 1
-        with pytest.raises(IndexWouldWait, match=r"RemoveIndex\('beside'"):
+        with pytest.raises(IndexWouldWait, match=r"RemoveIndex\('by_document'"):
             remove.database_forwards("tests", connection, state, state)
     with connection.atomic():
         connection.execute_script('ALTER TABLE "tests_chunk" ADD COLUMN more integer')
         remove.database_forwards("tests", connection, state, state)
-        assert "beside" not in names(postgresql), "nobody else can use the table: in the transaction"
-    assert "beside" not in names(postgresql)
+        assert "by_document" not in names(postgresql), "nobody else can use the table: in the transaction"
+    assert "by_document" not in names(postgresql)

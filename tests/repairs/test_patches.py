@@ -48,7 +48,7 @@ def sqlite() -> Iterator[Database]:
     running.stop()
 
 
-def test_every_repair_says_what_it_mends() -> None:
+def test_every_repair_says_what_it_fixes() -> None:
     for entry in repairs.REPAIRS:
         documented = next(other for other in repairs.REPAIRS if other.name == entry.name and other.documentation)
         for part in ("Symptom:", "Cause:", "djanorm 4"):

@@ -37,7 +37,7 @@ def test_its_command_writes_the_page_and_the_json(tmp_path: Path) -> None:
     assert all(result["seconds"] > 0 for result in results)
 
 
-def test_one_database_is_measured_anew_beside_those_of_an_earlier_run(tmp_path: Path) -> None:
+def test_measuring_one_database_keeps_the_results_of_the_others(tmp_path: Path) -> None:
     arguments = ["--keep", "--case=importing", "--case=read", "--no-profile", f"--out={tmp_path}"]
     assert run(*arguments, "--backend=turso").returncode == 0
     before = json.loads((tmp_path / "benchmarks.json").read_text())["databases"]

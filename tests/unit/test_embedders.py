@@ -52,7 +52,7 @@ class Blocking(MockEmbedding):
         return self._get_text_embedding(query)
 
 
-async def test_llama_index_computes_beside_the_event_loop() -> None:
+async def test_llama_index_does_not_block_the_event_loop() -> None:
     embedder = as_embedder(Blocking(embed_dim=1))
     assert await embedder.aembed_documents(["a", "b"]) == [[0], [0]]
     assert await embedder.aembed_query("a") == [0]
@@ -76,7 +76,7 @@ def as_list(vector: Any) -> list[float]:
     return [float(number) for number in vector]
 
 
-async def test_a_function_runs_beside_the_event_loop() -> None:
+async def test_a_function_does_not_block_the_event_loop() -> None:
     embedder = as_embedder(lengths)
     assert embedder.name == f"{__name__}.lengths"
     assert embedder.embed_documents(["abc"]) == [[3, 1]]

@@ -68,7 +68,7 @@ def address_of(settings: Mapping[str, Any]) -> Address:
         )
     user, _, host = parts.netloc.rpartition("@")
     if user:
-        raise ImproperlyConfigured("ENGINE 'hrana' takes no user and password in its URL: write AUTH_TOKEN beside it.")
+        raise ImproperlyConfigured("ENGINE 'hrana' takes no user and password in its URL: set AUTH_TOKEN instead.")
     token = str(settings.get("AUTH_TOKEN") or query.get("authToken", ""))
     return Address(
         f"{protocol}://{host}{parts.path}",

@@ -23,6 +23,6 @@ def joins_beside_subqueries(original: Any, _wrapper: Any, sql: str) -> Any:
     computes correlated subqueries before it reads the row that they refer to. Turso 0.8.
     """
     if " JOIN " in sql and "(SELECT " in sql:
-        join = dialect_named("turso").planning.join_beside_subquery
+        join = dialect_named("turso").planning.join_with_subquery
         sql = _JOIN.sub(lambda found: found[1] + join.format(left=found[2], right=found[3]), sql)
     return original(sql)

@@ -1,4 +1,4 @@
-"""One table: what is to be done, with the meaning of its text beside it."""
+"""One table: tasks, each with the embedding of its text."""
 
 from __future__ import annotations
 

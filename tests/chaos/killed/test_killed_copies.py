@@ -48,7 +48,7 @@ def test_nothing_is_copied_twice_or_lost(aliases: tuple[str, str]) -> None:
     for _attempt in range(KILLS):
         ended = _copy_in_a_child(aliases, chance.randrange(MOST_STATEMENTS))
         if ended == DAMAGED:
-            # Only Turso's full-text index outlives no kill, and the error says what to do.
+            # A kill can damage Turso's full-text index; the error of the next write says how to repair it.
             rebuild_index(StockProduct, "warehouse_product_words", using="target")
             ended = _copy_in_a_child(aliases, chance.randrange(MOST_STATEMENTS))
         assert ended == -signal.SIGKILL

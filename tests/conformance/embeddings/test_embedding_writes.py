@@ -127,7 +127,7 @@ UPDATES: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("update", UPDATES)
-async def test_an_update_that_cannot_tell_it_warns_and_reembed_mends_it(memos: Database, update: str) -> None:
+async def test_an_update_that_cannot_tell_it_warns_and_reembed_fixes_it(memos: Database, update: str) -> None:
     note, values = Memo.objects.create(title="a", body="b"), UPDATES[update]()
     with pytest.warns(
         StaleEmbedding, match=r"Memo\.embedding: .* reembed\(Memo\.objects\.all\(\), 'embedding'\)"
@@ -141,7 +141,7 @@ async def test_an_update_that_cannot_tell_it_warns_and_reembed_mends_it(memos: D
     assert is_of(note, f"{row.title}\n\n{row.body}")
 
 
-async def test_a_row_whose_text_the_database_computes_warns_and_reembed_mends_it(memos: Database) -> None:
+async def test_a_row_whose_text_the_database_computes_warns_and_reembed_fixes_it(memos: Database) -> None:
     saved, asaved = made = [Memo.objects.create(title=title, body="b") for title in "xy"]
     embedded()
     for note in made:
@@ -319,7 +319,7 @@ def test_vectors_that_are_loaded_are_kept(memos: Database) -> None:
     assert embedded() == []
 
 
-def test_a_load_that_overwrites_embeds_anew(memos: Database) -> None:
+def test_a_load_that_overwrites_embeds_again(memos: Database) -> None:
     note = Memo.objects.create(title="a")
     bulk_load(Memo, [{"id": note.pk, "title": "b"}], on_conflict="update")
     assert is_of(note, "b")

@@ -169,7 +169,7 @@ def test_a_typed_query_keeps_its_own(db: Database) -> None:
     assert found.distance == pytest.approx(expected, rel=1e-3)
 
 
-def test_sparse_beside_dense(db: Database) -> None:
+def test_sparse_and_dense(db: Database) -> None:
     Sample.objects.create(title="x", sparse=[0, 2, 0], full=[0, 2, 1])
     assert Sample.objects.annotate(distance=L2Distance("sparse", F("full"))).get().distance == 1
     assert Sample.objects.annotate(distance=L2Distance("full", SparseVector({1: 2.0}, 3))).get().distance == 1

@@ -201,7 +201,7 @@ def test_nothing_is_written_back(table: Database, name: str) -> None:
     assert getattr(LengthTable.objects.get(), name) == getattr(written, name)
 
 
-def test_a_value_of_the_right_length_is_read_beside_one_of_another(table: Database) -> None:
+def test_a_value_of_the_right_length_is_read_if_another_row_has_a_wrong_one(table: Database) -> None:
     shelf = LengthShelf.objects.create(name="a")
     LengthTable.objects.create(shelf=shelf, full=[1, 2, 3, 4], bits="1" * 40)
     row = Mistaken.objects.defer("full", "half", "sparse", "bits").get()

@@ -58,7 +58,7 @@ def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
 
 @contextmanager
 def opened(project: Project) -> Iterator[Any]:
-    """A connection beside the commands; closed, for Turso lets one process at a time have a file."""
+    """The test's own connection, closed before each command: Turso lets one process at a time open a file."""
     connection = _create_sync_connection("catalogue", project.database)
     try:
         yield connection
@@ -205,7 +205,7 @@ def test_a_column_is_renamed_there_and_back(project: Project) -> None:
     assert tables(project) == ["shop_item"]
 
 
-def test_an_index_that_is_named_after_its_fields_is_named_anew(project: Project) -> None:
+def test_an_index_that_is_named_after_its_fields_is_renamed_with_them(project: Project) -> None:
     unnamed = "TextIndex(fields=['title', 'body'])"
     migrated(project, item(unnamed))
     renamed(project, unnamed)

@@ -308,7 +308,7 @@ WRITES: dict[str, Callable[[], Any]] = {
         unique_fields=["code"],
         update_fields=["embedding", "pages"],
     ),
-    "bulk_create beside what is there": lambda: VOLUMES.bulk_create(
+    "bulk_create that ignores conflicts": lambda: VOLUMES.bulk_create(
         [volume(3, id=900), volume(900, id=901)], ignore_conflicts=True
     ),
     "update_or_create": lambda: VOLUMES.update_or_create(code="c9", defaults={"embedding": QUERY}),

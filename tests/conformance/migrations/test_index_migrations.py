@@ -166,7 +166,7 @@ def test_another_spelling_is_no_change(project: Project, connection: Any) -> Non
     assert "No changes detected" in project.dorm("makemigrations", "shop")
 
 
-def test_a_changed_column_has_its_indexes_built_anew(project: Project, connection: Any) -> None:
+def test_the_indexes_of_a_changed_column_are_rebuilt(project: Project, connection: Any) -> None:
     names = ("i_rounded", "i_quantized", "i_first")
     project.models(item(*names))
     migrate(project)

@@ -336,7 +336,7 @@ def test_aggregate(documents: list[Document]) -> None:
     assert ranked().aggregate(rows=Count("*", filter=Q(pages__gt=1)))["rows"] == 3
 
 
-def test_annotating_a_count_beside_a_distance(documents: list[Document]) -> None:
+def test_annotating_a_count_and_a_distance(documents: list[Document]) -> None:
     Chunk.objects.create(document=Document.objects.get(title="near"), embedding=NEAR)
     rows = ranked(chunks_count=Count("chunks")).order_by("distance")
     assert [(row.title, row.chunks_count) for row in rows][:2] == [("near", 1), ("middle", 0)]

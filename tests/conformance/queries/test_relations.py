@@ -186,8 +186,8 @@ def test_a_case_asks_what_a_filter_may(binders: list[Binder]) -> None:
     expected = [n if n not in (0, 3) and distance(n) < 1.5 else -1 for n in range(6)]
     assert [row.near for row in rows] == expected
     assert set(expected) > {-1}
-    beside = Case(When(Q(cabinet__name="s1") | Q(cabinet__name="s2"), then=Value(1)), default=Value(0))
-    assert [row.beside for row in Binder.objects.annotate(beside=beside).order_by("code")] == [0, 1, 1, 0, 0, 0]
+    chosen = Case(When(Q(cabinet__name="s1") | Q(cabinet__name="s2"), then=Value(1)), default=Value(0))
+    assert [row.chosen for row in Binder.objects.annotate(chosen=chosen).order_by("code")] == [0, 1, 1, 0, 0, 0]
 
 
 # aggregates

@@ -94,22 +94,22 @@ def test_the_second_query_of_a_shape_has_its_own_vectors_and_rows(db: Database) 
         forgotten(Document)
         made.append({name: rows(shape(vector)) for name, shape in SHAPES.items()})
     forgotten(Document)
-    for vector, anew in zip((ONE, OTHER, ONE), (made[0], made[1], made[0]), strict=True):
+    for vector, compiled in zip((ONE, OTHER, ONE), (made[0], made[1], made[0]), strict=True):
         for name, shape in SHAPES.items():
-            assert rows(shape(vector)) == anew[name], name
+            assert rows(shape(vector)) == compiled[name], name
 
 
-def written_anew(db: Database, shape: Ranked) -> str:
+def compiled_without_cache(db: Database, shape: Ranked) -> str:
     forgotten(Document)
     return str(shape(ONE)._query.as_select(db.connection)[0])
 
 
 @pytest.mark.usefixtures("documents")
 def test_each_shape_has_its_own_sql(db: Database) -> None:
-    anew = {name: written_anew(db, shape) for name, shape in SHAPES.items()}
+    compiled = {name: compiled_without_cache(db, shape) for name, shape in SHAPES.items()}
     first = {name: shape(ONE)._query.as_select(db.connection)[0] for name, shape in SHAPES.items()}
     second = {name: shape(OTHER)._query.as_select(db.connection)[0] for name, shape in SHAPES.items()}
-    assert first == second == anew
+    assert first == second == compiled
     assert {name for name in first if first[name] is not second[name]} == WRITTEN_EACH_TIME
 
 

@@ -39,7 +39,7 @@ def articles(db: Database) -> Database:
     made = [
         Article(
             headline=f"{ANIMALS[n % 10]} of chapter c{n}",
-            body=f"It {VERBS[n // 3 % 5]} beside {ANIMALS[n * 3 % 10]} of chapter c{n % 7}." if n % 6 else None,
+            body=f"It {VERBS[n // 3 % 5]} behind {ANIMALS[n * 3 % 10]} of chapter c{n % 7}." if n % 6 else None,
             pages=n,
             author=ada if n % 2 else bob,
             embedding=None if n % 5 == 4 else VECTORS[n],

@@ -1,7 +1,7 @@
 """A filter that at least k rows pass gives k rows: on real packages, by their section, with the index built.
 
-The 40,000 packages lie outside the repository, in the folder that DORM_VECTOR_PACKAGES names or in
-``shared/data/debian_packages`` beside it; without them it is the 2,000 of the quickstart. libSQL and MySQL take the
+The 40,000 packages are outside the repository, in the folder that DORM_VECTOR_PACKAGES names or in
+``../shared/data/debian_packages``; without them, the tests use the 2,000 of the quickstart. libSQL and MySQL take the
 first 4,000 of them and MariaDB 8,000, where all would take minutes; with DORM_VECTOR_PACKAGES_ALL=1 they take all.
 """
 

@@ -334,7 +334,7 @@ def test_a_closed_connection_says_so_and_another_is_opened(wrapper: Any) -> None
     assert wrapper.pool_stats() == {"open": True, "connections": 1, "vendor": "sqlite"}
 
 
-def test_threads_write_beside_each_other(db: Database) -> None:
+def test_threads_write_at_the_same_time(db: Database) -> None:
     """The driver would hold the interpreter while it waits, so that the writer it waits for could never end."""
     inside = threading.Event()
 

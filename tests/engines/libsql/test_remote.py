@@ -72,9 +72,9 @@ def test_a_turso_url_may_say_that_it_is_not_encrypted(server: Server) -> None:
     assert ask(url).stdout == "42\n"
 
 
-def test_the_token_beside_the_url_is_the_one_that_counts() -> None:
-    both = {"URL": "wss://host/name?authToken=in-url", "AUTH_TOKEN": "beside"}
-    assert address_of(both).token == "beside"  # noqa: S105  # no secret
+def test_a_token_in_the_settings_overrides_one_in_the_url() -> None:
+    both = {"URL": "wss://host/name?authToken=in-url", "AUTH_TOKEN": "in-settings"}
+    assert address_of(both).token == "in-settings"  # noqa: S105  # no secret
     assert address_of({"URL": both["URL"]}).token == "in-url"  # noqa: S105  # no secret
     assert address_of(both).target == "wss://host/name"
 
@@ -146,7 +146,7 @@ class Remote(dorm.Model):
         app_label = "tests"
 
 
-def test_beside_a_file_in_one_process(server: Server, tmp_path: Path) -> None:
+def test_a_server_and_a_file_in_one_process(server: Server, tmp_path: Path) -> None:
     reset_connections()
     file = {"ENGINE": "hrana", "URL": f"file:{tmp_path}/own.libsql"}
     dorm.configure(DATABASES={"default": server.settings("other"), "file": file}, INSTALLED_APPS=[])

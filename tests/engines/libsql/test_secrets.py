@@ -90,7 +90,7 @@ async def test_by_nothing_async(server: Server, remote: Any, logged: pytest.LogC
         ("https://host?authToken={}", "has no transport for the URL https://…"),
         ("libsql:host?authToken={}", "has no transport for the URL libsql://…"),
         ("ws://host?token={}", "URL has unknown parameters: token. It takes authToken, tls."),
-        ("ws://name:{}@host", "takes no user and password in its URL: write AUTH_TOKEN beside it"),
+        ("ws://name:{}@host", "takes no user and password in its URL: set AUTH_TOKEN instead"),
         ("file:x.db?authToken={}", "takes an authToken to a server"),
         ("x.db?authToken={}", "takes an authToken to a server"),
     ],

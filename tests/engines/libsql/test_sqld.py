@@ -108,7 +108,7 @@ def test_what_was_written_is_not_written_again_to_read_it(remote: Any) -> None:
     assert stored(remote) == ["xx"] * 24
 
 
-def test_a_stream_is_read_beside_other_statements(remote: Any) -> None:
+def test_other_statements_run_while_a_stream_is_read(remote: Any) -> None:
     remote.get_connection().executemany('INSERT INTO "t" ("a") VALUES (?)', [("old",)] * 50)
     for row in remote.execute_streaming('SELECT "id" FROM "t"', chunk_size=7):
         remote.execute_write('UPDATE "t" SET "a" = %s WHERE "id" = %s', ["new", row["id"]])
@@ -166,7 +166,7 @@ def test_a_statement_that_it_refuses_leaves_the_transaction_open(remote: Any) ->
     with remote.atomic():
         remote.execute_write(INSERT, ["kept"])
         with pytest.raises(OperationalError, match="unsupported statement: ATTACH"):
-            remote.execute("ATTACH ':memory:' AS beside")
+            remote.execute("ATTACH ':memory:' AS other")
     assert stored(remote) == ["kept"]
 
 

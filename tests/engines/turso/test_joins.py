@@ -71,7 +71,7 @@ def test_turso_ends_the_process_at_a_hash_join(backend_name: str) -> None:
     assert "No index cursor found" in ended.stderr
 
 
-async def test_subqueries_beside_joins_read_the_joined_row(shops: None) -> None:
+async def test_subqueries_with_joins_read_the_joined_row(shops: None) -> None:
     across = SHOPS.filter(sales__shop__kind__in=["a", "b"])
     of_shop = JoinedSale.objects.filter(shop=OuterRef("pk"))
     nearest = of_shop.annotate(d=L2Distance("embedding", [0, 0])).order_by("d").values("d")[:1]
