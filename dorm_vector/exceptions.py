@@ -55,7 +55,7 @@ class ConnectionLost(VectorError, OperationalError):
     """The connection was lost, or the server aborted the transaction; the message states what is known to be stored."""
 
     may_be_stored = False
-    """Whether the COMMIT was under way: nobody here can know whether it arrived."""
+    """Whether the connection was lost during COMMIT, so that the outcome is unknown."""
 
 
 class StatementTimeout(VectorError, OperationalError):

@@ -191,7 +191,7 @@ def _fill(make: Callable[[], Any], count: int) -> Values:
 
 
 def _converter(field: Any) -> Callable[[Any], Any]:
-    """Return a function that converts a value as ``Model(field=value)`` and a save do, and pandas' missing to None."""
+    """Return a function that converts a value as ``Model(field=value)`` and a save do, and pandas' NA to None."""
     convert = _whole_converter(field)
     return lambda value: None if is_left_out(field, value) else convert(value)
 

@@ -116,6 +116,6 @@ def unmeasured(matrix: npt.NDArray[np.float32]) -> list[int]:
 
     with np.errstate(over="ignore", invalid="ignore"):
         squares = np.einsum("ij,ij->i", matrix, matrix)
-    # Also what is not finite.
+    # Written so that NaN and infinity count as unusual.
     unusual = np.flatnonzero(~((squares >= SHORTEST**2) & (squares < LONGEST**2))).tolist()
     return [position for position in unusual if matrix[position].any()]

@@ -33,7 +33,7 @@ class Database:
         return self.has_table(model) and not self.missing_columns(model)
 
     def rows(self, model: Any) -> Any:
-        """Return all rows of the model's table, whatever its managers leave out."""
+        """Return all rows of the model's table, including those that its managers leave out."""
         return QuerySet(model, self.alias)
 
     def searched(self, model: Any) -> Any:

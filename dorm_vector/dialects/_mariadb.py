@@ -102,7 +102,7 @@ _BUILDING = (
 
 UPKEEP = Upkeep(
     version="SELECT VERSION() AS version",
-    # A table has one vector index, which is a table of its own: shop_product#i#01.
+    # A table has at most one vector index, stored as a separate table: shop_product#i#01.
     index_bytes="SELECT SUM(file_size) AS bytes FROM information_schema.innodb_sys_tablespaces"
     " WHERE SUBSTRING_INDEX(name, '#i#', 1) = CONCAT(DATABASE(), '/{table}') AND INSTR(name, '#i#') > 0",
     text_index_bytes=innodb_text_index_bytes("innodb_sys_"),

@@ -75,7 +75,7 @@ SIGN_COLUMN = SignColumn(
         f'CREATE TRIGGER "{{name}}_update" BEFORE UPDATE {_EACH} = IF({_SAME}, OLD."{{name}}_signs", {{value_of_new}})',
     ),
     fill='UPDATE "{table}" SET "{name}_signs" = NULL',
-    # Denied, no privilege, and a server with a binary log that trusts no user with triggers.
+    # Command denied, missing privilege, and binary logging without log_bin_trust_function_creators.
     refused=frozenset({1142, 1227, 1419}),
     add_marked=(
         f'ALTER TABLE "{{table}}" ADD COLUMN "{{name}}_kept" VARBINARY({{bytes}}) {_OURS},'
@@ -100,7 +100,7 @@ SIGN_COLUMN = SignColumn(
         'SELECT COUNT(*) AS "rows", COALESCE(SUM(NOT ("{name}_signs" <=> {value})), 0) AS "missing", 0 AS "extra"'
         ' FROM "{table}"'
     ),
-    # Signs of no bytes are those of rows without a vector.
+    # Rows without a vector have empty signs.
     shortlist=(
         "SELECT {key} AS k {source} AND ({signs} IS NULL OR {signs} <> X'')"
         " ORDER BY {signs} IS NOT NULL, {measure} LIMIT {count}"

@@ -48,7 +48,7 @@ GENERATED = Unsupported(
     "https://docs.turso.tech/sql-reference/experimental-features",
 )
 
-# Turso writes these names unquoted into statements of its own: a syntax error, and for rowid the process aborts.
+# Turso uses these names unquoted in internal statements: a syntax error, and for rowid the process aborts.
 _RESERVED = frozenset(
     [
         "add",

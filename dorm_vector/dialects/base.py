@@ -360,7 +360,7 @@ class Dialect(Facts):
 def _direction(operand: Operand) -> Operand:
     if not operand.constant or operand.sql != "%s":
         return operand
-    # A type of its own, so that a cached statement scales the next vector, too.
+    # A separate type, so that a cached statement also scales the next vector.
     params = tuple(Direction(value) if type(value) is Vector else value for value in operand.params)
     return Operand(operand.sql, params, operand.nullable, operand.constant)
 

@@ -18,7 +18,7 @@ from .on_save import model_name
 _AT_EACH_END = 100
 
 _SECONDS = 60.0
-"""How long other models are believed to be there still; a table that has none is not checked again."""
+"""How long to remember that a table has vectors of other models; one that has none is not checked again."""
 
 _checked: dict[tuple[Any, ...], tuple[float, list[str]]] = {}
 
@@ -59,7 +59,7 @@ def _other_models(field: Any, alias: str) -> Steps[list[str]]:
 def _recorded_at_the_ends(field: Any, alias: str) -> Steps[set[str]]:
     """Return the models of the first and of the last rows, because a whole table may take long to read.
 
-    What a changed model leaves behind are the oldest rows, and what an unfinished ``reembed()`` leaves are the last.
+    After the model has changed, the oldest rows are outdated; after an unfinished ``reembed()``, the last ones.
     """
     keys, found = key_names(field.model), set()
     for sign in ("", "-"):

@@ -113,7 +113,7 @@ class Pages:
         yield from unrecorded.write(self._rows)
 
     def _unrecorded_of(self, rows: list[Any], stale: list[Any]) -> Iterator[Any]:
-        """Yield the rows that are known by their hash alone to be of the field's model."""
+        """Yield the rows whose hash alone shows that they are of the field's model."""
         written = {id(row) for row in stale}
         for row in rows if self._field.records_model else ():
             is_known = id(row) in written or row.__dict__.get(model_name(self._field)) is not None
@@ -130,7 +130,7 @@ def _whole_rows(queryset: Any) -> Any:
 
 
 def stale_rows(field: Any, page: list[Any]) -> Iterator[tuple[Any, str | None]]:
-    """Yield the rows whose vector is not of their text and of the field's model, with the text to embed."""
+    """Yield the rows whose vector does not match their text and the field's model, with the text to embed."""
     for row in page:
         text, known, has_vector = field.text(row), row.__dict__.get(hash_name(field)), _has_vector(field, row)
         if text is None and (known is not None or has_vector):

@@ -31,8 +31,8 @@ def reembed(
     embedder at a time, in a worker thread or a task. If interrupted, call it again: it skips rows that are up to date.
 
     With ``shared=True``, several processes, threads or machines can run it at once, on PostgreSQL, MariaDB and MySQL:
-    each locks the rows that it embeds and skips those of others, so that none is embedded twice. The others embed what
-    a killed worker held.
+    each locks the rows that it embeds and skips those of others, so that none is embedded twice. If a worker is
+    killed, the others embed its rows.
 
     Args:
         queryset: The rows to check.

@@ -60,7 +60,7 @@ class RequireClaims(Step):
 
 
 class SharedPages(Pages):
-    """The rows of a queryset, of which other workers may embed some.
+    """The rows of a queryset, some of which other workers may embed.
 
     The first round skips the rows that others hold. A second one waits for them, and embeds what is still stale because
     a worker died.

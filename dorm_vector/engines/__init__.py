@@ -38,7 +38,7 @@ def dialect_for(connection: Any) -> Dialect:
 
 
 def dialect_of_vendor(vendor: str) -> Dialect:
-    """Return a dialect of the databases that djanorm calls ``vendor``; SQLite's for one that is not known, as there."""
+    """Return a dialect for djanorm's ``vendor``; as djanorm does, treat an unknown one as SQLite."""
     name = _BY_VENDOR.get(vendor, vendor)
     return dialect_named(name if name in DIALECTS else "sqlite")
 

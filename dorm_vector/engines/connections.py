@@ -82,7 +82,7 @@ def _load_into_open(wrapper: Any) -> None:
 
 
 def _replace(wrapper: Any) -> None:
-    """Create the wrapper of djanorm's async libsql engine again, which is now another class."""
+    """Recreate the wrapper of djanorm's async libsql engine, whose class has been replaced."""
     opened = dorm_connections._async_connections
     for alias in [alias for alias, known in opened.items() if known is wrapper]:
         opened[alias] = dorm_connections._create_async_connection(alias, wrapper.settings)
@@ -127,7 +127,7 @@ async def _sqlite_async_connection(original: Any, wrapper: Any) -> Any:
 
 @hook("dorm.db.utils", "_is_transient")
 def only_lost_connections(original: Any, error: BaseException) -> bool:
-    """Try nothing again that the server canceled on request: it is no connection that was lost."""
+    """Do not retry what the server canceled on request: the connection was not lost."""
     is_canceled = getattr(error, "sqlstate", None) in dialect_named("postgresql").limits.told
     return not is_canceled and bool(original(error))
 
@@ -139,5 +139,5 @@ def in_transaction(connection: Any) -> bool:
 
 
 def is_in_memory(connection: Any) -> bool:
-    """Return whether each thread has a database of its own in its memory."""
+    """Return whether each thread has its own in-memory database."""
     return str(getattr(connection, "database", "server")) in ("", ":memory:")

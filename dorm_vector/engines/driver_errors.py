@@ -1,6 +1,6 @@
-"""Errors of the drivers, as djanorm's exceptions: at BEGIN and COMMIT, at a fetch and a pool, too.
+"""Raise driver errors as djanorm's exceptions, including those at BEGIN and COMMIT, in a fetch and in a pool.
 
-Each is also of the driver's class, so that ``except psycopg.OperationalError`` catches what it did.
+Each exception is also of the driver's class, so ``except psycopg.OperationalError`` still catches it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ..dialects.shared.unreadable_json import unreadable_json
 from ..patching.registry import repair
 
 _DRIVERS = frozenset({"aiomysql", "psycopg", "psycopg_pool", "pymysql", "sqlite3", "turso"})
-# By the names of PEP 249, where djanorm knows none of the driver's classes; any other is an OperationalError.
+# By the class names of PEP 249 if djanorm does not know the driver's; all others are OperationalError.
 _BY_NAME: dict[str, type[DatabaseError]] = {"IntegrityError": IntegrityError, "ProgrammingError": ProgrammingError}
 
 
 def raise_ours(error: Exception, sql: Any = "") -> None:
-    """Raise djanorm's exception, of the driver's class as well, where the error is a driver's or comes of one.
+    """Raise djanorm's exception, also of the driver's class, if the error is a driver's or was caused by one.
 
     ``sql`` is the statement that failed, if one did.
     """
@@ -52,8 +52,8 @@ def _raise_told(error: Exception, sql: Any) -> None:
 
 
 def raise_as(ours: Any, driver: Exception) -> NoReturn:
-    """Raise an exception of ours, of the driver's class as well."""
-    # The driver's own arguments, so that a number among them can be asked for; both print the same.
+    """Raise an exception of this package that is also of the driver's class."""
+    # Keep the driver's arguments, so that callers can read an error number; the text is the same.
     args = driver.args if str(ours) == str(driver) else ours.args
     raise _rebuilt(type(ours), type(driver), args, {**vars(driver), **vars(ours)}) from driver
 
@@ -88,7 +88,7 @@ def _djanorms(error: Exception) -> DatabaseError:
 
 @cache
 def _both(ours: Any, driver: Any) -> Any:
-    """Return the class that is both, by the name of djanorm's."""
+    """Return a class that inherits from both, named after djanorm's."""
 
     def reduced(error: Exception) -> Any:
         state = {name: value for name, value in vars(error).items() if isinstance(value, int | str)}
@@ -199,7 +199,7 @@ def _noting(inside: Any) -> Iterator[None]:
 
 @contextmanager
 def _at_its_ends(inside: Any) -> Iterator[None]:
-    """Translate where a block begins and ends; what is raised inside of it comes out as it is."""
+    """Translate errors of the block's begin and end; exceptions raised inside it pass unchanged."""
     try:
         yield
     except Exception as error:

@@ -99,7 +99,7 @@ def release(wrapper: Any, loops: Iterable[Any], close: Callable[[Any], None]) ->
 
 
 def remember_opened(pool: Any) -> None:
-    """Remember each connection that the pool opens, also while it is lent or comes back."""
+    """Remember each connection that the pool opens, including those in use."""
     connect, opened = pool._connect, WeakSet[Any]()
 
     async def remembered(timeout: float | None = None) -> Any:  # noqa: ASYNC109  # psycopg's signature

@@ -17,7 +17,7 @@ from .uncancelled import failure_of, finished
 async def in_thread(connection: Any, work: Callable[[Any], Any]) -> Any:
     """Run synchronous work on an async connection; if the task is cancelled, the work ends before its next statement.
 
-    Where the database commits each change of a table, the work is completed first, because nothing takes it back.
+    If the database commits each table change at once, the work is completed first, because it cannot be rolled back.
     """
     shared = FromThread(connection)
     # A task of asyncio.to_thread() would be cancelled with its event loop, while its thread went on.

@@ -80,7 +80,7 @@ class CombinedDistance(Expression):
             sql, params = inner._plain_subselect(current_connection(query), ("", []))
         return f"({sql})", params
 
-    # It sorts the rows, though no index can serve it.
+    # No index can sort by it, but the database can.
     as_ranking_sql = as_sql
 
     def keeps_its_rank(self, *_args: Any, **_context: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Report the progress of an index build: what the server says of it, or the rows of a companion table."""
+"""Report the progress of an index build: that of the server, or the rows of a companion table."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class BuildReport:
     async def __aexit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self.__exit__(kind, *error)
         if kind is None and self._progress is not None:
-            # Until the calls are made.
+            # Let the scheduled calls run.
             await asyncio.sleep(0)
 
     def rows(self, done: int, total: int) -> None:

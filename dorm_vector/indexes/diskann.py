@@ -32,7 +32,7 @@ class DiskAnnIndex(VectorIndex):
     """
 
     kind = "diskann"
-    # djanorm accepts the methods that it knows.
+    # djanorm accepts only the methods that it knows, so report another.
     method_in_djanorm = "hnsw"
     metrics = (Metric.L2, Metric.COSINE, Metric.INNER_PRODUCT)
     elements = frozenset({Element.FLOAT32})

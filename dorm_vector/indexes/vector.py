@@ -59,7 +59,7 @@ class VectorIndex(Index):
     precisions: ClassVar[tuple[str, ...]] = tuple(PRECISIONS)
     elements: ClassVar[frozenset[Element]]
     labels: tuple[str, ...] = ()
-    """The fields whose values the index knows of each row, so that it answers filters by them."""
+    """The fields whose values the index stores, so that it can evaluate filters on them."""
     ranges: ClassVar[Mapping[str, range]]
 
     def __init__(

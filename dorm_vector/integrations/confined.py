@@ -1,4 +1,4 @@
-"""What a queryset says of each of its rows, so that a store writes rows that it finds again."""
+"""Find the values that a queryset's filters fix, so that a store writes rows that the queryset contains."""
 
 from __future__ import annotations
 

@@ -343,7 +343,7 @@ _MODES: dict[str, Callable[..., Steps[list[Found]]]] = {
 }
 
 
-# What each mode takes besides; the rest is for customize_query_fn.
+# The additional options of each mode; all others go to customize_query_fn.
 _OPTIONS: dict[str, tuple[str, ...]] = {
     VectorStoreQueryMode.MMR.value: ("mmr_threshold",),
     VectorStoreQueryMode.HYBRID.value: ("fusion", "weights", "candidates", "rrf_constant"),

@@ -126,7 +126,7 @@ def _by_row(model: Any, count: int, ranked: list[tuple[int | None, Any]]) -> lis
     """Return a score for each row, None if the reranker left the row out; ``ranked`` is best first."""
     scores = [score for _place, score in ranked]
     if not _fall(scores):
-        # The order counts, whatever the scores are.
+        # The order decides, so scores that contradict it are replaced.
         scores = [1 / rank for rank in range(1, len(ranked) + 1)]
     found: dict[int, float] = {}
     for (place, _score), score in zip(ranked, scores, strict=True):

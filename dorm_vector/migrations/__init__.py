@@ -1,1 +1,1 @@
-"""None: dorm_vector has no tables. The folder is here so that ``dorm migrate`` finds it, and asks for nothing."""
+"""Empty, because dorm_vector has no tables; ``dorm migrate`` requires the folder."""

@@ -83,7 +83,7 @@ class VectorRows(Explained[Row]):
     bulk_statement: Callable[[list[Any], Any], SQL] | None = None
     """Returns the statement by which ``bulk_update()`` writes a batch, if it is not djanorm's."""
 
-    # It is a queryset of vectors already: the hook on QuerySet.__new__ has nothing to choose.
+    # The class is already right, so skip the hook on QuerySet.__new__ that chooses it.
     __new__ = object.__new__
 
     def __init__(self, model: Any, using: str = "default") -> None:

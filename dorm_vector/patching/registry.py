@@ -297,7 +297,7 @@ def _absent(owner: Any, attribute: str) -> Callable[..., Any]:
 
 @functools.cache
 def _djanorm_version() -> str:
-    # The folder's name says it; importlib.metadata takes longer to import than all patches to install.
+    # The folder is named after the version. Importing importlib.metadata takes longer than installing all patches.
     for name in os.listdir(Path(dorm.__file__).parent.parent):  # noqa: PTH208  # pathlib takes five times as long
         if name.startswith("djanorm-") and name.endswith(".dist-info"):
             return name.removeprefix("djanorm-").removesuffix(".dist-info")

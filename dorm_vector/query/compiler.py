@@ -142,7 +142,7 @@ class VectorSQLQuery(OrderingQuery):
             chosen = self.selected_fields or []
             query.alias_only_names |= {name for name in self.annotations if name not in chosen}
         if self.distinct_flag:
-            # PostgreSQL orders distinct rows by what they show alone; the reader of the rows leaves it out again.
+            # PostgreSQL sorts distinct rows only by selected columns; the reader of the rows removes them.
             query.alias_only_names -= {name.removeprefix("-") for name in self.order_by_fields}
         return query
 
@@ -249,7 +249,7 @@ class VectorSQLQuery(OrderingQuery):
             _validate_identifier(name)
             parts.append(f'"{name}"' if self._is_annotation(name) else self._resolve_column(name.split("__")))
         if not parts and self._annotations_have_aggregate():
-            # An aggregate in annotate() is one of each row.
+            # Without fields, annotate() aggregates per row.
             parts = [self._resolve_column([name]) for name in key_names(self.model)]
         return " GROUP BY " + ", ".join(parts) if parts else ""
 
@@ -274,7 +274,7 @@ class VectorSQLQuery(OrderingQuery):
         if dialect.ordering.correlated_slice is not None and query.outer_references:
             dialect.require_one_row(self.limit_val)
             return f"COALESCE(({sql}), NULL)", params  # a scalar, without IN and LIMIT in one subquery
-        # Distinct rows may show what they are ordered by, too.
+        # Distinct rows may also contain their sort columns.
         shown = f'"{query.selected_fields[0]}"' if query.distinct_flag else "*"
         # MySQL and MariaDB reject LIMIT directly inside IN.
         return f'SELECT {shown} FROM ({sql}) AS "chosen"', params

@@ -75,11 +75,11 @@ class DerivedQuery(SQLQuery):
         return f'FROM ({sql}) AS "{_TABLE}"', params
 
     def _told_apart(self) -> list[str]:
-        """Return what distinct rows differ by: what is asked for, or the key and the annotations of whole rows."""
+        """Return the columns by which distinct rows differ: the selected ones, or a row's key and annotations."""
         if self.inner.is_values():
             return list(self.inner.selected_fields or ())
         shown = [name for name in self.inner.annotations if self.inner._is_projected(name)]
-        # What a row is ordered by is the same wherever its key is, and PostgreSQL wants it among what is selected.
+        # Duplicates of a row have the same sort values, and PostgreSQL requires those in the SELECT list.
         return [*key_names(self.model), *shown, *(name.removeprefix("-") for name in self.inner.order_by_fields)]
 
 

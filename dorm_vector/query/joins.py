@@ -23,7 +23,7 @@ def across_many(query: Any, parts: list[str], connection: Any) -> str | None:
     key = inner.model._meta.pk
     _join(query, field, alias, owner._meta.pk.column, inner._self_alias, key.column)
     column: str = inner._resolve_column(parts[position + 1 :] or [key.name], connection)
-    # A value is bound as the field at the end is, not as the key that the relation was joined by.
+    # Bind the value with the field at the end of the path, not with the key of the relation.
     query._last_resolved_leaf_field = inner._last_resolved_leaf_field
     return column
 

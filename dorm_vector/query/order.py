@@ -40,7 +40,7 @@ class OrderingQuery(FilteringQuery):
         by_name = dialect.ordering.descending if descending else _ascending(dialect, expression)
         by_name = by_name.format(value=f'"{name}"', rank=f'"{name}"')
         if self.distinct_flag and self._is_projected(name):
-            # PostgreSQL orders distinct rows by what they show alone, and no index serves them.
+            # PostgreSQL sorts distinct rows only by selected columns, and uses no index for it.
             return by_name, []
         if hasattr(expression, "distance"):
             # A similarity falls as its distance rises, and an index can serve only the distance.

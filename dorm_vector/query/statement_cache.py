@@ -124,7 +124,7 @@ def _filled(slot: Any, vectors: list[Any], filtered: list[Any]) -> Any:
 
 
 def _shape(query: Any, vectors: list[Any]) -> tuple[Any, ...]:
-    # Of an empty value the type says all, and most of the state is empty.
+    # The type identifies an empty value, and most of the state is empty.
     held = tuple(
         [
             (name, _frozen(value, vectors) if value else type(value))

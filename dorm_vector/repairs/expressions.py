@@ -108,7 +108,7 @@ def counts_of_distinct_rows(original: Any, query: Any, connection: Any) -> SQL:
     inner = query.clone()
     inner.select_related_fields = []
     if not is_slice:
-        # The order changes no count, and PostgreSQL sorts distinct rows only by what they show.
+        # The order does not affect the count, and PostgreSQL sorts distinct rows only by selected columns.
         inner.order_by_fields = []
     sql, params = inner.as_select(connection)
     return f'SELECT COUNT(*) AS "count" FROM ({sql}) AS "counted"', params

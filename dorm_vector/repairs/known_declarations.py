@@ -49,7 +49,7 @@ def known_names_in_declarations(original: Any, cls: Any, /, *arguments: Any, **o
         for name in _declared(meta):
             column_called(cls, name)
     except Exception:
-        # A model that is refused, whatever the error was, is not one that others find by name.
+        # After any error, the model is refused, so other models must not find it by name.
         for key in [key for key, known in _model_registry.items() if known is cls]:
             del _model_registry[key]
         raise

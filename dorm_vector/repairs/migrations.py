@@ -235,7 +235,7 @@ def every_file_is_linted(original: Any, path: Path) -> Any:
     result = original(path)
     if result.findings:
         return result
-    # The linter has loaded the file without an error, and keeps what it loaded to itself.
+    # The linter has already loaded the file without an error, but does not return its content.
     loaded = runpy.run_path(str(path))
     if "Migration" in loaded:
         return result

@@ -92,7 +92,7 @@ def _close(wrapper: Any) -> None:
 
 _SYNC = "dorm.db.backends.sqlite:SQLiteDatabaseWrapper"
 _XINFO = 'PRAGMA table_xinfo("{table}")'
-# Of a virtual table, which is not a column to read.
+# A hidden column of a virtual table, which cannot be read like others.
 _HIDDEN = 1
 
 

@@ -55,7 +55,7 @@ class Neighbors:
         self._kind: Any = np.float32
 
     def find(self, rows: Block, columns: Block, limits: Array) -> Found:
-        """Return the pairs; ``limits`` has a distance for each row, beyond which none is wanted."""
+        """Return the pairs; ``limits`` has a distance for each row, beyond which pairs are left out."""
         limits = np.minimum(limits, self._bound)
         step = max(16, _SCORES // max(1, len(columns)))
         kind = self._kind if _is_ordinary(rows) and _is_ordinary(columns) else np.float64

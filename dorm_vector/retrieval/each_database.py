@@ -26,7 +26,7 @@ _CHOICES = ("raise", "partial")
 
 _Result = TypeVar("_Result")
 
-# Errors of the call, which a database that comes back would raise again.
+# Errors of the call itself, which would recur when the database is back.
 _REFUSALS = (UnsupportedByDatabase, ValidationError, FieldDoesNotExist, TypeError, ValueError)
 
 _THREADS = 16

@@ -172,7 +172,7 @@ def _searches(rows: Any, asked: _Nearest, aliases: list[str]) -> dict[str, Any]:
         everywhere = asked.ranked(rows, to)
         return {alias: everywhere.using(alias) for alias in aliases}
     holder = searched_by(rows, to, asked.field)
-    # Elsewhere, another row may have its key.
+    # In the other databases, its key may belong to another row.
     vector = getattr(holder, asked.field.rpartition("__")[2])
     own, others = asked.ranked(rows, to), asked.ranked(rows, vector)
     return {alias: (own if alias == database_of(to) else others).using(alias) for alias in aliases}

@@ -53,7 +53,7 @@ def _found(queryset: Any, search: HybridSearch, databases: Any, on_error: Any) -
 def _asked_in(alias: str, rows: Any, to: Any, search: HybridSearch) -> Any:
     if not (isinstance(to, Model) and is_row_of(to, rows.model)) or alias == database_of(to):
         return to
-    # Another row may have its key there.
+    # In that database, its key may belong to another row.
     return getattr(to, search.vector_field_of(rows).attname)
 
 

@@ -62,7 +62,7 @@ class NearRows:
         """Call ``take(key, near)`` for each row, with its neighbors, nearest first."""
         first = yield Fetch(self._with_vector[:1])
         if first:
-            # Compiled only for the errors of a search that the database does not have.
+            # Compiled only to raise the error of a search that the database does not support.
             yield _Compiled(self._nearest(first[0])[:1])
             yield from self._in_blocks(take) if self._is_matrix() else self._row_by_row(take)
 

@@ -120,7 +120,7 @@ def mmr(rows: Iterable[_Row], field: str, to: Any, k: int, *, balance: float = 0
 
 
 def _held(row: Any, field: str) -> Any:
-    """Return the row's vector, as it was read from the database if nobody has decoded it yet."""
+    """Return the row's vector, packed as read from the database if it is not decoded yet."""
     held = getattr(row, "__dict__", {}).get(field)
     return held if isinstance(held, Vector) else getattr(row, field)
 

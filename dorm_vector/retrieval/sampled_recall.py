@@ -112,6 +112,6 @@ def sample_recall(rate: float = 0.001) -> RecallSampler:
         rate: The share of the searches to measure, above 0 and up to 1.
 
     Raises:
-        ValueError: The rate is not such a share.
+        ValueError: The rate is out of range.
     """
     return RecallSampler(rate)

@@ -39,7 +39,7 @@ def concurrently(
         try:
             run(operation, app_label, session, from_state, to_state)
         except Exception:
-            # A failed build leaves an invalid index behind, whatever the error was.
+            # Any error leaves an invalid index behind.
             session.drop_invalid(name)
             raise
 

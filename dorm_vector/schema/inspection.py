@@ -40,7 +40,7 @@ def inspect_vectors(original: Any, connection: Any) -> list[dict[str, Any]]:
     tables = [table for table in tables if table["name"] not in indexes and not is_shadow(table["name"], vec0)]
     for table in tables:
         name = table["name"]
-        # A generated column is no column to write to.
+        # Generated columns cannot be written.
         columns = [column for column in vec0.get(name, table["columns"]) if column.get("hidden") not in (2, 3)]
         fields = vector_columns(name, connection)
         fields |= {column: Column("VectorField", "dimensions", length) for column, length in held.get(name, {}).items()}

@@ -98,7 +98,7 @@ async def arebuild_index(model: Any, name: str, *, using: str = "default", progr
     dialect = dialect_for(connection)
     async with BuildReport(progress, using, dialect, work.table):
         if rules is not None:
-            # The work has a session of its own either way.
+            # The work runs in its own session in either case.
             await finished(asyncio.to_thread(work.run_concurrently, get_connection(using), rules))
             return
         async with nullcontext() if dialect.loading.ddl_commits else aatomic(using):
@@ -141,7 +141,7 @@ class _Rebuild:
             try:
                 self._reindex(session, dialect, dialect.ddl.concurrently)
             except Exception:
-                # A failed rebuild leaves an invalid index behind, whatever the error was.
+                # Any error leaves an invalid index behind.
                 session.drop_invalid(f"{self._name}_ccnew")
                 raise
 

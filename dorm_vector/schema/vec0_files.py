@@ -15,7 +15,7 @@ _SHADOW = re.compile(
 _COLUMN = re.compile(r'\+?\s*["`\[]?(\w+)["`\]]?\s+(\w+)(?:\s*\[\s*(\d+)\s*\])?(.*)', re.DOTALL)
 _TYPES = {"int": "INTEGER", "integer": "INTEGER", "float": "REAL", "double": "REAL", "boolean": "BOOLEAN"}
 _VECTORS = ("float", "f32")
-# In the trigger and in the declaration that a Vec0Index makes.
+# These occur in the trigger and in the declaration of a Vec0Index.
 _FILLED = re.compile(r'new\."([^"]+)" IS NOT NULL')
 _LENGTH = re.compile(r"vector float\[(\d+)\]")
 

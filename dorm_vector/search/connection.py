@@ -151,7 +151,7 @@ class SearchConnection:
         search, prefix = whole_search(sql), sql.prefix if isinstance(sql, Statement) else ""
         plan = search.plan if search is not None else None
         if search is None or plan is None or not plan.is_companion or (yield from plan.is_standing(search.query)):
-            # The SQL of a client's plan is that of the exact search.
+            # A plan that ranks in the client has the SQL of the exact search.
             is_checked = not prefix and not (plan is not None and plan.is_client)
             return sql, params, search if is_checked else None
         exact, params = search.query.exactly().as_select(self._connection)

@@ -82,7 +82,7 @@ class SearchPlan:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        """Return the plan for notebooks: what serves the search, and the database's own plan to unfold."""
+        """Return the plan for notebooks: the index of the search, and the database's own plan to unfold."""
         plan = f"<details><summary>Query plan</summary><pre>{escape(self.plan)}</pre></details>"
         return f"<pre>{escape(str(self))}</pre>{plan}"
 

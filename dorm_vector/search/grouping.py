@@ -53,7 +53,7 @@ class OnePerGroup(SearchCondition):
         """Turn a copy of the query into that of every row with its place in its group."""
         query.where_nodes = [node for node in query.where_nodes if not isinstance(node, OnePerGroup)]
         query.selected_fields, query.deferred_loading = self.row_names(query.model), False
-        # What is aggregated is aggregated over the rows that are chosen.
+        # Aggregates are computed later, over the chosen rows.
         measured = {name: each for name, each in query.annotations.items() if not isinstance(each, Aggregate)}
         query.alias_only_names, query.group_by_fields = {*measured}, []
         query.annotations = {**measured, _PLACE: _PlaceInGroup(self)}

@@ -119,7 +119,7 @@ def _stopped(work: Work, queryset: Any, *, is_async: bool) -> None:
     pause(work)
     if work.error is None:
         connection = queryset._get_async_connection() if is_async else queryset._get_connection()
-        # Known by now, without a query to the server.
+        # By now it is known without asking the server.
         work.attributes["db.system.name"] = dialect_for(connection).name
         work.plan = work.plan or "exact"
     else:

@@ -121,7 +121,7 @@ def end(work: Work) -> None:
 
 @contextmanager
 def observed(operation: str, name: str, describe: Callable[[], dict[str, Any]]) -> Iterator[Work | None]:
-    """Observe the block, and yield its work; None if nobody listens."""
+    """Observe the block, and yield its work; None if no observer is registered."""
     if not is_observed():
         yield None
         return

@@ -47,7 +47,7 @@ class _OpenTelemetry(Observer):
         if work.error is not None:
             from opentelemetry.trace import StatusCode
 
-            # A message may contain values of rows.
+            # Only the type: a message may contain values of rows.
             span.set_status(StatusCode.ERROR, type(work.error).__name__)
         span.end(work.ended)
         labels = _labels(work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 _MARKS = frozenset({"NAType", "NaTType"})
-"""The types of pandas.NA and pandas.NaT, by name: nobody needs pandas installed."""
+"""The types of pandas.NA and pandas.NaT, by name, so that pandas need not be installed."""
 
 
 def is_missing(value: Any) -> bool:

@@ -68,7 +68,7 @@ def _types(tables: Sequence[Table], connections: tuple[Any, Any]) -> Steps[Any]:
 
 
 def _standing(tables: Sequence[Table], types: Any, aliases: tuple[str, str]) -> tuple[list[Table], list[str]]:
-    """Return the tables that the source has, as they are there, and the names of those that neither database has."""
+    """Return the tables of the source, as they exist there, and the names of those that neither database has."""
     found, skipped, missing = [], [], []
     for each in tables:
         source, target = (known[each.name] for known in types)

@@ -198,7 +198,7 @@ _TOKENS: dict[type, Callable[[Any], bytes]] = {
     HalfVector: lambda value: b"v" + value,
     SparseVector: lambda value: b"p" + repr((value.dimensions(), sorted(value.to_dict().items()))).encode(),
     Bit: lambda value: b"x" + value.to_text().encode(),
-    # As vectors are, which are read as plain bytes where that is quicker.
+    # Vectors arrive like this if plain bytes are faster to read.
     bytes: lambda value: b"v" + value,
     bytearray: lambda value: b"v" + value,
     memoryview: lambda value: b"v" + bytes(value),

@@ -39,7 +39,7 @@ def _refill(database: Database, model: Any, field: Any) -> str:
 
 
 def _zeros(field: Any) -> Any:
-    """Return the value to look for; None for bits, where zeros are as good as any."""
+    """Return the value to look for; None for bits, where zeros are ordinary values."""
     if field.element is Element.BIT or field.dimensions is None:
         return None
     return SparseVector({}, field.dimensions) if field.element is Element.SPARSE else [0.0] * field.dimensions

@@ -6,7 +6,7 @@ from .facts import Facts
 
 
 class Upkeep(Facts):
-    """What ``dorm-vector`` asks a database. An empty query means that the database cannot tell, or needs no check."""
+    """The queries of ``dorm-vector``. One is empty if the database cannot answer it, or needs no check."""
 
     version: str = ""
     """Returns the ``version`` of the server, or of the library."""

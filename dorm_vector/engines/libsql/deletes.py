@@ -1,4 +1,4 @@
-"""Statements that delete every row of a table: libSQL empties the table at once then, and forgets its vector index."""
+"""Rewrite statements that delete every row: libSQL would empty the table at once, without updating its vector index."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def codes_of(error: Exception) -> set[Any]:
 
 
 GAVE_UP = "timed out"
-"""The code for an answer that never arrived; Python's own words."""
+"""The code for an answer that never arrived, in Python's wording."""
 
 
 _UNANSWERED = " (no answer of the server, so the connection was closed: look for what it was to store)."

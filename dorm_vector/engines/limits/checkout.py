@@ -21,7 +21,7 @@ async def achecked_out(wrapper: Any, connection: Any) -> Any:
 
 
 def _statement(wrapper: Any, connection: Any) -> str:
-    """Return the statement that sets the timeout; empty if the connection has it."""
+    """Return the statement that sets the timeout; empty if it is already set."""
     limiter = vars(wrapper).get(NAME)
     if limiter is None:
         return ""

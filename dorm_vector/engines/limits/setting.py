@@ -25,7 +25,7 @@ def statement_timeout(settings: Mapping[str, Any]) -> float | None:
     if seconds is None:
         return None
     try:
-        # A text where DATABASES is a URL.
+        # It is a string if DATABASES is a URL.
         number = -1.0 if isinstance(seconds, bool) else float(seconds)
     except (TypeError, ValueError):
         number = -1.0

@@ -83,7 +83,7 @@ def _passes_over_notes() -> bool:
     return not connection.is_asked
 
 
-# Statements of which the server notes what nobody needs to know.
+# Statements whose notes from the server are no use to anyone.
 _NOTED = ("EXPLAIN", "CREATE FULLTEXT INDEX", "CREATE TABLE IF NOT EXISTS", "DROP TABLE IF EXISTS")
 
 

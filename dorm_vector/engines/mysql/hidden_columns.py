@@ -1,4 +1,4 @@
-"""Columns of sign bits, which are no columns of a model: hide them from ``inspectdb`` and ``dbcheck``."""
+"""Hide the columns of sign bits, which belong to no model, from ``inspectdb`` and ``dbcheck``."""
 
 from __future__ import annotations
 

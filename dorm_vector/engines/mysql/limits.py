@@ -98,7 +98,7 @@ class _Limiter:
         return 0.0 if is_exempt() else self._seconds
 
     def _statement(self, raw: Any) -> str:
-        """Return the statement that gives the session its limit; empty if it has it."""
+        """Return the statement that sets the session's limit; empty if it is already set."""
         wanted = self._wanted()
         if vars(raw).get(_KNOWN, 0.0) == wanted:
             vars(raw).setdefault(_KNOWN, wanted)

@@ -1,7 +1,7 @@
-"""A bounded pool for async MySQL and MariaDB: djanorm opens a connection for each statement, however many tasks ask.
+"""A bounded pool for async MySQL and MariaDB, where djanorm opens a connection for each statement of each task.
 
-Its settings are those that djanorm has for PostgreSQL: ``MAX_POOL_SIZE``, ``POOL_TIMEOUT``, ``MAX_IDLE`` and
-``MAX_LIFETIME``. A pool of the user's in ``OPTIONS["pool"]`` takes its place.
+Its settings have the names of djanorm's settings for PostgreSQL: ``MAX_POOL_SIZE``, ``POOL_TIMEOUT``, ``MAX_IDLE`` and
+``MAX_LIFETIME``. A pool in ``OPTIONS["pool"]`` replaces it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _IN_TRANSACTION = 1  # SERVER_STATUS_IN_TRANS
 
 
 class Pool:
-    """The connections of one event loop: idle ones are given again, the last first."""
+    """The connections of one event loop; the idle one that was used last is reused first."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.size = int(settings.get("MAX_POOL_SIZE", 10))
@@ -35,7 +35,7 @@ class Pool:
         self._at_the_end: AsyncIterator[None] | None = None
 
     async def acquire(self, connect: Any) -> Any:
-        """Return an idle connection or a new one; wait for one where all are in use."""
+        """Return an idle connection or a new one; wait if all are in use."""
         await self._take_a_place()
         try:
             connection = self._alive() or await self._opened(connect)
@@ -46,7 +46,7 @@ class Pool:
         return connection
 
     def release(self, connection: Any) -> bool:
-        """Take a connection back, and return whether it was of this pool."""
+        """Take a connection back, and return whether it came from this pool."""
         if self.used.pop(id(connection), None) is None:
             return False
         self._places.release()
@@ -64,7 +64,7 @@ class Pool:
             abandon(connection)
 
     def close_all(self) -> None:
-        """Close all connections, also those that unfinished tasks of a closed event loop will never give back."""
+        """Close all connections, including those that unfinished tasks of a closed event loop will never return."""
         self.close()
         used, self.used = self.used, {}
         for connection in used.values():
@@ -101,7 +101,7 @@ class Pool:
                 writer = connection._writer
                 await connection.ensure_closed()
                 if writer is not None:
-                    # The loop ends before an encrypted connection has the server's goodbye.
+                    # The loop ends before the TLS shutdown of an encrypted connection completes.
                     writer.transport.abort()
 
     def _last_idle(self) -> Any:
@@ -139,11 +139,11 @@ def _is_gone(connection: Any) -> bool:
 def abandon(connection: Any) -> None:
     """Close a connection whose event loop may be gone."""
     writer = connection._writer
-    # Else the driver would close it once more, by way of the loop.
+    # Otherwise the driver would close it again through the event loop.
     connection._writer = None
     if writer is not None:
         try:
-            # close() would wait for the server's goodbye on an encrypted connection, and the loop may end before.
+            # close() would wait for the TLS shutdown, and the loop may end before that.
             writer.transport.abort()
         except RuntimeError:
             # The loop is closed.
@@ -152,12 +152,12 @@ def abandon(connection: Any) -> None:
 
 
 def _with_socket(transport: Any) -> Any:
-    """Return the transport that has the socket: an encrypted connection's is inside of another."""
+    """Return the transport with the socket; an encrypted connection wraps it in another."""
     return transport._ssl_protocol._transport if hasattr(transport, "_ssl_protocol") else transport
 
 
 def _loops(wrapper: Any) -> dict[Any, Pool]:
-    # Under the name that a forked child empties.
+    # A forked child clears the attribute of this name.
     pools: dict[Any, Pool] = vars(wrapper).setdefault("_loops", {})
     return pools
 
@@ -175,9 +175,9 @@ async def async_pool(original: Any, wrapper: Any) -> Any:
     """Take the connection from the pool of the event loop."""
     if wrapper._pool is not None:
         return await original(wrapper)
-    # A child that was forked has left the user's pool to its parent.
+    # In a forked child, the pool that the user configured belongs to the parent.
     wrapper._kwargs.pop("pool", None)
-    # Else a connection would keep the snapshot of its first read, and go back to the pool with it.
+    # Otherwise a connection would return to the pool with the snapshot of its first read.
     wrapper._kwargs["autocommit"] = True
     return await _of_loop(wrapper).acquire(lambda: original(wrapper))
 
@@ -201,7 +201,7 @@ def _force_close(original: Any, wrapper: Any) -> None:
 
 
 def _close(wrapper: Any) -> None:
-    """Close what every event loop has, from whichever of them, or from none."""
+    """Close the connections of every event loop; callable from any of them, or from none."""
     pools = _loops(wrapper)
     _close_of(pools, tuple(pools))
 
@@ -219,7 +219,7 @@ def _close_in(loop: asyncio.AbstractEventLoop, pool: Pool) -> None:
         pool.close_all()
     elif loop.is_running() and loop is not _own_loop():
         try:
-            # Transports are not for other threads. Where this is too late, the loop closes them at its end.
+            # Only the loop's own thread may close a transport. If the loop ends first, it closes them itself.
             loop.call_soon_threadsafe(pool.close)
         except RuntimeError:
             pool.close_all()  # the loop has ended meanwhile

@@ -21,7 +21,7 @@ def register() -> None:
 
 @cache
 def register_on_open(_wrapper: Any) -> None:
-    """Register them with the connections that are open already: each has copied what psycopg knew when it was used.
+    """Register them with open connections, too, because each has a copy of psycopg's earlier adapters.
 
     A pool lists only its idle connections, so ask the garbage collector for those that are in use, too.
     """

@@ -1,4 +1,4 @@
-"""A cancelled async statement of psycopg ends soon, also where the server cannot be reached to cancel it there."""
+"""End a cancelled async statement of psycopg soon, even if the server cannot be reached."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..uncancelled import PATIENCE
 
 @hook("psycopg.connection_async:AsyncConnection", "_try_cancel")
 async def soon_cancelled(original: Any, connection: Any, *, timeout: float = PATIENCE) -> None:  # noqa: ASYNC109
-    """Ask the server to cancel for a second, not for five; where it is silent, give up the connection.
+    """Wait one second instead of five for the server to cancel; if it does not answer, give up the connection.
 
     psycopg would wait another five seconds for the statement then.
     """

@@ -60,7 +60,7 @@ class Limiter:
 
 
 def watch(connection: Any, patience: Callable[[], float | None], *, cancels: bool = False) -> None:
-    """Let each wait for the server end after as many seconds as ``patience()`` returns; None is no limit."""
+    """End each wait for the server after ``patience()`` seconds; None is no limit."""
     wait = connection.wait
 
     def waiting(work: Any, *args: Any, **options: Any) -> Any:
@@ -85,7 +85,7 @@ def watched(connection: Any, seconds: float) -> Iterator[None]:
 
 
 def _watched(work: Any, connection: Any, seconds: float, cancels: bool) -> Generator[Any, Any, Any]:
-    """Run psycopg's generator, and end it where the server stays silent; psycopg wakes it up every 0.1 seconds."""
+    """Run psycopg's generator, and end it if the server stays silent; psycopg wakes it up every 0.1 seconds."""
     deadline = monotonic() + seconds
     try:
         wanted = next(work)
@@ -134,7 +134,7 @@ def _limited_async(wrapper: Any) -> None:
 
     async def execute_script(sql: str) -> None:
         if wrapper._in_async_atomic():
-            # djanorm takes the connection without a choice here.
+            # djanorm does not choose the connection here.
             await choose_conn()
         await script(sql)
 

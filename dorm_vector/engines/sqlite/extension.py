@@ -57,7 +57,7 @@ def load_into_open(wrapper: Any) -> None:
         opened = vars(wrapper).get("_conn")
         if opened is not None:
             sqlite_vec_tier()
-            # The raw connection may be used only in aiosqlite's own thread, and nobody awaits this.
+            # The raw connection may be used only in aiosqlite's own thread, and this call is not awaited.
             opened._tx.put_nowait((None, partial(load_sqlite_vec_extension, opened._conn)))
 
 

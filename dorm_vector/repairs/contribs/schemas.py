@@ -23,7 +23,7 @@ _COLUMNS = (
 
 
 class _Asked:
-    """A connection that keeps what it is asked."""
+    """A connection that records its queries."""
 
     vendor = "postgresql"
 

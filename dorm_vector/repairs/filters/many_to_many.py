@@ -36,7 +36,7 @@ def paths_over_many(original: Any, query: Any, /, field_parts: list[str], connec
     """
     sql: str | None = None
     if not hasattr(query, "is_by_distance"):
-        # A value is bound as the field at the end of its own path is, not as that of the filter before it.
+        # Bind the value with the field at the end of its own path, not with that of the previous filter.
         query._last_resolved_leaf_field = None
         sql = across_many(query, field_parts, connection)
     if sql is None:

@@ -41,14 +41,14 @@ def _home(row: Any) -> str:
 def _settle(row: Any, alias: str) -> None:
     state = vars(row).get("_state")
     if state is None:
-        # Rows of select_related() have none.
+        # Rows of select_related() have no state.
         vars(row)["_state"] = _ModelState(adding=False, db=alias)
     else:
         state.db = alias
 
 
 def _written_to(row: Any) -> str:
-    """Return where a row is written: where the routers say, else where it is from."""
+    """Return the database to write a row to: the one that the routers choose, else the one that it was read from."""
     home, state = _home(row), vars(row).get("_state")
     is_new = state is not None and state.adding
     if settings.DATABASE_ROUTERS and (is_new or _is_elsewhere(home)):
@@ -167,7 +167,7 @@ async def _asaved(original: Any, row: Any, *args: Any, **options: Any) -> None:
 
 @_repaired("dorm.models:Model", "delete")
 def _deleted(original: Any, row: Any, *args: Any, **options: Any) -> Any:
-    # Before: rows that go with it are those of its relations.
+    # First, because the cascade reads its relations, which need the database.
     _settle(row, _asked(row, args, options))
     return original(row, *args, **options)
 
@@ -179,9 +179,9 @@ async def _adeleted(original: Any, row: Any, *args: Any, **options: Any) -> Any:
 
 
 def _asked(row: Any, args: Any, options: dict[str, Any]) -> str:
-    """Return where a row is to be written, and put it into the options where nothing was asked for."""
+    """Return the database to write a row to, and add it to the options if the caller chose none."""
     if not args and "using" not in options:
-        # To ask a router counts as a write.
+        # Calling the router counts as a write.
         options["using"] = _written_to(row)
     return str(args[0] if args else options["using"])
 
@@ -223,7 +223,7 @@ def _manager(original: Any, descriptor: Any, row: Any, owner: Any = None) -> Any
 
 
 def _on_the_writer(original: Any, manager: Any, *args: Any, **options: Any) -> Any:
-    """Change the rows of a relation where the routers say, if they said where the instance was read."""
+    """Change the rows of a relation on the database that the routers choose, if they chose where it was read."""
     if isinstance(manager._db, Routed):
         manager = copy.copy(manager)
         manager._db = _written_to(manager.instance)

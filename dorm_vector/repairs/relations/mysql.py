@@ -25,7 +25,7 @@ def index_dropped(name: str, table: str, connection: Any) -> None:
     """Drop an index; if a foreign key has no other index, create one first, because the server requires it."""
     first = {row["name"]: row["first"] for row in connection.execute(_LEADING.format(table=table))}
     if first and name not in first:
-        # It went with its column, or never was; PostgreSQL's DROP INDEX IF EXISTS says nothing either.
+        # It was dropped with its column, or never existed: do nothing, as DROP INDEX IF EXISTS does on PostgreSQL.
         return
     column = first.get(name)
     is_only = list(first.values()).count(column) == 1

@@ -99,7 +99,7 @@ def _made_by_hand(table: str, before: dict[str, Any], after: dict[str, Any], con
 
 
 def _parts(statement: str) -> Iterator[str]:
-    """Yield what stands between the commas of CREATE TABLE."""
+    """Yield the comma-separated parts of CREATE TABLE."""
     depth, part = 0, ""
     for piece in _PIECE.findall(statement):
         depth += (piece == "(") - (piece == ")")

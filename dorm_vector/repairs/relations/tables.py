@@ -46,7 +46,7 @@ def tables_follow_models(original: Any, operation: Any, app_label: str, after: A
     options = model["options"] = dict(model["options"])
     if options.get("db_table") == f"{app_label}_{operation.old_name.lower()}":
         options["db_table"] = f"{app_label}_{operation.new_name.lower()}"
-    # An index without a name of its own keeps the one that it has in the database.
+    # An index that declares no name keeps its name in the database.
     options["indexes"] = [_named(index, old["name"]) for index in options.get("indexes") or ()]
     for key, other in after.models.items():
         label, fields = key.rpartition(".")[0], other["fields"]

@@ -62,7 +62,7 @@ def commit_callbacks(original: Any, block: Any, *error: Any) -> Any:
     Symptom: after one COMMIT that failed, at a lost connection, a full disk or a deferred constraint, no
     ``on_commit()`` callback of that thread or task ever runs again, and the failed block's own ones never
     roll back. Cause: the list of the block stays on the stack, so that every later block is an inner one. Where the
-    connection was lost during COMMIT, nobody knows its outcome, and neither kind runs. djanorm 4.3 to 4.5.
+    connection was lost during COMMIT, the outcome is unknown, and neither kind runs. djanorm 4.3 to 4.5.
     """
     frames = transaction._sync_stack(block.using)
     depth = len(frames)

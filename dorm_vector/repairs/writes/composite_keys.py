@@ -125,7 +125,7 @@ def _names(queryset: Any) -> list[str]:
 
 def _by_keys(queryset: Any, keys: list[Any]) -> Iterator[Any]:
     names, rows = _names(queryset), QuerySet(queryset.model, queryset._db)
-    # A joined row comes once for each row that it is joined with.
+    # A join returns a row once for each match.
     keys = list(dict.fromkeys(keys))
     for first in range(0, len(keys), _AT_ONCE):
         either = Q(*(Q(**dict(zip(names, key, strict=True))) for key in keys[first : first + _AT_ONCE]))

@@ -62,7 +62,7 @@ class Answers:
         """Ask on a terminal.
 
         Raises:
-            SystemExit: There is nobody to ask; the message names the options that answer.
+            SystemExit: There is no terminal to ask on; the message names the options that answer.
         """
         if self.no_rename:
             return False

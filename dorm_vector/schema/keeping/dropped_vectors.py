@@ -58,7 +58,7 @@ def _source(original: Any, operation: Any) -> str:
 
 @hook(_WRITER, "_collect_user_imports", name="explicit_vector_loss")
 def _imports(original: Any, operations: Iterable[Any]) -> list[str]:
-    # The import teaches the operations the option, also where nothing else imports the package.
+    # The import adds the option to the operations, in case nothing else imports the package.
     allowed = any(map(_is_allowed, operations))
     return sorted({*original(operations), *(["import dorm_vector"] if allowed else [])})
 
@@ -78,7 +78,7 @@ def _write_squashed(
     original: Any, app_label: str, directory: Any, number: int, operations: Any, replaces: Any, *rest: Any, **more: Any
 ) -> Path:
     path: Path = original(app_label, directory, number, operations, replaces, *rest, **more)
-    # A squash of earlier files may do what they may do. Files of another app, or deleted ones, are not in this folder.
+    # A squash keeps the permissions of the files it replaces. This folder lacks those of other apps and deleted ones.
     files = [path.parent / f"{name}.py" for _app, name in replaces]
     if any(f"\n{_PROTECTS} = True\n" in file.read_text() for file in files if file.exists()):
         _mark(path)

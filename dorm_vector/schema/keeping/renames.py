@@ -26,7 +26,7 @@ def recognized_renames(original: Any, detector: Any, app_label: str | None = Non
         return dict(original(detector, app_label))
     state = detector.from_state.clone()
     renames = [*_models(state, detector, found, app_label), *_fields(state, detector, found, app_label)]
-    # What else has changed is compared with the models under their new names.
+    # All other changes are detected under the new names.
     detector.from_state = state
     changes: dict[str, list[Any]] = original(detector, app_label)
     for label, operation in reversed(renames):

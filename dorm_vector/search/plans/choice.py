@@ -51,17 +51,17 @@ def candidates_for(query: Any, connection: Any, purpose: Purpose) -> Sequence[Pl
 
 
 def is_open(query: Any, dialect: Dialect) -> bool:
-    """Return whether the costs decide: the search is filtered, asks for no plan, and a declared index can serve it."""
+    """Return whether costs decide: the search is filtered, sets no plan, and a declared index can answer it."""
     search = query.search
     if search is None or query.group is not None or query.combined is not None or "__" in search.field_path:
         return False
     if not dialect.costs.at_once or not query.is_filtered():
         return False
-    # Where an index has to be asked for, that makes it a candidate; elsewhere, it is the decision.
+    # exact=False makes the index a candidate on databases that require a request; on others, it decides.
     if query.options or block_options() or (search.approximate and not dialect.index_use.probe):
         return False
     serving = _serving(query, dialect)
-    # Every row of a partial index passes the filter that says the same, so that it visits none in vain.
+    # All rows of a partial index pass a filter that implies its condition, so none is visited in vain.
     partial = any(index.condition is not None and implies(query, index.condition) for index in serving)
     return not partial and any(index.condition is None for index in serving)
 
@@ -74,7 +74,7 @@ def _serving(query: Any, dialect: Dialect) -> list[Any]:
 
 
 def _of_candidates(query: Any, connection: Any, purpose: Purpose, dialect: Dialect) -> Sequence[Plan]:
-    """Return the plan over the rows that another plan finds sooner than all are measured, if there is such a plan."""
+    """Return the plan over rows that another plan finds faster than measuring all rows, if there is such a plan."""
     if purpose is not Purpose.STATEMENT:
         return ()
     found: Any = group_candidates_plan(query) if query.group is not None else combined_candidates_plan(query)

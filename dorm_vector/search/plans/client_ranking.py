@@ -103,7 +103,7 @@ class ClientRankingPlan(Plan):
             return []
         sql, params = self._by_key(query, keys).as_select(connection, Purpose.PART)
         rows = yield Execute(sql, params)
-        # Not so if rows were deleted meanwhile, or if a join repeats some.
+        # The numbers differ if rows were deleted meanwhile, or if a join repeats some.
         return _by_distance(query, rows, keys) if len(rows) == len(keys) else None
 
     def _to_rank(self, query: Any, key: str, limit: int | None) -> Any:
@@ -169,7 +169,7 @@ def max_bytes(settings: Mapping[str, Any]) -> int:
     """Return the limit of ``OPTIONS["client_ranking_max_bytes"]``; 0 if the database ranks every search."""
     asked = (settings.get("OPTIONS") or {}).get(CLIENT_RANKING, DEFAULT_BYTES)
     try:
-        # A text where DATABASES is a URL.
+        # It is a string if DATABASES is a URL.
         number = -1 if isinstance(asked, (bool, float)) else int(asked)
     except (TypeError, ValueError):
         number = -1

@@ -97,6 +97,6 @@ def combined_candidates_plan(query: Any) -> CombinedCandidatesPlan | None:
 def _of_one(query: Any, key: str, distance: Any) -> Any:
     found = of_any_group(query, key)
     found.annotations = {**found.annotations, query.search.name: distance}
-    # A bound on the combined distance says nothing about that from one vector.
+    # The bound is on the combined distance, not on the distance from one vector.
     found.where_nodes = [node for node in query.where_nodes if not isinstance(node, Within)]
     return found

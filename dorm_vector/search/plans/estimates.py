@@ -30,7 +30,7 @@ _MOST = 512
 
 
 class Table(NamedTuple):
-    """What the database knows of a table: its rows, and the bounds of their integer key, if they have one."""
+    """The database's statistics of a table: its rows, and the bounds of their integer key, if they have one."""
 
     rows: float
     key: str
@@ -71,7 +71,7 @@ def known_estimate(query: Any, connection: Any) -> Estimate | None:
 
 
 def estimated(query: Any, connection: Any, *, fresh: bool = False) -> Steps[Estimate | None]:
-    """Return what the database tells of the search; None if it knows too little, as before its first ANALYZE."""
+    """Return the database's estimates for the search; None without statistics, as before the first ANALYZE."""
     known, dialect = _known_of(connection), dialect_for(connection)
     table = None if fresh else _kept(known, query.get_table())
     if table is None:
@@ -113,7 +113,7 @@ def _table(query: Any, dialect: Dialect) -> Steps[Table]:
 
 def _filter(query: Any, source: Source, table: Table, dialect: Dialect) -> Steps[Filter]:
     if dialect.estimating.filter and not (source.joins or _is_opaque(query)):
-        # A planner takes the values of a joined table as equally frequent, so that a join is sampled, too.
+        # Planners assume that values of a joined table are equally frequent, so joins are sampled instead.
         rows = yield Execute(dialect.estimating.filter.format(source=source.rows()), source.params)
         found = re.search(dialect.estimating.filter_found, str(next(iter(rows[0].values()))))
         if found is not None:

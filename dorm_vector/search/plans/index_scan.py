@@ -22,7 +22,7 @@ from .shortlist import shortlisted
 # A filtered search loses neighbors unless the index holds twice the candidates that the filter leaves enough of: on
 # 40,000 rows in clusters it finds 0.81 of them at a share of 2 % with the default width, and 1.00 with this one.
 _WIDER = 2
-# Where that is more than the index can hold, losing some is worth this many times the time.
+# If the index cannot hold that many, the plan's cost is multiplied by this, because it loses rows.
 _LOSSES = 3
 
 

@@ -38,8 +38,8 @@ class Estimate:
         return f"{self.passing:,.0f} of {self.rows:,.0f} rows pass the filter"
 
     def reached(self, wanted: float) -> float:
-        """Return how many of the nearest rows hold so many that pass the filter."""
-        # Of a sample in which no row passes, half a row might.
+        """Return how many of the nearest rows to visit to find ``wanted`` rows that pass the filter."""
+        # If no row of the sample passes, assume half a row.
         return wanted * max(1.0, self.rows / max(self.passing, 0.5))
 
 

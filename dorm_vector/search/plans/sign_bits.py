@@ -47,11 +47,11 @@ class SignBitsPlan(ClientRankingPlan):
             unsigned = sum(bool(row[_UNSIGNED]) for row in found)
             if not unsigned or len(found) < count:
                 return (yield from self._ranked(query, connection, found))
-            # They come first, and took the places of rows whose signs are near.
+            # They sort first, and displaced rows with similar signs.
             count = self.count + (yield from self._unsigned_rows(query, connection))
             if count > self.most_rows():
                 return (yield from super().rows(query, connection))
-        # Rows lose their signs faster than they are counted.
+        # Rows lost their signs while they were being counted.
         return (yield from super().rows(query, connection))
 
     def reading(self, query: Any, connection: Any, count: int = 0) -> Any:
@@ -101,7 +101,7 @@ class SignBitsPlan(ClientRankingPlan):
 
 
 def sign_bits_plan(query: Any, connection: Any, dialect: Dialect) -> SignBitsPlan | None:
-    """Return the plan of a slice that asks for an approximate answer, if the field has an index of signs."""
+    """Return the plan of a slice that requests an approximate answer, if the field has an index of signs."""
     index = asked_index(query, dialect)
     exact = client_ranking_plan(query, connection, dialect) if index is not None else None
     if index is None or exact is None:
@@ -113,7 +113,7 @@ def sign_bits_plan(query: Any, connection: Any, dialect: Dialect) -> SignBitsPla
 
 
 def asked_index(query: Any, dialect: Dialect) -> Any:
-    """Return the index of signs that the search asks for; None if it asks for none, or may not use one."""
+    """Return the index of signs that the search requests; None if it requests none, or may not use one."""
     search = query.search
     if dialect.sign_column is None or search is None or search.exact or "__" in search.field_path:
         return None
