@@ -86,6 +86,8 @@ DIALECT = Dialect(
         generated_key="NULL",
         no_claim=NO_ROW_LOCKS,
         plain_rows=True,
+        # No other process can open the file while a thread's connection closes.
+        reads_ahead=False,
     ),
     ddl=Ddl(
         generated=GENERATED,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import aclosing, closing
 from time import monotonic
 from typing import Any
 
@@ -15,11 +16,15 @@ from ...steps import Execute, InTransaction, Steps, arun, run
 from .. import writers
 from ..batches import Batch
 from . import progress_table
-from .preparation import Prepared, prepared
+from .ahead import Background, PagesAhead
+from .emptying import emptied
+from .pages import Reader
+from .preparation import Prepared, begun, prepared
 from .progress_table import DONE, REFERENCES, ROWS, Progress
 from .report import CopyReport, TableCopy
+from .sample_searches import same_searches
 from .tables import Row, Table, has_table, installed_models, tables_of
-from .verification import Checksum, digests_of, read_values, require_equal, same_searches
+from .verification import Checksum, digests_of, read_values, require_equal
 
 CopyProgress = Callable[[int, int], object]
 
@@ -51,7 +56,8 @@ def copy_database(
         verify: Whether to compare both databases afterwards: the number of rows, the checksums of their values as
             models read them, and sample searches.
         batch_size: The maximum number of rows to hold in memory; fewer if they are large.
-        progress: A function that is called with the number of rows done and the total; verified rows count as well.
+        progress: A function that is called with the number of rows done and the total. Deleted and verified rows count
+            as well.
 
     Raises:
         CopyRefused: A table is missing, the target has other rows, or it has a copy under way from somewhere else.
@@ -59,7 +65,8 @@ def copy_database(
     """
     copy = _Copy(from_database, to_database, models, overwrite, verify, batch_size, progress)
     target = get_connection(to_database)
-    report = run(copy.steps(get_connection(from_database), target), target)
+    with closing(copy.background):
+        report = run(copy.steps(get_connection(from_database), target), target)
     for model in copy.models:
         writers.forget_cached(model, to_database)
     return report
@@ -79,7 +86,8 @@ async def acopy_database(
     """Do what ``copy_database()`` does, on async connections."""
     copy = _Copy(from_database, to_database, models, overwrite, verify, batch_size, progress)
     target = get_async_connection(to_database)
-    report = await arun(copy.steps(get_async_connection(from_database), target), target)
+    async with aclosing(copy.background):
+        report = await arun(copy.steps(get_async_connection(from_database), target), target)
     for model in copy.models:
         await writers.aforget_cached(model, to_database)
     return report
@@ -106,12 +114,17 @@ class _Copy:
         self._aliases = source, target
         self._overwrite, self._verify, self._most, self._progress = overwrite, verify, batch_size, progress
         self._done = self._total = 0
+        self.background = Background()
 
     def steps(self, source: Any, target: Any) -> Steps[CopyReport]:
         began = monotonic()
         self._connections = source, target
-        ready = yield from prepared(tables_of(self.models), self._aliases, self._connections, self._overwrite)
+        ready = yield from prepared(tables_of(self.models), self._aliases, self._connections)
         yield from self._count(ready)
+        if self._overwrite:
+            yield from self._emptied(ready)
+        yield from begun(ready, self._aliases)
+        self._tell(sum(known.copied for known in ready.known.values()))
         copied = {}
         for table in ready.tables:
             copied[table.name] = yield from self._table(table, ready)
@@ -136,8 +149,17 @@ class _Copy:
         for table in ready.tables:
             rows = yield from ready.source(table).count()
             self._total += rows * (2 if self._verify else 1)
-            self._done += ready.known[table.name].copied
+
+    def _emptied(self, ready: Prepared) -> Steps[None]:
+        rows = 0
+        for table in ready.tables:
+            rows += yield from ready.target(table).count()
+        self._total += rows
         self._tell(0)
+        yield InTransaction(self._aliases[1], emptied(ready.tables, self._tell, self._tell))
+        yield from progress_table.drop()
+        # Cascades delete rows that no statement counts.
+        self._done = rows
 
     def _tell(self, rows: int) -> None:
         self._done += rows
@@ -146,12 +168,15 @@ class _Copy:
 
     # rows
 
+    def _pages(self, table: Table, reader: Reader, after: Sequence[Any] | None = None, where: str = "") -> PagesAhead:
+        return PagesAhead(table, reader, self.background, self._most, after, where)
+
     def _table(self, table: Table, ready: Prepared) -> Steps[int]:
         """Copy the rows that are not there yet, and return how many there were."""
-        known, reader = ready.known[table.name], ready.source(table)
-        before = known.copied
+        known = ready.known[table.name]
+        before, pages = known.copied, self._pages(table, ready.source(table), known.last_key)
         while known.stage == ROWS:
-            rows = yield from reader.page(known.last_key, self._most)
+            rows = yield from pages.next()
             following = self._following(table, known, rows)
             yield InTransaction(self._aliases[1], following)
             known = ready.known[table.name] = self._reached
@@ -189,9 +214,10 @@ class _Copy:
     # references to rows that were copied later
 
     def _references(self, table: Table, ready: Prepared) -> Steps[None]:
-        known, reader = ready.known[table.name], ready.source(table)
+        known = ready.known[table.name]
+        pages = self._pages(table, ready.source(table), known.last_key, _has_later(table))
         while known.stage == REFERENCES:
-            rows = yield from reader.page(known.last_key, self._most, _has_later(table))
+            rows = yield from pages.next()
             yield InTransaction(self._aliases[1], self._completed(table, known, rows))
             known = ready.known[table.name] = self._reached
             self._tell(0)
@@ -209,15 +235,14 @@ class _Copy:
     def _verified(self, ready: Prepared) -> Steps[int]:
         searches = 0
         for table in ready.tables:
-            found, reader, after = Checksum(), ready.target(table), None
-            while rows := (yield from reader.page(after, self._most)):
-                after = table.key(rows[-1])
+            found, pages = Checksum(), self._pages(table, ready.target(table))
+            while rows := (yield from pages.next()):
                 found.add(digests_of(table, read_values(table, rows, self._connections[1])))
                 self._tell(len(rows))
             counted = yield from ready.source(table).count()
             if not found.agrees_with(ready.known[table.name]) or counted != found.rows:
                 yield from require_equal(table, ready.source(table), ready.target(table), self._connections, self._most)
-            searches += yield from same_searches(table, self._aliases)
+            searches += yield from same_searches(table, self._aliases, self._connections, self._tell)
         return searches
 
 

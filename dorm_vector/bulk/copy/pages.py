@@ -54,7 +54,7 @@ class Reader:
     """Reads the rows of a table from one database, in the order of their keys."""
 
     def __init__(self, table: Table, connection: Any, types: dict[str, str]) -> None:
-        self._table, self._connection, self._types = table, connection, types
+        self._table, self.connection, self._types = table, connection, types
         self._dialect = dialect_for(connection)
         self._size = _FIRST_PAGE
 
@@ -73,11 +73,11 @@ class Reader:
     def rows(self, clauses: str, params: Sequence[Any]) -> Steps[list[Row]]:
         columns = ", ".join(self._read(column) for column in self._table.columns)
         sql = f'SELECT {columns} FROM "{self._table.name}"{clauses}'
-        rows = yield On(self._connection, self._step()(sql, params))
+        rows = yield On(self.connection, self._step()(sql, params))
         return [tuple(row.values()) for row in rows] if rows and isinstance(rows[0], dict) else rows
 
     def count(self) -> Steps[int]:
-        rows = yield On(self._connection, Execute(f'SELECT COUNT(*) AS "count" FROM "{self._table.name}"'))
+        rows = yield On(self.connection, Execute(f'SELECT COUNT(*) AS "count" FROM "{self._table.name}"'))
         return int(rows[0]["count"])
 
     def _read(self, column: Any) -> str:
@@ -90,7 +90,7 @@ class Reader:
     def _step(self) -> Any:
         plain = [self._types.get(column.column) for column in self._table.columns if not column.is_vector]
         # psycopg has no binary form of types that an extension or the user has added.
-        return fastest(self._connection, reads_binary=not {"USER-DEFINED", "ARRAY"} & {*plain})
+        return fastest(self.connection, reads_binary=not {"USER-DEFINED", "ARRAY"} & {*plain})
 
     def _after(self, key: Sequence[Any] | None) -> tuple[str, list[Any]]:
         if key is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...exceptions import CopyRefused
-from ...steps import InTransaction, Steps, Write
+from ...steps import InTransaction, Steps
 from . import progress_table
 from .pages import On, Reader, TableColumns
 from .progress_table import Progress
@@ -32,21 +32,24 @@ class Prepared:
         return Reader(table, self.connections[1], self.types[1][table.name])
 
 
-def prepared(
-    tables: Sequence[Table], aliases: tuple[str, str], connections: tuple[Any, Any], overwrite: bool
-) -> Steps[Prepared]:
-    """Check both databases, and note in the target that the copy has begun.
+def prepared(tables: Sequence[Table], aliases: tuple[str, str], connections: tuple[Any, Any]) -> Steps[Prepared]:
+    """Look at the tables in both databases.
 
     Raises:
-        CopyRefused: The databases are not ready for a copy; nothing was changed.
+        CopyRefused: Tables or columns are missing.
     """
     types = yield from _types(tables, connections)
     tables, skipped = _standing(tables, types, aliases)
-    ready = Prepared(in_order(tables), skipped, {}, False, connections, types)
-    if overwrite:
-        yield InTransaction(aliases[1], _emptied(ready.tables))
-        yield from progress_table.drop()
-    elif (yield TableColumns(progress_table.TABLE)):
+    return Prepared(in_order(tables), skipped, {}, False, connections, types)
+
+
+def begun(ready: Prepared, aliases: tuple[str, str]) -> Steps[None]:
+    """Note in the target that the copy has begun, or how far it is.
+
+    Raises:
+        CopyRefused: The target has other rows, or it has a copy under way from somewhere else.
+    """
+    if (yield TableColumns(progress_table.TABLE)):
         ready.known = yield from progress_table.standing()
     ready.resumed = bool(ready.known)
     if ready.resumed:
@@ -56,7 +59,6 @@ def prepared(
         yield from progress_table.create()
         names = [table.name for table in ready.tables]
         ready.known = yield InTransaction(aliases[1], progress_table.begin(names, aliases[0]))
-    return ready
 
 
 def _types(tables: Sequence[Table], connections: tuple[Any, Any]) -> Steps[Any]:
@@ -92,17 +94,6 @@ def _lacking(table: Table, types: dict[str, str], alias: str) -> list[str]:
         return [f"The database {alias!r} has no table {table.name!r}, of {table.label}"]
     lacking = [column.column for column in table.columns if column.column not in types]
     return [f"The table {table.name!r} of the database {alias!r} has no column {', '.join(lacking)}"] if lacking else []
-
-
-def _emptied(tables: Sequence[Table]) -> Steps[None]:
-    # Without references in a circle, because a long chain of cascades fails on MySQL.
-    for table in tables:
-        for reference in table.later:
-            instead = "NULL" if reference.may_be_null else f'"{table.keys[0]}"'
-            if reference.may_be_null or reference.table == table.name:
-                yield Write(f'UPDATE "{table.name}" SET "{reference.column}" = {instead}')
-    for table in reversed(tables):
-        yield Write(f'DELETE FROM "{table.name}"')
 
 
 def _require_empty(ready: Prepared, aliases: tuple[str, str]) -> Steps[None]:

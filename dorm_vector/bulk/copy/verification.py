@@ -1,19 +1,14 @@
-"""Compare a copy with its source: numbers of rows, checksums of their values, and sample searches."""
+"""Compare a copy with its source: numbers of rows, and checksums of their values."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...engines import wire_of
 from ...engines.row_source import reading_from
-from ...exceptions import CopyDiffers, UnsuitableDistance, UnsupportedByDatabase
-from ...introspection import key_names, vector_fields
-from ...models.querysets import VectorQuerySet
-from ...steps import Fetch, Steps
-from ...values.elements import Element
-from ...values.metrics import Metric
+from ...exceptions import CopyDiffers
+from ...steps import Steps
 from .pages import Reader
 from .progress_table import Progress
 from .report import Difference
@@ -21,10 +16,6 @@ from .tables import Row, Table
 from .values import DIGESTS, digests, token
 
 _SHOWN = 10
-
-_SAMPLES, _NEAREST = 3, 10
-
-_TOLERANCE = 1e-4
 
 
 def read_values(table: Table, rows: Sequence[Row], connection: Any) -> list[list[Any]]:
@@ -99,58 +90,3 @@ def _differences(
 def _differing(table: Table, row: Row, other: Row) -> list[str]:
     values = zip(table.columns, row, other, strict=True)
     return [column.column for column, mine, theirs in values if column.tokens([mine]) != column.tokens([theirs])]
-
-
-def same_searches(table: Table, aliases: tuple[str, str]) -> Steps[int]:
-    """Search both databases for some of the stored vectors, and return the number of searches that agree.
-
-    Raises:
-        CopyDiffers: A search finds other rows, or other distances.
-    """
-    done = 0
-    for field in vector_fields(table.model) if isinstance(table.model, type) else ():
-        # Vectors of several lengths have no distances.
-        if field.dimensions is not None:
-            done += yield from _same_neighbors(table, field, aliases)
-    return done
-
-
-def _same_neighbors(table: Table, field: Any, aliases: tuple[str, str]) -> Steps[int]:
-    stored = VectorQuerySet(table.model, aliases[0]).filter(**{f"{field.name}__isnull": False})
-    samples = yield Fetch(stored.values_list(field.name, flat=True)[:_SAMPLES])
-    metric = Metric.HAMMING if field.element is Element.BIT else Metric.L2
-    for vector in samples:
-        try:
-            found = []
-            for alias in aliases:
-                nearest = VectorQuerySet(table.model, alias).nearest(field.name, vector, distance=metric, exact=True)
-                found.append((yield Fetch(nearest.values_list(*key_names(table.model), "distance")[:_NEAREST])))
-        except (UnsuitableDistance, UnsupportedByDatabase):
-            return 0  # one of the databases does not measure such columns
-        if not _agree(*found):
-            raise CopyDiffers(
-                f"{field.label}: a search finds {found[1]} in the target, and {found[0]} in the source. Rebuild the"
-                f" table's indexes, and look at the search: nearest({field.name!r}, …, exact=True).explain_search()."
-            )
-    return len(samples)
-
-
-def _agree(mine: Sequence[Row], theirs: Sequence[Row]) -> bool:
-    """Return whether the distances are equal, and the rows, except those that are as far as the last one."""
-    if len(mine) != len(theirs):
-        return False
-    if not all(
-        math.isclose(row[-1], other[-1], rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
-        for row, other in zip(mine, theirs, strict=True)
-    ):
-        return False
-    return _nearer(mine) <= _keys(theirs) and _nearer(theirs) <= _keys(mine)
-
-
-def _nearer(rows: Sequence[Row]) -> set[tuple[bytes, ...]]:
-    last = rows[-1][-1] * (1 - _TOLERANCE) - _TOLERANCE if rows else 0
-    return _keys([row for row in rows if row[-1] < last])
-
-
-def _keys(rows: Sequence[Row]) -> set[tuple[bytes, ...]]:
-    return {tuple(map(token, row[:-1])) for row in rows}

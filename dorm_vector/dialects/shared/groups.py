@@ -20,6 +20,8 @@ class Ordering(Facts):
     """Whether ORDER BY in a subquery may name columns of the outer query."""
     correlated_slice: Unsupported | None = None
     """Why a slice of several rows inside IN may not name columns of the outer query; None if it may."""
+    correlated_groups: Unsupported | None = None
+    """Why a search for one row of each group may not name columns of the outer query; None if it may."""
     descending: str = "{value} DESC NULLS LAST"
     exact_rank: str = "{rank}"
     """Sorts like ``{rank}``, in a form that no index can serve."""
@@ -38,6 +40,8 @@ class Loading(Facts):
     """The maximum bytes of its values; 0 if they are not part of the statement."""
     plain_rows: bool = False
     """Whether ``to_matrix`` fetches plain tuples; they are faster to build than djanorm rows."""
+    reads_ahead: bool = True
+    """Whether another thread may read a copy's next page on a connection of its own."""
     binary_rows: bool = False
     """Whether ``to_matrix`` fetches rows in the server's binary format."""
     keep_existing: str = "ON CONFLICT DO NOTHING"

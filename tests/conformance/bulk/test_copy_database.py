@@ -43,7 +43,9 @@ def aliases(running: backends.Running) -> Iterator[tuple[str, str, str]]:
         server.drop_database(settings)
 
 
-async def test_there_and_back(aliases: tuple[str, str, str], capsys: pytest.CaptureFixture[str]) -> None:
+async def test_there_and_back(
+    aliases: tuple[str, str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """To the server and on to another database, sync and async: equal in every column, and nothing is embedded."""
     first, second, third = aliases
     warehouse.fill(first, products=70)
@@ -63,6 +65,7 @@ async def test_there_and_back(aliases: tuple[str, str, str], capsys: pytest.Capt
     assert len(warehouse.EMBEDDED) == embedded
     _is_refused(aliases)
     _goes_on(aliases)
+    await _overwrites_in_parts(aliases, monkeypatch)
     _on_the_command_line(aliases, capsys)
     await _finds_differences(aliases)
     # The database goes on counting where the copied keys end, and its indexes hold the copied rows.
@@ -102,7 +105,8 @@ def _goes_on(aliases: tuple[str, str, str]) -> None:
     first, second, _third = aliases
 
     def stop(done: int, total: int) -> None:
-        if done > total / 4:
+        # Some rows are copied; as many were deleted.
+        if done > total / 2:
             raise Stopped
 
     with pytest.raises(Stopped):
@@ -118,6 +122,19 @@ def _goes_on(aliases: tuple[str, str, str]) -> None:
     report = copy_database(first, second, MODELS)
     assert report.resumed
     assert 0 < report.copied < report.rows
+    assert dict(warehouse.contents(second)) == dict(warehouse.contents(first))
+
+
+async def _overwrites_in_parts(aliases: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deleting is a part of the progress, and takes several statements."""
+    first, second, _third = aliases
+    monkeypatch.setattr("dorm_vector.bulk.copy.emptying.AT_A_TIME", 25)
+    told: list[tuple[int, int]] = []
+    report = await acopy_database(first, second, MODELS, overwrite=True, progress=lambda *each: told.append(each))
+    assert told[0] == (0, 3 * report.rows)
+    assert len([done for done, _total in told if 0 < done < report.rows]) > len(MODELS)
+    assert [done for done, _total in told] == sorted(done for done, _total in told)
+    assert told[-1] == (3 * report.rows, 3 * report.rows)
     assert dict(warehouse.contents(second)) == dict(warehouse.contents(first))
 
 
@@ -140,7 +157,7 @@ async def _finds_differences(aliases: tuple[str, str, str]) -> None:
 
     def change(done: int, total: int) -> None:
         # Every row is there, and none has been verified.
-        if done == total // 2:
+        if done == 2 * total // 3:
             QuerySet(StockLabel, second).filter(pk=5).update(name="changed")
 
     with pytest.raises(CopyDiffers, match=r"tests.StockLabel 5 differs in name") as error:
