@@ -116,7 +116,11 @@ DIALECT = Dialect(
         text_key="VARCHAR({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin",
         # TEXT holds 65,535 bytes.
         long_text="LONGTEXT",
-        narrower={"longtext": ("tinytext", "text", "mediumtext")},
+        narrower={
+            "longtext": ("tinytext", "text", "mediumtext"),
+            "time(6)": ("time",),
+            "datetime(6)": ("datetime",),
+        },
         generated_call=NOT_IN_A_COLUMN,
         generated=GENERATED,
         drop_index='DROP INDEX "{name}" ON "{table}"',

@@ -10,13 +10,12 @@ from typing import Any
 
 from dorm.fields import AutoField, BigAutoField, CharField, RelatedField, SmallAutoField
 
-from ...engines import _rebuilds
+from ...engines import _rebuilds, dialect_of_vendor
 from ...migration_state import column_of, model_of, table_of
 from ...patching.registry import repair
 from ..migrations import _named
 from .columns import NotedStatements
 from .constraints import rename_sql
-from .float_columns import widen
 from .mysql import FOREIGN_KEYS
 from .rebuild import definition_of, rebuild
 from .state import is_many_to_many
@@ -71,15 +70,16 @@ def alter_every_field(original: Any, operation: Any, app_label: str, connection:
     old, new = old_model["fields"].get(operation.name), operation.field
     if old is None or is_many_to_many(old) or is_many_to_many(new):
         return
-    if definition_of(operation.name, old, connection) == definition_of(operation.name, new, connection):
-        widen(table_of(old_model, app_label), column_of(operation.name, old), old, connection)
-        return
-    if _rebuilds(connection):
-        rebuild(_named(connection), app_label, old_model, {**new_model, "fields": _with(old_model, operation)})
-        return
     change = _Change(table_of(old_model, app_label), operation.name, old, new, connection)
     rename = partial(rename_sql, name=operation.name, before=old_model, after=new_model, app_label=app_label)
-    for statement in change.statements(rename):
+    if definition_of(operation.name, old, connection) == definition_of(operation.name, new, connection):
+        statements = change.widening(rename)
+    elif _rebuilds(connection):
+        rebuild(_named(connection), app_label, old_model, {**new_model, "fields": _with(old_model, operation)})
+        return
+    else:
+        statements = change.statements(rename)
+    for statement in statements:
         connection.execute_script(statement)
 
 
@@ -136,6 +136,16 @@ class _Change:
             yield f'{table} ADD UNIQUE ("{self.column}")'
         if self.changes_reference and self._reference(self.new):
             yield f'{table} ADD FOREIGN KEY ("{self.column}"){self._reference(self.new)}'
+
+    def widening(self, rename: Callable[..., str]) -> Iterator[str]:
+        """Widen a column that an earlier release created narrower, although its field is declared as it is today."""
+        kind = self._type(self.new)
+        if kind.lower() not in dialect_of_vendor(self.connection.vendor).ddl.narrower:
+            return
+        if self.connection.vendor == "postgresql":
+            yield f'ALTER TABLE "{self.table}" ALTER COLUMN "{self.column}" TYPE {kind}'
+        else:
+            yield from self._mysql(rename)
 
     def _without(self, kind: str, catalogue: dict[str, str]) -> Iterator[str]:
         vendor = self.connection.vendor

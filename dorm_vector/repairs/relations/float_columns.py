@@ -25,9 +25,3 @@ def double_precision(original: Any, field: Any, connection: Any) -> str:
     an ``AlterField`` of the same field, which ``dorm lint-migrations`` prints. djanorm 4.3 to 4.5.
     """
     return _DOUBLE if connection.vendor == "postgresql" else str(original(field, connection))
-
-
-def widen(table: str, column: str, field: Any, connection: Any) -> None:
-    """Widen a column that was created as REAL, although its field is declared as it is today."""
-    if isinstance(field, FloatField) and field.db_type(connection) == _DOUBLE:
-        connection.execute_script(f'ALTER TABLE "{table}" ALTER COLUMN "{column}" TYPE {_DOUBLE}')

@@ -12,13 +12,22 @@ class Item(dorm.Model):
     name = dorm.CharField(max_length=20)
     text = dorm.TextField(default="")
     price = dorm.FloatField(null=True)
+    opened = dorm.TimeField(null=True)
+    seen = dorm.DateTimeField(null=True)
     embedding = VectorField(dimensions=2)
 """
 
 # What an earlier release left behind, by database; the others had wide columns all along.
-NARROW = {"postgresql": 'ALTER TABLE \\"shop_item\\" ALTER COLUMN \\"price\\" TYPE REAL'}
+NARROW = {
+    "postgresql": "ALTER TABLE shop_item ALTER COLUMN price TYPE REAL",
+    "mysql": "ALTER TABLE shop_item MODIFY opened TIME, MODIFY seen DATETIME",
+    "mariadb": "ALTER TABLE shop_item MODIFY opened TIME, MODIFY seen DATETIME",
+}
 
-WRITTEN = "Item.objects.create(name={name!r}, price=149.99, text='x' * {length}, embedding=[1, 1])"
+WRITTEN = (
+    "import datetime as dt; moment = dt.datetime(2026, 1, 2, 3, 4, 5, 678901); Item.objects.create(name={name!r},"
+    " price=149.99, text='x' * {length}, embedding=[1, 1], opened=moment.time(), seen=moment)"
+)
 
 
 @pytest.fixture
@@ -51,18 +60,28 @@ def findings(project: Project) -> list[str]:
     return [line for line in project.python(source).splitlines() if line.startswith("AlterField")]
 
 
-def test_a_float_column_is_widened(project: Project, running: backends.Running) -> None:
+def test_narrow_columns_are_widened(project: Project, running: backends.Running) -> None:
     if running.name not in NARROW:
         assert findings(project) == []
         return
-    # It is read and written as before, at its own precision.
-    assert project.python("print(abs(Item.objects.get().price - 149.99) < 1e-4)").strip() == "True"
-    (operation,) = findings(project)
-    assert operation.startswith("AlterField('Item', 'price', ")
+    # They are read and written as before, at their own precision.
+    rounded = project.python(
+        "import datetime as dt; item = Item.objects.get(); print(abs(item.price - 149.99) < 1e-4);"
+        " print(abs(item.seen - dt.datetime(2026, 1, 2, 3, 4, 5)) <= dt.timedelta(seconds=1))"
+    )
+    assert rounded.split() == ["True", "True"]
+    operations = findings(project)
+    names = ["price"] if running.name == "postgresql" else ["opened", "seen"]
+    assert [operation.split("'")[3] for operation in operations] == names
     assert "DORM-V001" in project.try_dorm("lint-migrations").stdout
-    migrate(project, operation)
+    migrate(project, ", ".join(operations))
     project.python(WRITTEN.format(name="new", length=10))
-    assert project.python("print(Item.objects.get(price=149.99).name)").strip() == "new"
+    source = (
+        "import datetime as dt; moment = dt.datetime(2026, 1, 2, 3, 4, 5, 678901);"
+        " print(*[Item.objects.filter(name='new', **{name: value}).count() for name, value in"
+        " {'price': 149.99, 'opened': moment.time(), 'seen': moment}.items()])"
+    )
+    assert project.python(source) == "1 1 1"
     assert findings(project) == []
 
 
