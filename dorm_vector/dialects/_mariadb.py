@@ -65,6 +65,14 @@ CORRELATED_SLICE = Unsupported(
     "https://mariadb.com/docs/server/reference/sql-statements/data-manipulation/selecting-data/joins-subqueries/subqueries/subqueries-in-a-from-clause",
 )
 
+CORRELATED_GROUPS = Unsupported(
+    "one row of each group, in a subquery that refers to the outer query, has to be a derived table, which cannot.",
+    "Group without OuterRef(), or run a search for each row of the outer query.",
+    "SELECT id, (SELECT COUNT(*) FROM (SELECT d.id, ROW_NUMBER() OVER (PARTITION BY d.pages) AS place"
+    " FROM tests_document d WHERE d.author_id = tests_author.id) AS placed WHERE place = 1) FROM tests_author",
+    CORRELATED_SLICE.see,
+)
+
 
 def _each(value: str) -> str:
     return f"VEC_FromText((SELECT CONCAT('[', GROUP_CONCAT({value} ORDER BY n.i), ']') FROM {_float32.POSITIONS}))"
@@ -101,6 +109,7 @@ _BUILDING = (
 )
 
 UPKEEP = Upkeep(
+    quote="`",
     version="SELECT VERSION() AS version",
     # A table has at most one vector index, stored as a separate table: shop_product#i#01.
     index_bytes="SELECT SUM(file_size) AS bytes FROM information_schema.innodb_sys_tablespaces"

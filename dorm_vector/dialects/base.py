@@ -317,6 +317,11 @@ class Dialect(Facts):
         if self.ordering.correlated_slice is not None and limit != 1:
             raise self._refusal(self.ordering.correlated_slice)
 
+    def require_groups_alone(self) -> None:
+        """Raise UnsupportedByDatabase if a search for one row of each group may not refer to the outer query."""
+        if self.ordering.correlated_groups is not None:
+            raise self._refusal(self.ordering.correlated_groups)
+
     def require_embedding(self, function: str, *, in_column: bool) -> None:
         """Raise UnsupportedByDatabase if a function of this name cannot embed text, in a column or anywhere."""
         refused = [claim for start, claim in self.embedding_functions.items() if function.startswith(start)]

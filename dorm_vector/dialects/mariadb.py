@@ -10,6 +10,7 @@ from ..values.metrics import Metric
 from . import _float32
 from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
 from ._mariadb import (
+    CORRELATED_GROUPS,
     CORRELATED_SLICE,
     COSTS,
     ESTIMATING,
@@ -109,6 +110,7 @@ DIALECT = Dialect(
     ordering=Ordering(
         ascending="{rank} IS NULL, {rank} ASC",
         correlated_slice=CORRELATED_SLICE,
+        correlated_groups=CORRELATED_GROUPS,
         nearest_first="-{rank} DESC",  # it sorts the same way, but measures the distance only once
         descending="{value} DESC",
         second_key=False,
@@ -139,7 +141,11 @@ DIALECT = Dialect(
         text_key="VARCHAR({length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
         # TEXT holds 65,535 bytes.
         long_text="LONGTEXT",
-        narrower={"longtext": ("tinytext", "text", "mediumtext")},
+        narrower={
+            "longtext": ("tinytext", "text", "mediumtext"),
+            "time(6)": ("time",),
+            "datetime(6)": ("datetime",),
+        },
         generated_call=NOT_IN_A_COLUMN,
         generated_subquery=GENERATED_SUBQUERY,
         drop_index='DROP INDEX IF EXISTS "{name}" ON "{table}"',

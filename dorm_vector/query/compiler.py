@@ -152,10 +152,14 @@ class VectorSQLQuery(OrderingQuery):
             sql, params = super()._compile_nodes(nodes, connection)
             return sql, params
         inner = group.ranked(VectorSQLQuery(self.model, self.using, state=SQLQuery.clone(self)))
-        inner.search, inner.outer_references = self.search, self.outer_references
+        inner.search, inner.outer_references = self.search, []
         inner._self_alias = f"{self._alias()}_placed"
         with compiling(connection, inner):
             ranked = inner._plain_subselect(connection, ("", []))
+        if inner.outer_references:
+            dialect_for(connection).require_groups_alone()
+            if self.outer_references is not None:
+                self.outer_references += inner.outer_references
         return group.condition(self, ranked)
 
     # subqueries

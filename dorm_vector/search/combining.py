@@ -101,11 +101,11 @@ def _conditions(
     queryset: Any, search: Search, target: Any, *, is_related: bool, is_array: bool
 ) -> list[SearchCondition]:
     conditions, path = [], search.field_path
-    if is_related:
+    if is_related and len(key_names(queryset.model)) == 1:
         having = type(queryset)(queryset.model, queryset._db).filter(**{f"{path}__isnull": False})
         conditions.append(SearchCondition(pk__in=having.values("pk")))
-    elif is_array:
-        # An empty array has no distance, either.
+    elif is_related or is_array:
+        # Without related vectors, or in an empty array, there is no distance either.
         conditions.append(SearchCondition(**{f"{search.name}__isnull": False}))
     elif target.null or "__" in path:
         conditions.append(SearchCondition(**{f"{path}__isnull": False}))

@@ -83,7 +83,7 @@ def combined_candidates_plan(query: Any) -> CombinedCandidatesPlan | None:
         return None
     holder = measured.holder_model
     keys = key_names(holder or query.model)
-    if len(keys) != 1 or isinstance(measured.distances[0].field_path, Items):
+    if len(keys) != 1 or len(key_names(query.model)) != 1 or isinstance(measured.distances[0].field_path, Items):
         return None
     if holder is None and "__" not in search.field_path:
         searches = [_of_one(query, keys[0], distance) for distance in measured.distances]

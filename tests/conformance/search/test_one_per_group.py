@@ -8,9 +8,10 @@ from typing import Any
 
 import dorm
 import pytest
+from dorm import OuterRef, Subquery
 from dorm.exceptions import FieldDoesNotExist
 
-from dorm_vector import HnswIndex, Vec0Index, VectorField, as_vector, search_options
+from dorm_vector import HnswIndex, UnsupportedByDatabase, Vec0Index, VectorField, as_vector, search_options
 from tests.conformance.inside import group_candidates
 from tests.databases import Database, create_tables, drop_table
 from tests.helpers import oracle
@@ -203,6 +204,21 @@ def test_groups_of_any_kind(db: Database) -> None:
         pk__in=GroupPaper.objects.filter(parts__in=first.values("pk")).values("author")
     )
     assert sorted(row.name for row in authors) == sorted({f"a{paper % 5}" for paper, _, _ in best()[:3]})
+
+
+def test_a_subquery_that_refers_to_the_outer_query(db: Database) -> None:
+    """Of each author, the second of the nearest parts per year."""
+    own = PARTS_ROWS.filter(paper__author=OuterRef("pk")).nearest("embedding", QUERY, group_by="paper__year")
+    authors = GroupAuthor.objects.annotate(second=Subquery(own.values("number")[1:2])).order_by("pk")
+    if db.dialect.ordering.correlated_groups is not None:
+        with pytest.raises(UnsupportedByDatabase, match="one row of each group, in a subquery that refers"):
+            list(authors)
+        return
+    expected = []
+    for author in range(5):
+        ranked = best(lambda paper: paper % 4, lambda _number, paper, author=author: paper % 5 == author)
+        expected.append(ranked[1][1])
+    assert [row.second for row in authors] == expected
 
 
 def test_an_index_serves_it_where_one_can(db: Database) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import dorm
 import pytest
+from dorm.fields import CompositePrimaryKey
 
 from dorm_vector import (
     HnswIndex,
@@ -15,7 +16,9 @@ from dorm_vector import (
     UnsupportedByDatabase,
     Vec0Index,
     VectorField,
+    VectorQuerySet,
     as_vector,
+    bulk_load,
 )
 from tests.conformance.inside import Unsupported, group_candidates
 from tests.databases import Database, create_tables, drop_table
@@ -23,7 +26,7 @@ from tests.helpers import oracle
 
 QUERIES = [[0.9, 0.1, -0.2], [-0.4, 0.8, 0.3], [0.1, 0.2, 0.9]]
 VECTORS = oracle.vectors(150, 3, seed=31)
-PAPERS = 30
+PAPERS, SEATS = 30, 20
 
 
 class SeveralPaper(dorm.Model):
@@ -44,14 +47,29 @@ class SeveralToken(dorm.Model):
         ]
 
 
+class SeveralSeat(dorm.Model):
+    """A row with a key of two columns."""
+
+    paper = dorm.ForeignKey(SeveralPaper, on_delete=dorm.CASCADE, related_name="seats")
+    number = dorm.IntegerField()
+    embedding = VectorField(dimensions=3)
+    pk = CompositePrimaryKey("paper", "number")
+
+
 class SeveralArrays(dorm.Model):
     number = dorm.IntegerField()
     vectors = dorm.ArrayField(VectorField(dimensions=3), null=True)
 
 
-MODELS = (SeveralPaper, SeveralToken)
+MODELS = (SeveralPaper, SeveralToken, SeveralSeat)
 TOKENS: Any = SeveralToken.objects
 PAPER_ROWS: Any = SeveralPaper.objects
+SEAT_ROWS: Any = VectorQuerySet(SeveralSeat)
+
+
+def seat_of(number: int) -> int:
+    """Return the paper of a seat: the last ones are of a paper without tokens."""
+    return number % 5 if number < SEATS - 3 else PAPERS - 1
 
 
 def paper_of(number: int) -> int:
@@ -70,6 +88,7 @@ def loaded(database: Database) -> Iterator[Database]:
             for n, vector in enumerate(VECTORS)
         ]
     )
+    bulk_load(SeveralSeat, [{"paper": papers[seat_of(n)], "number": n, "embedding": VECTORS[n]} for n in range(SEATS)])
     yield database
     database.use()
     for model in reversed(MODELS):
@@ -171,6 +190,30 @@ async def test_rows_by_their_own_vectors(db: Database) -> None:
     maybe = TOKENS.filter(number__lt=40).nearest("maybe", QUERIES[:1], combine="mean", distance="l2")
     present = sorted((distance(Metric.L2, number, QUERIES[0]), number) for number in range(40) if number % 4)
     check(list(maybe), present, number_of)
+
+
+@pytest.mark.parametrize("combine", COMBINED)
+async def test_rows_with_a_composite_key(db: Database, combine: str) -> None:
+    if combine != "maxsim":
+        rows = SEAT_ROWS.nearest("embedding", QUERIES, combine=combine, distance="l2")
+        expected = [each for each in by_token(combine, Metric.L2) if each[1] < SEATS]
+        check(list(rows[:6]), expected[:6], number_of)
+        check(await rows, expected, number_of)
+    # By the tokens of their papers.
+    rows = SEAT_ROWS.nearest("paper__tokens__embedding", QUERIES, combine=combine, distance="cosine")
+    measured = {paper: distance for distance, paper in by_paper(combine)}
+    seats = [n for n in range(SEATS) if seat_of(n) in measured]
+    assert len(seats) == SEATS - 3
+    ranked = sorted((measured[seat_of(n)], seat_of(n), n) for n in seats)
+    check(list(rows[:7]), [(distance, n) for distance, _paper, n in ranked[:7]], number_of)
+    check(await rows, [(distance, n) for distance, _paper, n in ranked], number_of)
+    assert (rows.count(), await rows.acount()) == (len(seats), len(seats))
+    # And papers by those of their seats.
+    papers = PAPER_ROWS.nearest("seats__embedding", QUERIES[:1], combine=combine, distance="cosine")
+    nearest = {seat_of(n): 2.0 for n in range(SEATS)}
+    for n in range(SEATS):
+        nearest[seat_of(n)] = min(nearest[seat_of(n)], distance(Metric.COSINE, n, QUERIES[0]))
+    check(list(papers[:5]), sorted((COMBINED[combine]([d]), paper) for paper, d in nearest.items())[:5], paper_named)
 
 
 def test_every_row_is_measured_where_lists_become_long(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
