@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from dorm.exceptions import DatabaseError
@@ -15,6 +15,7 @@ from .checks.finding import PROBLEM, Finding
 from .database import Database
 from .exit_codes import DONE, FOUND
 from .output import Output
+from .progress import TerminalProgress
 from .project import add_database_argument, aliases
 from .redaction import without_secrets
 
@@ -43,8 +44,13 @@ def add_arguments(parser: Any) -> None:
 
 def run(options: Any, output: Output) -> int:
     """Check each database, and print the findings; problems set the exit code, notes do not."""
-    with no_statement_timeout():
-        found = [(alias, finding) for alias in aliases(options.database) for finding in _diagnosed(alias)]
+    named = aliases(options.database)
+    with no_statement_timeout(), TerminalProgress("Checking", "checks") as progress:
+        found = [
+            (alias, finding)
+            for place, alias in enumerate(named)
+            for finding in _diagnosed(alias, _Told(progress, alias, place, len(named)))
+        ]
     problems = sum(finding.severity == PROBLEM for _alias, finding in found)
     data = {
         "problems": problems,
@@ -55,9 +61,23 @@ def run(options: Any, output: Output) -> int:
     return FOUND if problems else DONE
 
 
-def _diagnosed(alias: str) -> list[Finding]:
+@dataclass
+class _Told:
+    """Shows which check runs, on which of the databases."""
+
+    progress: TerminalProgress
+    alias: str
+    place: int
+    databases: int
+
+    def __call__(self, check: str, done: int) -> None:
+        self.progress.note(f"{self.alias}, {check.replace('_', ' ')}")
+        self.progress(self.place * len(CHECKS) + done, self.databases * len(CHECKS))
+
+
+def _diagnosed(alias: str, told: _Told) -> list[Finding]:
     try:
-        return diagnose(Database(alias))
+        return diagnose(Database(alias), told)
     except DatabaseError as error:
         problem = f"The database cannot be read: {without_secrets(str(error))}"
         return [
@@ -65,14 +85,18 @@ def _diagnosed(alias: str) -> list[Finding]:
         ]
 
 
-def diagnose(database: Database) -> list[Finding]:
-    """Return the findings of all checks; without vector support, only those that need none."""
-    # A server that does not answer would look like one without vectors.
-    database.ask("SELECT 1 AS answers")
-    missing = list(server.extension(database))
-    if any(finding.severity == PROBLEM for finding in missing):
-        return missing
-    return [*missing, *(finding for check in CHECKS for finding in check(database))]
+def diagnose(database: Database, told: Callable[[str, int], object]) -> list[Finding]:
+    """Return the findings of all checks; without vector support, only those that need none.
+
+    ``told`` is called with the name of each check before it runs, and with the number of checks before it.
+    """
+    found = list(server.extension(database))
+    if any(finding.severity == PROBLEM for finding in found):
+        return found
+    for done, check in enumerate(CHECKS):
+        told(check.__name__, done)
+        found += check(database)
+    return found
 
 
 def _lines(found: list[tuple[str, Finding]], problems: int) -> Iterator[str]:

@@ -11,7 +11,7 @@ from .database import Database
 from .exit_codes import DONE, UsageError
 from .index_state import BUILDING, BUILT, INVALID, MISSING, UNSUPPORTED, IndexState, index_states
 from .output import Output
-from .progress import BuildProgress
+from .progress import BuildProgress, TerminalProgress
 from .project import add_database_argument, checked_alias, label_of, model_named, models_with_vectors
 
 HELP = "Build, rebuild, drop or optimize vector indexes, without blocking writers where the server can."
@@ -98,25 +98,31 @@ def _drop(database: Database, model: Any, name: str | None) -> Iterator[Result]:
         if state.state == MISSING:
             yield _result(model, state, "is not in the database")
             continue
-        _change("RemoveIndex", database, model, state)
+        with TerminalProgress(f"Dropping {state.name}", "steps"):
+            _change("RemoveIndex", database, model, state)
         yield _result(model, state, "dropped; the model still declares it, and index build builds it again")
 
 
 def _optimize(database: Database, model: Any, name: str | None) -> Iterator[Result]:
     """Update the table's statistics, and rebuild the indexes that lost rows or differ from their table."""
+    table = model._meta.db_table
+    with TerminalProgress(f"Optimizing {label_of(model)}", "steps"):
+        for template in database.dialect.upkeep.optimize:
+            _outside_a_transaction(database)(template.format(table=table))
+            yield {"model": label_of(model), "table": table, "index": None, "result": template.format(table=table)}
+        outdated = [state for state in _chosen(database, model, name) if _is_outdated(database, model, state)]
+    for state in outdated:
+        yield from _rebuild(database, model, state.name)
+
+
+def _is_outdated(database: Database, model: Any, state: IndexState) -> bool:
     from ..search.lost_rows import LookForLostRows
 
-    table = model._meta.db_table
-    for template in database.dialect.upkeep.optimize:
-        _outside_a_transaction(database)(template.format(table=table))
-        yield {"model": label_of(model), "table": table, "index": None, "result": template.format(table=table)}
-    for state in _chosen(database, model, name):
-        if state.field is None:
-            continue
-        lost = LookForLostRows(database.rows(model), state.field.name).run(database.connection)
-        drifted = state.companion is not None and not state.companion.in_sync
-        if drifted or state.name in {each.index for each in lost}:
-            yield from _rebuild(database, model, state.name)
+    if state.field is None:
+        return False
+    lost = LookForLostRows(database.rows(model), state.field.name).run(database.connection)
+    drifted = state.companion is not None and not state.companion.in_sync
+    return drifted or state.name in {each.index for each in lost}
 
 
 def _outside_a_transaction(database: Database) -> Callable[[str], Any]:

@@ -131,6 +131,8 @@ def _sign_state(database: Database, model: Any, index: Any, name: str, field: An
     signs = SignBits(index, database.dialect, name, model._meta.db_table, field.column, field.dimensions)
     if not run(signs.is_standing(), database.connection):
         return IndexState(index, name, field, MISSING)
+    if run(signs.has_lost_triggers(), database.connection):
+        return IndexState(index, name, field, INVALID)
     found = database.ask(signs.drift_query())
     content = Companion(*(int(found[each]) for each in ("rows", "missing", "extra")))
     return IndexState(index, name, field, BUILT, companion=content)

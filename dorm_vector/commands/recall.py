@@ -9,6 +9,7 @@ from typing import Any
 from ..engines.limits.exempt import no_statement_timeout
 from .exit_codes import DONE, FOUND, UsageError
 from .output import Output, table
+from .progress import TerminalProgress
 from .project import add_database_argument, label_of
 from .rows import (
     add_distance_argument,
@@ -55,8 +56,10 @@ def run(options: Any, output: Output) -> int:
     chosen = {"k": options.k, "sample": options.sample, "distance": options.distance}
     try:
         with no_statement_timeout():
-            now = measure_recall(rows, field.name, **chosen)
-            advice = recommend_search_options(rows, field.name, options.target, **chosen)
+            with TerminalProgress("Measuring", "searches") as progress:
+                now = measure_recall(rows, field.name, progress=progress, **chosen)
+            with TerminalProgress("Comparing options", "searches") as progress:
+                advice = recommend_search_options(rows, field.name, options.target, progress=progress, **chosen)
     except ValueError as error:
         raise UsageError(str(error)) from error
     data = {

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from dorm.exceptions import DatabaseError
 
 from ..engines.limits.exempt import no_statement_timeout
+from ..exceptions import VectorsUnavailable
 from ..introspection import innermost, reads_vectors
 from .database import Database
 from .exit_codes import DONE, FOUND
 from .index_state import index_states
 from .output import Output, size_of, table
+from .progress import TerminalProgress
 from .project import add_database_argument, aliases, label_of, models_with_vectors
 from .redaction import without_secrets
 
 HELP = "Show databases, versions, tables, rows, embedding models and indexes."
+
+Note = Callable[[str], object]
 
 EXIT_1 = "A database cannot be read."
 
@@ -27,22 +31,29 @@ def add_arguments(parser: Any) -> None:
 
 def run(options: Any, output: Output) -> int:
     """Print what each database holds."""
-    with no_statement_timeout():
-        found = [_status_or_error(alias) for alias in aliases(options.database)]
+    named = aliases(options.database)
+    with no_statement_timeout(), TerminalProgress("Reading", "databases") as progress:
+        found = []
+        for done, alias in enumerate(named):
+            progress(done, len(named))
+            found.append(_status_or_error(alias, progress.note))
     output.show({"databases": found}, _lines(found))
     return FOUND if any(each["error"] for each in found) else DONE
 
 
-def _status_or_error(alias: str) -> dict[str, Any]:
+def _status_or_error(alias: str, note: Note) -> dict[str, Any]:
     try:
-        return status_of(Database(alias))
-    except DatabaseError as error:
+        return status_of(Database(alias), note)
+    except (DatabaseError, VectorsUnavailable) as error:
         unknown = dict.fromkeys(("dialect", "title", "version", "extension"))
         return {"alias": alias, **unknown, "error": without_secrets(str(error)), "tables": [], "missing_tables": []}
 
 
-def status_of(database: Database) -> dict[str, Any]:
-    """Return what one database holds; the keys are documented in docs/reference/command-line.md."""
+def status_of(database: Database, note: Note) -> dict[str, Any]:
+    """Return what one database holds; the keys are documented in docs/reference/command-line.md.
+
+    ``note`` is called with the name of each table before it is read.
+    """
     dialect = database.dialect
     version = database.ask(dialect.upkeep.version).get("version")
     models = [model for model in models_with_vectors() if database.has_table(model)]
@@ -53,13 +64,12 @@ def status_of(database: Database) -> dict[str, Any]:
         "version": str(version) if version else None,
         "extension": _extension(database),
         "error": None,
-        "tables": [_table(database, model) for model in models],
+        "tables": [_table(database, model, note) for model in models],
         "missing_tables": [label_of(model) for model in models_with_vectors() if model not in models],
     }
 
 
 def _extension(database: Database) -> dict[str, str | None]:
-    from ..exceptions import VectorsUnavailable
     from ..schema.operations import require_version
 
     try:
@@ -70,7 +80,8 @@ def _extension(database: Database) -> dict[str, str | None]:
     return {"version": str(version) if version else None, "error": None}
 
 
-def _table(database: Database, model: Any) -> dict[str, Any]:
+def _table(database: Database, model: Any, note: Note) -> dict[str, Any]:
+    note(f"{database.alias}, {label_of(model)}")
     rows, missing = database.rows(model), database.missing_columns(model)
     fields = [field for field in model._meta.concrete_fields if reads_vectors(field) and field.column not in missing]
     return {

@@ -125,6 +125,7 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
 }
 
 UPKEEP = Upkeep(
+    quote="`",
     version="SELECT VERSION() AS version",
     # Of sign bits.
     index_bytes="SELECT stat_value * @@innodb_page_size AS bytes FROM mysql.innodb_index_stats"

@@ -61,6 +61,17 @@ _SAME = 'OLD."{name}_signs" IS NOT NULL AND NEW."{column}" <=> OLD."{column}"'
 
 _OURS = "INVISIBLE COMMENT '{comment}'"
 
+_MAY_SEE = " UNION ALL ".join(
+    f"SELECT 1 FROM information_schema.{level}_privileges WHERE privilege_type = 'TRIGGER'"
+    f" AND grantee = CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), ''''){of}"
+    for level, of in (
+        ("user", ""),
+        ("schema", " AND DATABASE() LIKE table_schema"),
+        ("table", " AND table_schema = DATABASE()"),
+    )
+)
+"""An account sees the triggers of tables for which it has the privilege TRIGGER."""
+
 SIGN_COLUMN = SignColumn(
     value=value,
     packed=packed,
@@ -86,6 +97,7 @@ SIGN_COLUMN = SignColumn(
     fill_marked=f'UPDATE "{{table}}" SET "{{name}}_kept" = {{value}}, "{{name}}_mark" = {_UNCHANGED}',
     # An index that holds only signs and keys is read in a quarter of the table's time.
     index='CREATE INDEX "{name}" ON "{table}" ("{name}_signs")',
+    trigger_names=("{name}_insert", "{name}_update"),
     drop_triggers=('DROP TRIGGER IF EXISTS "{name}_insert"', 'DROP TRIGGER IF EXISTS "{name}_update"'),
     drop_column='ALTER TABLE "{table}" DROP COLUMN "{part}"',
     standing=(
@@ -95,6 +107,11 @@ SIGN_COLUMN = SignColumn(
     found=(
         "SELECT column_name AS name FROM information_schema.columns WHERE table_schema = DATABASE()"
         " AND table_name = %s AND column_comment LIKE 'dorm_vector %%'"
+    ),
+    lost_triggers=(
+        "SELECT 1 AS lost FROM (SELECT COUNT(*) AS n FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
+        " AND event_object_table = %s AND trigger_name IN (%s, %s)) t"
+        f" WHERE t.n = 1 OR t.n = 0 AND EXISTS ({_MAY_SEE})"
     ),
     drift=(
         'SELECT COUNT(*) AS "rows", COALESCE(SUM(NOT ("{name}_signs" <=> {value})), 0) AS "missing", 0 AS "extra"'

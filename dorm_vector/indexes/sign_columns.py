@@ -85,6 +85,14 @@ class SignBits:
         rows = yield from self._found()
         return len(rows) == 1
 
+    def has_lost_triggers(self) -> Steps[bool]:
+        """Return whether it was built with triggers, and one of them was dropped: its signs can be outdated then."""
+        if not (yield from self.has_triggers()):
+            return False
+        names = [self._said(template) for template in self.rules.trigger_names]
+        rows = yield Execute(self.rules.lost_triggers, [self._table, *names])
+        return bool(rows)
+
     def drift_query(self) -> str:
         """Return the SQL that compares the signs with the vectors, row by row."""
         return self._said(self.rules.drift)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..expressions.scope import vector_field
+from ..indexes.build_progress import Progress
 from ..introspection import indexes_of, primary_key, require_one_key, rows_of
 from ..search.lost_rows import LookForLostRows
 from ..search.nearest import chosen_metric
@@ -82,18 +83,20 @@ def measure_recall(
     queries: Sequence[Any] | None = None,
     distance: str | None = None,
     seed: int = 0,
+    progress: Progress | None = None,
     **options: int | str,
 ) -> Recall:
     """Measure recall: search a model or a queryset with its index and exactly, and compare the results.
 
     The queries are the vectors in ``queries``, or ``sample`` stored rows, each excluded from its own search.
     ``options`` are those of ``search_options``. Rows at the same distance are interchangeable.
+    ``progress(done, total)`` is called with the number of searches, before the first one and after each.
 
     Raises:
         ValueError: There are no rows or no queries.
     """
     with many_searches():
-        return run(_recall(_Measured(source, field, k, sample, queries, distance, seed), options))
+        return run(_recall(_Measured(source, field, k, sample, queries, distance, seed, progress), options))
 
 
 async def ameasure_recall(
@@ -105,11 +108,12 @@ async def ameasure_recall(
     queries: Sequence[Any] | None = None,
     distance: str | None = None,
     seed: int = 0,
+    progress: Progress | None = None,
     **options: int | str,
 ) -> Recall:
     """Measure recall; the async form of ``measure_recall``."""
     with many_searches():
-        return await arun(_recall(_Measured(source, field, k, sample, queries, distance, seed), options))
+        return await arun(_recall(_Measured(source, field, k, sample, queries, distance, seed, progress), options))
 
 
 def recommend_search_options(
@@ -122,9 +126,14 @@ def recommend_search_options(
     queries: Sequence[Any] | None = None,
     distance: str | None = None,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> Recommendation:
-    """Try values of the index's search option, cheapest first, and return the first that reaches the target recall."""
-    measured = _Measured(source, field, k, sample, queries, distance, seed)
+    """Try values of the index's search option, cheapest first, and return the first that reaches the target recall.
+
+    ``progress(done, total)`` is called with the number of searches, before the first one and after each; the total is
+    that of all values, and at the end that of the values that were tried.
+    """
+    measured = _Measured(source, field, k, sample, queries, distance, seed, progress)
     with many_searches():
         return run(_recommendation(measured, target_recall))
 
@@ -139,9 +148,10 @@ async def arecommend_search_options(
     queries: Sequence[Any] | None = None,
     distance: str | None = None,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> Recommendation:
     """Recommend search options; the async form of ``recommend_search_options``."""
-    measured = _Measured(source, field, k, sample, queries, distance, seed)
+    measured = _Measured(source, field, k, sample, queries, distance, seed, progress)
     with many_searches():
         return await arun(_recommendation(measured, target_recall))
 
@@ -155,8 +165,10 @@ class _Measured:
     queries: Sequence[Any] | None
     distance: str | None
     seed: int
+    progress: Progress | None = None
 
     def __post_init__(self) -> None:
+        self._done, self.rounds = 0, 2
         for name, value in (("k", self.k), ("sample", self.sample)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name}={value!r}: want a whole number, at least 1.")
@@ -164,6 +176,12 @@ class _Measured:
     @property
     def rows(self) -> Any:
         return rows_of(self.source)
+
+    def tell(self, queries: int, searches: int = 1) -> None:
+        """Report that many searches more, of those of all rounds."""
+        self._done += searches
+        if self.progress is not None:
+            self.progress(self._done, self.rounds * queries)
 
     def nearest(self, query: Any, *, exact: bool = False) -> Any:
         found = self.rows.nearest(self.field, query, distance=self.distance, exact=exact, as_=_DISTANCE)
@@ -180,11 +198,15 @@ def _recall(measured: _Measured, options: Mapping[str, int | str]) -> Steps[Reca
 def _recommendation(measured: _Measured, target: float) -> Steps[Recommendation]:
     if not 0 < target <= 1:
         raise ValueError(f"recommend_search_options(target_recall={target!r}): want more than 0, and at most 1.")
+    ladder = list(_ladder(measured))
+    measured.rounds = 1 + len(ladder)
     truth, tried = (yield from _truth(measured)), []
-    for options in _ladder(measured):
+    for options in ladder:
         tried.append((yield from _against(truth, measured, options)))
         if tried[-1].recall >= target:
             break
+    measured.rounds = 1 + len(tried)
+    measured.tell(len(truth), 0)
     best = max(tried, key=lambda each: each.recall)
     return Recommendation(best.options, best.recall, best.recall >= target, tuple(tried))
 
@@ -209,6 +231,7 @@ def _ladder(measured: _Measured) -> Iterator[dict[str, int | str]]:
 
 def _truth(measured: _Measured) -> Steps[list[_Truth]]:
     """Return the exact results of each query."""
+    measured.tell(measured.sample if measured.queries is None else len(measured.queries), 0)
     queries = measured.queries if measured.queries is not None else (yield from _stored(measured))
     truth = []
     for query in queries:
@@ -218,6 +241,7 @@ def _truth(measured: _Measured) -> Steps[list[_Truth]]:
         known = [each for each in distances if each is not None]
         if known:
             truth.append(_Truth(query, known[-1], len(known), seconds))
+            measured.tell(len(queries))
     if not truth:
         raise ValueError(f"{measured.rows.model.__name__} has no rows to search, or there are no queries.")
     return truth
@@ -242,6 +266,7 @@ def _against(truth: list[_Truth], measured: _Measured, options: Mapping[str, int
         found = yield Fetch((search.search_options(**options) if options else search)[: measured.k])
         seconds.append(time.perf_counter() - started)
         shares.append(count_as_near(found, each.farthest) / each.count)
+        measured.tell(len(truth))
     exact = statistics.median(each.seconds for each in truth)
     middle = statistics.median(seconds)
     return Recall(

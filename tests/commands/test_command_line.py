@@ -187,6 +187,37 @@ def test_progress_on_a_real_terminal_begins_before_the_first_row(tmp_path: Path)
     assert re.search(r"rows/s, 0:\d\d elapsed, 0:\d\d left", drawn)
 
 
+def test_every_command_that_reads_tables_shows_how_far_it_is(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/__init__.py").touch()
+    (tmp_path / "notes/models.py").write_text(MODELS)
+    (tmp_path / "settings.py").write_text(
+        "DATABASES = {'default': {'ENGINE': 'sqlite', 'NAME': 'notes.db'}}\nINSTALLED_APPS = ['notes']\n"
+    )
+    prepared = in_a_new_python(ROWS.replace("(embedding_hash=None)", "(embedding=[1, 2])"), [], tmp_path)
+    assert prepared.returncode == 0, prepared.stderr
+    for arguments, *shown in (
+        (["status"], "Reading: 0 databases,", "Reading default, notes.Note: 0 of 1 databases"),
+        (["doctor"], "Checking: 0 checks,", "Checking default, zero vectors: 8 of 9 checks (89%)"),
+        (
+            ["recall", "Note", "--k", "2", "--sample", "3"],
+            "Measuring: 0 of 6 searches",
+            "Comparing options: 6 of 6 searches",
+        ),
+        (["index", "optimize", "Note"], "Optimizing notes.Note: 0 steps,"),
+    ):
+        terminal, its_end = pty.openpty()
+        command = [sys.executable, "-m", "dorm_vector", *arguments]
+        environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
+        with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=its_end) as run:
+            drawn = read_until(terminal, re.escape(shown[-1]).encode() + rb"[^\n]*\n\Z").decode()
+            assert run.wait(120) == DONE, drawn
+        os.close(its_end)
+        os.close(terminal)
+        for line in shown:
+            assert line in drawn, drawn
+
+
 def read_until(terminal: int, last: bytes) -> bytes:
     """Read to the last line, with the other end open: Linux may lose what a closed end has written.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -52,6 +53,15 @@ def test_vectors_of_zeros_from_a_bad_dump(shop: Shop) -> None:
     found = fixed(shop, "zero-vectors")
     assert found["zero-vectors"]["problem"].startswith("3 of 18 vectors are all zeros")
     assert shop.project.python("print(Product.objects.filter(embedding=[0] * 8).count())") == "0"
+    # No embedder can make these again.
+    shop.project.python(
+        "Photo.objects.create(rating=9, picture=[0] * 4, small=[0] * 4, words=SparseVector({}, 2000), bits='0' * 8)"
+    )
+    found = {each["subject"]: each for each in shop.diagnosis() if each["check"] == "zero-vectors"}
+    assert found.keys() == {"shop.Photo.picture", "shop.Photo.small", "shop.Photo.words"}
+    assert found["shop.Photo.small"]["problem"].startswith("1 of 4 vectors are all zeros")
+    assert all(each["fix"].startswith("Restore the vectors from a safe dump") for each in found.values())
+    shop.write("DELETE FROM shop_photo WHERE rating = 9")
 
 
 def test_indexes_that_are_not_in_the_database(shop: Shop) -> None:
@@ -97,6 +107,16 @@ def test_columns_of_another_length_and_narrower_columns(shop: Shop) -> None:
         shop.write(change.format(wide))
 
 
+def test_the_next_key_is_free(shop: Shop) -> None:
+    """A key that was given leaves the sequence of PostgreSQL behind; the others count from the highest key."""
+    shop.write("INSERT INTO shop_photo (id, rating, notes) VALUES (1000, 0, '')")
+    if is_on(shop, "postgresql"):
+        found = fixed(shop, "sequence")
+        assert "the highest key is 1000" in found["sequence"]["problem"]
+    shop.project.python("Photo.objects.create(picture=None)")
+    shop.write("DELETE FROM shop_photo WHERE id >= 1000")
+
+
 def test_what_only_some_databases_can_have(shop: Shop) -> None:
     for fault in FAULTS.get(shop.dialect.name, ()):
         fault(shop)
@@ -130,19 +150,21 @@ def useless_index(shop: Shop) -> None:
     assert re.search("vector_l2_ops|l2|euclidean", found["index-unusable"]["problem"])
 
 
+UNDECLARED = {
+    "sqlite": 'Vec0Index(["picture"], "photo_vec0")',
+    "mariadb": 'HnswIndex(fields=["embedding"], name="product_hnsw", distance="cosine"),',
+    "postgresql": 'HnswIndex(fields=["embedding"], name="product_hnsw", distance="cosine"),',
+}
+
+
 def undeclared_index(shop: Shop) -> None:
-    shop.write("CREATE INDEX by_hand ON shop_product USING hnsw (embedding vector_l1_ops)")
+    shop.project.models(MODELS.replace(UNDECLARED[shop.dialect.name], ""))
     (found,) = (each for each in shop.diagnosis() if each["check"] == "index-undeclared")
     assert found["severity"] == "note"
-    shop.fix({"fix": "In dorm dbshell: DROP INDEX by_hand"})
-
-
-def sequence_behind(shop: Shop) -> None:
-    shop.write("INSERT INTO shop_photo (id, rating, notes) VALUES (1000, 0, '')")
-    found = fixed(shop, "sequence")
-    assert "the highest key is 1000" in found["sequence"]["problem"]
-    shop.project.python("Photo.objects.create(picture=None)")
-    shop.write("DELETE FROM shop_photo WHERE id >= 1000")
+    shop.fix(found)
+    assert "index-undeclared" not in {each["check"] for each in shop.diagnosis()}
+    shop.project.models(MODELS)
+    fixed(shop, "index-missing")
 
 
 def little_memory(shop: Shop) -> None:
@@ -172,6 +194,53 @@ def old_extension(shop: Shop) -> None:
     shop.write("ALTER EXTENSION vector SET SCHEMA public", "DROP SCHEMA hidden")
 
 
+def whole_seconds(shop: Shop) -> None:
+    """The columns that djanorm creates without this package."""
+    fields = "opened = dorm.TimeField(null=True)\n    seen = dorm.DateTimeField(null=True)\n    rating ="
+    shop.project.models(MODELS.replace("rating =", fields))
+    shop.write("ALTER TABLE shop_photo ADD COLUMN opened TIME, ADD COLUMN seen DATETIME")
+    found = {each["subject"]: each for each in shop.diagnosis() if each["check"] == "precision"}
+    assert {subject: each["expected"] for subject, each in found.items()} == {
+        "shop.Photo.opened": "TIME(6).",
+        "shop.Photo.seen": "DATETIME(6).",
+    }
+    shop.write("ALTER TABLE shop_photo MODIFY opened TIME(6), MODIFY seen DATETIME(6)")
+    assert shop.findings() == {}
+    shop.project.models(MODELS)
+    shop.write("ALTER TABLE shop_photo DROP COLUMN opened, DROP COLUMN seen")
+
+
+def dropped_trigger_of_sign_bits(shop: Shop) -> None:
+    bits = 'HnswIndex(["picture"], "photo_bits", distance="l2", precision="bit")'
+    shop.project.models(MODELS.replace('Vec0Index(["picture"], "photo_vec0")', bits))
+    fixed(shop, "index-missing")
+    shop.write("DROP TRIGGER photo_bits_update")
+    fixed(shop, "index-invalid")
+    shop.write("DROP TRIGGER photo_bits_insert", "UPDATE shop_photo SET picture = picture")
+    own, grants = shop.project.database, "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX"
+    clerk = {**own, "USER": "clerk", "PASSWORD": "clerk-password"}
+    shop.write(
+        "CREATE USER clerk@'%' IDENTIFIED BY 'clerk-password'", f"GRANT {grants} ON {own['NAME']}.* TO clerk@'%'"
+    )
+    try:
+        with shop.settings(clerk):
+            # It may not see triggers.
+            assert shop.findings() == {}
+        fixed(shop, "index-invalid")
+        shop.run("index", "drop", "Photo", "--name", "photo_bits")
+        with shop.settings(clerk):
+            # It may not create triggers, either.
+            fixed(shop, "index-missing")
+            shop.write("UPDATE shop_photo SET picture = X'0000803f000080bf0000803f0000803f' WHERE picture IS NOT NULL")
+            found = fixed(shop, "companion")
+            assert found["companion"]["problem"].startswith("5 rows of 6 have changed since photo_bits was built")
+            assert shop.findings() == {}
+    finally:
+        shop.write("DROP USER clerk@'%'")
+    shop.run("index", "drop", "Photo", "--name", "photo_bits")
+    shop.project.models(MODELS)
+
+
 def drifted_companion(shop: Shop) -> None:
     shop.write("DELETE FROM product_vec0 WHERE id = 3")
     shop.write("UPDATE product_vec0 SET vector = zeroblob(32) WHERE id = 4")
@@ -192,6 +261,31 @@ def broken_trigger(shop: Shop) -> None:
     fixed(shop, "index-invalid")
 
 
+WITHOUT = """
+import sys
+{fault}
+from dorm_vector.commands.main import main
+sys.exit(main())
+"""
+
+
+def no_extension(shop: Shop) -> None:
+    faults = {
+        "problem": "sys.modules['sqlite_vec'] = None",
+        "note": "from dorm_vector.engines.sqlite import extension\n"
+        "extension._can_load_extensions = extension._register_auto_extension = lambda: False",
+    }
+    for severity, fault in faults.items():
+        run = shop.project._run(WITHOUT.format(fault=fault), "doctor", "--json")
+        found = [each for each in json.loads(run.stdout)["findings"] if each["check"] == "extension"]
+        assert [each["severity"] for each in found] == [severity], run.stderr
+        assert run.returncode == int(severity == "problem")
+        assert "sqlite-vec" in found[0]["problem"]
+        status = json.loads(shop.project._run(WITHOUT.format(fault=fault), "status", "--json").stdout)
+        assert ("sqlite-vec" in str(status["databases"][0]["error"])) is (severity == "problem")
+        assert "pip install" in found[0]["fix"] or "Python" in found[0]["fix"]
+
+
 def no_wal(shop: Shop) -> None:
     shop.write("PRAGMA journal_mode = DELETE")
     fixed(shop, "journal-mode")
@@ -210,10 +304,11 @@ def lost_rows(shop: Shop) -> None:
 
 
 FAULTS: dict[str, list[Callable[[Shop], None]]] = {
-    "postgresql": [invalid_index, useless_index, undeclared_index, sequence_behind, little_memory, old_extension],
+    "postgresql": [invalid_index, useless_index, undeclared_index, little_memory, old_extension],
     "libsql": [useless_index, lost_rows],
-    "mariadb": [useless_index],
-    "sqlite": [drifted_companion, broken_trigger, no_wal],
+    "mariadb": [useless_index, undeclared_index, whole_seconds],
+    "mysql": [whole_seconds, dropped_trigger_of_sign_bits],
+    "sqlite": [no_extension, drifted_companion, broken_trigger, undeclared_index, no_wal],
 }
 
 

@@ -136,13 +136,16 @@ def _search_for(database: Database, model: Any, state: IndexState) -> Any:
 
 def _undeclared(database: Database, model: Any, declared: set[str]) -> Iterator[Finding]:
     found = {row["name"] for field in vector_fields(model) for row in built_indexes(database, model, field)}
+    dialect, table = database.dialect, model._meta.db_table
+    kind = next(iter(dialect.companions), "hnsw")
     for name in sorted(found - declared):
+        statements = "; ".join(dialect.drop_index(kind, name, table)).replace('"', dialect.upkeep.quote)
         yield Finding(
             "index-undeclared",
             f"{label_of(model)} {name}",
             f"The database has the vector index {name}, and the model does not declare it: it slows down every write.",
             "Only declared indexes.",
-            f'Declare it in Meta.indexes, or drop it in dorm dbshell: DROP INDEX "{name}";',
+            f"Declare it in Meta.indexes, or drop it in dorm dbshell: {statements};",
             NOTE,
         )
 

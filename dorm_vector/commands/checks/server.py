@@ -18,6 +18,8 @@ def extension(database: Database) -> Iterator[Finding]:
     """Yield a finding if vector support is missing, hidden, too old, or the slow stand-in."""
     dialect = database.dialect
     try:
+        # A server that does not answer would look like one without vectors.
+        database.ask("SELECT 1 AS answers")
         require_version(dialect, database.connection)
     except VectorsUnavailable as error:
         hint = dialect.extension.install_hint

@@ -38,6 +38,7 @@ class SignColumn(Facts):
     """Adds a column that is NULL once any column of its row has changed, for servers that refuse triggers."""
     fill_marked: str
     index: str
+    trigger_names: tuple[str, ...]
     drop_triggers: tuple[str, ...]
     drop_column: str
     """With ``{part}``, one of ``columns``."""
@@ -45,6 +46,8 @@ class SignColumn(Facts):
     """Returns the ``name`` and the comment, as ``said``, of the columns of the bound table whose names are bound."""
     found: str
     """Returns the ``name`` of each column of the bound table that belongs to such an index."""
+    lost_triggers: str
+    """Returns a row if the bound table lacks one of its two bound triggers, if this account may see triggers."""
     drift: str
     """Counts the ``rows``, and those whose signs are ``missing`` or outdated."""
     shortlist: str

@@ -8,6 +8,8 @@ from .facts import Facts
 class Upkeep(Facts):
     """The queries of ``dorm-vector``. One is empty if the database cannot answer it, or needs no check."""
 
+    quote: str = '"'
+    """Quotes names in the shell of the database."""
     version: str = ""
     """Returns the ``version`` of the server, or of the library."""
     index_bytes: str = ""

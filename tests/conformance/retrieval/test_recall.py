@@ -83,10 +83,17 @@ def test_the_recommended_options_reach_the_target(real: Database) -> None:
 
 async def test_async(real: Database) -> None:
     queries = questions(real, 5)
-    measured = await ameasure_recall(Real, "embedding", k=5, queries=queries)
-    assert measured.recall == measure_recall(Real, "embedding", k=5, queries=queries).recall
-    found = await arecommend_search_options(Real, "embedding", target_recall=0.5, k=5, queries=queries)
+    told: list[list[tuple[int, int | None]]] = [[], [], []]
+    steps: list[Any] = [lambda *each, kept=kept: kept.append(each) for kept in told]
+    measured = await ameasure_recall(Real, "embedding", k=5, queries=queries, progress=steps[0])
+    assert measured.recall == measure_recall(Real, "embedding", k=5, queries=queries, progress=steps[1]).recall
+    assert told[0] == told[1] == [(done, 2 * len(queries)) for done in range(2 * len(queries) + 1)]
+    found = await arecommend_search_options(
+        Real, "embedding", target_recall=0.5, k=5, queries=queries, progress=steps[2]
+    )
     assert found.reached
+    assert told[2][0][0] == 0
+    assert told[2][-1] == (len(queries) * (1 + len(found.measured)),) * 2
 
 
 def test_nothing_to_measure(db: Database) -> None:
