@@ -13,6 +13,7 @@ from ..values.routines import Routine
 from . import _float32
 from .base import RoutineKey
 from .shared.costs import Estimating, PlanCosts
+from .shared.groups import Ordering
 from .shared.index_bytes import NO_PROCESS, innodb_text_index_bytes
 from .shared.index_rules import IndexRules
 from .shared.unsupported import Unsupported
@@ -71,6 +72,15 @@ CORRELATED_GROUPS = Unsupported(
     "SELECT id, (SELECT COUNT(*) FROM (SELECT d.id, ROW_NUMBER() OVER (PARTITION BY d.pages) AS place"
     " FROM tests_document d WHERE d.author_id = tests_author.id) AS placed WHERE place = 1) FROM tests_author",
     CORRELATED_SLICE.see,
+)
+
+ORDERING = Ordering(
+    ascending="{rank} IS NULL, {rank} ASC",
+    correlated_slice=CORRELATED_SLICE,
+    correlated_groups=CORRELATED_GROUPS,
+    nearest_first="-{rank} DESC",  # it sorts the same way, but measures the distance only once
+    descending="{value} DESC",
+    second_key=False,
 )
 
 

@@ -10,20 +10,19 @@ from ..values.metrics import Metric
 from . import _float32
 from ._embedding_functions import NOT_IN_A_COLUMN, POSTGRESML
 from ._mariadb import (
-    CORRELATED_GROUPS,
-    CORRELATED_SLICE,
     COSTS,
     ESTIMATING,
     FULLTEXT_INDEX,
     GENERATED_SUBQUERY,
     INDEX_RULES,
     MHNSW,
+    ORDERING,
     ROUTINES,
     UPKEEP,
 )
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
-from .shared.groups import Ddl, Extension, IndexUse, Loading, Ordering, Planning, SearchTuning, StatementLimit
+from .shared.groups import Ddl, Extension, IndexUse, Loading, Planning, SearchTuning, StatementLimit
 from .shared.json import MARIADB
 from .shared.search_options import SearchOption
 from .shared.text_search import NO_BM25, fulltext
@@ -107,14 +106,7 @@ DIALECT = Dialect(
     index_rules=INDEX_RULES,
     longest=2.0**64,
     age="(TIMESTAMPDIFF(MICROSECOND, {column}, %s) / 1e6)",
-    ordering=Ordering(
-        ascending="{rank} IS NULL, {rank} ASC",
-        correlated_slice=CORRELATED_SLICE,
-        correlated_groups=CORRELATED_GROUPS,
-        nearest_first="-{rank} DESC",  # it sorts the same way, but measures the distance only once
-        descending="{value} DESC",
-        second_key=False,
-    ),
+    ordering=ORDERING,
     loading=Loading(
         by_key='"{table}" FORCE INDEX (PRIMARY)',
         method="values",

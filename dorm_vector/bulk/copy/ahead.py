@@ -90,7 +90,7 @@ class PagesAhead:
         after: Sequence[Any] | None = None,
         where: str = "",
     ) -> None:
-        self._table, self._reader, self._background = table, reader, background
+        self._table, self._source, self._background = table, reader, background
         self._most, self._after, self._where = most, after, where
         self._begun: Any = None
 
@@ -100,9 +100,9 @@ class PagesAhead:
         self._begun = None
         if rows:
             self._after = self._table.key(rows[-1])
-            self._begun = yield _Begin(self._background, self._reader.connection, self._page())
+            self._begun = yield _Begin(self._background, self._source.connection, self._page())
         return rows
 
     def _page(self) -> Steps[list[Row]]:
-        rows = yield from self._reader.page(self._after, self._most, self._where)
+        rows = yield from self._source.page(self._after, self._most, self._where)
         return rows
