@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import dorm
 import pytest
 from dorm.contrib import otel, prometheus
+from dorm.signals import post_query
 from opentelemetry import trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -16,10 +18,20 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from dorm_vector import VectorField, abulk_load, bulk_load, instrument_otel, sample_recall, uninstrument_otel
-from tests.conformance.inside import watching
-from tests.databases import Database
+from dorm_vector import (
+    Metric,
+    Vec0Index,
+    VectorField,
+    abulk_load,
+    bulk_load,
+    instrument_otel,
+    sample_recall,
+    uninstrument_otel,
+)
+from tests.conformance.inside import Unsupported, watching
+from tests.databases import Database, create_tables, drop_table
 from tests.helpers.memos import Memo, memo_table
+from tests.helpers.oracle import distance, vectors
 from tests.models import Document
 
 QUERY = [0.123456, 2.0, 3.0]
@@ -32,6 +44,14 @@ class Tableless(dorm.Model):
 
     class Meta:
         app_label = "tests"
+
+
+class Echo(dorm.Model):
+    embedding = VectorField(dimensions=12)
+
+    class Meta:
+        app_label = "tests"
+        indexes = [Vec0Index(["embedding"], "echo_signs", distance="cosine", precision="bit")]
 
 
 class Telemetry:
@@ -49,6 +69,11 @@ class Telemetry:
         spans = self.exporter.get_finished_spans()
         inner = [each for each in spans if each.parent is not None and each.parent.span_id == span.context.span_id]
         return [str((each.attributes or {}).get("db.operation")) for each in inner if each not in self.ours()]
+
+    def children(self, span: ReadableSpan) -> list[str]:
+        """Return the names of the spans that are directly within one."""
+        spans = self.exporter.get_finished_spans()
+        return [each.name for each in spans if each.parent is not None and each.parent.span_id == span.context.span_id]
 
     def metrics(self) -> dict[str, Any]:
         """Return the data points by metric."""
@@ -74,7 +99,10 @@ def telemetry(db: Database, provider: TracerProvider) -> Iterator[Telemetry]:
     meters = MeterProvider([made.reader])
     otel.instrument()
     instrument_otel(meter_provider=meters)
+    # The plan of a slow search would be one more statement, outside the search.
+    dorm.configure(DORM_VECTOR_SLOW_SEARCH_MS=None)
     yield made
+    dorm.configure(DORM_VECTOR_SLOW_SEARCH_MS=500)
     uninstrument_otel()
     otel.uninstrument()
     meters.shutdown()
@@ -100,12 +128,31 @@ async def test_a_search_is_a_span_around_its_statements(db: Database, telemetry:
         assert (shown["dorm.vector.k"], shown["db.response.returned_rows"]) == (2, 2)
         assert shown["dorm.vector.plan"] in ("exact", "index", "client ranking")
         assert shown["dorm.vector.database_ms"] >= 0
+        assert shown["dorm.vector.client_ms"] >= 0
         assert "SELECT" in telemetry.statements_in(span)
         assert "0.123" not in str(shown)
     metrics = telemetry.metrics()
     assert sum(point.count for point in metrics["dorm.vector.search.duration"]) == 4
     assert sum(point.sum for point in metrics["dorm.vector.search.rows"]) == 8
     assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+async def test_spans_nest_in_those_of_the_application(telemetry: Telemetry, provider: TracerProvider) -> None:
+    found, sent = Document.objects.nearest("embedding", QUERY)[:2], list[str]()
+    instrument_otel()  # it replaces the first call, so that no span is there twice
+    post_query.connect(lambda sender, sql="", **_more: sent.append(sql), weak=False, dispatch_uid="nested")
+    try:
+        with provider.get_tracer("application").start_as_current_span("request"):
+            assert len(list(found)) == len([row async for row in found]) == 2
+            assert len(list(Document.objects.filter(title="t0"))) == 1
+    finally:
+        post_query.disconnect(dispatch_uid="nested")
+    (request,) = [span for span in telemetry.exporter.get_finished_spans() if span.name == "request"]
+    # The search has the spans of its statements, and the request has no other one of them.
+    assert telemetry.children(request) == [*["search tests_document"] * 2, "SELECT tests_document"]
+    inner = [name for span in telemetry.ours() for name in telemetry.children(span)]
+    assert "SELECT tests_document" in inner
+    assert len(inner) + 1 == len(sent)
 
 
 async def test_rows_that_nobody_reads_end_the_span(telemetry: Telemetry) -> None:
@@ -124,7 +171,10 @@ async def test_an_error_is_told_by_its_type(telemetry: Telemetry) -> None:
     assert attributes(span)["error.type"] == type(raised.value).__name__
 
 
-async def test_loads_and_embeddings_are_spans(db: Database, telemetry: Telemetry) -> None:
+async def test_loads_and_embeddings_are_spans(
+    db: Database, telemetry: Telemetry, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "dorm_vector")
     with memo_table(db):
         telemetry.exporter.clear()
         assert bulk_load(Memo, [{"title": f"secret {n}"} for n in range(4)]) == 4
@@ -141,6 +191,9 @@ async def test_loads_and_embeddings_are_spans(db: Database, telemetry: Telemetry
     metrics = telemetry.metrics()
     assert sum(point.sum for point in metrics["dorm.vector.embedding.batch_size"]) == 9
     assert sum(point.sum for point in metrics["dorm.vector.load.rows"]) == 8
+    assert [
+        sum(point.count for point in metrics[f"dorm.vector.{work}.duration"]) for work in ("load", "embedding")
+    ] == [*(2, 5)]
 
 
 async def test_the_log_names_searches_and_plans_of_slow_ones(
@@ -173,9 +226,59 @@ async def test_the_log_names_searches_and_plans_of_slow_ones(
     assert "0.123" not in caplog.text
 
 
-async def test_counters_of_prometheus(db: Database) -> None:
+def has_vec0(db: Database) -> bool:
+    return not isinstance(db.dialect.indexes["vec0"], Unsupported)
+
+
+@contextmanager
+def counting() -> Iterator[None]:
     prometheus.install()
     try:
+        yield
+    finally:
+        prometheus.uninstall()
+
+
+@contextmanager
+def echoes(db: Database, vectors: Any) -> Iterator[None]:
+    create_tables(db.connection, (Echo,))
+    bulk_load(Echo, {"embedding": vectors})
+    try:
+        yield
+    finally:
+        drop_table(db, Echo)
+
+
+async def test_recall_and_fallbacks_of_an_index(db: Database, telemetry: Telemetry) -> None:
+    is_lossy, stored, queries = has_vec0(db), vectors(200, 12), vectors(4, 12, seed=5)
+    shares = []
+    with counting(), echoes(db, stored):
+        with sample_recall(1) as sampler:
+            for query in queries:
+                search = Echo.objects.nearest("embedding", query, exact=False)
+                found = [row.pk for row in (search.search_options(oversample=1) if is_lossy else search)[:10]]
+                nearest = sorted(range(200), key=lambda n, query=query: distance(Metric.COSINE, stored[n], query))[:10]  # type: ignore[misc]
+                shares.append(len({n + 1 for n in nearest} & {*found}) / 10)
+                sampler.flush()
+        mean = pytest.approx(sum(shares) / len(shares))
+        assert (min(shares) < 1) is is_lossy
+        assert sampler.recall == {"Echo.embedding": mean}
+        assert [point.value for point in telemetry.metrics()["dorm.vector.recall"]] == [mean]
+        assert "dorm.vector.search.fallbacks" not in telemetry.metrics()
+        if is_lossy:
+            db.connection.execute_write('DROP TABLE "echo_signs"')
+            telemetry.exporter.clear()
+            again = Echo.objects.nearest("embedding", queries[0], exact=False)[:10]
+            assert len(list(again)) == len([row async for row in again.all()]) == 10
+            reasons = [attributes(span)["dorm.vector.fallback"] for span in telemetry.ours()]
+            assert reasons == ["the table of its index is not there. Run: dorm migrate."] * 2
+            assert [point.value for point in telemetry.metrics()["dorm.vector.search.fallbacks"]] == [2]
+            counted = 'dorm_vector_search_fallbacks_total{name="Echo.embedding"} 2'
+            assert counted in prometheus.metrics_response().splitlines()
+
+
+async def test_counters_of_prometheus(db: Database) -> None:
+    with counting():
         assert bulk_load(Document, [{"title": "a", "embedding": QUERY}]) == 1
         with sample_recall(1) as sampler:
             assert len(Document.objects.nearest("embedding", QUERY)[:2]) == 1
@@ -183,8 +286,6 @@ async def test_counters_of_prometheus(db: Database) -> None:
             sampler.flush()
             assert (sampler.recall, sampler.measured, sampler.failed) == ({"Document.embedding": 1.0}, 2, 0)
         lines = prometheus.metrics_response().splitlines()
-    finally:
-        prometheus.uninstall()
     assert 'dorm_vector_load_rows_total{name="Document"} 1' in lines
     assert 'dorm_vector_search_rows_total{name="Document.embedding"} 2' in lines
     assert 'dorm_vector_recall{name="Document.embedding"} 1' in lines
