@@ -33,13 +33,17 @@ APT::Sandbox::User "root";
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
-def unpacked(suite: str, packages: Sequence[str]) -> Path:
-    """Return the folder with these packages of a Debian suite and their dependencies; download them the first time."""
+def unpacked(suite: str, packages: Sequence[str], without: str = "") -> Path:
+    """Return the folder with these packages of a Debian suite and their dependencies; download them the first time.
+
+    ``without`` is a package to leave out: libc6 for a program that has to start copies of itself, which needs the
+    machine's own loader.
+    """
     root = folder(suite, packages)
     with only_one_process(root.name):
         if not root.exists():
             with TemporaryDirectory(prefix=root.name, dir=root.parent) as work:
-                _fetch(suite, packages, Path(work)).rename(root)
+                _fetch(suite, packages, Path(work), without).rename(root)
     return root
 
 
@@ -56,7 +60,7 @@ def command(root: Path, program: str) -> list[str]:
     return [str(loader), "--library-path", libraries, str(found)]
 
 
-def _fetch(suite: str, packages: Sequence[str], work: Path) -> Path:
+def _fetch(suite: str, packages: Sequence[str], work: Path, without: str) -> Path:
     for empty in ("state/lists/partial", "cache/archives/partial", "root"):
         (work / empty).mkdir(parents=True)
     (work / "status").touch()
@@ -68,7 +72,8 @@ def _fetch(suite: str, packages: Sequence[str], work: Path) -> Path:
     _output(["apt-get", "update", "--error-on=any"], private)
     _output(["apt-get", "install", "--download-only", "--yes", *packages], private)
     for package in sorted(work.glob("cache/archives/*.deb")):
-        _output(["dpkg-deb", "--extract", str(package), str(work / "root")])
+        if package.name.partition("_")[0] != without:
+            _output(["dpkg-deb", "--extract", str(package), str(work / "root")])
     return work / "root"
 
 
