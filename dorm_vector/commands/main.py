@@ -17,7 +17,7 @@ from typing import Any
 from dorm.exceptions import ImproperlyConfigured
 
 from ..exceptions import UnsuitableDistance
-from . import copy, doctor, explain, index, recall, reembed, search, status
+from . import copy, doctor, explain, explore, index, recall, reembed, search, status
 from .exit_codes import ALL_IS_WELL, DONE, FOUND, USAGE, WRONG_USAGE, UsageError
 from .output import Output
 from .project import load_project
@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, ModuleType] = {
     "search": search,
     "explain": explain,
     "recall": recall,
+    "explore": explore,
     "index": index,
     "reembed": reembed,
     "copy": copy,

@@ -27,7 +27,7 @@ def add_arguments(parser: Any) -> None:
 def run(options: Any, output: Output) -> int:
     """Print the rows that a search finds, nearest first."""
     search, field = search_of(options)
-    names = _columns(search.model, options.columns)
+    names = columns_of(search.model, options.columns)
     rows = [{"pk": row.pk, "distance": row.distance, **_values(row, names)} for row in search]
     data = {"model": label_of(search.model), "field": field.name, "count": len(rows), "rows": rows}
     shown = ["pk", "distance", *(name for name in names if name != search.model._meta.pk.name)]
@@ -38,7 +38,8 @@ def run(options: Any, output: Output) -> int:
     return DONE
 
 
-def _columns(model: Any, given: str | None) -> list[str]:
+def columns_of(model: Any, given: str | None = None) -> list[str]:
+    """Return the fields to show: the given ones, or all but vectors and what records of them."""
     from ..embeddings.on_save import embedding_fields, record_names
 
     known = [field.name for field in model._meta.concrete_fields]
