@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Page, expect, sync_playwright
 
-from backends.servers.chromium import browser
+from backends.browsers.chromium import browser
 
 MODELS = """
 import dorm

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.commands.conftest import Shop
-from tests.helpers.exploring import Explorer, exploring
+from tests.explorer.running import Explorer, exploring
 
 WORDS = ["red", "green", "blue", "shoe", "hat", "coat", "old", "new"]
 TITLES = [" ".join(words) for words in product(["old", "new"], ["red", "green", "blue"], ["shoe", "hat", "coat"])]

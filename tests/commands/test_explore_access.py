@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import dorm_vector
-from tests.helpers.exploring import MAIN, Explorer, exploring
+from tests.explorer.running import MAIN, Explorer, exploring
 from tests.helpers.project import Project
 
 MODELS = """

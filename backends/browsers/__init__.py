@@ -1,0 +1,1 @@
+"""Browsers for the tests of web pages."""
