@@ -16,7 +16,7 @@ from tests.explorer.running import Explorer, exploring
 WORDS = ["red", "green", "blue", "shoe", "hat", "coat", "old", "new"]
 TITLES = [" ".join(words) for words in product(["old", "new"], ["red", "green", "blue"], ["shoe", "hat", "coat"])]
 PRODUCT = {"model": "shop.Product", "field": "embedding"}
-PICTURE = {"model": "shop.Photo", "field": "picture"}
+PICTURE = {"model": "shop.Photo", "field": "picture", "distance": "l2"}
 TABLES = ("shop_product", "shop_photo")
 
 
