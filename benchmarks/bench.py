@@ -34,10 +34,12 @@ class Bench:
     data: Data
     quick: bool
     sizes: Sizes = field(default_factory=Sizes)
+    large: bool = False
     bare: Any = None
 
     def __enter__(self) -> Self:
         reset_connections()
+        bare.configure(self.name, self.settings)
         dorm.configure(DATABASES={"default": self.settings}, INSTALLED_APPS=[], SLOW_QUERY_MS=None)
         self.create()
         self.bare = bare.get(self.name, self.settings)

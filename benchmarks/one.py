@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import backends
-from benchmarks import bare, cases, profiles, tables
+from benchmarks import bare, cases, profiles, sizes, tables
 from benchmarks.bench import Bench
 from benchmarks.data import load
 from benchmarks.measuring import measure
 from benchmarks.run import parser
-from benchmarks.sizes import BY_DATABASE, QUICK, Sizes
 
 
 class Part:
@@ -63,11 +62,11 @@ def main() -> int:
 
 
 def measure_all(running: backends.Running, part: Part, options: argparse.Namespace) -> None:
-    sizes = QUICK if options.quick else BY_DATABASE.get(running.name, Sizes())
-    data = load(options.data, sizes.loaded)
+    chosen = sizes.of(running.name, quick=options.quick, large=options.large)
+    data = load(options.data, chosen.loaded)
 
     def bench() -> Bench:
-        return Bench(running, running.new_database(), data, options.quick, sizes)
+        return Bench(running, running.new_database(), data, options.quick, chosen, options.large)
 
     for case in options.case or cases.names():
         part.attempt(case, lambda case=case: measure_case(case, bench(), part))  # type: ignore[misc]  # as lambdas do

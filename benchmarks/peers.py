@@ -1,6 +1,7 @@
 """Who else does the same, each as its documentation says; those that are not installed are left out.
 
-A peer has ``name``, and of ``make`` with ``save``, ``read`` and ``nearest`` what it can do.
+A peer has ``name``, and of ``make`` with ``save``, ``read`` and ``nearest`` what it can do. Threads may search at once;
+one that ends calls ``leave``, if there is one, to close its connection.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import numpy as np
 
 from benchmarks.bench import Bench
 from benchmarks.data import Data, Floats
+
+CLIENTS = 32
+"""The connections of those who have a pool: as many as threads search at once."""
 
 
 def of(bench: Bench, table: str, *, indexed: bool = False) -> list[Any]:
@@ -103,6 +107,11 @@ class Django:
         distance = CosineDistance("embedding", query)
         return [row.pk for row in self.model.objects.annotate(distance=distance).order_by("distance")[:count]]
 
+    def leave(self) -> None:
+        from django.db import connections
+
+        connections.close_all()
+
 
 @cache
 def _django_model(table: str, dimensions: int) -> Any:
@@ -136,17 +145,18 @@ def _connect_django(settings: dict[str, Any]) -> None:
 
 
 class SqlAlchemy:
-    """SQLAlchemy's ORM with pgvector-python's type, on one session."""
+    """SQLAlchemy's ORM with pgvector-python's type, on one session for each thread."""
 
     name = "SQLAlchemy + pgvector"
 
     def __init__(self, bench: Bench, table: str) -> None:
         from sqlalchemy import create_engine
-        from sqlalchemy.orm import Session
+        from sqlalchemy.orm import scoped_session, sessionmaker
 
         self.bench, self.table = bench, table
         self.model = _sqlalchemy_model(table, bench.data.dimensions)
-        self.session = Session(create_engine(_url(bench.settings)).execution_options(isolation_level="AUTOCOMMIT"))
+        engine = create_engine(_url(bench.settings), pool_size=CLIENTS)
+        self.session = scoped_session(sessionmaker(engine.execution_options(isolation_level="AUTOCOMMIT")))
 
     def make(self, data: Data) -> None:
         self.session.rollback()
@@ -173,6 +183,9 @@ class SqlAlchemy:
         distance = self.model.embedding.cosine_distance(query).label("distance")
         rows = self.session.execute(select(self.model, distance).order_by(distance).limit(count))
         return [row[0].id for row in rows]
+
+    def leave(self) -> None:
+        self.session.remove()
 
 
 @cache
@@ -203,7 +216,7 @@ class LangChain:
         from langchain_postgres import PGEngine, PGVectorStore
 
         self.filled_from, self.table = table, f"langchain_{table}"
-        engine = PGEngine.from_connection_string(_url(bench.settings))
+        engine = PGEngine.from_connection_string(_url(bench.settings), pool_size=CLIENTS)
         engine.init_vectorstore_table(self.table, bench.data.dimensions, overwrite_existing=True)
         self.execute = bench.bare.execute
         self.store = PGVectorStore.create_sync(

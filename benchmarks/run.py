@@ -1,4 +1,4 @@
-"""Measure everything: python -m benchmarks.run [--quick] [--backend NAME] [--case NAME] [--data DIR] [--keep].
+"""Measure everything: python -m benchmarks.run [--quick | --large] [--backend NAME] [--case NAME] [--data DIR].
 
 Each database is measured in its own process, so a crash does not affect the results of the others. The page and the
 JSON are rewritten after each database; the exit code is 1 if anything failed.
@@ -81,7 +81,9 @@ def kept(folder: Path) -> dict[str, dict[str, Any]]:
 def passed_on(options: argparse.Namespace) -> list[str]:
     arguments = [f"--case={case}" for case in options.case or ()]
     arguments += [f"--data={options.data}"] if options.data else []
-    return arguments + [flag for flag in ("--quick", "--no-profile") if getattr(options, flag[2:].replace("-", "_"))]
+    return arguments + [
+        flag for flag in ("--quick", "--large", "--no-profile") if getattr(options, flag[2:].replace("-", "_"))
+    ]
 
 
 def write(folder: Path, about: dict[str, Any], databases: dict[str, dict[str, Any]]) -> None:
@@ -97,6 +99,9 @@ def parser(description: str) -> argparse.ArgumentParser:
     """Return what the run and each of its processes are told alike."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--quick", action="store_true", help="few rows and three rounds: does it run?")
+    made.add_argument(
+        "--large", action="store_true", help="also a million rows, and indexes that take minutes to build"
+    )
     made.add_argument("--case", action="append", choices=cases.names(), help="repeatable; all of them")
     made.add_argument("--data", type=Path, help="folder with embeddings.npy and queries.npy; else seeded clusters")
     made.add_argument("--no-profile", action="store_true", help="leave out where the time goes")
@@ -109,7 +114,7 @@ def parsed() -> argparse.Namespace:
     made.add_argument("--backend", action="append", choices=bare.names(), help="repeatable; all of them")
     made.add_argument("--out", type=Path, default=Path("docs"), help="where the JSON and the page are written")
     made.add_argument("--keep", action="store_true", help="keep what an earlier run wrote there of other databases")
-    made.add_argument("--minutes", type=float, default=20, help="the most that one database may take")
+    made.add_argument("--minutes", type=float, default=30, help="the most that one database may take")
     return made.parse_args()
 
 

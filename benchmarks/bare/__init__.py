@@ -14,3 +14,10 @@ def names() -> list[str]:
 def get(name: str, settings: dict[str, Any]) -> Any:
     """Return a connection of the bare driver to the database of these DATABASES settings."""
     return import_module(f"benchmarks.bare.{name}").Bare(settings)
+
+
+def configure(name: str, settings: dict[str, Any]) -> None:
+    """Give an empty database what all who are measured need."""
+    module = import_module(f"benchmarks.bare.{name}")
+    if hasattr(module, "configure"):
+        module.configure(settings)

@@ -47,12 +47,12 @@ def searching(bench: Bench, model: Any, below: int, name: str, **options: bool) 
 
 
 def asking(bench: Bench, model: Any, below: int) -> Any:
-    table, index = model._meta.db_table, models.HNSW.name
+    table, index = model._meta.db_table, models.index(model).name
     return lambda number: [row[0] for row in bench.bare.asked(table, index, bench.query(number), COUNT, below)]
 
 
 def build(model: Any, rows: str) -> Group:
-    state, operation = ProjectState.from_apps(), (model.__name__, models.HNSW)
+    state, operation = ProjectState.from_apps(), (model.__name__, models.index(model))
     sizes: list[float] = []
 
     def drop() -> None:

@@ -19,7 +19,7 @@ def groups(bench: Bench) -> Iterator[Group]:
     bench = bench.first(min(bench.sizes.indexed, 10_000))
     model = bench.filled(indexed=True)
     state = ProjectState.from_apps()
-    operation = (model.__name__, models.HNSW)
+    operation = (model.__name__, models.index(model))
 
     def drop() -> None:
         RemoveIndex(*operation).database_forwards(models.APP, get_connection(), state, state)
@@ -28,5 +28,5 @@ def groups(bench: Bench) -> Iterator[Group]:
         AddIndex(*operation).database_forwards(models.APP, get_connection(), state, state)
 
     rows = f"{len(bench.data):,} x {bench.data.dimensions}"
-    bare = Contestant("bare driver", lambda _: bench.bare.build(model._meta.db_table, models.HNSW.name), drop)
+    bare = Contestant("bare driver", lambda _: bench.bare.build(model._meta.db_table, models.index(model).name), drop)
     yield Group("build", f"build the index of {rows}", [bare, Contestant("AddIndex", build, drop)], bench.rounds(2))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import cache
+from threading import Lock
 from typing import Any
 
 import dorm
@@ -16,7 +17,7 @@ from benchmarks.measuring import Contestant, Group
 from benchmarks.models import APP
 from dorm_vector import EmbeddingField, bulk_load, reembed
 
-ROWS, DIMENSIONS, AT_A_TIME = 12_000, 384, 64
+ROWS, DIMENSIONS, AT_A_TIME = 6_000, 384, 64
 
 
 class Sleeper:
@@ -27,10 +28,15 @@ class Sleeper:
     seconds = 0.0
 
     def __init__(self) -> None:
+        self.busy = 0.0
+        self._counting = Lock()
         self._vectors = np.random.default_rng(5).standard_normal((AT_A_TIME, DIMENSIONS), np.float32)
 
     def embed_documents(self, texts: Sequence[str]) -> Any:
+        start = time.perf_counter()
         time.sleep(self.seconds * len(texts) / AT_A_TIME)
+        with self._counting:
+            self.busy += time.perf_counter() - start
         return np.resize(self._vectors, (len(texts), DIMENSIONS))
 
     def embed_query(self, text: str) -> Any:
@@ -63,41 +69,60 @@ def groups(bench: Bench) -> Iterator[Group]:
     model, count = note(), 1_000 if bench.quick else ROWS
     bench.create(model)
     titles = [f"text {number}" for number in range(count)]
-
-    def clear() -> None:
-        EMBEDDER.seconds = 0.0
-        bench.bare.clear(model._meta.db_table)
-
-    def forget(texts: list[str]) -> None:
-        clear()
-        bulk_load(model, {"title": texts})
-        model.objects.update(embedding_hash=None)
-
     for seconds in (0.005, 0.04):
         texts = titles if seconds < 0.01 else titles[: count // 4]
-
-        def timed(work: Any, texts: list[str] = texts, seconds: float = seconds) -> Any:
-            def run(_: int) -> Any:
-                EMBEDDER.seconds = seconds
-                return work(texts)
-
-            return run
-
         contestants = [
-            Contestant("the embedder alone", timed(alone)),
-            Contestant("bulk_load", timed(lambda texts: bulk_load(model, {"title": texts})), clear),
-            Contestant("reembed", timed(lambda _texts: reembed(model)), partial(forget, texts)),
+            embedding(name, work, seconds, texts, prepare, workers)
+            for name, work, prepare, workers in pipelines(bench, model, texts)
         ]
-        if bench.dialect.loading.no_claim is None:
-            two = timed(lambda _texts: in_two_workers(lambda: reembed(model, shared=True)))
-            contestants.append(Contestant("reembed, two workers", two, partial(forget, texts)))
         yield Group(
             "embedding",
             f"embed {len(texts):,} texts, at {1e3 * seconds:.0f} ms for {AT_A_TIME}",
             contestants,
             bench.rounds(3),
             {each.name: 1 / 0.9 / (2 if "two" in each.name else 1) for each in contestants[1:]},
+            setting=[f"{1e3 * seconds:.0f} ms"],
         )
+
+
+Pipeline = tuple[str, Callable[[], Any], Callable[[], Any], int]
+"""Its name, the work, what prepares it, and how many embedders work at once."""
+
+
+def pipelines(bench: Bench, model: Any, texts: list[str]) -> Iterator[Pipeline]:
+    def clear() -> None:
+        EMBEDDER.seconds = 0.0
+        bench.bare.clear(model._meta.db_table)
+
+    def forget() -> None:
+        clear()
+        bulk_load(model, {"title": texts})
+        model.objects.update(embedding_hash=None)
+
+    def shared() -> None:
+        in_two_workers(lambda: reembed(model, shared=True))
+
+    yield "the embedder alone", lambda: alone(texts), clear, 1
+    yield "bulk_load", lambda: bulk_load(model, {"title": texts}), clear, 1
+    yield "reembed", lambda: reembed(model), forget, 1
+    if bench.dialect.loading.no_claim is None:
+        yield "reembed, two workers", shared, forget, 2
+
+
+def embedding(
+    name: str, work: Callable[[], Any], seconds: float, texts: list[str], prepare: Callable[[], Any], workers: int
+) -> Contestant:
+    """Return the contestant, which reports how much of the time its embedders were busy."""
+
+    def run(_: int) -> float:
+        EMBEDDER.seconds, EMBEDDER.busy = seconds, 0.0
+        work()
+        return EMBEDDER.busy
+
+    def figures(busy: Sequence[float], times: Sequence[float]) -> dict[str, float]:
+        return {"texts/s": len(texts) * len(times) / sum(times), "busy %": 100 * sum(busy) / sum(times) / workers}
+
+    return Contestant(name, run, prepare, figures=figures)
 
 
 def alone(texts: list[str]) -> None:

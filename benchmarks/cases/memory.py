@@ -39,6 +39,7 @@ def groups(bench: Bench) -> Iterator[Group]:
             f"exact k={COUNT} of {count:,} x {DIMENSIONS}, seeded clusters",
             [bench.theirs(model._meta.db_table), bench.ours(model)],
             bench.rounds(3),
+            setting=[f"{count:,}"],
         )
 
 
