@@ -1,7 +1,7 @@
 """Who else does the same, each as its documentation says; those that are not installed are left out.
 
 A peer has ``name``, and of ``make`` with ``save``, ``read`` and ``nearest`` what it can do. Threads may search at once;
-one that ends calls ``leave``, if there is one, to close its connection.
+one that ends calls ``leave``, if there is one, to give its connection up, and ``disconnect`` closes those given up.
 """
 
 from __future__ import annotations
@@ -14,9 +14,6 @@ import numpy as np
 
 from benchmarks.bench import Bench
 from benchmarks.data import Data, Floats
-
-CLIENTS = 32
-"""The connections of those who have a pool: as many as threads search at once."""
 
 
 def of(bench: Bench, table: str, *, indexed: bool = False) -> list[Any]:
@@ -155,7 +152,9 @@ class SqlAlchemy:
 
         self.bench, self.table = bench, table
         self.model = _sqlalchemy_model(table, bench.data.dimensions)
-        engine = create_engine(_url(bench.settings), pool_size=CLIENTS)
+        # A session keeps its connection, so there is one for each thread.
+        engine = create_engine(_url(bench.settings), pool_size=32)
+        self.disconnect = engine.dispose
         self.session = scoped_session(sessionmaker(engine.execution_options(isolation_level="AUTOCOMMIT")))
 
     def make(self, data: Data) -> None:
@@ -216,7 +215,7 @@ class LangChain:
         from langchain_postgres import PGEngine, PGVectorStore
 
         self.filled_from, self.table = table, f"langchain_{table}"
-        engine = PGEngine.from_connection_string(_url(bench.settings), pool_size=CLIENTS)
+        engine = PGEngine.from_connection_string(_url(bench.settings))
         engine.init_vectorstore_table(self.table, bench.data.dimensions, overwrite_existing=True)
         self.execute = bench.bare.execute
         self.store = PGVectorStore.create_sync(

@@ -30,8 +30,8 @@ METHOD = """## Method
   table of the database shows where the time goes.
 - Recall is the share of the ten exact neighbors found. They are computed with numpy.
 - Clients are threads of one process, so that Python's lock is a part of what is measured, as in a threaded web server.
-  The bare drivers and Django have a connection per client, SQLAlchemy and langchain-postgres a pool of 32, and djanorm,
-  also below `dorm_vector`, its default pool of ten on PostgreSQL.
+  The bare drivers, Django and SQLAlchemy have a connection per client. On PostgreSQL the others have their default
+  pools: djanorm, also below `dorm_vector`, of 10 connections, and langchain-postgres of 15.
 - An embedder is a function that sleeps, as a client of another machine does. It is busy while it sleeps.
 - PostgreSQL builds indexes with `maintenance_work_mem = 512MB`.
 - Left out, because it takes more than a few minutes: an exact search of MySQL Community above 40,000 rows, and without

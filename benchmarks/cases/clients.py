@@ -15,7 +15,7 @@ from benchmarks import bare, peers
 from benchmarks.bench import COUNT, Bench
 from benchmarks.measuring import Contestant, Group
 
-CLIENTS = (1, 8, peers.CLIENTS)
+CLIENTS = (1, 8, 32)
 ROWS = 10_000
 SECONDS, FEWEST, MOST = 0.8, 64, 1_024
 """About how long the bare driver takes for the searches of a round, and how many they are."""
@@ -36,14 +36,15 @@ def groups(bench: Bench) -> Iterator[Group]:
     searches: dict[str, Search] = {"bare driver": driver, "dorm_vector": bench.ours(model).work}
     searches |= {peer.name: searching(bench, peer) for peer in others}
     leaving = [driver.leave, *(peer.leave for peer in others if hasattr(peer, "leave"))]
+    closing = [peer.disconnect for peer in others if hasattr(peer, "disconnect")]
     many, kind = enough(bench, table), "index" if bench.dialect.is_approximate else "exact"
     for clients in CLIENTS:
-        with Crowd(clients, leaving) as crowd:
+        with Crowd(clients, leaving, closing) as crowd:
             yield Group(
                 "clients",
                 f"{many} searches ({kind}) by {clients} client{'s' * (clients > 1)},"
                 f" k={COUNT} with vectors, {len(bench.data):,} x {bench.data.dimensions}",
-                [crowd.contestant(bench, name, search, many) for name, search in searches.items()],
+                [crowd.contestant(bench, *each, many) for each in searches.items()],
                 bench.rounds(3),
                 {"dorm_vector": 1.25},
                 setting=[str(clients)],
@@ -60,7 +61,7 @@ def enough(bench: Bench, table: str) -> int:
     start = time.perf_counter()
     bench.bare.nearest(table, bench.query(1), COUNT)
     taken = time.perf_counter() - start
-    return peers.CLIENTS if bench.quick else min(MOST, max(FEWEST, round(SECONDS / taken / FEWEST) * FEWEST))
+    return CLIENTS[-1] if bench.quick else min(MOST, max(FEWEST, round(SECONDS / taken / FEWEST) * FEWEST))
 
 
 class Driver:
@@ -83,16 +84,23 @@ class Driver:
 class Crowd:
     """Threads that are clients, each with connections of its own until all of them leave."""
 
-    def __init__(self, clients: int, leaving: Sequence[Callable[[], None]]) -> None:
-        self.clients, self.leaving = clients, leaving
+    def __init__(
+        self, clients: int, leaving: Sequence[Callable[[], Any]], closing: Sequence[Callable[[], Any]]
+    ) -> None:
+        self.clients, self.leaving, self.closing = clients, leaving, closing
         self.pool = ThreadPoolExecutor(clients)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.all_together(lambda _client: [leave() for leave in self.leaving])
+        self.leave()
         self.pool.shutdown()
+
+    def leave(self) -> None:
+        self.all_together(lambda _client: [leave() for leave in self.leaving])
+        for close in self.closing:
+            close()
 
     def all_together(self, work: Callable[[int], Any]) -> list[Any]:
         """Let each thread do it once, all beginning at the same time."""
@@ -110,12 +118,17 @@ class Crowd:
             each = self.all_together(lambda client: done(search, range(first + client, first + many, self.clients)))
             return [search for searches in each for search in searches]
 
+        def connected() -> None:
+            """Let each client connect, once the others of the table are gone: a server has places for few of them."""
+            self.leave()
+            self.all_together(search)
+
         judge = bench.judge()
 
         def recall(_round: int, found: list[Done]) -> float:
             return float(np.mean([judge(number, rows) for number, rows, _seconds in found[:JUDGED]]))
 
-        return Contestant(name, work, recall=recall, figures=figures)
+        return Contestant(name, work, connected, recall=recall, figures=figures)
 
 
 def done(search: Search, numbers: range) -> list[Done]:
