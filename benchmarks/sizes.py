@@ -36,7 +36,7 @@ BY_DATABASE = {
     "postgresql": Sizes(indexed=40_000, words=400_000, streamed=MILLION),
     "mariadb": Sizes(),
     "turso": Sizes(),
-    "libsql": Sizes(),
+    "libsql": Sizes(words=20_000),
     # Above 64 MiB of vectors SQL ranks, at 0.3 ms a row and more.
     "mysql": Sizes(growth=(1_000, 10_000, 40_000, 100_000), exact=40_000),
 }

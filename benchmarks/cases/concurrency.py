@@ -27,7 +27,7 @@ def groups(bench: Bench) -> Iterator[Group]:
     if bench.name not in (*SERVERS, "sqlite"):
         return
     bench = bench.first(min(FEW, bench.sizes.searched))
-    model, rounds = bench.filled(indexed=bench.dialect.is_approximate), bench.rounds(9)
+    model, rounds = bench.filled(indexed=bench.dialect.is_approximate), bench.rounds(5)
     ours, theirs = bench.ours(model).work, each_threads_own(bench, model._meta.db_table)
     size = f"k={COUNT} with vectors, {len(bench.data):,} x {bench.data.dimensions}"
     yield Group(

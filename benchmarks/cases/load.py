@@ -35,7 +35,7 @@ def groups(bench: Bench) -> Iterator[Group]:
             Contestant("bulk_load", lambda _: bulk_load(model, data.columns()), clear),
             Contestant("bulk_load of dicts", lambda _: bulk_load(model, dicts), clear),
         ],
-        bench.rounds(7),
+        bench.rounds(5),
         {"bulk_load": 1.25, "bulk_load of dicts": 1.4} if bench.name in AIMED else {},
     )
     few = data.first(bench.sizes.saved)
