@@ -225,10 +225,18 @@ class VectorRows(Explained[Row]):
 
     def aggregate(self, **aggregates: Any) -> dict[str, Any]:
         aggregates = _over_vectors(self, aggregates)
-        return decoded(super().aggregate(**aggregates), decoders(self._query, aggregates), self._get_connection())
+        connection = self._get_connection()
+        divided = run(_of_partitions(self._query, aggregates, connection), connection)
+        if divided is not None:
+            return divided
+        return decoded(super().aggregate(**aggregates), decoders(self._query, aggregates), connection)
 
     async def aaggregate(self, **aggregates: Any) -> dict[str, Any]:
         aggregates = _over_vectors(self, aggregates)
+        connection = self._get_async_connection()
+        divided = await arun(_of_partitions(self._query, aggregates, connection), connection)
+        if divided is not None:
+            return divided
         values = await super().aaggregate(**aggregates)
         return decoded(values, decoders(self._query, aggregates), self._get_connection())
 
@@ -378,3 +386,11 @@ def _over_vectors(queryset: Any, expressions: dict[str, Any]) -> dict[str, Any]:
     from ..expressions.aggregates import over_vectors
 
     return over_vectors(queryset, expressions)
+
+
+def _of_partitions(query: Any, aggregates: dict[str, Any], connection: Any) -> Steps[dict[str, Any] | None]:
+    if not any(hasattr(aggregate, "routine") for aggregate in aggregates.values()):
+        return None
+    from ..query.partition_aggregates import of_partitions
+
+    return (yield from of_partitions(query, aggregates, connection))

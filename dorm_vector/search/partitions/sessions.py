@@ -20,8 +20,17 @@ _known: WeakKeyDictionary[Any, Sequence[Any]] = WeakKeyDictionary()
 
 def learn_servers(connection: Any, dialect: Dialect) -> Steps[None]:
     """Read which tables have partitions on which servers, once per connection."""
-    if isinstance(dialect.partitions, Partitions) and connection not in _known:
-        _known[connection] = yield Execute(dialect.partitions.sessions)
+    if isinstance(dialect.partitions, Partitions) and _raw(connection) not in _known:
+        _known[_raw(connection)] = yield Execute(dialect.partitions.sessions)
+
+
+def is_on_several(table: str, connection: Any) -> bool:
+    """Return whether the table is known to have partitions on other servers."""
+    return any(row["table"] == table for row in _known.get(_raw(connection), ()))
+
+
+def _raw(connection: Any) -> Any:
+    return getattr(connection, "_connection", connection)
 
 
 def forget_servers() -> None:
@@ -35,7 +44,7 @@ def sessions_of(sql: str, connection: Any, asked: bool) -> list[str]:
         UnsupportedByDatabase: The caller asked for options, and a server has no such table.
     """
     found: dict[str, None] = {}
-    for row in _known.get(connection, ()):
+    for row in _known.get(_raw(connection), ()):
         if f'"{row["table"]}"' not in sql:
             continue
         if row["session"] is not None:
