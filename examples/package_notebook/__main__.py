@@ -43,6 +43,7 @@ def executed() -> NotebookNode:
         client = NotebookClient(
             notebook,
             timeout=SECONDS_PER_CELL,
+            startup_timeout=SECONDS_PER_CELL,
             resources={"metadata": {"path": folder}},
             config=Config({"AsyncKernelManager": kernel}),
         )
