@@ -29,7 +29,7 @@ def test_arrays_and_lists_give_the_same_rows(kind: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [np.float32([1, np.nan] * 4), np.float32([1, np.inf] * 4), np.zeros((8, 1), np.float32)]
+    "bad", [np.array([1, np.nan] * 4, np.float32), np.array([1, np.inf] * 4, np.float32), np.zeros((8, 1), np.float32)]
 )
 def test_bad_arrays_are_refused(bad: Any) -> None:
     found = [*rows(lambda vector: np.array(vector, np.float32)), SimpleNamespace(embedding=bad)]
