@@ -1,4 +1,4 @@
-"""The searches as JSON: `uvicorn examples.epidemiological_reports.api:app`."""
+"""The searches as a web page and as JSON: `uvicorn examples.epidemiological_reports.api:app`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
+from pathlib import Path
 from typing import Annotated
 
 import dorm
 from fastapi import Depends, FastAPI, HTTPException, Query
+from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict
 
 from examples.epidemiological_reports import search, settings
@@ -59,6 +61,12 @@ app = FastAPI(title="Epidemiological reports", lifespan=lifespan)
 Wanted = Annotated[Filters, Depends()]
 Question = Annotated[str, Query(min_length=1, max_length=1000, description="Anything: nothing in it is an operator")]
 Limit = Annotated[int, Query(ge=1, le=100)]
+
+
+@app.get("/", include_in_schema=False)
+def page() -> FileResponse:
+    """Return the page that searches with the functions below."""
+    return FileResponse(Path(__file__).with_name("page.html"))
 
 
 @app.get("/reports", response_model=list[ReportOut])
