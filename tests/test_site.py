@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.helpers.browsing import PATIENCE, launched
+from tests.browsing import PATIENCE, launched
 
 ROOT = Path(__file__).parents[1]
 # What people type, and the page that answers.

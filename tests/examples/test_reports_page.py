@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browsing import PATIENCE, launched
 from tests.examples.serving import Server, served
-from tests.helpers.browsing import PATIENCE, launched
 
 
 @pytest.fixture(scope="module")

@@ -6,15 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
-from backends.browsers import chromium
+from tests.browsing import PATIENCE, launched
 from tests.commands.conftest import MODELS, ROWS
 from tests.explorer.running import Explorer, exploring
 from tests.helpers.project import Project
-
-# On a busy machine, an answer may take long.
-PATIENCE = 120_000
 
 MARKUP = "<img src=x onerror=alert(1)> hat"
 MORE_ROWS = f"""
@@ -36,15 +33,8 @@ def explorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explorer]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    # Playwright keeps an event loop running, which other modules' asynchronous tests would meet.
-    found = chromium.browser()
-    expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as driver:
-        launched = driver.chromium.launch(
-            executable_path=found.path, args=list(found.arguments), env=dict(found.environment)
-        )
-        yield launched
-        launched.close()
+    with launched() as found:
+        yield found
 
 
 @dataclass

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from backends.servers import chromium
+from backends.browsers import chromium
 
 # On a busy machine, an answer may take long.
 PATIENCE = 120_000
