@@ -18,6 +18,9 @@ from tests.helpers.project import ENVIRONMENT, ROOT
 
 MAIN = "import sys; from dorm_vector.commands.main import main; sys.exit(main())"
 
+# The first map by UMAP compiles its functions, which takes half a minute on an idle machine.
+PATIENCE_S = 500
+
 
 @dataclass
 class Answer:
@@ -51,7 +54,7 @@ class Explorer:
         own = {**own, **({"Content-Type": "application/json"} if data else {})}
         request = Request(f"{self.root}{path}", data, own, method=method)  # noqa: S310  # our own server
         try:
-            with urlopen(request, timeout=120) as response:  # noqa: S310  # as above
+            with urlopen(request, timeout=PATIENCE_S) as response:  # noqa: S310  # as above
                 return Answer(response.status, response.headers, response.read())
         except HTTPError as refused:
             with refused:
