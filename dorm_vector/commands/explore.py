@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+from contextlib import suppress
 from typing import Any
 
 from ..exceptions import required
@@ -72,7 +73,8 @@ def run(options: Any, output: Output) -> int:
         _say(output, options.host, number, token)
         # An access log would have the token.
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, ws="none")
-        uvicorn.Server(config).run(sockets=[listening])
+        with suppress(KeyboardInterrupt):  # Ctrl+C is how it ends
+            uvicorn.Server(config).run(sockets=[listening])
     return DONE
 
 

@@ -16,6 +16,12 @@ from tests.helpers.project import Project
 MODELS = """
 class Note(dorm.Model):
     embedding = VectorField(dimensions=2)
+
+
+class Page(dorm.Model):
+    book, number = dorm.IntegerField(), dorm.IntegerField()
+    embedding = VectorField(dimensions=2)
+    pk = dorm.CompositePrimaryKey("book", "number")
 """
 STATIC = Path(dorm_vector.__file__).parent / "commands/explorer/static"
 
@@ -25,6 +31,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("notes")
     made = Project(folder, {"ENGINE": "sqlite", "NAME": str(folder / "notes.sqlite3")})
     made.begin(MODELS)
+    made.python("Page.objects.create(book=1, number=2, embedding=[1, 2])")
     return made
 
 
@@ -90,6 +97,16 @@ def test_a_browser_may_reach_no_other_host(explorer: Explorer) -> None:
     assert len(files) > 8
     for path in files:
         assert re.findall(r"(?:https?:)?//[\w.-]+\.\w+|innerHTML|insertAdjacentHTML|\beval\b", path.read_text()) == []
+
+
+def test_rows_with_a_key_of_several_columns_are_searched(explorer: Explorer) -> None:
+    page = {"model": "shop.Page", "field": "embedding"}
+    (found,) = explorer.post("search", **page, by="vector", query="[1, 0]")["rows"]
+    assert (found["distance"], found["values"]) == (2, {"book": 1, "number": 2})
+    assert explorer.get("models")["models"][1]["has_one_key"] is False
+    for path in ("map?model=Page&field=embedding", "row?model=Page&key=1", "recall?model=Page&field=embedding"):
+        answer = explorer.ask(f"api/{path}")
+        assert (answer.status, "book, number" in answer.json["error"]["message"]) == (400, True), answer.body
 
 
 def test_options_of_the_command(project: Project) -> None:

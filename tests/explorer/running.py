@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -92,5 +93,6 @@ def exploring(folder: Path, *arguments: str) -> Iterator[Explorer]:
             assert printed, errors.read_text()
             yield Explorer(**json.loads(printed))
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # as Ctrl+C does
             process.wait(60)
+    assert (process.returncode, "Traceback" in errors.read_text()) == (0, False), errors.read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...engines.limits.exempt import exempt
 from ...introspection import indexes_of, vector_fields
 from ...values.elements import Element
 from ...values.metrics import Metric
@@ -12,6 +13,7 @@ from ..project import label_of, models_with_vectors
 from ..search import columns_of
 
 
+@exempt
 def catalog(alias: str) -> dict[str, Any]:
     """Return the database and its migrated models with vectors."""
     database = Database(alias)

@@ -84,9 +84,11 @@ function show(found) {
   const isNumber = (name) => found.rows.length > 0
     && found.rows.every((row) => typeof row.values[name] === "number" || row.values[name] === null);
   const columns = found.columns.map((name) => ({ text: name, isNumber: isNumber(name) }));
-  const head = [{ text: "distance", isNumber: true }, ...columns, { text: "" }];
-  const rows = found.rows.map((row) => [
-    short(row.distance), ...found.columns.map((name) => shown(row.values[name])), actions(row.key)]);
+  // A row is named by its key, which has to be of one column.
+  const hasActions = tables.model().has_one_key;
+  const head = [{ text: "distance", isNumber: true }, ...columns, ...(hasActions ? [{ text: "" }] : [])];
+  const rows = found.rows.map((row) => [short(row.distance), ...found.columns.map((name) => shown(row.values[name])),
+    ...(hasActions ? [actions(row.key)] : [])]);
   byId("search-results").replaceChildren(
     rows.length ? table("Results, nearest first", head, rows) : element("p", { textContent: "No rows." }));
   byId("search-results").hidden = false;
