@@ -237,6 +237,9 @@ def vector_field(model: Any, path: str) -> Any:
     """Return the vector field at the end of ``path``; raises FieldDoesNotExist if there is none."""
     if not isinstance(path, str):
         raise TypeError(f"A vector field goes by its name; got {path!r}.")
+    own = model._meta._field_cache.get(path)
+    if hasattr(own, "to_vector"):
+        return own
     try:
         field = FieldResolver(SQLQuery(model), model).field(path)
     except FieldDoesNotExist:

@@ -71,7 +71,8 @@ class Shaped:
             hidden = f"_order_{len(queryset._query.annotations)}"
             queryset = queryset.alias(**{hidden: expression})
             names.append(sign + hidden)
-        ordered: Any = QuerySet.order_by(queryset, *names)
+        ordered: Any = queryset._clone()
+        ordered._query.order_by_fields = names
         return ordered
 
     def values(self, *fields: str, **expressions: Any) -> Any:

@@ -17,6 +17,7 @@ from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
 from ..engines.row_source import UnknownSource, read_from
 from ..engines.statement import explained
+from ..expressions.distances import VectorDistance
 from ..expressions.outputs import decoded, decoders
 from ..introspection import reads_vectors
 from ..steps import Execute, Steps, arun, run
@@ -89,6 +90,21 @@ class VectorRows(Explained[Row]):
     def __init__(self, model: Any, using: str = "default") -> None:
         super().__init__(model, using)
         self._query = _compiler().VectorSQLQuery(model, using, state=self._query)
+
+    def _clone(self) -> Any:
+        if type(self).__init__ is not VectorRows.__init__ or not _copies():
+            # A subclass may keep more, and so may a later djanorm.
+            return super()._clone()
+        queryset = object.__new__(type(self))
+        queryset.__dict__ = {
+            "model": self.model,
+            "_db": self._db,
+            "_query": self._query.clone(),
+            "_result_cache": None,
+            "_cache_alias": self._cache_alias,
+            "_cache_timeout": self._cache_timeout,
+        }
+        return queryset
 
     def using(self, alias: str) -> Any:
         queryset: Any = super().using(alias)
@@ -208,7 +224,12 @@ class VectorRows(Explained[Row]):
 
     def annotate(self, **expressions: Any) -> Any:
         """Add named expressions to every row; after ``values()``, they are included in its result."""
-        queryset: Any = super().annotate(**_over_vectors(self, expressions))
+        if _are_distances(self.model, expressions):
+            queryset: Any = self._clone()
+            queryset._query.annotations.update(expressions)
+            queryset._query.alias_only_names.difference_update(expressions)
+        else:
+            queryset = super().annotate(**_over_vectors(self, expressions))
         query = queryset._query
         if query.is_values():
             if any(isinstance(expression, Aggregate) for expression in expressions.values()):
@@ -368,6 +389,13 @@ def _watching() -> Any:
     return watching
 
 
+@cache
+def _copies() -> bool:
+    """Return whether this djanorm's querysets have the attributes that ``_clone()`` copies, and no others."""
+    known = {"model", "_db", "_query", "_result_cache", "_cache_alias", "_cache_timeout"}
+    return vars(QuerySet(None)).keys() == known
+
+
 def _derived(query: Any) -> DerivedQuery:
     from ..query.derived import DerivedQuery
 
@@ -378,6 +406,17 @@ def _combined(base: Any, others: Sequence[Any], operator: str) -> Any:
     from ..query.combined import combined
 
     return combined(base, others, operator)
+
+
+def _are_distances(model: Any, expressions: dict[str, Any]) -> bool:
+    """Return whether all are distances by new names, so that djanorm and its repairs have nothing to look at."""
+    meta = model._meta
+    for name, expression in expressions.items():
+        if not isinstance(expression, VectorDistance) or name in meta._field_cache:
+            return False
+        if not (name.isidentifier() and name.isascii()) or name in [field.column for field in meta.fields]:
+            return False
+    return True
 
 
 def _over_vectors(queryset: Any, expressions: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ..search.plans.choice import plan_for
 from ..search.plans.index_order import IndexOrderPlan
 from ..search.plans.plan import Plan, Purpose
 from .binary_rows import is_plain, reads_binary
+from .copying import copied, is_known
 from .joins import is_many
 from .names import refuse
 from .order import OrderingQuery, by_output
@@ -26,6 +27,8 @@ from .statement_cache import InFilter, written
 
 # SQL requires a column even if values() selects only annotations; a constant does not change DISTINCT.
 _NO_COLUMN = '1 AS "_"'
+
+_COPIES = is_known()
 
 
 class VectorSQLQuery(OrderingQuery):
@@ -46,6 +49,10 @@ class VectorSQLQuery(OrderingQuery):
         self.using = using
 
     def clone(self) -> Self:
+        if _COPIES:
+            copy = object.__new__(type(self))
+            copy.__dict__ = copied(self.__dict__)
+            return copy
         # djanorm's clone() would return a plain SQLQuery.
         query = type(self)(self.model, self.using, state=super().clone())
         query.search, query.options = self.search, self.options

@@ -74,12 +74,12 @@ class Within(SearchCondition):
 
 
 def as_search(queryset: Any, search: Search, conditions: list[SearchCondition]) -> Any:
-    """Return the queryset with the search and its conditions set."""
-    found = queryset._clone()
-    found._query.search = search
+    """Set the search and its conditions in a queryset that nobody else has, and return it."""
+    query = queryset._query
+    query.search = search
     # The conditions of an earlier search are ordinary filters of this one.
-    found._query.where_nodes = [_as_filter(node) for node in found._query.where_nodes] + conditions
-    return found
+    query.where_nodes = [_as_filter(node) for node in query.where_nodes] + conditions
+    return queryset
 
 
 def _as_filter(node: Any) -> Any:

@@ -35,9 +35,11 @@ def _written_to(model: Any, hints: dict[str, Any]) -> Iterator[str]:
 
 
 @repair("dorm.db.connection", "router_db_for_read", name=REPAIR, fixed_in="5.0")
-def _remembered(original: Any, model: Any, **options: Any) -> str:
-    alias = original(model, **options)
-    return Routed(alias) if settings.DATABASE_ROUTERS else str(alias)
+def _remembered(original: Any, model: Any, *, default: str = "default", **hints: Any) -> str:
+    if not settings.DATABASE_ROUTERS:
+        # djanorm would look for a recent write first, and return the same.
+        return default
+    return Routed(original(model, default=default, **hints))
 
 
 _WRITES = ("create", "get_or_create", "update_or_create", "update", "delete", "bulk_create", "bulk_update")
