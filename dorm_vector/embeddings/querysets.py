@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-from ..expressions.query_text import embed_texts
+from ..expressions.query_text import embed_texts, has_texts
 from ..query.routed import for_writing
 from ..steps import Steps, arun, run
 from .on_save import embedding_fields, filled, is_computed, names_read, record, vectors_of, warn_of_stale
@@ -82,15 +82,18 @@ class EmbeddingQueries:
     # searches
 
     def _iterator(self) -> Any:
-        if self._query.annotations:
+        if has_texts([*self._query.annotations.values()]):
             run(_checked(self))
         return super()._iterator()  # type: ignore[misc]  # as above
 
-    async def _aiterator(self) -> Any:
-        if self._query.annotations:
-            await arun(_checked(self))
+    def _aiterator(self) -> Any:
+        rows = super()._aiterator  # type: ignore[misc]  # as above
+        return self._embedding(rows) if has_texts(self) else rows()
+
+    async def _embedding(self, rows: Any) -> Any:
+        await arun(_checked(self))
         await embed_texts(self)
-        async for row in super()._aiterator():  # type: ignore[misc]  # as above
+        async for row in rows():
             yield row
 
     async def _aiterator_streaming(self, chunk_size: int) -> Any:

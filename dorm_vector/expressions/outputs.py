@@ -11,6 +11,7 @@ from dorm.expressions import Subquery
 from ..dialects.shared.operands import SQL
 from ..engines.row_source import read_from, row_source
 from ..values.elements import Element
+from .distances import VectorDistance
 from .operands import VALUE_TYPES, Shape, shape_of
 from .scope import FieldResolver
 
@@ -56,9 +57,17 @@ def annotation_field(query: Any, name: str) -> Any:
 
 def decoders(query: Any, annotations: dict[str, Any] | None = None) -> dict[str, Callable[[Any], Any]]:
     """Return a decoder for each annotation that needs one; by default for the query's own annotations."""
+    chosen = {
+        name: found
+        for name, found in (annotations or query.annotations).items()
+        if not isinstance(found, VectorDistance)
+    }
+    if not chosen:
+        # Distances are numbers.
+        return {}
     names = FieldResolver(query, query.model)
-    shapes = {name: output_shape(expression, names) for name, expression in (annotations or query.annotations).items()}
-    own = {name: found.decode for name, found in (annotations or query.annotations).items() if hasattr(found, "decode")}
+    shapes = {name: output_shape(expression, names) for name, expression in chosen.items()}
+    own = {name: found.decode for name, found in chosen.items() if hasattr(found, "decode")}
     return own | {name: decoder(shape) for name, shape in shapes.items() if shape is not None}
 
 

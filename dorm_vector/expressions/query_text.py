@@ -40,6 +40,10 @@ def _observed(embedder: Any) -> AbstractContextManager[None]:
     return embedding(embedder.name, 1)
 
 
+_PLAIN = (str, bytes, int, float, type(None))
+"""Values that hold no text to embed; vectors are bytes."""
+
+
 def texts_in(part: Any) -> Iterator[Any]:
     """Yield the texts to embed before a part of a query (queryset, condition, expression) can be compiled."""
     if hasattr(part, "aembed"):
@@ -47,6 +51,10 @@ def texts_in(part: Any) -> Iterator[Any]:
         return
     for inner in _inside(part):
         yield from texts_in(inner)
+
+
+def has_texts(part: Any) -> bool:
+    return next(texts_in(part), None) is not None
 
 
 async def embed_texts(part: Any) -> None:
@@ -65,7 +73,9 @@ def _inside(part: Any) -> Iterable[Any]:
         return map(_compared, part.children)
     if isinstance(part, (list, tuple)):
         return part
-    return vars(part).values() if isinstance(part, When) or hasattr(part, "as_sql") else ()
+    if not (isinstance(part, When) or hasattr(part, "as_sql")):
+        return ()
+    return [value for value in vars(part).values() if not isinstance(value, _PLAIN)]
 
 
 def _compared(node: Any) -> Any:

@@ -18,7 +18,7 @@ from ..values.elements import Element
 from ..values.lengths import require_measurable
 from ..values.sparse import MAX_DIMENSIONS as MAX_SPARSE_DIMENSIONS
 from ..values.sparse import SparseVector
-from ..values.vector import HalfVector, Vector, unpack, unpack_numpy
+from ..values.vector import HalfVector, Vector, floats_of, unpack, unpack_numpy
 
 
 class VectorField(Field[Any]):
@@ -42,6 +42,8 @@ class VectorField(Field[Any]):
     max_dimensions: ClassVar[int] = 16_000
     takes_any_length: ClassVar[bool] = True
     _length_name: ClassVar[str] = "dimensions"
+    _reads_floats: ClassVar[bool] = True
+    """Whether values are read as float32 numbers, in the way of this class."""
 
     def __init__(
         self, dimensions: int | None = None, *, as_numpy: bool = False, normalize: bool = False, **options: Any
@@ -104,8 +106,19 @@ class VectorField(Field[Any]):
             return bound(self, value)
         return self.to_vector(value)
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        own = [getattr(cls, name) is getattr(VectorField, name) for name in ("value_type", "stored_vector", "_as_read")]
+        cls._reads_floats = all(own)
+
     def from_db_value(self, value: Any) -> Any:
-        return None if value is None else self._as_read(self.stored_vector(value))
+        if value is None:
+            return None
+        if self._reads_floats:
+            found = floats_of(value, self.dimensions, as_numpy=self.as_numpy)
+            if found is not None:
+                return found
+        return self._as_read(self.stored_vector(value))
 
     def stored_vector(self, value: Any) -> Any:
         """Return a value of the driver as a packed vector."""

@@ -24,6 +24,7 @@ from ..steps import Execute, Steps, arun, run
 from ..values.metrics import Metric
 from .deferred import keeping_what_was_left_out
 from .queryset_types import Row
+from .reading import ReadRows
 
 if TYPE_CHECKING:
     from ..query.compiler import VectorSQLQuery
@@ -76,7 +77,7 @@ def _measured(expression: Any) -> Iterator[Metric]:
             yield from _measured(side)
 
 
-class VectorRows(Explained[Row]):
+class VectorRows(ReadRows[Row], Explained[Row]):
     """The behavior that every queryset of a model with vector fields adds to djanorm's."""
 
     _query: VectorSQLQuery
@@ -147,44 +148,6 @@ class VectorRows(Explained[Row]):
             if name in available and name not in self._query.alias_only_names:
                 instance.__dict__[name] = self._decode(name, row[name])
         return instance
-
-    def _hidden(self) -> set[str]:
-        """Return the names of alias() that distinct rows arrive with only because they are sorted by them."""
-        query = self._query
-        return query.alias_only_names & {*query.annotations} if query.distinct_flag and not query.is_values() else set()
-
-    def _iterator(self) -> Iterator[Any]:
-        found = {} if self._query.is_values() else decoders(self._query)
-        rows, hidden = super()._iterator(), self._hidden()
-        rows = _decoded(rows, found, hidden, self._get_connection()) if found or hidden else rows
-        return rows if self._query.search is None else _watching().watched(self, rows)
-
-    def _aiterator(self) -> AsyncIterator[Any]:
-        found = {} if self._query.is_values() else decoders(self._query)
-        rows, hidden = super()._aiterator(), self._hidden()
-        rows = _adecoded(rows, found, hidden, self._get_connection()) if found or hidden else rows
-        return rows if self._query.search is None else _watching().awatched(self, rows)
-
-    def _iterator_streaming(self, chunk_size: int) -> Iterator[Any]:
-        connection = self._get_connection()
-        query, fields, as_values, *_ = self._iter_setup()
-        sql, params = query.as_select(connection)
-        rows = connection.execute_streaming(sql, params, chunk_size)
-        try:
-            for row in rows:
-                yield self._as_row(row, fields) if as_values else self._instance(row, connection)
-        finally:
-            # Otherwise a row that cannot be decoded would leave the cursor and its transaction open.
-            if hasattr(rows, "close"):
-                rows.close()
-
-    async def _aiterator_streaming(self, chunk_size: int) -> AsyncIterator[Any]:
-        connection = self._get_async_connection()
-        query, fields, as_values, *_ = self._iter_setup()
-        sql, params = query.as_select(connection)
-        async with aclosing(connection.execute_streaming(sql, params, chunk_size)) as rows:
-            async for row in rows:
-                yield self._as_row(row, fields) if as_values else self._instance(row, connection)
 
     def _as_row(self, row: Any, fields: list[str]) -> Any:
         """Return a row of ``values()`` in the form that the caller gets."""
@@ -334,26 +297,6 @@ class VectorRows(Explained[Row]):
         return field.get_db_prep_value(value)
 
 
-async def _adecoded(
-    rows: AsyncIterator[Any], found: dict[str, Any], hidden: set[str], connection: Any
-) -> AsyncIterator[Any]:
-    async for instance in rows:
-        _decode_row(instance, found, hidden, connection)
-        yield instance
-
-
-def _decoded(rows: Iterator[Any], found: dict[str, Any], hidden: set[str], connection: Any) -> Iterator[Any]:
-    for instance in rows:
-        _decode_row(instance, found, hidden, connection)
-        yield instance
-
-
-def _decode_row(instance: Any, found: dict[str, Any], hidden: set[str], connection: Any) -> None:
-    decoded(instance.__dict__, found, connection)
-    for name in hidden:
-        instance.__dict__.pop(name, None)
-
-
 def as_vector_query(query: Any, using: str) -> VectorSQLQuery:
     """Return the query as a VectorSQLQuery for a database."""
     if hasattr(query, "is_by_distance"):
@@ -380,13 +323,6 @@ def _runner() -> Any:
     from ..search import connection
 
     return connection
-
-
-@cache
-def _watching() -> Any:
-    from ..search import watching
-
-    return watching
 
 
 @cache

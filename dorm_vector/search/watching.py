@@ -23,11 +23,24 @@ _explained: dict[str, float] = {}
 
 def watched(queryset: Any, rows: Iterator[Any]) -> Iterator[Any]:
     """Return the rows of a search; the first one of them runs it."""
-    return _observed(queryset, rows) if is_observed() else _timed(queryset, rows)
+    return observed_rows(queryset, rows) if is_observed() else _timed(queryset, rows)
 
 
 def awatched(queryset: Any, rows: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    return _aobserved(queryset, rows) if is_observed() else _atimed(queryset, rows)
+    return aobserved_rows(queryset, rows) if is_observed() else _atimed(queryset, rows)
+
+
+def tell_slow(queryset: Any, started: float) -> None:
+    """Log a search that has its rows, if it was slow; ``started`` is a time of ``time.perf_counter()``."""
+    took = 1e3 * (time.perf_counter() - started)
+    if _is_slow(took):
+        _tell_slow(queryset, took, _plan(queryset))
+
+
+async def atell_slow(queryset: Any, started: float) -> None:
+    took = 1e3 * (time.perf_counter() - started)
+    if _is_slow(took):
+        _tell_slow(queryset, took, await _aplan(queryset))
 
 
 def _timed(queryset: Any, rows: Iterator[Any]) -> Iterator[Any]:
@@ -53,7 +66,7 @@ async def _atimed(queryset: Any, rows: AsyncIterator[Any]) -> AsyncIterator[Any]
             yield row
 
 
-def _observed(queryset: Any, rows: Iterator[Any]) -> Iterator[Any]:
+def observed_rows(queryset: Any, rows: Iterator[Any]) -> Iterator[Any]:
     work = _begun(queryset)
     try:
         first = next(rows, _END)
@@ -73,7 +86,7 @@ def _observed(queryset: Any, rows: Iterator[Any]) -> Iterator[Any]:
         end(work)
 
 
-async def _aobserved(queryset: Any, rows: AsyncIterator[Any]) -> AsyncIterator[Any]:
+async def aobserved_rows(queryset: Any, rows: AsyncIterator[Any]) -> AsyncIterator[Any]:
     work = _begun(queryset)
     try:
         first = await anext(rows, _END)

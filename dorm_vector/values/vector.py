@@ -200,6 +200,21 @@ def unpack_numpy(data: bytes) -> npt.NDArray[np.float32]:
     return np.frombuffer(data, dtype="<f4")
 
 
+def floats_of(data: Any, dimensions: int | None, *, as_numpy: bool) -> Any:
+    """Return the float32 values of a driver's bytes for a column of ``dimensions``; None if ``from_wire`` has to look.
+
+    It is what ``unpack`` and ``unpack_numpy`` make of ``from_wire``, in one step.
+    """
+    if not dimensions or type(data) is not bytes:
+        return None
+    size = 4 * dimensions
+    if len(data) == size + 4 and data[:4] == _PG_HEADER.pack(dimensions, 0):
+        return unpack_numpy(_swapped(data[4:])) if as_numpy else _big_endian_floats(data[4:])
+    if len(data) == size and (data[2:4] != _NO_FLAGS or data[:2] == _NO_FLAGS):
+        return unpack_numpy(data) if as_numpy else unpack(data)
+    return None
+
+
 def from_wire(data: Any, dimensions: int | None, source: Source = unknown) -> bytes:
     """Return the driver's value of a column of ``dimensions`` dimensions as little-endian float32 bytes.
 
@@ -230,6 +245,13 @@ def _swapped(data: bytes) -> bytes:
     values = array("f", bytes(data))
     values.byteswap()
     return values.tobytes()
+
+
+def _big_endian_floats(data: bytes) -> list[float]:
+    values = array("f", data)
+    if sys.byteorder == "little":
+        values.byteswap()
+    return values.tolist()
 
 
 def _floats(data: bytes) -> array[float]:
