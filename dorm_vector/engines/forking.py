@@ -38,7 +38,7 @@ def watch(wrapper: Any) -> None:
 
 def share(connection: Any) -> Any:
     """Register an open server connection, and return it."""
-    if _driver(connection) in _DESCRIPTORS:
+    if _connections.get(id(connection)) is not connection and _driver(connection) in _DESCRIPTORS:
         # Keyed by id, because some connections are not hashable.
         _connections[id(connection)] = connection
     return connection

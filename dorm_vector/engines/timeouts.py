@@ -123,7 +123,8 @@ class _Wait:
             return await getconn(self._rest())
 
     def _failures(self) -> int:
-        return int(self._pool.get_stats().get("connections_errors", 0))
+        # get_stats() copies all of them for each search.
+        return int(self._pool._stats.get("connections_errors", 0))
 
     def _raise_in_an_outage(self, error: Exception) -> None:
         if self._failures() > self._failed:

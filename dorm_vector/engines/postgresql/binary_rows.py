@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dorm.db.utils import log_query, normalize_db_exception
+from dorm.db.utils import awith_transient_retry, log_query, normalize_db_exception, with_transient_retry
 
 from ...patching.registry import hook
-from ..statement import Statement
+from ..statement import Statement, is_binary
 
 _POSTGRESQL = "dorm.db.backends.postgresql"
 
+
+_PREPARED = "dorm_vector_prepared"
 
 _IDLE = 0  # psycopg.pq.TransactionStatus, copied so that psycopg need not be imported
 
@@ -29,49 +31,121 @@ def binary_rows(original: Any, wrapper: Any, connection: Any, sql: str, params: 
     """
     if not (isinstance(sql, Statement) and sql.binary):
         return original(wrapper, connection, sql, params, **options)
-    with _by_itself(connection), connection.cursor(binary=True) as cursor:
+    alone = _begins_alone(connection)
+    try:
+        # Not in a `with` block: what closing a cursor frees goes with it.
+        cursor = connection.cursor(binary=True)
         if not sql.options:
             return _rows(cursor, sql, params)
         with _together(connection):
             with _logged(sql.options, []):
                 connection.execute(sql.options)
             return _rows(cursor, sql, params)
+    finally:
+        connection._autocommit = connection._autocommit and not alone
 
 
 def _rows(cursor: Any, sql: str, params: Any) -> Any:
-    with _logged(sql, params):
-        return cursor.execute(str(sql), params or []).fetchall()
+    with log_query("postgresql", sql, params):
+        try:
+            return cursor.execute(str(sql), params or []).fetchall()
+        except Exception as error:
+            normalize_db_exception(error)
+            raise
 
 
 @hook(f"{_POSTGRESQL}:PostgreSQLAsyncDatabaseWrapper", "_aexec", name="binary_rows")
 async def _async_rows(original: Any, wrapper: Any, connection: Any, sql: str, params: Any, **options: Any) -> Any:
     if not (isinstance(sql, Statement) and sql.binary):
         return await original(wrapper, connection, sql, params, **options)
-    with _by_itself(connection):
-        async with connection.cursor(binary=True) as cursor:
-            if not sql.options:
-                return await _arows(cursor, sql, params)
-            async with _together(connection):
-                with _logged(sql.options, []):
-                    await connection.execute(sql.options)
-                return await _arows(cursor, sql, params)
+    alone = _begins_alone(connection)
+    try:
+        cursor = connection.cursor(binary=True)
+        if not sql.options:
+            return await _arows(cursor, sql, params)
+        async with _together(connection):
+            with _logged(sql.options, []):
+                await connection.execute(sql.options)
+            return await _arows(cursor, sql, params)
+    finally:
+        connection._autocommit = connection._autocommit and not alone
 
 
 async def _arows(cursor: Any, sql: str, params: Any) -> Any:
-    with _logged(sql, params):
-        return await (await cursor.execute(str(sql), params or [])).fetchall()
+    with log_query("postgresql", sql, params):
+        try:
+            return await (await cursor.execute(str(sql), params or [])).fetchall()
+        except Exception as error:
+            normalize_db_exception(error)
+            raise
 
 
-@contextmanager
-def _by_itself(connection: Any) -> Iterator[None]:
-    """Run the statement in autocommit if no transaction is open: BEGIN and COMMIT take two more round trips."""
-    alone = not connection.autocommit and connection.pgconn.transaction_status == _IDLE
+def _begins_alone(connection: Any) -> bool:
+    """Switch to autocommit if no transaction is open, because BEGIN and COMMIT take two more round trips.
+
+    Return whether to switch back.
+    """
+    alone = not connection._autocommit and connection.pgconn.transaction_status == _IDLE
     # psycopg's setter does the same under a lock, which an idle connection of ours does not need.
-    connection._autocommit = connection.autocommit or alone
+    connection._autocommit = connection._autocommit or alone
+    return alone
+
+
+@hook(f"{_POSTGRESQL}:PostgreSQLDatabaseWrapper", "execute", name="binary_rows")
+def _by_the_pool(original: Any, wrapper: Any, sql: str, params: Any = None) -> Any:
+    """Run a search on a pooled connection; djanorm looks up how often to try again before each statement."""
+    if not is_binary(sql) or wrapper._atomic_conn is not None or wrapper._autocommit:
+        return original(wrapper, sql, params)
+
+    def run() -> Any:
+        with _pool(wrapper).connection() as connection:
+            return wrapper._exec(connection, sql, params)
+
     try:
-        yield
-    finally:
-        connection._autocommit = connection.autocommit and not alone
+        return run()
+    except Exception as error:  # noqa: BLE001  # raised again as the first of djanorm's attempts
+        failed = [error]
+
+    def attempt() -> Any:
+        if failed:
+            raise failed.pop()
+        return run()
+
+    return with_transient_retry(attempt)
+
+
+def _pool(wrapper: Any) -> Any:
+    """Return the pool; what the package changes of a pool is looked at once."""
+    pool = wrapper._pool
+    if pool is None or _PREPARED not in vars(pool):
+        pool = wrapper._get_pool()
+        vars(pool)[_PREPARED] = True
+    return pool
+
+
+@hook(f"{_POSTGRESQL}:PostgreSQLAsyncDatabaseWrapper", "execute", name="binary_rows")
+async def _by_the_async_pool(original: Any, wrapper: Any, sql: str, params: Any = None) -> Any:
+    if not is_binary(sql) or wrapper._in_async_atomic():
+        return await original(wrapper, sql, params)
+
+    async def run() -> Any:
+        chosen = await wrapper._choose_conn()
+        if chosen is not None:
+            return await wrapper._aexec(chosen, sql, params)
+        async with (await wrapper._get_pool()).connection() as connection:
+            return await wrapper._aexec(connection, sql, params)
+
+    try:
+        return await run()
+    except Exception as error:  # noqa: BLE001  # as above
+        failed = [error]
+
+    async def attempt() -> Any:
+        if failed:
+            raise failed.pop()
+        return await run()
+
+    return await awith_transient_retry(attempt)
 
 
 def _together(connection: Any) -> Any:
