@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-from ..expressions.query_text import embed_texts, has_texts
+from ..expressions.query_text import embed_texts, has_texts, searches_by_text
 from ..query.routed import for_writing
 from ..steps import Steps, arun, run
 from .on_save import embedding_fields, filled, is_computed, names_read, record, vectors_of, warn_of_stale
@@ -82,7 +82,7 @@ class EmbeddingQueries:
     # searches
 
     def _iterator(self) -> Any:
-        if has_texts([*self._query.annotations.values()]):
+        if searches_by_text(self._query):
             run(_checked(self))
         return super()._iterator()  # type: ignore[misc]  # as above
 

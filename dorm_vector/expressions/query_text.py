@@ -57,6 +57,16 @@ def has_texts(part: Any) -> bool:
     return next(texts_in(part), None) is not None
 
 
+def searches_by_text(query: Any) -> bool:
+    """Return whether an annotation of the query is measured from a text."""
+    for expression in query.annotations.values():
+        is_of_vector = isinstance(getattr(expression, "__dict__", {}).get("vector"), bytes)
+        # The usual distance, from a vector, holds nothing else.
+        if not is_of_vector and has_texts(expression):
+            return True
+    return False
+
+
 async def embed_texts(part: Any) -> None:
     """Embed the texts in a part of a query, without blocking the event loop."""
     for text in texts_in(part):

@@ -215,6 +215,11 @@ def note_search(search: Any) -> None:
         current.searches.append(search)
 
 
+def is_compiling() -> bool:
+    """Return whether a statement is being compiled, so that a query compiled now is a part of it."""
+    return _current.get() is not None
+
+
 def current_query() -> Any:
     """Return the query of the statement that is being compiled, or None."""
     current = _current.get()

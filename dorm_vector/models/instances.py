@@ -13,8 +13,13 @@ from .deferred import ReadInPart
 
 _COLUMNS = "dorm_vector_columns"
 
-Columns = tuple[tuple[str, str, Callable[[Any], Any] | None], ...]
-"""The attribute of each field, its column, and how its values are read; None if they are taken as they are."""
+
+class Columns:
+    """The attribute of each field, its column, and how its values are read; None if they are taken as they are."""
+
+    def __init__(self, fields: list[Any]) -> None:
+        self.fields = tuple((field.attname, field.column, _read(field)) for field in fields)
+        self.names = frozenset(field.column for field in fields)
 
 
 def builds_instances(queryset: Any) -> bool:
@@ -32,14 +37,14 @@ def instance_builder(queryset: Any, first: Any, connection: Any) -> Callable[[An
     """Return the function that makes an instance of each row that has the columns of the first one."""
     model = queryset.model
     keys, columns = first.keys() if hasattr(first, "keys") else (), _columns(model)
-    if columns is None or any(column not in keys for _name, column, _read in columns):
+    if columns is None or not columns.names.issubset(keys):
         return lambda row: _by_djanorm(queryset, row, connection)
-    names = [name for name in queryset._query.annotations if name in keys]
+    fields, names = columns.fields, [name for name in queryset._query.annotations if name in keys]
 
     def build(row: Any) -> Any:
         values = {"_state": _ModelState(adding=False)}
         try:
-            for name, column, read in columns:
+            for name, column, read in fields:
                 values[name] = row[column] if read is None else read(row[column])
         except UnknownSource:
             return _by_djanorm(queryset, row, connection)
@@ -65,8 +70,7 @@ def _columns(model: Any) -> Columns | None:
     known = vars(model._meta).get(_COLUMNS)
     # djanorm keeps one list of the fields, and another one once a field was added.
     if known is None or known[0] is not fields:
-        columns = tuple((field.attname, field.column, _read(field)) for field in fields)
-        vars(model._meta)[_COLUMNS] = known = fields, columns if _is_built_by_djanorm(model) else None
+        vars(model._meta)[_COLUMNS] = known = fields, Columns(fields) if _is_built_by_djanorm(model) else None
     found: Columns | None = known[1]
     return found
 

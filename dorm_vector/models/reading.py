@@ -3,97 +3,72 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 from dorm.queryset import QuerySet
 
 from ..expressions.outputs import decoded, decoders
+from ..search import watching
+from ..telemetry.observers import is_observed
 from .instances import builds_instances, instance_builder
-from .queryset_types import Row
-
-if TYPE_CHECKING:
-    from ..query.compiler import VectorSQLQuery
 
 
-class ReadRows(QuerySet[Row]):
-    """The iteration of a VectorRows, which has what reads a single row."""
+def read(queryset: Any, by_djanorm: Callable[[], Iterator[Any]]) -> Iterator[Any]:
+    """Return the rows of a queryset; ``by_djanorm`` is the method of the next class."""
+    query = queryset._query
+    found = {} if query.is_values() else decoders(query)
+    # Another class before djanorm's may make tuples of the rows.
+    if not found and _is(by_djanorm, QuerySet._iterator) and builds_instances(queryset):
+        if query.search is None or not is_observed():
+            return _instances(queryset, is_timed=query.search is not None)
+        return watching.observed_rows(queryset, _instances(queryset, is_timed=False))
+    rows, hidden = by_djanorm(), _hidden(query)
+    rows = _decoded(rows, found, hidden, queryset._get_connection()) if found or hidden else rows
+    return rows if query.search is None else watching.watched(queryset, rows)
 
-    _query: VectorSQLQuery
 
-    if TYPE_CHECKING:
+def aread(queryset: Any, by_djanorm: Callable[[], AsyncIterator[Any]]) -> AsyncIterator[Any]:
+    query = queryset._query
+    found = {} if query.is_values() else decoders(query)
+    if not found and _is(by_djanorm, QuerySet._aiterator) and builds_instances(queryset):
+        if query.search is None or not is_observed():
+            return _ainstances(queryset, is_timed=query.search is not None)
+        return watching.aobserved_rows(queryset, _ainstances(queryset, is_timed=False))
+    rows, hidden = by_djanorm(), _hidden(query)
+    rows = _adecoded(rows, found, hidden, queryset._get_connection()) if found or hidden else rows
+    return rows if query.search is None else watching.awatched(queryset, rows)
 
-        def _instance(self, row: Any, connection: Any) -> Any: ...
-        def _as_row(self, row: Any, fields: list[str]) -> Any: ...
 
-    def _hidden(self) -> set[str]:
-        """Return the names of alias() that distinct rows arrive with only because they are sorted by them."""
-        query = self._query
-        return query.alias_only_names & {*query.annotations} if query.distinct_flag and not query.is_values() else set()
+def _is(method: Any, function: Any) -> bool:
+    return method.__func__ is function
 
-    def _iterator(self) -> Iterator[Any]:
-        query = self._query
-        found = {} if query.is_values() else decoders(query)
-        if not found and builds_instances(self):
-            if query.search is None or not _watching().is_observed():
-                return self._instances()
-            return _watching().observed_rows(self, self._instances(is_timed=False))
-        rows, hidden = super()._iterator(), self._hidden()
-        rows = _decoded(rows, found, hidden, self._get_connection()) if found or hidden else rows
-        return rows if query.search is None else _watching().watched(self, rows)
 
-    def _instances(self, *, is_timed: bool = True) -> Iterator[Any]:
-        connection = self._get_connection()
-        started = time.perf_counter()
-        rows = connection.execute(*self._iter_setup()[0].as_select(connection))
-        if is_timed and self._query.search is not None:
-            _watching().tell_slow(self, started)
-        if rows:
-            yield from map(instance_builder(self, rows[0], connection), rows)
+def _instances(queryset: Any, *, is_timed: bool) -> Iterator[Any]:
+    connection = queryset._get_connection()
+    started = time.perf_counter()
+    rows = connection.execute(*queryset._iter_setup()[0].as_select(connection))
+    if is_timed:
+        watching.tell_slow(queryset, started)
+    if rows:
+        yield from map(instance_builder(queryset, rows[0], connection), rows)
 
-    def _aiterator(self) -> AsyncIterator[Any]:
-        query = self._query
-        found = {} if query.is_values() else decoders(query)
-        if not found and builds_instances(self):
-            if query.search is None or not _watching().is_observed():
-                return self._ainstances()
-            return _watching().aobserved_rows(self, self._ainstances(is_timed=False))
-        rows, hidden = super()._aiterator(), self._hidden()
-        rows = _adecoded(rows, found, hidden, self._get_connection()) if found or hidden else rows
-        return rows if query.search is None else _watching().awatched(self, rows)
 
-    async def _ainstances(self, *, is_timed: bool = True) -> AsyncIterator[Any]:
-        connection = self._get_async_connection()
-        started = time.perf_counter()
-        rows = await connection.execute(*self._iter_setup()[0].as_select(connection))
-        if is_timed and self._query.search is not None:
-            await _watching().atell_slow(self, started)
-        if rows:
-            for instance in map(instance_builder(self, rows[0], connection), rows):
-                yield instance
+async def _ainstances(queryset: Any, *, is_timed: bool) -> AsyncIterator[Any]:
+    connection = queryset._get_async_connection()
+    started = time.perf_counter()
+    rows = await connection.execute(*queryset._iter_setup()[0].as_select(connection))
+    if is_timed:
+        await watching.atell_slow(queryset, started)
+    if rows:
+        for instance in map(instance_builder(queryset, rows[0], connection), rows):
+            yield instance
 
-    def _iterator_streaming(self, chunk_size: int) -> Iterator[Any]:
-        connection = self._get_connection()
-        query, fields, as_values, *_ = self._iter_setup()
-        sql, params = query.as_select(connection)
-        rows = connection.execute_streaming(sql, params, chunk_size)
-        try:
-            for row in rows:
-                yield self._as_row(row, fields) if as_values else self._instance(row, connection)
-        finally:
-            # Otherwise a row that cannot be decoded would leave the cursor and its transaction open.
-            if hasattr(rows, "close"):
-                rows.close()
 
-    async def _aiterator_streaming(self, chunk_size: int) -> AsyncIterator[Any]:
-        connection = self._get_async_connection()
-        query, fields, as_values, *_ = self._iter_setup()
-        sql, params = query.as_select(connection)
-        async with aclosing(connection.execute_streaming(sql, params, chunk_size)) as rows:
-            async for row in rows:
-                yield self._as_row(row, fields) if as_values else self._instance(row, connection)
+def _hidden(query: Any) -> set[str]:
+    """Return the names of alias() that distinct rows arrive with only because they are sorted by them."""
+    hides = query.distinct_flag and not query.is_values()
+    return query.alias_only_names & {*query.annotations} if hides else set()
 
 
 async def _adecoded(
@@ -114,13 +89,3 @@ def _decode_row(instance: Any, found: dict[str, Any], hidden: set[str], connecti
     decoded(instance.__dict__, found, connection)
     for name in hidden:
         instance.__dict__.pop(name, None)
-
-
-# Watching a search imports what compiles one; a process may only declare models.
-
-
-@cache
-def _watching() -> Any:
-    from ..search import watching
-
-    return watching

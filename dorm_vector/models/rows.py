@@ -24,7 +24,6 @@ from ..steps import Execute, Steps, arun, run
 from ..values.metrics import Metric
 from .deferred import keeping_what_was_left_out
 from .queryset_types import Row
-from .reading import ReadRows
 
 if TYPE_CHECKING:
     from ..query.compiler import VectorSQLQuery
@@ -77,7 +76,7 @@ def _measured(expression: Any) -> Iterator[Metric]:
             yield from _measured(side)
 
 
-class VectorRows(ReadRows[Row], Explained[Row]):
+class VectorRows(Explained[Row]):
     """The behavior that every queryset of a model with vector fields adds to djanorm's."""
 
     _query: VectorSQLQuery
@@ -148,6 +147,35 @@ class VectorRows(ReadRows[Row], Explained[Row]):
             if name in available and name not in self._query.alias_only_names:
                 instance.__dict__[name] = self._decode(name, row[name])
         return instance
+
+    def _iterator(self) -> Iterator[Any]:
+        rows: Iterator[Any] = _reader().read(self, super()._iterator)
+        return rows
+
+    def _aiterator(self) -> AsyncIterator[Any]:
+        rows: AsyncIterator[Any] = _reader().aread(self, super()._aiterator)
+        return rows
+
+    def _iterator_streaming(self, chunk_size: int) -> Iterator[Any]:
+        connection = self._get_connection()
+        query, fields, as_values, *_ = self._iter_setup()
+        sql, params = query.as_select(connection)
+        rows = connection.execute_streaming(sql, params, chunk_size)
+        try:
+            for row in rows:
+                yield self._as_row(row, fields) if as_values else self._instance(row, connection)
+        finally:
+            # Otherwise a row that cannot be decoded would leave the cursor and its transaction open.
+            if hasattr(rows, "close"):
+                rows.close()
+
+    async def _aiterator_streaming(self, chunk_size: int) -> AsyncIterator[Any]:
+        connection = self._get_async_connection()
+        query, fields, as_values, *_ = self._iter_setup()
+        sql, params = query.as_select(connection)
+        async with aclosing(connection.execute_streaming(sql, params, chunk_size)) as rows:
+            async for row in rows:
+                yield self._as_row(row, fields) if as_values else self._instance(row, connection)
 
     def _as_row(self, row: Any, fields: list[str]) -> Any:
         """Return a row of ``values()`` in the form that the caller gets."""
@@ -326,10 +354,18 @@ def _runner() -> Any:
 
 
 @cache
+def _reader() -> Any:
+    from . import reading
+
+    return reading
+
+
+@cache
 def _copies() -> bool:
     """Return whether this djanorm's querysets have the attributes that ``_clone()`` copies, and no others."""
     known = {"model", "_db", "_query", "_result_cache", "_cache_alias", "_cache_timeout"}
-    return vars(QuerySet(None)).keys() == known
+    nothing: Any = None
+    return vars(QuerySet(nothing)).keys() == known
 
 
 def _derived(query: Any) -> DerivedQuery:

@@ -21,6 +21,7 @@ from ..search.plans.plan import Plan, Purpose
 from .binary_rows import is_plain, reads_binary
 from .copying import copied, is_known
 from .joins import is_many
+from .known_statements import known_or_made
 from .names import refuse
 from .order import OrderingQuery, by_output
 from .statement_cache import InFilter, written
@@ -61,7 +62,10 @@ class VectorSQLQuery(OrderingQuery):
     # the outermost SELECT
 
     def as_select(self, connection: Any, purpose: Purpose = Purpose.STATEMENT) -> SQL:
-        return self.as_planned(connection, plan_for(self, connection, purpose), purpose)
+        def planned() -> SQL:
+            return self.as_planned(connection, plan_for(self, connection, purpose), purpose)
+
+        return known_or_made(self, connection, planned) if purpose is Purpose.STATEMENT else planned()
 
     def as_planned(self, connection: Any, plan: Plan | None, purpose: Purpose = Purpose.STATEMENT) -> SQL:
         """Compile the outermost SELECT over the rows that the plan finds."""

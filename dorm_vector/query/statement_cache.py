@@ -6,6 +6,7 @@ WHERE and joins. The WHERE is compiled each time, so that its values may be of a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dorm.expressions import F
@@ -22,7 +23,7 @@ from ..values.vector import Vector
 
 _WRITTEN = "dorm_vector_written"
 
-_MOST = 256
+MOST = 256
 """The maximum number of cached shapes per model."""
 
 _CONSTANTS = frozenset((int, bool, float, type(None)))
@@ -53,7 +54,7 @@ def written(query: Any, connection: Any, purpose: Purpose) -> SQL:
     """Return the outermost SELECT of the query, from the cache if its shape is known."""
     vectors: list[Any] = []
     try:
-        shape = _shape(query, vectors)
+        shape = shape_of(query, vectors)
     except NoShape:
         sql, params = query.select(connection, purpose)
         return sql, params
@@ -64,7 +65,7 @@ def written(query: Any, connection: Any, purpose: Purpose) -> SQL:
     if found is None:
         return _kept(query.select(connection, purpose, marks_filter=True), query, vectors, len(filtered), known, key)
     sql, slots, _indexes = found
-    return sql, [_filled(slot, vectors, filtered) for slot in slots]
+    return sql, [filled(slot, vectors, filtered) for slot in slots]
 
 
 def _where(query: Any, connection: Any) -> tuple[str, tuple[Any, ...], list[Any]]:
@@ -82,10 +83,10 @@ def _kept(select: SQL, query: Any, vectors: list[Any], filtered: int, known: dic
     """Cache the compiled SELECT for its shape, and return it for this query."""
     sql, params = select
     try:
-        slots = [_slot(param, vectors, filtered) for param in params]
+        slots = [slot_of(param, vectors, filtered) for param in params]
     except NoShape:
         slots = []
-    if len(known) >= _MOST:
+    if len(known) >= MOST:
         known.clear()
     if len(slots) == len(params):
         # The entry keeps the indexes alive, because the key identifies them by id().
@@ -93,7 +94,7 @@ def _kept(select: SQL, query: Any, vectors: list[Any], filtered: int, known: dic
     return sql, [param.value if type(param) is InFilter else param for param in params]
 
 
-def _slot(param: Any, vectors: list[Any], filtered: int) -> Any:
+def slot_of(param: Any, vectors: list[Any], filtered: int = 0) -> Any:
     """Return the source of the parameter, or the parameter itself if it is a constant of the shape."""
     if type(param) is InFilter and param.position < filtered:
         return Slot(param.position)
@@ -111,7 +112,7 @@ def _makes(vector: Any, param: Any) -> bool:
     return isinstance(vector, Vector) and isinstance(param, Vector) and type(param)(vector) == param
 
 
-def _filled(slot: Any, vectors: list[Any], filtered: list[Any]) -> Any:
+def filled(slot: Any, vectors: Sequence[Any], filtered: Sequence[Any]) -> Any:
     if type(slot) is not Slot:
         return slot
     if slot.vector_type is None:
@@ -123,16 +124,21 @@ def _filled(slot: Any, vectors: list[Any], filtered: list[Any]) -> Any:
 # the shape
 
 
-def _shape(query: Any, vectors: list[Any]) -> tuple[Any, ...]:
+def shape_of(query: Any, vectors: list[Any]) -> tuple[Any, ...]:
+    """Return the state of a query without its filter, and collect its vectors; raises NoShape."""
     # The type identifies an empty value, and most of the state is empty.
-    held = tuple(
-        [
-            (name, _frozen(value, vectors) if value else type(value))
-            for name, value in vars(query).items()
-            if name not in _SCRATCH
-        ]
-    )
-    return type(query), query.get_table(), held, index_facts(query, vectors)
+    held: list[tuple[Any, ...]] = []
+    for name, value in vars(query).items():
+        if name in _SCRATCH:
+            continue
+        kind = type(value)
+        if not value:
+            held.append((name, kind))
+        elif kind is int:
+            held.append((name, kind, value))
+        else:
+            held.append((name, tuple(value) if name == "order_by_fields" else _frozen(value, vectors)))
+    return type(query), query.get_table(), tuple(held), index_facts(query, vectors)
 
 
 def _frozen(value: Any, vectors: list[Any]) -> Any:

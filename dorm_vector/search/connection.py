@@ -65,6 +65,10 @@ class SearchConnection:
         return streamed
 
     def _run(self, kind: Kind, sql: str, params: Any) -> Any:
+        search = self._ready(kind, sql)
+        if search is not None:
+            rows = self._connection.execute(sql if is_binary(sql) else str(sql), [*(params or ())])
+            return rows if self._is_complete(rows, search) else run(self._arrived(rows, search), self._connection)
         sql, params = run(self._planned(sql, params), self._connection)
         _tell_plan(sql, self.known_dialect)
         plan = self._client_plan(kind, sql)
@@ -82,6 +86,35 @@ class SearchConnection:
                 return run(self._sent(kind, sql, params, assigned, nested), self._connection)
 
         return send() if alone else with_transient_retry(send)
+
+    def _ready(self, kind: Kind, sql: str) -> CompiledSearch | None:
+        """Return the only search of a statement, if nothing has to be estimated, set or told before it is sent."""
+        searches = searches_in(sql)
+        search = searches[0] if len(searches) == 1 and kind is Execute else None
+        if search is None or self._asked or search.goes_on or current() is not None:
+            return None
+        plan, query = search.plan, search.query
+        if plan is not None and (plan.is_companion or plan.is_client or plan.labels is not None):
+            return None
+        if (isinstance(sql, Statement) and sql.prefix) or (query.search is not None and query.is_filtered()):
+            return None
+        options = self.known_dialect.tuning.options
+        is_wider = [name for name, width in search.widths.items() if width > int(options[name].default)]
+        return None if is_wider else search
+
+    def _is_complete(self, rows: list[Any], search: CompiledSearch) -> bool:
+        """Return whether the rows are those of the search, in order, so that ``_arrived`` has nothing to do."""
+        query = search.query
+        if not search.is_whole:
+            return True
+        if len(rows) < rows_asked(self.known_dialect, query):
+            return False
+        if query.search is None:
+            return True
+        if len(rows) != query.limit_val or query.greatest_distance() is not None:
+            return False
+        distances = [row[query.search.name] for row in rows]
+        return None not in distances and distances == sorted(distances)
 
     def _ranked_here(self, plan: Any, sql: str) -> Any:
         """Return the rows of a search that the client ranks, read in one snapshot; None if the database has to."""
@@ -218,6 +251,12 @@ class AsyncSearchConnection(SearchConnection):
             yield row
 
     async def _run(self, kind: Kind, sql: str, params: Any) -> Any:
+        search = self._ready(kind, sql)
+        if search is not None:
+            rows = await self._connection.execute(sql if is_binary(sql) else str(sql), [*(params or ())])
+            if self._is_complete(rows, search):
+                return rows
+            return await arun(self._arrived(rows, search), self._connection)
         sql, params = await arun(self._planned(sql, params), self._connection)
         _tell_plan(sql, self.known_dialect)
         plan = self._client_plan(kind, sql)

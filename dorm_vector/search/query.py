@@ -27,7 +27,10 @@ class SearchQuery(SQLQuery):
     @property
     def group(self) -> OnePerGroup | None:
         """The condition that keeps one row of each group, if there is one."""
-        return next((node for node in self.where_nodes if isinstance(node, OnePerGroup)), None)
+        for node in self.where_nodes:
+            if isinstance(node, OnePerGroup):
+                return node
+        return None
 
     @property
     def combined(self) -> CombinedDistance | None:
@@ -37,9 +40,10 @@ class SearchQuery(SQLQuery):
 
     def searched_model(self) -> Any:
         """Return the model whose indexes can serve the search."""
-        if self.combined is not None and self.combined.holder_model is not None:
-            return self.combined.holder_model
-        return self.model if self.group is None else self.group.holder_model
+        combined, group = self.combined, self.group
+        if combined is not None and combined.holder_model is not None:
+            return combined.holder_model
+        return self.model if group is None else group.holder_model
 
     def is_exact(self) -> bool:
         """Return whether no index may order the rows of this query itself."""

@@ -205,11 +205,14 @@ def floats_of(data: Any, dimensions: int | None, *, as_numpy: bool) -> Any:
 
     It is what ``unpack`` and ``unpack_numpy`` make of ``from_wire``, in one step.
     """
-    if not dimensions or type(data) is not bytes:
+    if not dimensions or type(data) is not bytes or sys.byteorder == "big":
         return None
     size = 4 * dimensions
     if len(data) == size + 4 and data[:4] == _PG_HEADER.pack(dimensions, 0):
-        return unpack_numpy(_swapped(data[4:])) if as_numpy else _big_endian_floats(data[4:])
+        # Written out, because it is done for each row.
+        values = array("f", data[4:])
+        values.byteswap()
+        return unpack_numpy(values.tobytes()) if as_numpy else values.tolist()
     if len(data) == size and (data[2:4] != _NO_FLAGS or data[:2] == _NO_FLAGS):
         return unpack_numpy(data) if as_numpy else unpack(data)
     return None
@@ -245,13 +248,6 @@ def _swapped(data: bytes) -> bytes:
     values = array("f", bytes(data))
     values.byteswap()
     return values.tobytes()
-
-
-def _big_endian_floats(data: bytes) -> list[float]:
-    values = array("f", data)
-    if sys.byteorder == "little":
-        values.byteswap()
-    return values.tolist()
 
 
 def _floats(data: bytes) -> array[float]:

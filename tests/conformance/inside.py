@@ -19,15 +19,18 @@ import pytest
 
 from dorm_vector.dialects.shared.unsupported import Unsupported
 from dorm_vector.engines import dialect_for
+from dorm_vector.engines.statement import searches_in
 from dorm_vector.exceptions import StoredDimensionMismatch
 from dorm_vector.expressions.conditions import JsonCompare, JsonContains, JsonEmpty, JsonExists, JsonIn, Like
 from dorm_vector.patching.registry import switched_off
-from dorm_vector.query import compiler, statement_cache
+from dorm_vector.query import compiler, known_statements, statement_cache
 from dorm_vector.retrieval import near_rows
 from dorm_vector.retrieval.query_terms import words_of
 from dorm_vector.schema.tables import state_of
 from dorm_vector.search import tuning, watching
 from dorm_vector.search.plans import group_candidates
+from dorm_vector.search.plans.choice import plan_for
+from dorm_vector.search.plans.plan import Purpose
 from dorm_vector.values.lengths import LONGEST, SHORTEST
 from dorm_vector.values.routines import Routine
 
@@ -57,7 +60,7 @@ __all__ = [
     "written_as_new",
 ]
 
-MOST_CACHED = statement_cache._MOST
+MOST_CACHED = statement_cache.MOST
 
 
 def cached(model: Any) -> dict[Any, Any]:
@@ -67,8 +70,9 @@ def cached(model: Any) -> dict[Any, Any]:
 
 
 def forgotten(model: Any) -> None:
-    """Empty the model's cache."""
+    """Empty the model's caches."""
     vars(model._meta).pop(statement_cache._WRITTEN, None)
+    vars(model._meta).pop(known_statements._KNOWN, None)
 
 
 def written_as_new(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,4 +86,21 @@ def written_as_new(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [type(param) for param in found[1]] == [type(param) for param in compiled[1]]
         return found
 
+    taken: Callable[..., Any] = known_statements.taken
+
+    def compared_whole(entry: Any, query: Any, connection: Any, vectors: list[Any]) -> Any:
+        found = taken(entry, query, connection, vectors)
+        made = query.as_planned(connection, plan_for(query, connection, Purpose.STATEMENT))
+        assert found == made
+        assert [type(param) for param in found[1]] == [type(param) for param in made[1]]
+        assert [told(search) for search in searches_in(found[0])] == [told(search) for search in searches_in(made[0])]
+        return found
+
     monkeypatch.setattr(compiler, "written", compared)
+    monkeypatch.setattr(known_statements, "taken", compared_whole)
+
+
+def told(search: Any) -> dict[str, Any]:
+    """Return what a statement tells its runner of a search."""
+    plan = search.plan
+    return {**vars(search), "plan": plan and (type(plan), plan.index, plan.labels)}

@@ -69,6 +69,23 @@ SHAPES: dict[str, Ranked] = {
     "nearest": lambda vector: Document.objects.nearest("embedding", vector)[:3],
     "nearest, exactly": lambda vector: Document.objects.nearest("embedding", vector, exact=True)[:3],
     "nearest, bounded": lambda vector: Document.objects.nearest("embedding", vector, max_distance=1.5)[:3],
+    "nearest, of another column": lambda vector: Document.objects.nearest("other", vector)[:3],
+    "nearest, by another distance": lambda vector: Document.objects.nearest("embedding", vector, distance="cosine")[:3],
+    "nearest, by another name": lambda vector: Document.objects.nearest("embedding", vector, as_="far")[:3],
+    "nearest, more": lambda vector: Document.objects.nearest("embedding", vector)[:4],
+    "nearest, from the second": lambda vector: Document.objects.nearest("embedding", vector)[1:4],
+    "nearest, whole": lambda vector: Document.objects.nearest("embedding", vector),
+    "nearest, some columns": lambda vector: Document.objects.nearest("embedding", vector).only("title")[:3],
+    "nearest, without some": lambda vector: Document.objects.nearest("embedding", vector).defer("title")[:3],
+    "nearest, as dicts": lambda vector: Document.objects.nearest("embedding", vector).values("title", "distance")[:3],
+    "nearest, filtered": lambda vector: Document.objects.filter(pages=1).nearest("embedding", vector)[:3],
+    "nearest, of rows without another": lambda vector: Document.objects.filter(author=None).nearest(
+        "embedding", vector
+    )[:3],
+    "nearest, farthest first": lambda vector: Document.objects.nearest("embedding", vector).order_by("-distance")[:3],
+    "nearest twice": lambda vector: Document.objects.nearest("embedding", vector[::-1], as_="turned").nearest(
+        "embedding", vector
+    )[:3],
     "two distances": lambda vector: near(vector).annotate(turned=CosineDistance("embedding", vector[::-1]))[:3],
     "a function": lambda vector: near(vector).annotate(norm=VectorNorm("embedding"))[:3],
 }

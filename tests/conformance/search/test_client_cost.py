@@ -1,0 +1,53 @@
+"""What a search costs the client: the Python functions that are called for it, which no load of the machine changes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dorm_vector import CosineDistance
+from tests.databases import Database
+from tests.models import Document
+
+MOST = {"sqlite": 310, "postgresql": 435, "turso": 800, "libsql": 640, "mariadb": 950, "mysql": 2_700}
+"""The calls of a warm search of ten rows: a few percent more than there are."""
+ROWS = 12
+ONE = [1.0, 0.5, 0.0]
+
+
+def calls(work: Callable[[], Any]) -> int:
+    """Return how many Python functions the work calls."""
+    found = 0
+
+    def count(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal found
+        found += event == "call"
+
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return found
+
+
+def test_a_warm_search_calls_few_functions(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without what compares every cached statement with a new one.
+    monkeypatch.undo()
+    Document.objects.bulk_create([Document(title="a", embedding=[1.0, number, 0.0]) for number in range(ROWS)])
+    searches = {
+        "nearest": lambda: [row.id for row in Document.objects.nearest("embedding", ONE)[:10]],
+        "annotate": lambda: [
+            row.id for row in Document.objects.annotate(d=CosineDistance("embedding", ONE)).order_by("d")[:10]
+        ],
+    }
+    found = {}
+    for name, search in searches.items():
+        for _warming in range(8):
+            assert len(search()) == 10
+        # The fewest: now and then a pool looks after its connections.
+        found[name] = min(calls(search) for _time in range(5))
+    assert max(found.values()) <= MOST[db.name], found
