@@ -7,12 +7,14 @@ server has; such searches are planned each time, and only their SELECT is cached
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 from ..dialects.base import Dialect
 from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
 from ..engines.statement import Statement, is_binary, searches_in
+from ..expressions.index_match import index_facts
 from ..expressions.scope import is_compiling
 from ..introspection import has_companions
 from ..search.compiled import CompiledSearch
@@ -20,7 +22,7 @@ from ..search.connection import SearchConnection
 from ..search.plans.index_scan import IndexScanPlan
 from ..search.spec import SearchCondition
 from ..search.warnings import misses
-from .statement_cache import MOST, NoShape, filled, shape_of, slot_of
+from .statement_cache import MOST, NoShape, filled, frozen, slot_of
 
 _KNOWN = "dorm_vector_known_statements"
 
@@ -55,23 +57,55 @@ def taken(found: Any, query: Any, connection: Any, vectors: list[Any]) -> SQL:
     return Statement(sql, binary=is_binary(sql), searches=(search,)), values
 
 
+_RARE = (
+    *("having_nodes", "joins", "ctes", "group_by_fields", "filtered_relations", "distinct_on_fields"),
+    *("select_related_fields", "selected_related_fields", "prefetch_related_fields", "for_update_flag"),
+    *("for_update_skip_locked", "for_update_no_wait", "for_update_of", "_outer_alias", "_outer_model", "_self_alias"),
+)
+"""What the queries have none of whose whole statements are remembered."""
+_rare = itemgetter(*_RARE)
+_SAID = ("limit_val", "offset_val", "deferred_loading", "distinct_flag")
+_said = itemgetter(*_SAID)
+_READ = frozenset(
+    (
+        *(*_RARE, *_SAID, "model", "where_nodes", "order_by_fields", "selected_fields", "annotations"),
+        *("alias_only_names", "search", "options", "using"),
+        *("_last_resolved_leaf_field", "_join_params", "outer_references"),
+    )
+)
+"""All that the key reads of a query, or that says nothing about its SQL; a query with more is none for the cache."""
+
+
 def _key(query: Any, connection: Any, vectors: list[Any]) -> Any:
     """Return what the statement depends on besides the numbers of its vectors; None if that is more than a shape."""
-    if is_compiling() or query.having_nodes or query.joins or query.ctes:
+    state = vars(query)
+    if not _READ.issuperset(state) or any(_rare(state)) or query.options or is_compiling():
         return None
-    conditions = []
-    for node in query.where_nodes:
-        if type(node) is not SearchCondition or not _is_about_null(node.children):
-            return None
-        conditions.append((*node.children[0], node.negated))
+    conditions = _conditions(state["where_nodes"])
     dialect = dialect_for(connection)
-    if _asks_the_server(dialect) or has_companions(query.model, dialect.companions):
+    if conditions is None or _asks_the_server(dialect) or has_companions(query.model, dialect.companions):
         return None
     try:
-        shape = shape_of(query, vectors)
+        annotations = frozen(state["annotations"], vectors)
     except NoShape:
         return None
-    return dialect, isinstance(connection, SearchConnection), tuple(conditions), shape
+    chosen, search = state["selected_fields"], query.search
+    return (
+        (dialect, isinstance(connection, SearchConnection), type(query), query.get_table(), query.using),
+        (*_said(state), tuple(state["order_by_fields"]), None if chosen is None else tuple(chosen)),
+        (conditions, annotations, frozenset(state["alias_only_names"]), search and search.shape()),
+        index_facts(query, vectors),
+    )
+
+
+def _conditions(nodes: list[Any]) -> tuple[Any, ...] | None:
+    """Return the conditions of a search by whether rows have a vector; None if there is any other."""
+    found = []
+    for node in nodes:
+        if type(node) is not SearchCondition or not _is_about_null(node.children):
+            return None
+        found.append((*node.children[0], node.negated))
+    return tuple(found)
 
 
 def _is_about_null(children: list[Any]) -> bool:

@@ -137,11 +137,11 @@ def shape_of(query: Any, vectors: list[Any]) -> tuple[Any, ...]:
         elif kind is int:
             held.append((name, kind, value))
         else:
-            held.append((name, tuple(value) if name == "order_by_fields" else _frozen(value, vectors)))
+            held.append((name, tuple(value) if name == "order_by_fields" else frozen(value, vectors)))
     return type(query), query.get_table(), tuple(held), index_facts(query, vectors)
 
 
-def _frozen(value: Any, vectors: list[Any]) -> Any:
+def frozen(value: Any, vectors: list[Any]) -> Any:
     """Return the value as part of a key, and collect its vectors; raises NoShape if it cannot be part of one."""
     kind = type(value)
     if kind is str:
@@ -149,9 +149,9 @@ def _frozen(value: Any, vectors: list[Any]) -> Any:
     if kind in _CONSTANTS:
         return kind, value
     if kind in (list, tuple):
-        return tuple([_frozen(item, vectors) for item in value])
+        return tuple([frozen(item, vectors) for item in value])
     if kind is dict:
-        return tuple([(name, _frozen(item, vectors)) for name, item in value.items()])
+        return tuple([(name, frozen(item, vectors)) for name, item in value.items()])
     if kind is set:
         return frozenset(value)
     if kind is Search:
@@ -165,7 +165,7 @@ def _frozen_expression(value: Any, vectors: list[Any]) -> Any:
             raise NoShape
         return type(value), value.field_path, value.is_typed, _frozen_vector(value.vector, vectors)
     if isinstance(value, Combined):
-        return type(value), value.operator, _frozen(value.lhs, vectors), _frozen(value.rhs, vectors)
+        return type(value), value.operator, frozen(value.lhs, vectors), frozen(value.rhs, vectors)
     if type(value) is F:
         return F, value.name
     raise NoShape
@@ -173,7 +173,7 @@ def _frozen_expression(value: Any, vectors: list[Any]) -> Any:
 
 def _frozen_vector(vector: Any, vectors: list[Any]) -> Any:
     if not isinstance(vector, (Vector, Bit)):
-        return _frozen(vector, vectors)
+        return frozen(vector, vectors)
     known = next((position for position, other in enumerate(vectors) if other is vector), len(vectors))
     if known == len(vectors):
         vectors.append(vector)

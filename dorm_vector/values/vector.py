@@ -299,6 +299,8 @@ def _packed_bytes(value: Any) -> bytes:
 def _pack_array(value: Any) -> bytes:
     import numpy as np
 
+    if type(value) is np.ndarray and value.ndim == 1 and value.dtype.str == "<f4":
+        return value.tobytes()
     if hasattr(value, "mask") and (masked := np.ma.getmaskarray(value)).any():
         raise InvalidVector(f"value {int(masked.argmax())} of {value.size} is masked. Fill it first: array.filled(0).")
     values = np.asarray(value)
