@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator
 from itertools import chain, product
 from typing import Any
 
-from dorm.fields import Field
+from dorm.fields import CompositePrimaryKey, Field
+from dorm.models import Model
 
 from ..engines.row_source import UnknownSource, read_from
 from ..patching.registry import hook, is_on
@@ -18,8 +19,21 @@ _CASE = " WHEN %s THEN %s"
 """The SQL that djanorm generates for each field of each row of a bulk update."""
 
 
+def _key(instance: Any) -> Any:
+    """Return the key of a row; djanorm's own property imports a class at each access."""
+    key = instance._meta.pk
+    if key is None or isinstance(key, CompositePrimaryKey):
+        return _KEY.fget(instance)
+    return instance.__dict__.get(key.attname)
+
+
+_KEY: Any = vars(Model)["pk"]
+
+
 class ReadInPart:
     """A model whose instances have no attribute for a deferred column, where djanorm would set None."""
+
+    pk = property(_key, _KEY.fset, doc=_KEY.__doc__)
 
     @classmethod
     def _from_db_row(cls, row: Any, connection: Any = None) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from dorm.expressions import F, Value
@@ -18,7 +19,9 @@ from ..values.elements import Element
 from ..values.lengths import require_measurable
 from ..values.sparse import MAX_DIMENSIONS as MAX_SPARSE_DIMENSIONS
 from ..values.sparse import SparseVector
-from ..values.vector import HalfVector, Vector, floats_of, unpack, unpack_numpy
+from ..values.vector import HalfVector, Vector, float_reader, unpack, unpack_numpy
+
+_OF_READING = ("value_type", "from_db_value", "stored_vector", "_as_read")
 
 
 class VectorField(Field[Any]):
@@ -108,17 +111,17 @@ class VectorField(Field[Any]):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        own = [getattr(cls, name) is getattr(VectorField, name) for name in ("value_type", "stored_vector", "_as_read")]
+        own = [getattr(cls, name) is getattr(VectorField, name) for name in _OF_READING]
         cls._reads_floats = all(own)
 
     def from_db_value(self, value: Any) -> Any:
-        if value is None:
-            return None
-        if self._reads_floats:
-            found = floats_of(value, self.dimensions, as_numpy=self.as_numpy)
-            if found is not None:
-                return found
-        return self._as_read(self.stored_vector(value))
+        return None if value is None else self._as_read(self.stored_vector(value))
+
+    def row_reader(self) -> Callable[[Any], Any]:
+        """Return ``from_db_value``, or a faster function that returns the same for the rows of one result."""
+        if self.dimensions is None or not self._reads_floats:
+            return self.from_db_value
+        return float_reader(self.dimensions, self.from_db_value, as_numpy=self.as_numpy)
 
     def stored_vector(self, value: Any) -> Any:
         """Return a value of the driver as a packed vector."""

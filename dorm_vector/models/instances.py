@@ -18,8 +18,16 @@ class Columns:
     """The attribute of each field, its column, and how its values are read; None if they are taken as they are."""
 
     def __init__(self, fields: list[Any]) -> None:
-        self.fields = tuple((field.attname, field.column, _read(field)) for field in fields)
+        self._fields = tuple((field.attname, field.column, _read(field)) for field in fields)
+        self._vectors = tuple((number, field) for number, field in enumerate(fields) if hasattr(field, "row_reader"))
         self.names = frozenset(field.column for field in fields)
+
+    def read(self) -> list[tuple[str, str, Callable[[Any], Any] | None]]:
+        """Return them for the rows of one result."""
+        found = [*self._fields]
+        for number, field in self._vectors:
+            found[number] = (*found[number][:2], field.row_reader())
+        return found
 
 
 def builds_instances(queryset: Any) -> bool:
@@ -39,7 +47,7 @@ def instance_builder(queryset: Any, first: Any, connection: Any) -> Callable[[An
     keys, columns = first.keys() if hasattr(first, "keys") else (), _columns(model)
     if columns is None or not columns.names.issubset(keys):
         return lambda row: _by_djanorm(queryset, row, connection)
-    fields, names = columns.fields, [name for name in queryset._query.annotations if name in keys]
+    fields, names = columns.read(), [name for name in queryset._query.annotations if name in keys]
 
     def build(row: Any) -> Any:
         values = {"_state": _ModelState(adding=False)}

@@ -6,7 +6,7 @@ import math
 import struct
 import sys
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -200,22 +200,26 @@ def unpack_numpy(data: bytes) -> npt.NDArray[np.float32]:
     return np.frombuffer(data, dtype="<f4")
 
 
-def floats_of(data: Any, dimensions: int | None, *, as_numpy: bool) -> Any:
-    """Return the float32 values of a driver's bytes for a column of ``dimensions``; None if ``from_wire`` has to look.
+def float_reader(dimensions: int, read: Callable[[Any], Any], *, as_numpy: bool) -> Callable[[Any], Any]:
+    """Return a function that reads a column of float32 vectors as ``read`` does, which gets all unusual values.
 
-    It is what ``unpack`` and ``unpack_numpy`` make of ``from_wire``, in one step.
+    It does in one call what ``from_wire`` and ``unpack`` do in several, for each row of a result.
     """
-    if not dimensions or type(data) is not bytes or sys.byteorder == "big":
-        return None
-    size = 4 * dimensions
-    if len(data) == size + 4 and data[:4] == _PG_HEADER.pack(dimensions, 0):
-        # Written out, because it is done for each row.
-        values = array("f", data[4:])
-        values.byteswap()
-        return unpack_numpy(values.tobytes()) if as_numpy else values.tolist()
-    if len(data) == size and (data[2:4] != _NO_FLAGS or data[:2] == _NO_FLAGS):
-        return unpack_numpy(data) if as_numpy else unpack(data)
-    return None
+    header, packed = _PG_HEADER.pack(dimensions, 0), 4 * dimensions
+    headed = packed + 4
+
+    def floats(value: Any) -> Any:
+        if value is None:
+            return None
+        if type(value) is bytes and len(value) == headed and value.startswith(header):
+            values = array("f", value[4:])
+            values.byteswap()
+            return unpack_numpy(values.tobytes()) if as_numpy else values.tolist()
+        if type(value) is bytes and len(value) == packed and (value[2:4] != _NO_FLAGS or value[:2] == _NO_FLAGS):
+            return unpack_numpy(value) if as_numpy else unpack(value)
+        return read(value)
+
+    return read if sys.byteorder == "big" else floats
 
 
 def from_wire(data: Any, dimensions: int | None, source: Source = unknown) -> bytes:
