@@ -280,6 +280,17 @@ SIMILARITIES: dict[Metric, type[VectorSimilarity]] = {
 }
 
 
+def are_new_distances(model: Any, expressions: dict[str, Any]) -> bool:
+    """Return whether all are distances by new names, so that djanorm and its repairs have nothing to look at."""
+    meta = model._meta
+    for name, expression in expressions.items():
+        if not isinstance(expression, VectorDistance) or name in meta._field_cache:
+            return False
+        if not (name.isidentifier() and name.isascii()) or name in [field.column for field in meta.fields]:
+            return False
+    return True
+
+
 def _vector_of(instance: Model, name: str) -> Any:
     if name not in vars(instance):
         raise InvalidVector(

@@ -17,7 +17,7 @@ from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
 from ..engines.row_source import UnknownSource, read_from
 from ..engines.statement import explained
-from ..expressions.distances import VectorDistance
+from ..expressions.distances import are_new_distances
 from ..expressions.outputs import decoded, decoders
 from ..introspection import reads_vectors
 from ..steps import Execute, Steps, arun, run
@@ -215,7 +215,7 @@ class VectorRows(Explained[Row]):
 
     def annotate(self, **expressions: Any) -> Any:
         """Add named expressions to every row; after ``values()``, they are included in its result."""
-        if _are_distances(self.model, expressions):
+        if are_new_distances(self.model, expressions):
             queryset: Any = self._clone()
             queryset._query.annotations.update(expressions)
             queryset._query.alias_only_names.difference_update(expressions)
@@ -378,17 +378,6 @@ def _combined(base: Any, others: Sequence[Any], operator: str) -> Any:
     from ..query.combined import combined
 
     return combined(base, others, operator)
-
-
-def _are_distances(model: Any, expressions: dict[str, Any]) -> bool:
-    """Return whether all are distances by new names, so that djanorm and its repairs have nothing to look at."""
-    meta = model._meta
-    for name, expression in expressions.items():
-        if not isinstance(expression, VectorDistance) or name in meta._field_cache:
-            return False
-        if not (name.isidentifier() and name.isascii()) or name in [field.column for field in meta.fields]:
-            return False
-    return True
 
 
 def _over_vectors(queryset: Any, expressions: dict[str, Any]) -> dict[str, Any]:
