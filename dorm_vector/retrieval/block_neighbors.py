@@ -10,13 +10,13 @@ import numpy as np
 from ..values.block_distances import Array, Block, Measure, exact_distances
 
 _SCORES = 1_500_000
-"""Scores that are computed at a time."""
+"""The number of scores to compute at a time."""
 
 _UNDECIDED = 64
 """Rows that the rounding error of a score may leave undecided before a row is computed in float64."""
 
 _ORDINARY = 1e-15, 1e15
-"""Lengths whose squares float32 can hold and add."""
+"""The range of lengths whose squares float32 can store and add."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def _rank(rows: Array) -> Array:
 
 
 class Neighbors:
-    """Finds the ``count`` nearest columns of each row, of those that are at most ``bound`` away."""
+    """Finds the ``count`` nearest columns of each row that are at most ``bound`` away."""
 
     def __init__(self, measure: Measure, count: int, bound: float) -> None:
         self._measure, self._count, self._bound = measure, count, bound

@@ -122,7 +122,7 @@ class _Threads:
             return pool.submit(copy_context().run, function)
 
     def forget(self) -> None:
-        """Start over in a forked process, which has none of the threads."""
+        """Start without threads in a forked process, because they do not survive the fork."""
         self.__init__()  # type: ignore[misc]  # the lock may be held by a thread that is not here
 
 
@@ -176,5 +176,5 @@ async def _in_tasks(steps: Mapping[str, Step], *, until_failure: bool) -> dict[s
 
 
 def in_order(answers: Mapping[str, Sequence[Any]]) -> list[tuple[str, Any]]:
-    """Return every row with its database: the databases in the order of the call, and their rows in their own."""
+    """Return every row with its database, in the order of the call and then of each database."""
     return [(alias, row) for alias, rows in answers.items() for row in rows]

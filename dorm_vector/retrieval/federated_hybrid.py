@@ -86,7 +86,7 @@ _Ranked = Iterator[tuple[Any, float, int]]
 
 
 def _by_vector(found: list[tuple[str, Any]], names: _Names, search: HybridSearch) -> _Ranked:
-    """Rank the candidates of all databases together; those past the number of candidates are none any more."""
+    """Rank the candidates of all databases together, and drop those past the number of candidates."""
     measured = [row for _alias, row in found if getattr(row, names.vector_distance) is not None]
     measured.sort(key=lambda row: getattr(row, names.vector_distance))
     for row in measured[search.candidate_count :]:

@@ -23,7 +23,7 @@ FOUND = ("text_rank", "text_score", "vector_rank", "vector_distance", "score")
 _FUSED = "fused"
 
 VALUE = "found_value"
-"""What the value to rank by is called in the statement of a branch."""
+"""The name of the value to rank by in the statement of a branch."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Near:
 
 @dataclass(frozen=True)
 class Fusion:
-    """How two rankings become one score; the weights are those of the text and of the vector."""
+    """How two rankings become one score; the weights are for the text and for the vector."""
 
     method: str
     weights: tuple[float, float]

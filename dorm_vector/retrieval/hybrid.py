@@ -41,7 +41,7 @@ class TextSearch:
     prefix: str = ""
 
     def found_in(self, queryset: Any) -> Any:
-        """Return the queryset of the rows that are found among those of another one."""
+        """Return the queryset of the matching rows of another queryset."""
         rows, limit = searchable(queryset), require_whole("limit", self.limit)
         require_free_names(rows, self.prefix)
         words = _words(rows.model, self.text, self.text_fields)
@@ -68,12 +68,12 @@ class HybridSearch:
     prefix: str = ""
 
     def found_in(self, queryset: Any) -> Any:
-        """Return the queryset of the rows that are found among those of another one."""
+        """Return the queryset of the matching rows of another queryset."""
         rows = searchable(queryset)
         return self._fused(rows, self.asked_of(rows), require_whole("limit", self.limit))
 
     def candidates_in(self, rows: Any, asked: Any) -> Any:
-        """Return the queryset of all candidates of both branches; ``asked`` is what the vector branch searches by."""
+        """Return the queryset of all candidates of both branches; ``asked`` is the query of the vector branch."""
         return self._fused(rows, asked, 2 * self.candidate_count)
 
     def asked_of(self, rows: Any) -> Any:

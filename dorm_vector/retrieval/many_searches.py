@@ -14,7 +14,7 @@ _of_one_call: ContextVar[bool] = ContextVar("_of_one_call", default=False)
 
 @contextmanager
 def many_searches() -> Iterator[None]:
-    """Leave the statements of the block out of ``dorm.contrib.nplusone``."""
+    """Hide the statements of the block from ``dorm.contrib.nplusone``."""
     token = _of_one_call.set(True)
     try:
         yield

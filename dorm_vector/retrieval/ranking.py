@@ -20,7 +20,7 @@ from .near_rows import Near, NearRows, Progress
 _Row = TypeVar("_Row")
 
 _KEPT = 1_000
-"""Outliers that are kept before the nearest of them are dropped."""
+"""The number of outliers to keep before the nearest of them are dropped."""
 
 Scores = Sequence[float | None]
 
@@ -48,7 +48,7 @@ def rerank(rows: Iterable[_Row], reranker: Reranker[_Row], limit: int | None = N
 async def arerank(rows: Iterable[_Row], reranker: Reranker[_Row], limit: int | None = None) -> list[_Row]:
     """Rerank like ``rerank``; a reranker that is not async runs in a thread, and a queryset is awaited.
 
-    A reranker with an async method ``ascores(rows)`` is asked through that.
+    If the reranker has an async method ``ascores(rows)``, that is called.
     """
     _require_reranker(reranker)
     found: list[_Row] = list(await rows if inspect.isawaitable(rows) else rows)

@@ -29,7 +29,7 @@ Strategy = Literal["average_vector", "best_score"]
 _STRATEGIES = ("average_vector", "best_score")
 
 _MOST_SCORED = 100
-"""Each example is a SELECT of one statement, of which SQLite takes 500."""
+"""The most examples: each is a SELECT in one compound statement, and SQLite allows 500."""
 
 
 def recommend(
@@ -61,7 +61,7 @@ def recommend(
         limit: The maximum number of rows.
         distance: The metric, as in ``nearest()``.
         exact: As in ``nearest()``; ``"best_score"`` is always exact.
-        prefix: The beginning of the names of what each row gets.
+        prefix: A prefix for the names of the values that each row gets.
 
     Raises:
         UnsuitableFunction: ``"average_vector"`` of a BitField.
@@ -230,7 +230,7 @@ def _score(metric: Metric, near: Any, away: Any) -> float:
 
 
 def _similarity(metric: Metric, distance: float) -> float:
-    """Return what Qdrant calls the similarity: of the Euclidean distance, the negative square."""
+    """Return what Qdrant calls the similarity; for the Euclidean distance, it is the negative square."""
     if metric in SIMILARITIES:
         return SIMILARITIES[metric].minuend - distance
     return -(float(distance) ** 2) if metric is Metric.L2 else -float(distance)

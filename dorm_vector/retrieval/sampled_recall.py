@@ -13,10 +13,10 @@ from ..telemetry.observers import Observer, Work, forget, log, observe, report_r
 from .recall import count_as_near
 
 _WAITING = 8
-"""Searches that wait to be measured; others are not measured."""
+"""The most searches that wait to be measured; further ones are skipped."""
 
 _KEPT = 1000
-"""Measured searches of a field that its recall is the mean of."""
+"""The number of measured searches of a field over which its recall is averaged."""
 
 
 class RecallSampler(Observer):
@@ -56,7 +56,7 @@ class RecallSampler(Observer):
         self._waiting.join()
 
     def stop(self) -> None:
-        """Measure what waits, and end the thread."""
+        """Measure the waiting searches, and end the thread."""
         forget(self)
         if self._thread.is_alive():
             self._waiting.put(None)

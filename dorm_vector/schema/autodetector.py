@@ -50,7 +50,7 @@ def changed_vector_indexes(original: Any, detector: Any, app_label: str | None =
 
 @hook("dorm.migrations.autodetector:MigrationAutodetector", "changes")
 def renamed_indexes(original: Any, detector: Any, app_label: str | None = None) -> dict[str, list[Any]]:
-    """Rename an index of which only the name has changed, often with that of its field, instead of building it."""
+    """Rename an index if only its name has changed, often together with its field's, instead of rebuilding it."""
     changes: dict[str, list[Any]] = original(detector, app_label)
     return {label: _renamed(found, detector.from_state.models, label) for label, found in changes.items()}
 

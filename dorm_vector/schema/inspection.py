@@ -26,7 +26,7 @@ _SHADOW = "_shadow"
 
 @hook("dorm.inspect", "introspect_tables")
 def inspect_vectors(original: Any, connection: Any) -> list[dict[str, Any]]:
-    """Make ``dorm inspectdb`` write a VectorField for a vector column, and leave out what belongs to indexes.
+    """Make ``dorm inspectdb`` write a VectorField for a vector column, and omit the tables of indexes.
 
     Symptom: ``TextField``, with a note about an unrecognized type, and a model for each table that a full-text or vec0
     table stores its content in. Cause: the type map cannot be extended, and the catalog query does not return the
@@ -118,7 +118,7 @@ def vector_columns(table: str, connection: Any) -> dict[str, Column]:
 
 
 def recognized_elements(dialect: Dialect) -> set[Element]:
-    """Return the element types whose columns can be told from others by their definition."""
+    """Return the element types whose columns are recognizable by their definition."""
     return set(_patterns(dialect))
 
 

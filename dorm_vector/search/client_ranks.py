@@ -20,7 +20,7 @@ Ranked = list[tuple[float, Any]]
 
 
 def nearest_keys(rows: Sequence[tuple[Any, Any]], metric: Metric, vector: bytes, count: int, bound: float) -> Any:
-    """Return the keys of the nearest rows, nearest first, and of equal distances in the order of the keys.
+    """Return the keys of the nearest rows, nearest first; equal distances are in key order.
 
     Rows whose distance is NULL come last, unless there is a bound. None if the rows cannot be ranked here: a vector has
     another length, or a key occurs twice.

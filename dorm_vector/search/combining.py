@@ -19,7 +19,7 @@ from .grouping import crosses_many
 from .spec import Search, SearchCondition, Within, as_search
 
 _MOST = 256
-"""Each vector is a part of the statement, and measures every row."""
+"""The most query vectors; each makes the statement longer, and measures every row."""
 
 
 @dataclass(frozen=True)

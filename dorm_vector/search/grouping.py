@@ -22,7 +22,7 @@ _PLACE = "dorm_vector_place"
 
 
 class OnePerGroup(SearchCondition):
-    """Keep the nearest row of each group, of the rows that pass every other condition; of equal rows, the first key.
+    """Keep the nearest row of each group among the rows that pass all other conditions; the first key breaks ties.
 
     Args:
         path: The field to group by.
@@ -50,7 +50,7 @@ class OnePerGroup(SearchCondition):
         return [query._resolve_column(name.split("__"), connection) for name in names]
 
     def ranked(self, query: Any) -> Any:
-        """Turn a copy of the query into that of every row with its place in its group."""
+        """Turn a copy of the query into one that numbers the rows of each group."""
         query.where_nodes = [node for node in query.where_nodes if not isinstance(node, OnePerGroup)]
         query.selected_fields, query.deferred_loading = self.row_names(query.model), False
         # Aggregates are computed later, over the chosen rows.

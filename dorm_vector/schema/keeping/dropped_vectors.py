@@ -159,7 +159,7 @@ def _dropped(operation: Any, app_label: str, state: Any) -> Iterator[tuple[str, 
 
 
 def stores_vectors(field: Any) -> bool:
-    """Return whether a column holds vectors that only its rows have; a generated one is computed again."""
+    """Return whether dropping a column would lose vectors; a generated column can be computed again."""
     return reads_vectors(field) and not isinstance(field, GeneratedVectorField)
 
 

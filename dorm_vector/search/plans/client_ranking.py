@@ -25,11 +25,11 @@ DEFAULT_BYTES = 64 << 20
 """How many bytes of vectors a search may read, to rank them in the client."""
 _PLACE = "dorm_vector_place"
 _MOST_KEYS = 20_000
-"""How many rows are fetched by key; sorting them by a list takes the database time by the square of its length."""
+"""The most rows to fetch by key, because sorting by a list of keys takes the database quadratic time."""
 _STATEMENTS = 4
 """The two statements, and those that begin and end their transaction."""
 _LEAST_BYTES = 256
-"""What a row takes in memory, however short its vector."""
+"""The least memory that a row takes, however short its vector is."""
 _MEASURED = frozenset({Element.FLOAT32, Element.HALF})
 # A distance that the database computes may differ by a rounding error.
 _ROUNDING = 1e-9
@@ -39,7 +39,7 @@ _ROUNDING = 1e-9
 class ClientRankingPlan(Plan):
     """Read the keys and vectors of the rows that pass the filter, rank them in numpy, and fetch the nearest by key.
 
-    Its SQL is that of the exact search, which runs if there are more vectors than the client may read.
+    Its SQL is the exact search, which runs instead if there are more vectors than the client may read.
     """
 
     kind = "client"

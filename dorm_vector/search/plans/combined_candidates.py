@@ -18,10 +18,10 @@ from .plan import Plan
 
 @dataclass(eq=False, repr=False)
 class CombinedCandidatesPlan(Plan):
-    """Find the nearest rows of each vector, and combine the distances of those; repeat with more if others could win.
+    """Find the nearest rows of each vector, and combine their distances; repeat with more if other rows could win.
 
-    A row that no list has is at least as far from each vector as the last of its list. Its SQL is that of the exact
-    search, which runs if the lists become too long.
+    A row in no list is at least as far from each vector as the last row of its list. Its SQL is the exact search, which
+    runs instead if the lists become too long.
     """
 
     kind = "candidates of each vector"

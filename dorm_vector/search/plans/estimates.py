@@ -1,7 +1,7 @@
 """Estimate a search before it runs: how many rows pass its filter, and what finding them takes.
 
-The planner's statistics tell it where there are any of the values, a sample of the rows elsewhere. What is kept for a
-few seconds depends on the values of the filter, not only on its shape.
+It uses the planner's statistics of the values, or a sample of the rows if there are none. An estimate is reused for a
+few seconds by searches with the same filter values; the same shape is not enough.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Source:
 
 
 def known_estimate(query: Any, connection: Any) -> Estimate | None:
-    """Return what is known of the search without asking the database, as of one a moment ago; None if nothing is."""
+    """Return the estimate of an equal search a moment ago, without a query to the database; None if there is none."""
     known, dialect = _known_of(connection), dialect_for(connection)
     table = _kept(known, query.get_table())
     if table is None or not table.rows:
@@ -122,7 +122,7 @@ def _filter(query: Any, source: Source, table: Table, dialect: Dialect) -> Steps
 
 
 def _sampled(source: Source, table: Table, dialect: Dialect) -> Steps[float]:
-    """Return how many rows of the table pass, as far as a sample of them does."""
+    """Estimate from a sample how many rows of the table pass."""
     sql, params = _sample(source, table, dialect)
     (row,) = yield Execute(sql, params)
     seen = int(row["seen"] or 0)
@@ -155,7 +155,7 @@ def source_of(query: Any, connection: Any) -> Source:
 
 
 def _is_opaque(query: Any) -> bool:
-    """Return whether the filter reads documents, of whose values a planner has no statistics."""
+    """Return whether the filter reads JSON documents, for which planners have no statistics."""
     paths = [parts for node in query.where_nodes for parts in _paths(node)]
     starts = (parts[:count] for parts in paths for count in range(1, len(parts) + 1))
     return any(isinstance(query._resolve_field(start), JSONField) for start in starts)

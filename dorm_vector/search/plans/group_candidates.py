@@ -14,17 +14,17 @@ from ..spec import Search, SearchCondition
 from .plan import Plan
 
 _PER_ROW = 8
-"""How many rows are read first for each row of the answer, and by how much more if those are too few."""
+"""How many rows to read first for each row of the answer, and the factor for each further attempt."""
 _LEAST = 64
 _MOST = 5_000
-"""How many rows are read at most, before every row is measured."""
+"""The most rows to read before every row is measured instead."""
 
 
 @dataclass(eq=False, repr=False)
 class GroupCandidatesPlan(Plan):
     """Find the nearest rows of any group, and choose among them; repeat with more rows if they hold too few groups.
 
-    Its SQL is that of the exact search, which runs if the groups are too large.
+    Its SQL is the exact search, which runs instead if the groups are too large.
     """
 
     kind = "one per group"
