@@ -36,6 +36,13 @@ class Slices:
     _query: Any
 
     def __getitem__(self, part: Any) -> Any:
+        query = self._query
+        if type(part) is slice and part.step is None and query.limit_val is None and not query.offset_val:
+            start, stop = part.start or 0, part.stop
+            if type(start) is int and type(stop) is int and 0 <= start <= stop:
+                sliced: Any = self._clone()  # type: ignore[attr-defined]  # as below
+                sliced._query.offset_val, sliced._query.limit_val = start, stop - start
+                return sliced
         return super().__getitem__(within(self._query, part))  # type: ignore[misc]  # precedes dorm.QuerySet
 
     filter = _of_whole_searches("filter")

@@ -37,7 +37,7 @@ def known_or_made(query: Any, connection: Any, make: Callable[[], SQL]) -> SQL:
     if key in known:
         return taken(known[key], query, connection, vectors)
     sql, params = make()
-    kept = _kept(query, sql, params, vectors)
+    kept = _kept(query, dialect_for(connection), sql, params, vectors)
     if kept is not None:
         if len(known) >= MOST:
             known.clear()
@@ -51,9 +51,10 @@ def taken(found: Any, query: Any, connection: Any, vectors: list[Any]) -> SQL:
     values = [filled(slot, vectors, ()) for slot in slots]
     if facts is None:
         return sql, values
-    width, widths, goes_on, is_scan, is_whole = facts
+    width, widths, goes_on, is_scan, is_whole, is_bare = facts
     plan = IndexScanPlan(connection, None) if is_scan else None
     search = CompiledSearch(query, width, widths, goes_on, plan, is_whole)
+    search.is_bare = is_bare
     return Statement(sql, binary=is_binary(sql), searches=(search,)), values
 
 
@@ -118,7 +119,7 @@ def _asks_the_server(dialect: Dialect) -> bool:
     return bool(dialect.client_ranking.bytes_per_ms or dialect.sign_column is not None or dialect.index_use.probe)
 
 
-def _kept(query: Any, sql: str, params: list[Any], vectors: list[Any]) -> Any:
+def _kept(query: Any, dialect: Dialect, sql: str, params: list[Any], vectors: list[Any]) -> Any:
     """Return what is remembered of a statement; None if others of its shape may have another one."""
     searches = searches_in(sql)
     if len(searches) > 1 or (query.search is not None and misses(query)):
@@ -132,6 +133,9 @@ def _kept(query: Any, sql: str, params: list[Any], vectors: list[Any]) -> Any:
         slots = [slot_of(param, vectors) for param in params]
     except NoShape:
         return None
-    facts = (search.width, search.widths, search.goes_on, is_scan, search.is_whole) if search is not None else None
+    facts = None
+    if search is not None:
+        is_bare = search.needs_nothing(dialect)
+        facts = (search.width, search.widths, search.goes_on, is_scan, search.is_whole, is_bare)
     # The indexes stay alive, because the shape has their ids.
     return sql, slots, facts, tuple(query.model._meta.indexes)

@@ -26,6 +26,9 @@ class CompiledSearch:
             arrival.
     """
 
+    is_bare = False
+    """Whether ``needs_nothing()`` is known to be true."""
+
     def __init__(
         self,
         query: Any,
@@ -37,6 +40,15 @@ class CompiledSearch:
     ) -> None:
         self.query, self.width, self.widths, self.goes_on = query, width, widths, goes_on
         self.plan, self.is_whole = plan, is_whole
+
+    def needs_nothing(self, dialect: Dialect) -> bool:
+        """Return whether its statement is sent as it is, without an estimate, an option of the server or a fallback."""
+        plan, query, options = self.plan, self.query, dialect.tuning.options
+        if plan is not None and (plan.is_companion or plan.is_client or plan.labels is not None):
+            return False
+        if self.goes_on or (query.search is not None and query.is_filtered()):
+            return False
+        return not any(width > int(options[name].default) for name, width in self.widths.items())
 
 
 def compiled_search(

@@ -46,7 +46,8 @@ class SearchConnection:
 
     def __init__(self, connection: Any, dialect: Dialect, options: Options) -> None:
         self._connection, self.known_dialect = connection, dialect
-        self._options, self._asked = options, {**block_options(), **options}
+        block = block_options()
+        self._options, self._asked = options, {**block, **options} if block else options
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
@@ -91,16 +92,9 @@ class SearchConnection:
         """Return the only search of a statement, if nothing has to be estimated, set or told before it is sent."""
         searches = searches_in(sql)
         search = searches[0] if len(searches) == 1 and kind is Execute else None
-        if search is None or self._asked or search.goes_on or current() is not None:
+        if search is None or self._asked or current() is not None or (isinstance(sql, Statement) and sql.prefix):
             return None
-        plan, query = search.plan, search.query
-        if plan is not None and (plan.is_companion or plan.is_client or plan.labels is not None):
-            return None
-        if (isinstance(sql, Statement) and sql.prefix) or (query.search is not None and query.is_filtered()):
-            return None
-        options = self.known_dialect.tuning.options
-        is_wider = [name for name, width in search.widths.items() if width > int(options[name].default)]
-        return None if is_wider else search
+        return search if search.is_bare or search.needs_nothing(self.known_dialect) else None
 
     def _is_complete(self, rows: list[Any], search: CompiledSearch) -> bool:
         """Return whether the rows are those of the search, in order, so that ``_arrived`` has nothing to do."""

@@ -8,6 +8,7 @@ import sys
 from array import array
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..exceptions import InvalidVector
@@ -200,13 +201,19 @@ def unpack_numpy(data: bytes) -> npt.NDArray[np.float32]:
     return np.frombuffer(data, dtype="<f4")
 
 
+def _array_reader() -> Callable[[bytes], Any]:
+    import numpy as np
+
+    return partial(np.frombuffer, dtype="<f4")
+
+
 def float_reader(dimensions: int, read: Callable[[Any], Any], *, as_numpy: bool) -> Callable[[Any], Any]:
     """Return a function that reads a column of float32 vectors as ``read`` does, which gets all unusual values.
 
     It does in one call what ``from_wire`` and ``unpack`` do in several, for each row of a result.
     """
     header, packed = _PG_HEADER.pack(dimensions, 0), 4 * dimensions
-    headed = packed + 4
+    headed, unpacked = packed + 4, _array_reader() if as_numpy else unpack
 
     def floats(value: Any) -> Any:
         if value is None:
@@ -214,9 +221,9 @@ def float_reader(dimensions: int, read: Callable[[Any], Any], *, as_numpy: bool)
         if type(value) is bytes and len(value) == headed and value.startswith(header):
             values = array("f", value[4:])
             values.byteswap()
-            return unpack_numpy(values.tobytes()) if as_numpy else values.tolist()
+            return unpacked(values.tobytes()) if as_numpy else values.tolist()
         if type(value) is bytes and len(value) == packed and (value[2:4] != _NO_FLAGS or value[:2] == _NO_FLAGS):
-            return unpack_numpy(value) if as_numpy else unpack(value)
+            return unpacked(value)
         return read(value)
 
     return read if sys.byteorder == "big" else floats

@@ -93,14 +93,17 @@ def written_as_new(monkeypatch: pytest.MonkeyPatch) -> None:
         made = query.as_planned(connection, plan_for(query, connection, Purpose.STATEMENT))
         assert found == made
         assert [type(param) for param in found[1]] == [type(param) for param in made[1]]
-        assert [told(search) for search in searches_in(found[0])] == [told(search) for search in searches_in(made[0])]
+        dialect, found_in, made_in = dialect_for(connection), searches_in(found[0]), searches_in(made[0])
+        assert [told(search, dialect) for search in found_in] == [told(search, dialect) for search in made_in]
+        assert all(search.is_bare is search.needs_nothing(dialect) for search in found_in)
         return found
 
     monkeypatch.setattr(compiler, "written", compared)
     monkeypatch.setattr(known_statements, "taken", compared_whole)
 
 
-def told(search: Any) -> dict[str, Any]:
+def told(search: Any, dialect: Any) -> dict[str, Any]:
     """Return what a statement tells its runner of a search."""
     plan = search.plan
-    return {**vars(search), "plan": plan and (type(plan), plan.index, plan.labels)}
+    chosen = plan and (type(plan), plan.index, plan.labels)
+    return {**vars(search), "is_bare": search.needs_nothing(dialect), "plan": chosen}
