@@ -46,9 +46,10 @@ function show({ now, measured }) {
 function draw() {
   if (chart === null) return;
   const of = (kind) => points.filter((each) => each.kind === kind);
-  const label = { show: true, position: "top", color: color("text"), formatter: ({ data }) => data.name };
+  const label = (position) => ({ show: true, position, color: color("text"), formatter: ({ data }) => data.name });
   const series = (kind, place, symbol) => ({
-    type: kind === "option" ? "line" : "scatter", symbol, symbolSize: 11, label, labelLayout: { hideOverlap: true },
+    type: kind === "option" ? "line" : "scatter", symbol, symbolSize: 11,
+    label: label(kind === "now" ? "bottom" : "top"), labelLayout: { hideOverlap: true },
     itemStyle: { color: groupColor(place) }, lineStyle: { color: groupColor(place) },
     data: of(kind).map((each) => ({ name: each.name, value: [each.milliseconds, each.recall] })),
   });
