@@ -17,6 +17,7 @@ from .. import writers
 from ..batches import Batch
 from . import progress_table
 from .ahead import Background, PagesAhead
+from .checksums import checksum
 from .emptying import emptied
 from .pages import Reader
 from .preparation import Prepared, begun, prepared
@@ -24,7 +25,7 @@ from .progress_table import DONE, REFERENCES, ROWS, Progress
 from .report import CopyReport, TableCopy
 from .sample_searches import same_searches
 from .tables import Row, Table, has_table, installed_models, tables_of
-from .verification import Checksum, digests_of, read_values, require_equal
+from .verification import Checksum, read_values, require_equal
 
 CopyProgress = Callable[[int, int], object]
 
@@ -192,7 +193,8 @@ class _Copy:
             self._reached = known.at(REFERENCES if table.later else DONE)
         else:
             columns = read_values(table, rows, self._connections[0])
-            self._reached = known.advanced(len(rows), table.key(rows[-1]), digests_of(table, columns))
+            more = checksum(table.columns, columns) if self._verify else None
+            self._reached = known.advanced(len(rows), table.key(rows[-1]), more)
             yield from self._written(table, _without_later(table, columns), None)
         yield from progress_table.save(known, self._reached)
 
@@ -232,15 +234,23 @@ class _Copy:
 
     # verification
 
+    def _checksum(self, table: Table, reader: Reader, connection: Any, counts: int) -> Steps[Checksum]:
+        """Read a table; each row counts that often in the progress."""
+        found, pages = Checksum(), self._pages(table, reader)
+        while rows := (yield from pages.next()):
+            found.add(table, read_values(table, rows, connection))
+            self._tell(counts * len(rows))
+        return found
+
     def _verified(self, ready: Prepared) -> Steps[int]:
         searches = 0
         for table in ready.tables:
-            found, pages = Checksum(), self._pages(table, ready.target(table))
-            while rows := (yield from pages.next()):
-                found.add(digests_of(table, read_values(table, rows, self._connections[1])))
-                self._tell(len(rows))
+            source = ready.known[table.name].checksum
+            if source is None:
+                source = (yield from self._checksum(table, ready.source(table), self._connections[0], 0)).sum
+            found = yield from self._checksum(table, ready.target(table), self._connections[1], 1)
             counted = yield from ready.source(table).count()
-            if not found.agrees_with(ready.known[table.name]) or counted != found.rows:
+            if (found.rows, found.rows, found.sum) != (counted, ready.known[table.name].copied, source):
                 yield from require_equal(table, ready.source(table), ready.target(table), self._connections, self._most)
             searches += yield from same_searches(table, self._aliases, self._connections, self._tell)
         return searches

@@ -8,7 +8,8 @@ from typing import Any
 
 from ...exceptions import CopyRefused
 from ...steps import Execute, Script, Steps, Write
-from .values import DIGESTS, key_from_text, key_to_text
+from .checksums import MODULUS, from_text, to_text
+from .values import key_from_text, key_to_text
 
 TABLE = "dorm_vector_copy"
 
@@ -40,10 +41,11 @@ class Progress:
     stage: str = ROWS
     last_key: Sequence[Any] | None = None
     copied: int = 0
-    checksum: int = 0
+    checksum: int | None = 0
+    """That of the rows; None if some were copied without one, or by another process."""
 
-    def advanced(self, rows: int, key: Sequence[Any] | None, digests: Sequence[int] = ()) -> Progress:
-        checksum = (self.checksum + sum(digests)) % DIGESTS
+    def advanced(self, rows: int, key: Sequence[Any] | None, more: int | None = 0) -> Progress:
+        checksum = None if self.checksum is None or more is None else (self.checksum + more) % MODULUS
         return Progress(self.table, self.origin, self.stage, key, self.copied + rows, checksum)
 
     def at(self, stage: str) -> Progress:
@@ -61,7 +63,7 @@ def drop() -> Steps[None]:
 def begin(tables: Sequence[str], origin: str) -> Steps[dict[str, Progress]]:
     """Note that the copy of these tables has begun; call it in a transaction."""
     for table in tables:
-        yield Write(_INSERT, [table, origin, ROWS, "0"])
+        yield Write(_INSERT, [table, origin, ROWS, to_text(0)])
     return {table: Progress(table, origin) for table in tables}
 
 
@@ -71,7 +73,8 @@ def standing() -> Steps[dict[str, Progress]]:
     found = {}
     for row in map(dict, rows):
         key = key_from_text(row["last_key"]) if row["last_key"] else None
-        number = int(row["copied"]), int(row["checksum"])
+        copied = int(row["copied"])
+        number = copied, from_text(row["checksum"]) if copied else 0
         found[row["copied_table"]] = Progress(row["copied_table"], row["origin"], row["stage"], key, *number)
     return found
 
@@ -83,7 +86,7 @@ def save(before: Progress, after: Progress) -> Steps[None]:
         CopyRefused: Another process continues the same copy.
     """
     key = key_to_text(after.last_key) if after.last_key is not None else None
-    new = [after.stage, key, after.copied, str(after.checksum)]
+    new = [after.stage, key, after.copied, to_text(after.checksum)]
     changed = yield Write(_UPDATE, [*new, before.table, before.stage, before.copied])
     if changed != 1:
         raise CopyRefused(f"Another process is copying the table {before.table!r} to this database. Stop one of them.")

@@ -20,7 +20,7 @@ from .values import token
 
 _SAMPLES, _NEAREST = 3, 10
 
-_AMONG, _AMONG_COMPOSITE = 500, 50
+_AMONG, _AMONG_COMPOSITE = 200, 50
 """Rows that a search ranks, except for the first one, which ranks all if both databases measure distances fast."""
 
 _TOLERANCE = 1e-4

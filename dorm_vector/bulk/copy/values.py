@@ -6,15 +6,23 @@ import datetime as dt
 import decimal
 import json
 import re
-import struct
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from hashlib import blake2b
 from typing import Any
 
-from dorm.fields import DateTimeField, DurationField, Field, JSONField
+from dorm.fields import (
+    AutoField,
+    CharField,
+    DateTimeField,
+    DurationField,
+    Field,
+    FloatField,
+    IntegerField,
+    JSONField,
+    TextField,
+)
 
 from ...dialects.base import Dialect
 from ...introspection import held_field
@@ -31,8 +39,17 @@ _MICROSECOND = dt.timedelta(microseconds=1)
 _UNUSUAL = re.compile(r"\d{16}|\d[eE]|\\u|NaN|Infinity")
 """Text in a document that may be a number or a character that some databases cannot store."""
 
-DIGESTS = 1 << 64
-"""Checksums of tables are sums of the digests of their rows modulo this, so that the order of rows does not matter."""
+_KEPT = {
+    convert: frozenset({kind, type(None)})
+    for convert, kind in (
+        (AutoField.to_python, int),
+        (IntegerField.to_python, int),
+        (FloatField.to_python, float),
+        (CharField.to_python, str),
+        (TextField.to_python, str),
+    )
+}
+"""The types of values that a field's conversion returns as they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +68,18 @@ class Column:
         return hasattr(self.field, "to_vector")
 
     @property
-    def _is_document(self) -> bool:
+    def is_document(self) -> bool:
         return type(self.field) is JSONField
 
     def read(self, values: Sequence[Any], wire: Wire) -> list[Any]:
         """Convert the driver's values as models read them, but leave vectors packed and documents as text."""
-        if self._is_document and {*map(type, values)} <= {str, type(None)}:
+        if self.is_document and {*map(type, values)} <= {str, type(None)}:
             return list(values)
         if self.is_vector:
             return packed(self.field, values, wire) or list(map(self.field.stored_vector, values))
         kind = type(self.field)
+        if kind.from_db_value is Field.from_db_value and {*map(type, values)} <= _KEPT.get(kind.to_python, frozenset()):
+            return list(values)
         # Some drivers return other types where the field has no conversion of its own, such as addresses on PostgreSQL.
         convert = self.field.to_python if kind.from_db_value is Field.from_db_value else self.field.from_db_value
         return [None if value is None else convert(value) for value in values]
@@ -77,7 +96,7 @@ class Column:
 
     def _prepare(self, dialect: Dialect) -> Convert:
         prepare: Convert = self.field.get_db_prep_value
-        if self._is_document:
+        if self.is_document:
             return lambda value: _document_bound(value, prepare)
         if isinstance(self.field, DurationField) and not dialect.loading.intervals:
             return lambda value: value // _MICROSECOND
@@ -87,7 +106,7 @@ class Column:
 
     def tokens(self, values: Sequence[Any]) -> list[bytes]:
         """Return bytes for each value that are equal for equal values, whichever database they come from."""
-        if self._is_document:
+        if self.is_document:
             return [_document(json.loads(value) if isinstance(value, str) else value) for value in values]
         kinds = {*map(type, values)}
         return list(map(_TOKENS.get(kinds.pop(), token) if len(kinds) == 1 else token, values))
@@ -133,18 +152,7 @@ def _in_utc(value: Any) -> Any:
     return value.astimezone(dt.UTC) if is_aware else value
 
 
-# checksums
-
-
-def digests(tokens: Sequence[Sequence[bytes]]) -> list[int]:
-    """Return a digest for each row, of the tokens of its columns."""
-    lengths = struct.Struct(f">{len(tokens)}q")
-    return [_digest(row, lengths) for row in zip(*tokens, strict=True)]
-
-
-def _digest(row: Sequence[bytes], lengths: struct.Struct) -> int:
-    data = b"".join((lengths.pack(*map(len, row)), *row))
-    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
+# comparable values
 
 
 def token(value: Any) -> bytes:
@@ -190,7 +198,7 @@ def _numbers_alike(value: Any) -> Any:
 _TOKENS: dict[type, Callable[[Any], bytes]] = {
     type(None): lambda _value: b"n",
     bool: lambda value: b"b1" if value else b"b0",
-    int: lambda value: b"i%d" % value,
+    int: b"i%d".__mod__,
     str: lambda value: b"s" + value.encode(errors="surrogatepass"),
     # 0.0 and -0.0 are equal.
     float: lambda value: b"f" + repr(value + 0.0).encode(),

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ...engines import wire_of
 from ...engines.row_source import reading_from
 from ...exceptions import CopyDiffers
 from ...steps import Steps
+from .checksums import MODULUS, checksum
 from .pages import Reader
-from .progress_table import Progress
 from .report import Difference
 from .tables import Row, Table
-from .values import DIGESTS, digests, token
+from .values import token
 
 _SHOWN = 10
 
@@ -25,23 +26,16 @@ def read_values(table: Table, rows: Sequence[Row], connection: Any) -> list[list
         return [column.read(values, wire) for column, values in zip(table.columns, columns, strict=True)]
 
 
-def digests_of(table: Table, columns: Sequence[Sequence[Any]]) -> list[int]:
-    """Return a digest for each row."""
-    return digests([column.tokens(values) for column, values in zip(table.columns, columns, strict=True)])
-
-
+@dataclass
 class Checksum:
     """The number of rows of a table, and the checksum of their values."""
 
-    def __init__(self) -> None:
-        self.rows = self.sum = 0
+    rows: int = 0
+    sum: int = 0
 
-    def add(self, digests: Sequence[int]) -> None:
-        self.rows += len(digests)
-        self.sum = (self.sum + sum(digests)) % DIGESTS
-
-    def agrees_with(self, copied: Progress) -> bool:
-        return (self.rows, self.sum) == (copied.copied, copied.checksum)
+    def add(self, table: Table, columns: Sequence[Sequence[Any]]) -> None:
+        self.rows += len(columns[0])
+        self.sum = (self.sum + checksum(table.columns, columns)) % MODULUS
 
 
 def require_equal(table: Table, source: Reader, target: Reader, connections: tuple[Any, Any], most: int) -> Steps[None]:

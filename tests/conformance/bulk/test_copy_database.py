@@ -119,10 +119,16 @@ def _goes_on(aliases: tuple[str, str, str]) -> None:
     with pytest.raises(CopyRefused, match=r"StockTag has 10 rows in the database .* has written 9"):
         copy_database(first, second, MODELS)
     QuerySet(StockTag, second).filter(name="somebody else's").delete()
+    _as_another_process(second)
     report = copy_database(first, second, MODELS)
     assert report.resumed
     assert 0 < report.copied < report.rows
     assert dict(warehouse.contents(second)) == dict(warehouse.contents(first))
+
+
+def _as_another_process(alias: str) -> None:
+    """Another process computes other checksums, and reads the source again to compare."""
+    get_connection(alias).execute_script("""UPDATE "dorm_vector_copy" SET "checksum" = 'another:12'""")
 
 
 async def _overwrites_in_parts(aliases: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,6 +171,7 @@ async def _finds_differences(aliases: tuple[str, str, str]) -> None:
     assert [(each.label, each.key, each.columns) for each in error.value.differences] == [
         ("tests.StockLabel", 5, ("name",))
     ]
+    _as_another_process(second)
     with pytest.raises(CopyDiffers, match=r"tests.StockLabel 5 differs in name"):
         await acopy_database(first, second, MODELS)
     QuerySet(StockLabel, second).filter(pk=5).delete()
