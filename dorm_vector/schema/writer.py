@@ -81,12 +81,18 @@ def _field_imports(original: Any, operation: Any, imports: set[str]) -> None:
     original(operation, found)
     others = {type(item).__name__ for item in _fields_of(operation) if not _is_ours(item)}
     imports |= {line for line in found if line.rpartition(" ")[2] in others}
+    if hasattr(operation, "operation"):
+        writer._gather_field_imports(operation.operation, imports)
 
 
 @hook(_WRITER, "_collect_user_imports", name="vector_field_source")
 def _imports(original: Any, operations: Iterable[Any]) -> list[str]:
     lines = set(original(operations))
-    for operation in operations:
+    inner = [operation.operation for operation in operations if hasattr(operation, "operation")]
+    lines |= {f"import {type(operation).__module__}" for operation in inner} | (
+        set(original(inner)) if inner else set()
+    )
+    for operation in (*operations, *inner):
         for part in (operation, *_fields_of(operation), *_indexes_of(operation)):
             lines |= set(_imports_of(part))
     return sorted(lines)
@@ -181,6 +187,8 @@ def _constraint(constraint: BaseConstraint) -> str:
 def _part(item: Any) -> str:
     if _is_ours(item):
         return _call(item)
+    if isinstance(item, operations.Operation):
+        return f"{type(item).__module__}.{writer._serialize_operation(item)}"
     return _plain_index(item) if isinstance(item, Index) else writer._serialize_field(item)
 
 

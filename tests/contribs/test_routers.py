@@ -12,7 +12,7 @@ from dorm.contrib.sharding import HashShardRouter, with_shard_key
 from dorm.db.connection import clear_read_after_write_window, get_connection, reset_connections
 
 import backends
-from dorm_vector import VectorField, abulk_load, bulk_load
+from dorm_vector import VectorField, abulk_load, afederated_nearest, bulk_load, federated_nearest
 from dorm_vector.patching.registry import switched_off
 from tests.databases import create_tables
 
@@ -116,6 +116,14 @@ async def test_async_loads_and_searches_in_shards(shards: None) -> None:
             await ShardedDoc.objects.acreate(title="after", embedding=[9, 9, 9])
             assert [row.title async for row in documents.nearest("embedding", [1, 1, 1])[:1]] == [alias]
     assert titles(ShardedDoc) == {alias: ["before", alias, "after"] for alias in OF_SHARD}
+    search: Any = (ShardedDoc, "embedding", [1, 1, 1])
+    with with_shard_key("t1"):
+        found = federated_nearest(*search, databases=[*OF_SHARD], limit=3)
+        again = await afederated_nearest(*search, databases=[*OF_SHARD], limit=3)
+    both: list[Any] = [found, again]
+    for rows in both:
+        assert [(row._state.db, row.title) for row in rows[:2]] == [(alias, alias) for alias in OF_SHARD]
+        assert rows[2].title in ("before", "after")
 
 
 async def test_rows_that_were_loaded_are_read_from_the_primary(shards: None) -> None:

@@ -132,8 +132,14 @@ class Note(dorm.Model):
     embedding = VectorField(dimensions=2)
 {rest}
 """
-INDEX = "    class Meta:\n        indexes = [HnswIndex(fields=['embedding'], name='note_hnsw', distance='l2')]"
-INDEXING = """
+CHANGED = """
+    read = dorm.BooleanField(default=False, db_default=False)
+
+    class Meta:
+        indexes = [HnswIndex(fields=['embedding'], name='note_hnsw', distance='l2')]
+"""
+CHANGING = """
+    OnEachServer(AddField("Note", "read", BooleanField(default=False, db_default=False)), ["there"]),
     OnEachServer(AddIndex("Note", HnswIndex(fields=["embedding"], name="note_hnsw", distance="l2")), ["there"])
 """
 DIVIDED = """
@@ -163,15 +169,24 @@ def test_the_real_commands(two_servers: list[Settings], tmp_path: Path) -> None:
     assert "not for the log" not in planned
     project.dorm("migrate", "shop", "3")
     assert project.python(FOUND) == "['eu', 'us', 'us'] 2"
-    project.models(MODEL.format(rest=INDEX))
-    write(project, 4, INDEXING)
+    project.models(MODEL.format(rest=CHANGED))
+    write(project, 4, CHANGING)
     assert "No changes detected" in project.dorm("makemigrations", "shop")
     project.dorm("migrate")
     for server in (here, there):
         assert postgresql.execute(server, INDEXED) == [(1,)]
+    assert project.python("print(Note.objects.filter(read=False, region='us').count())") == "2"
     project.dorm("migrate", "shop", "zero")
     for server in (here, there):
         assert postgresql.execute(server, "SELECT relname FROM pg_class WHERE relname LIKE '%note%'") == []
+    project.dorm("squashmigrations", "shop", "4")
+    (squashed,) = (project.directory / "shop" / "migrations").glob("*squashed*.py")
+    for path in (project.directory / "shop" / "migrations").glob("0*.py"):
+        if path != squashed:
+            path.unlink()
+    project.dorm("migrate")
+    assert project.python(FOUND) == "['eu', 'us', 'us'] 2"
+    assert "No changes detected" in project.dorm("makemigrations", "shop")
 
 
 INDEXED = "SELECT count(*) FROM pg_class WHERE relname ~ '^note_.._embedding_idx'"
@@ -181,6 +196,7 @@ def write(project: Project, number: int, operations: str) -> None:
     """Write a migration by hand."""
     previous = [name for name in project.migrations() if int(name[:4]) < number][-1]
     (project.directory / "shop" / "migrations" / f"{number:04d}_by_hand.py").write_text(
-        "from dorm_vector import *\nfrom dorm.migrations.operations import AddIndex\n"
+        "from dorm_vector import *\nfrom dorm.fields import *\n"
+        "from dorm.migrations.operations import AddField, AddIndex\n"
         f"dependencies = [('shop', {previous!r})]\noperations = [{operations}]\n"
     )
