@@ -110,6 +110,7 @@ if TYPE_CHECKING:
     from .retrieval.reciprocal_ranks import rrf
     from .retrieval.recommending import arecommend, recommend
     from .retrieval.sampled_recall import RecallSampler, sample_recall
+    from .schema.clusters.citus import CreateDistributedTable, CreateReferenceTable
     from .schema.operations import RenameIndex, VectorExtension
     from .schema.partitions.operations import AddForeignPartition, AddPartition, PartitionTable
     from .schema.partitions.servers import CreateForeignServer, OnEachServer
@@ -136,7 +137,9 @@ __all__ = [
     "CopyReport",
     "CosineDistance",
     "CosineSimilarity",
+    "CreateDistributedTable",
     "CreateForeignServer",
+    "CreateReferenceTable",
     "DimensionMismatch",
     "DiskAnnIndex",
     "Element",
@@ -273,6 +276,8 @@ _LATER = {
     "BinaryQuantize": "expressions.functions",
     "CastVector": "expressions.functions",
     "CopyReport": "bulk.copy.report",
+    "CreateDistributedTable": "schema.clusters.citus",
+    "CreateReferenceTable": "schema.clusters.citus",
     "CreateForeignServer": "schema.partitions.servers",
     "Embedder": "embeddings.embedders",
     "EmbeddingField": "models.embedding_field",

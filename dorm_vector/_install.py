@@ -36,6 +36,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "dorm.queryset": (
         "repairs.expressions:assigned_expressions",
         "repairs.models:keys_of_many_to_many",
+        "models.distribution_columns:conditions_of_bulk_updates",
         "models.hooks:vector_aggregates",
         "repairs.known_names:known_names_in_updates",
         "repairs.known_paths:known_names_in_queries",
@@ -73,6 +74,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.relations.databases:rows_on_their_database",
     ),
     "dorm.models": (
+        "models.distribution_columns:unassigned_keys",
         "repairs.models:deferred_columns",
         "repairs.models:proxies_of_proxies",
         "repairs.known_names:known_names_in_updates",
@@ -174,6 +176,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.transactions.interrupted:cancelled_transactions",
         "engines.postgresql.binary_rows:binary_rows",
         "engines.postgresql.pool_check:check_where_in_doubt",
+        "engines.postgresql.citus:recognize_citus",
         "repairs.postgresql:pool_per_loop",
         "repairs.contribs.schemas:tables_of_the_current_schema",
         "repairs.postgresql:pools_of_all_loops",

@@ -23,6 +23,8 @@ from tests.helpers.sharing import MOST_PROCESSES, ByDatabase, place_of
 
 WITHOUT_DOWNLOAD = ("sqlite", "postgresql", "turso")
 IMPLEMENTED = ("sqlite", "postgresql", "turso", "libsql", "mariadb", "mysql")
+SPEAKS = {"citus": "postgresql"}
+"""What is said of the tests on one database is true on the other."""
 MEMORY = "/dev/shm"  # noqa: S108  # Linux's file system in memory; nothing is kept there after the run
 if "TMPDIR" not in os.environ and os.path.isdir(MEMORY) and shutil.disk_usage(MEMORY).free > 6 << 30:  # noqa: PTH112
     # Otherwise each CREATE TABLE waits for the disk, which takes up to twenty times as long.
@@ -74,7 +76,7 @@ def chosen_backends(config: pytest.Config) -> tuple[str, ...]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend_name" in metafunc.fixturenames:
         elsewhere = {name for mark in metafunc.definition.iter_markers("not_on") for name in mark.args}
-        chosen = [name for name in chosen_backends(metafunc.config) if name not in elsewhere]
+        chosen = [name for name in chosen_backends(metafunc.config) if not {name, SPEAKS.get(name)} & elsewhere]
         metafunc.parametrize("backend_name", chosen, scope="session")
 
 

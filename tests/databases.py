@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
@@ -17,6 +18,7 @@ from backends import Running
 from dorm_vector import VectorExtension
 from dorm_vector.dialects.base import Dialect
 from dorm_vector.engines import dialect_for
+from tests.helpers.citus_tables import distribute
 from tests.models import MODELS
 
 
@@ -49,8 +51,10 @@ class Database:
         dorm.configure(DATABASES={"default": self.settings}, INSTALLED_APPS=[])
 
     def clear(self) -> None:
-        for model in reversed(MODELS):
-            self.connection.execute_write(f'DELETE FROM "{model._meta.db_table}"')
+        # On a cluster, each commit of a change on several servers takes two rounds.
+        with self.connection.atomic() if self.dialect.planning.shard_count else nullcontext():
+            for model in reversed(MODELS):
+                self.connection.execute_write(f'DELETE FROM "{model._meta.db_table}"')
 
 
 def create_tables(connection: Any, models: tuple[Any, ...] = MODELS) -> None:
@@ -61,6 +65,8 @@ def create_tables(connection: Any, models: tuple[Any, ...] = MODELS) -> None:
         for operations in MigrationAutodetector(ProjectState(), after).changes().values():
             for operation in _in_order(operations, models):
                 operation.database_forwards("tests", connection, before, after)
+    if dialect_for(connection).planning.shard_count:
+        distribute(connection, models, after)
 
 
 def drop_table(database: Database, model: Any) -> None:

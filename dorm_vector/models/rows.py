@@ -23,6 +23,7 @@ from ..introspection import reads_vectors
 from ..steps import Execute, Steps, arun, run
 from ..values.metrics import Metric
 from .deferred import keeping_what_was_left_out
+from .distribution_columns import by_conditions
 from .queryset_types import Row
 
 if TYPE_CHECKING:
@@ -295,7 +296,7 @@ class VectorRows(Explained[Row]):
                 stored = dialect_for(conn).stored.format(column=f'"{field.column}"')
                 sql = sql.replace(f' ELSE "{field.column}" END', f" ELSE {stored} END")
                 sql = sql.replace(f' THEN "{field.column}"', f" THEN {stored}")
-        return sql, params
+        return by_conditions((sql, params), self.model, conn)
 
     def _bound(self, values: dict[str, Any]) -> dict[str, Any]:
         # djanorm swallows the errors of get_db_prep_value and sends the raw value.

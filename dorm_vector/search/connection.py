@@ -16,6 +16,7 @@ from ..dialects.base import Dialect
 from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
 from ..engines.connections import in_transaction
+from ..engines.postgresql.citus import is_met, met, with_literals
 from ..engines.statement import Statement, explained, is_binary, searches_in
 from ..introspection import has_companions
 from ..steps import Execute, Steps, Write, arun, run
@@ -70,6 +71,7 @@ class SearchConnection:
         if search is not None:
             rows = self._connection.execute(sql if is_binary(sql) else str(sql), [*(params or ())])
             return rows if self._is_complete(rows, search) else run(self._arrived(rows, search), self._connection)
+        run(self._met(sql), self._connection)
         sql, params = run(self._planned(sql, params), self._connection)
         _tell_plan(sql, self.known_dialect)
         plan = self._client_plan(kind, sql)
@@ -80,7 +82,7 @@ class SearchConnection:
             return run(self._sent(kind, sql, params, Assigned(self.known_dialect), nested=True), self._connection)
         run(tuning.learn(), self._connection)
         assigned, nested = tuning.assigned(sql), in_transaction(self._connection)
-        alone = nested or not (assigned and self.known_dialect.tuning.for_transaction) or is_binary(sql)
+        alone = nested or not self._needs_transaction(sql, assigned)
 
         def send() -> Any:
             with nullcontext() if alone else self._connection.atomic():
@@ -138,6 +140,17 @@ class SearchConnection:
         search: Any = whole_search(sql)
         return (yield from plan.rows(search.query, connection))
 
+    def _needs_transaction(self, sql: str, assigned: Assigned) -> bool:
+        """Return whether the options of a statement last until a transaction ends that has to be opened for it."""
+        tuning = self.known_dialect.tuning
+        return bool(assigned and tuning.for_transaction) and not (is_binary(sql) and tuning.in_one_trip)
+
+    def _met(self, sql: str) -> Steps[None]:
+        """Learn first whether the server is a cluster, whose workers the options of a search have to reach."""
+        if self._is_ranked(sql) and not is_met(self._connection):
+            yield from met(self._connection)
+            self.known_dialect = dialect_for(self._connection)
+
     def _is_ranked(self, sql: str) -> bool:
         return bool(self._options or searches_in(sql))
 
@@ -154,20 +167,23 @@ class SearchConnection:
     def _sent(self, kind: Kind, sql: str, params: Any, assigned: Assigned, nested: bool) -> Steps[Any]:
         sql, params, search = yield from self._possible(sql, params)
         dialect, binary, before = self.known_dialect, is_binary(sql), None
+        tuning = dialect.tuning
         sent = sql if binary else str(sql)
-        if assigned and dialect.tuning.for_statement:
-            sent = dialect.tuning.for_statement.format(assignments=assigned.written(), statement=sql)
-        elif assigned and binary and not nested:
+        if assigned and tuning.for_statement:
+            sent = tuning.for_statement.format(assignments=assigned.written(), statement=sql)
+        elif assigned and binary and not nested and tuning.in_one_trip:
             sent = Statement(sql, binary=True, options=assigned.setting())
         elif assigned:
             if nested:
                 before = (yield Execute(assigned.reading()))[0]
             yield Execute(assigned.setting())
+        if isinstance(sql, Statement) and sql.prefix and not dialect.planning.explains_parameters:
+            sent, params = with_literals(sent, params or ()), ()
         answer = yield kind(sent, params or ())
         if search is not None and kind is Execute:
             answer = yield from self._arrived(answer, search)
         if before is not None:
-            yield Execute(assigned.restoring(), [before[name] for name in assigned.values])
+            yield assigned.restored(before)
         return answer
 
     def _possible(self, sql: str, params: Any) -> Steps[tuple[str, Any, CompiledSearch | None]]:
@@ -251,6 +267,7 @@ class AsyncSearchConnection(SearchConnection):
             if self._is_complete(rows, search):
                 return rows
             return await arun(self._arrived(rows, search), self._connection)
+        await arun(self._met(sql), self._connection)
         sql, params = await arun(self._planned(sql, params), self._connection)
         _tell_plan(sql, self.known_dialect)
         plan = self._client_plan(kind, sql)
@@ -262,7 +279,7 @@ class AsyncSearchConnection(SearchConnection):
             return await arun(self._sent(kind, sql, params, nothing, nested=True), self._connection)
         await arun(tuning.learn(), self._connection)
         assigned, nested = tuning.assigned(sql), in_transaction(self._connection)
-        alone = nested or not (assigned and self.known_dialect.tuning.for_transaction) or is_binary(sql)
+        alone = nested or not self._needs_transaction(sql, assigned)
 
         async def send() -> Any:
             async with nullcontext() if alone else self._connection.aatomic():

@@ -67,11 +67,16 @@ class SearchPlan:
     """The plans that were compared, cheapest first."""
     partitions: tuple[PartitionPlan, ...] = ()
     """The partitions that are searched, and the index that serves each; empty if the table has none."""
+    shards: int = field(default=0, compare=False)
+    """How many shards of a distributed table the search reads; 0 for a table without shards."""
+    shards_by_index: int = field(default=0, compare=False)
+    """On how many of them the index serves it."""
 
     def __str__(self) -> str:
         if self.index is not None:
+            shards = f" on {self.shards_by_index} of {self.shards} shards" if self.shards else ""
             lines = [
-                f"The index {self.index} serves this search{where_served(self.partitions)}.",
+                f"The index {self.index} serves this search{shards}{where_served(self.partitions)}.",
                 *(f"- {warning}" for warning in self.warnings),
             ]
         else:
@@ -129,6 +134,8 @@ def _judged(observed: Observed) -> SearchPlan:
         observed.estimate,
         _costs(observed),
         tuple(observed.partitions),
+        observed.dialect.shards_in(observed.plan),
+        observed.dialect.shards_by_index(observed.plan, used) if used else 0,
     )
 
 

@@ -12,6 +12,7 @@ from dorm.queryset import _explain_row_to_str
 from ..dialects.base import Dialect
 from ..engines import dialect_for
 from ..engines.connections import in_transaction
+from ..engines.postgresql.citus import is_met, met
 from ..engines.statement import explained
 from ..expressions.scope import vector_field
 from ..introspection import has_companions, indexes_of
@@ -22,6 +23,7 @@ from .plans.choice import candidates_for, is_open, plan_for
 from .plans.client_ranking import ClientRankingPlan
 from .plans.estimates import estimated
 from .plans.plan import Estimate, Purpose
+from .tuning import Assigned
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,11 @@ def dialect_of(queryset: Any) -> Dialect:
 
 def observe(queryset: Any, field_path: str) -> Observed:
     """Read the plan of a search, and the indexes on its column."""
+    run(_met(queryset._get_connection()), queryset._get_connection())
     connection = queryset._get_connection()
     estimate = run(_estimate(query_of(queryset), connection), connection)
     signs, plan = run(_signs(query_of(queryset), connection), connection)
-    plan = plan or queryset.explain()
+    plan = plan or _explained(queryset, connection)
     alone = in_transaction(connection) or not dialect_for(connection).planning.switch
     with nullcontext() if alone else connection.atomic():
         built, forced = run(_look(queryset, connection, field_path), connection)
@@ -85,10 +88,11 @@ def observe(queryset: Any, field_path: str) -> Observed:
 
 
 async def aobserve(queryset: Any, field_path: str) -> Observed:
+    await arun(_met(queryset._get_async_connection()), queryset._get_async_connection())
     connection = queryset._get_async_connection()
     estimate = await arun(_estimate(query_of(queryset), connection), connection)
     signs, plan = await arun(_signs(query_of(queryset), connection), connection)
-    plan = plan or await queryset.aexplain()
+    plan = plan or await _aexplained(queryset, connection)
     alone = in_transaction(connection) or not dialect_for(connection).planning.switch
     async with nullcontext() if alone else connection.aatomic():
         built, forced = await arun(_look(queryset, connection, field_path), connection)
@@ -96,6 +100,40 @@ async def aobserve(queryset: Any, field_path: str) -> Observed:
     found = _observed(queryset, connection, plan, built, forced, lost)
     partitions = await arun(partition_plans(query_of(queryset), connection), connection) if field_path else ()
     return replace(found, estimate=estimate, signs=signs, partitions=partitions)
+
+
+def _met(connection: Any) -> Steps[None]:
+    if not is_met(connection):
+        yield from met(connection)
+
+
+def _explained(queryset: Any, connection: Any) -> str:
+    """Return the plan of a search, with that of every shard."""
+    every_shard = dialect_for(connection).planning.every_shard
+    with nullcontext() if in_transaction(connection) or not every_shard else connection.atomic():
+        before = run(_showing(connection, "'on'"), connection)
+        plan: str = queryset.explain()
+        run(_showing(connection, before), connection)
+    return plan
+
+
+async def _aexplained(queryset: Any, connection: Any) -> str:
+    every_shard = dialect_for(connection).planning.every_shard
+    async with nullcontext() if in_transaction(connection) or not every_shard else connection.aatomic():
+        before = await arun(_showing(connection, "'on'"), connection)
+        plan: str = await queryset.aexplain()
+        await arun(_showing(connection, before), connection)
+    return plan
+
+
+def _showing(connection: Any, value: str) -> Steps[str]:
+    """Make plans show every shard or not; return the setting, in SQL, that this replaces."""
+    planning = dialect_for(connection).planning
+    if not planning.every_shard:
+        return ""
+    (before,) = yield Execute(planning.shows_every_shard)
+    yield Execute(planning.every_shard.format(value=value))
+    return f"'{before['value']}'"
 
 
 def _signs(query: Any, connection: Any) -> Steps[tuple[str, str]]:
@@ -136,13 +174,12 @@ def _look(queryset: Any, connection: Any, field_path: str) -> Steps[tuple[list[B
         built = [BuiltIndex(str(row["name"]), bool(row["valid"]), str(row["opclass"])) for row in rows]
     if not dialect.planning.switch:
         return built, ""
-    variable = {"variable": dialect.planning.switch}
-    select, off = dialect.tuning.for_transaction, dialect.tuning.assignment.format(**variable, value="'off'")
-    (before,) = yield Execute(select.format(assignments=dialect.tuning.now.format(**variable) + " AS now"))
-    yield Execute(select.format(assignments=off))
+    off = Assigned(dialect, {dialect.planning.switch: "'off'"})
+    (before,) = yield Execute(off.reading())
+    yield Execute(off.setting())
     sql, params = query_of(queryset).as_select(connection)
     rows = yield Execute(explained(sql, "EXPLAIN"), params)
-    yield Execute(select.format(assignments=dialect.tuning.back.format(**variable)), [before["now"]])
+    yield off.restored(before)
     return built, "\n".join(_explain_row_to_str(row) for row in rows)
 
 

@@ -137,16 +137,23 @@ class Assigned:
     def reading(self) -> str:
         return select_each(self._dialect, self._dialect.tuning.now, self.values)
 
-    def restoring(self) -> str:
-        """Return the statement that sets the variables to bound values, and resets those of other servers."""
-        statement = select_each(self._dialect, self._dialect.tuning.back, self.values)
-        return sent_along(statement, self._sessions, reset(self.values), self._dialect)
+    def restored(self, before: Mapping[str, Any]) -> Execute:
+        """Return the step that gives the variables the values back that they had, and resets those of other servers."""
+        tuning, values = self._dialect.tuning, {name: before[name] for name in self.values}
+        if not tuning.back:
+            return Execute(Assigned(self._dialect, {name: _literal(value) for name, value in values.items()}).setting())
+        statement = select_each(self._dialect, tuning.back, values)
+        return Execute(sent_along(statement, self._sessions, reset(values), self._dialect), list(values.values()))
 
 
 def select_each(dialect: Dialect, template: str, assignments: Mapping[str, str]) -> str:
     """Return a SELECT that applies the template to each of the server's variables."""
     parts = [f'{template.format(variable=name)} AS "{name}"' for name in assignments]
-    return dialect.tuning.for_transaction.format(assignments=", ".join(parts))
+    return dialect.tuning.reading.format(values=", ".join(parts))
+
+
+def _literal(value: Any) -> str:
+    return "NULL" if value is None else "'{}'".format(str(value).replace("'", "''"))
 
 
 def remember_version(connection: Any, version: str) -> None:

@@ -25,6 +25,8 @@ class Ordering(Facts):
     descending: str = "{value} DESC NULLS LAST"
     exact_rank: str = "{rank}"
     """Sorts like ``{rank}``, in a form that no index can serve."""
+    late_materialization: bool = True
+    """Whether an outer SELECT computes the distances of the returned rows only."""
     second_key: bool = True
     """Whether an index still serves a search with a second sort key."""
 
@@ -87,6 +89,10 @@ class SearchTuning(Facts):
     """The form of a value if the assignment may only raise ``{variable}``."""
     for_transaction: str = ""
     """Sets ``{assignments}`` before a statement, until the transaction ends."""
+    in_one_trip: bool = True
+    """Whether it may be sent along with the statement, without a transaction around them."""
+    reading: str = "SELECT {values}"
+    """Reads ``{values}`` of the session."""
     for_statement: str = ""
     """Wraps the statement that the options apply to, with ``{assignments}`` and ``{statement}``."""
     by_kind: Mapping[str, str] = NOTHING
@@ -96,7 +102,7 @@ class SearchTuning(Facts):
     now: str = ""
     """Reads the value of ``{variable}`` inside a transaction; NULL if it is the default."""
     back: str = ""
-    """Restores ``{variable}`` to the bound value; NULL is the default."""
+    """Restores ``{variable}`` to the bound value; NULL is the default. Empty to assign it as a literal."""
 
 
 class Ddl(Facts):
@@ -140,6 +146,17 @@ class Planning(Facts):
 
     index_in_plan: str = "{name}"
     """The text in the database's plan if the index ``{name}`` is used."""
+    index_of_shard: str = ""
+    """A regular expression of the part of a plan in which one shard uses the index ``{name}``, which may be cut after
+    its ``{start}``; empty if tables have no shards."""
+    shard_count: str = ""
+    """A regular expression of how many shards a plan reads."""
+    every_shard: str = ""
+    """Sets whether plans show every shard to ``{value}``, until the transaction ends; empty if they always do."""
+    explains_parameters: bool = True
+    """Whether EXPLAIN takes bound parameters; otherwise they are written as literals."""
+    shows_every_shard: str = ""
+    """Returns that setting as ``value``."""
     explain: str = ""
     """The EXPLAIN prefix, with ``{format}``; empty to use djanorm's."""
     explain_analyze: str = ""

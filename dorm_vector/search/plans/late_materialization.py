@@ -39,7 +39,9 @@ class LatePlan(Plan):
 
 def late_plan(query: Any, connection: Any, dialect: Dialect) -> LatePlan | None:
     """Return the plan that measures each row once, or None if the plain SELECT already does or cannot."""
-    distance = None if query.limit_val is None or query.ctes or is_grouped(query) else query.sole_distance()
+    if not dialect.ordering.late_materialization or query.limit_val is None or query.ctes or is_grouped(query):
+        return None
+    distance = query.sole_distance()
     name = query.order_by_fields[0] if distance is not None else ""
     if distance is None or query.annotations.get(name) is not distance or not query._is_projected(name):
         return None

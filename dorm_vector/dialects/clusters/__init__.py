@@ -1,0 +1,1 @@
+"""Facts about servers that spread a table over several machines."""

@@ -1,0 +1,82 @@
+"""Citus, which distributes the tables of PostgreSQL over workers. Its coordinator speaks the SQL of PostgreSQL.
+
+Source: https://docs.citusdata.com/en/stable/develop/api.html
+"""
+
+from __future__ import annotations
+
+from ..base import Dialect
+from ..postgresql import DIALECT as POSTGRESQL
+from ..shared.costs import Estimating, PlanCosts
+from ..shared.groups import Ordering, Planning, SearchTuning
+from ..shared.unsupported import Unsupported
+
+# set_config() stays on the coordinator. Citus passes SET LOCAL on to the workers, if it is told to.
+# https://docs.citusdata.com/en/stable/develop/api_guc.html#citus-propagate-set-commands-enum
+_SET = (
+    "DO $set$ DECLARE before text := current_setting('citus.propagate_set_commands'); BEGIN"
+    " SET LOCAL citus.propagate_set_commands = 'local'; EXECUTE concat_ws('; ', {assignments});"
+    " PERFORM set_config('citus.propagate_set_commands', before, true); END $set$"
+)
+
+NO_PARTITIONS = Unsupported(
+    reason="it spreads a table over its workers, and partitions on other servers were not tried there.",
+    instead="Use CreateDistributedTable.",
+    probe="",
+    see="docs/howto/scale-out.md",
+)
+
+DIALECT = Dialect(
+    **vars(POSTGRESQL)
+    | {
+        "title": "Citus",
+        # An outer SELECT makes the coordinator store what the workers found before it reads it.
+        "ordering": Ordering(**vars(POSTGRESQL.ordering) | {"late_materialization": False}),
+        "tuning": SearchTuning(
+            **vars(POSTGRESQL.tuning)
+            | {
+                "assignment": "coalesce('SET LOCAL {variable} = ' || quote_literal({value}),"
+                " 'SET LOCAL {variable} TO DEFAULT')",
+                "for_transaction": _SET,
+                "reading": "SELECT {values}",
+                "back": "",
+                "in_one_trip": False,
+            }
+        ),
+        # The coordinator has no statistics of the shards, and EXPLAIN with parameters fails on the workers. Their own
+        # planners choose between the index and a scan.
+        "costs": PlanCosts(),
+        "estimating": Estimating(),
+        "partitions": NO_PARTITIONS,
+        "planning": Planning(
+            **vars(POSTGRESQL.planning)
+            | {
+                # https://docs.citusdata.com/en/stable/develop/api_guc.html#citus-explain-all-tasks-boolean
+                "every_shard": "SELECT set_config('citus.explain_all_tasks', {value}, true)",
+                "explains_parameters": False,
+                "shows_every_shard": "SELECT current_setting('citus.explain_all_tasks') AS value",
+                "shard_count": r"Task Count: (\d+)",
+                # The name of a shard's index ends with its number; a long one is cut, and has a hash.
+                "index_of_shard": r"Index Scan using (?:{name}|{start}\w*_[0-9a-f]{{8}})_\d+ ",
+            }
+        ),
+    }
+)
+
+VERSION = "SELECT extversion AS version FROM pg_extension WHERE extname = 'citus'"
+
+# A reference table has no such column, and a local table no such row.
+DISTRIBUTED_BY = (
+    "SELECT column_to_column_name(logicalrelid, partkey) AS name FROM pg_dist_partition"
+    " WHERE logicalrelid = to_regclass(quote_ident(%s)) AND partkey IS NOT NULL"
+)
+
+DISTRIBUTE = "SELECT create_distributed_table('\"{table}\"', '{column}'{options})"
+
+REFERENCE = "SELECT create_reference_table('\"{table}\"')"
+
+UNDISTRIBUTE = "SELECT undistribute_table('\"{table}\"')"
+
+COLOCATED = ", colocate_with => '\"{table}\"'"
+
+SHARDS = ", shard_count => {count}"

@@ -1,0 +1,119 @@
+"""Save rows of a distributed table without assigning its distribution column, which Citus refuses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+from ..engines.postgresql.citus import cluster_of, distribution_column, is_met, met
+from ..exceptions import UnsupportedByDatabase
+from ..introspection import key_names
+from ..patching.registry import hook
+from ..steps import Execute, Steps, Write, arun, run
+from .generated_fields import _written
+
+_WHEN = re.compile(r" WHEN (%s|\$\d+) THEN")
+
+
+@hook("dorm.models:Model", "_do_update", name="unassigned_keys")
+def unassigned_keys(original: Any, instance: Any, connection: Any, meta: Any, names: Any = None) -> Any:
+    """Leave the primary key and the distribution column out of an UPDATE on Citus, and find the row by both.
+
+    Citus refuses to assign a distribution column, also to its own value.
+    """
+    if not is_met(connection):
+        run(met(connection), connection)
+    if cluster_of(connection) is None:
+        return original(instance, connection, meta, names)
+    update = _Update(instance, meta, names, run(distribution_column(connection, meta.db_table), connection))
+    return original(instance, _OfShard(connection, update), update.meta, update.names) if update.is_needed() else None
+
+
+@hook("dorm.models:Model", "_ado_update", name="unassigned_keys")
+async def _unassigned_keys_async(original: Any, instance: Any, connection: Any, meta: Any, names: Any = None) -> Any:
+    if not is_met(connection):
+        await arun(met(connection), connection)
+    if cluster_of(connection) is None:
+        return await original(instance, connection, meta, names)
+    column = await arun(distribution_column(connection, meta.db_table), connection)
+    update = _Update(instance, meta, names, column)
+    if not update.is_needed():
+        return None
+    return await original(instance, _OfShardAsync(connection, update), update.meta, update.names)
+
+
+class _Update:
+    """The UPDATE of one row of a distributed table."""
+
+    def __init__(self, instance: Any, meta: Any, names: Collection[str] | None, column: str) -> None:
+        self.instance, self.column = instance, column
+        keys = {meta.get_field(name).column for name in key_names(type(instance))}
+        self.is_by_key = column in ("", *keys)
+        self.meta = _written(meta, lambda field: field.column in {*keys, column})
+        self.names = None if names is None else [name for name in names if self._is_assigned(name, {*keys, column})]
+
+    def _is_assigned(self, name: str, keys: set[str]) -> bool:
+        return self.meta.get_field(name).column not in keys
+
+    def is_needed(self) -> bool:
+        """Return whether a column remains to be assigned."""
+        return any(field.column for field in self.meta.fields) if self.names is None else bool(self.names)
+
+    def steps(self, sql: str, params: Any) -> Steps[int]:
+        """Run the UPDATE on the shard of the row; raise UnsupportedByDatabase if the row is on another one."""
+        field = next((each for each in self.instance._meta.concrete_fields if each.column == self.column), None)
+        if self.is_by_key or field is None or field.attname not in self.instance.__dict__:
+            count: int = yield Write(sql, params)
+            return count
+        value = field.get_db_prep_value(self.instance.__dict__[field.attname])
+        count = yield Write(f'{sql} AND "{self.column}" = %s', [*params, value])
+        if not count:
+            yield from self._require_gone(field)
+        return count
+
+    def _require_gone(self, field: Any) -> Steps[None]:
+        meta, pk = self.instance._meta, self.instance.pk
+        names = key_names(type(self.instance))
+        values = pk if len(names) > 1 else [pk]
+        condition = " AND ".join(f'"{meta.get_field(name).column}" = %s' for name in names)
+        if (yield Execute(f'SELECT 1 AS found FROM "{meta.db_table}" WHERE {condition}', list(values))):
+            raise UnsupportedByDatabase(
+                f"{self.instance!r}: Citus keeps a row on the shard of its {field.name}, which distributes"
+                f" {meta.db_table}, and cannot change it. Delete the row, and create it with the new value."
+            )
+
+
+class _OfShard:
+    """A connection that runs one UPDATE."""
+
+    def __init__(self, connection: Any, update: _Update) -> None:
+        self._connection, self._update = connection, update
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute_write(self, sql: str, params: Any = None) -> Any:
+        return run(self._update.steps(sql, params or ()), self._connection)
+
+
+class _OfShardAsync(_OfShard):
+    async def execute_write(self, sql: str, params: Any = None) -> Any:
+        return await arun(self._update.steps(sql, params or ()), self._connection)
+
+
+@hook("dorm.queryset:QuerySet", "_build_bulk_update_sql", name="conditions_of_bulk_updates")
+def conditions_of_bulk_updates(original: Any, queryset: Any, batch: Any, fields: Any, connection: Any) -> Any:
+    """Compare the keys of a bulk update in conditions: Citus misreads ``CASE "id" WHEN %s``."""
+    built = original(queryset, batch, fields, connection)
+    is_of_vectors = hasattr(queryset, "bulk_statement")
+    return built if is_of_vectors or built is None else by_conditions(built, queryset.model, connection)
+
+
+def by_conditions(built: tuple[str, list[Any]], model: Any, connection: Any) -> tuple[str, list[Any]]:
+    """Return a bulk update that names its key in each condition, on Citus."""
+    if cluster_of(connection) is None:
+        return built
+    sql, params = built
+    key = f'"{model._meta.pk.column}"'
+    return _WHEN.sub(rf" WHEN {key} = \1 THEN", sql.replace(f"= CASE {key} WHEN", "= CASE WHEN")), params

@@ -1,0 +1,1 @@
+"""Migration operations that spread a table over several servers."""
