@@ -36,7 +36,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "dorm.queryset": (
         "repairs.expressions:assigned_expressions",
         "repairs.models:keys_of_many_to_many",
-        "models.distribution_columns:conditions_of_bulk_updates",
+        "models.hooks:conditions_of_bulk_updates",
         "models.hooks:vector_aggregates",
         "repairs.known_names:known_names_in_updates",
         "repairs.known_paths:known_names_in_queries",
@@ -74,7 +74,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.relations.databases:rows_on_their_database",
     ),
     "dorm.models": (
-        "models.distribution_columns:unassigned_keys",
+        "models.hooks:unassigned_keys",
         "repairs.models:deferred_columns",
         "repairs.models:proxies_of_proxies",
         "repairs.known_names:known_names_in_updates",

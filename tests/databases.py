@@ -18,7 +18,7 @@ from backends import Running
 from dorm_vector import VectorExtension
 from dorm_vector.dialects.base import Dialect
 from dorm_vector.engines import dialect_for
-from tests.helpers.citus_tables import distribute
+from tests.helpers.clusters.citus_tables import distribute
 from tests.models import MODELS
 
 

@@ -37,6 +37,12 @@ def dialect_for(connection: Any) -> Dialect:
     return dialect_named(_BY_VENDOR[vendor])
 
 
+def is_whole(connection: Any) -> bool:
+    """Return whether the server is known to keep its tables on one machine, without a query to it."""
+    vendor = getattr(connection, "vendor", "")
+    return vendor != "postgresql" or getattr(connection, "_dorm_vector_citus", connection) is None
+
+
 def dialect_of_vendor(vendor: str) -> Dialect:
     """Return a dialect for djanorm's ``vendor``; as djanorm does, treat an unknown one as SQLite."""
     name = _BY_VENDOR.get(vendor, vendor)

@@ -9,19 +9,14 @@ from typing import Any
 from ..engines.postgresql.citus import cluster_of, distribution_column, is_met, met
 from ..exceptions import UnsupportedByDatabase
 from ..introspection import key_names
-from ..patching.registry import hook
 from ..steps import Execute, Steps, Write, arun, run
 from .generated_fields import _written
 
 _WHEN = re.compile(r" WHEN (%s|\$\d+) THEN")
 
 
-@hook("dorm.models:Model", "_do_update", name="unassigned_keys")
-def unassigned_keys(original: Any, instance: Any, connection: Any, meta: Any, names: Any = None) -> Any:
-    """Leave the primary key and the distribution column out of an UPDATE on Citus, and find the row by both.
-
-    Citus refuses to assign a distribution column, also to its own value.
-    """
+def saved(original: Any, instance: Any, connection: Any, meta: Any, names: Any = None) -> Any:
+    """Update a row; on Citus, without assigning its key or its distribution column."""
     if not is_met(connection):
         run(met(connection), connection)
     if cluster_of(connection) is None:
@@ -30,8 +25,7 @@ def unassigned_keys(original: Any, instance: Any, connection: Any, meta: Any, na
     return original(instance, _OfShard(connection, update), update.meta, update.names) if update.is_needed() else None
 
 
-@hook("dorm.models:Model", "_ado_update", name="unassigned_keys")
-async def _unassigned_keys_async(original: Any, instance: Any, connection: Any, meta: Any, names: Any = None) -> Any:
+async def asaved(original: Any, instance: Any, connection: Any, meta: Any, names: Any = None) -> Any:
     if not is_met(connection):
         await arun(met(connection), connection)
     if cluster_of(connection) is None:
@@ -100,14 +94,6 @@ class _OfShard:
 class _OfShardAsync(_OfShard):
     async def execute_write(self, sql: str, params: Any = None) -> Any:
         return await arun(self._update.steps(sql, params or ()), self._connection)
-
-
-@hook("dorm.queryset:QuerySet", "_build_bulk_update_sql", name="conditions_of_bulk_updates")
-def conditions_of_bulk_updates(original: Any, queryset: Any, batch: Any, fields: Any, connection: Any) -> Any:
-    """Compare the keys of a bulk update in conditions: Citus misreads ``CASE "id" WHEN %s``."""
-    built = original(queryset, batch, fields, connection)
-    is_of_vectors = hasattr(queryset, "bulk_statement")
-    return built if is_of_vectors or built is None else by_conditions(built, queryset.model, connection)
 
 
 def by_conditions(built: tuple[str, list[Any]], model: Any, connection: Any) -> tuple[str, list[Any]]:

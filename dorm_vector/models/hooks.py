@@ -11,12 +11,16 @@ from dorm.expressions import F, Q
 from dorm.queryset import QuerySet, ValuesListQuerySet
 
 from ..dialects.shared.operands import SQL
+from ..engines import is_whole
 from ..expressions.query_text import texts_in
 from ..expressions.scope import field_across
 from ..introspection import innermost, reads_vectors
+from ..patching.on_import import Late
 from ..patching.registry import hook
 
 _PLAIN = (QuerySet, ValuesListQuerySet)
+
+distribution_columns: Any = Late(f"{__package__}.distribution_columns")
 
 
 def _aggregates_vectors(queryset: Any, expressions: dict[str, Any]) -> bool:
@@ -203,3 +207,31 @@ _ARGUMENT = "_aggregated"
 def _compiled(original: Any, aggregate: Any, table_alias: str | None, context: dict[str, Any]) -> SQL:
     sql, params = original(aggregate, table_alias, **context)
     return sql, params
+
+
+@hook("dorm.models:Model", "_do_update", name="unassigned_keys")
+def unassigned_keys(original: Any, instance: Any, connection: Any, *rest: Any) -> Any:
+    """Leave the primary key and the distribution column out of an UPDATE on Citus, and find the row by both.
+
+    Citus refuses to assign a distribution column, even its own value.
+    """
+    if is_whole(connection):
+        return original(instance, connection, *rest)
+    return distribution_columns.saved(original, instance, connection, *rest)
+
+
+@hook("dorm.models:Model", "_ado_update", name="unassigned_keys")
+def _unassigned_keys_async(original: Any, instance: Any, connection: Any, *rest: Any) -> Any:
+    if is_whole(connection):
+        return original(instance, connection, *rest)
+    return distribution_columns.asaved(original, instance, connection, *rest)
+
+
+@hook("dorm.queryset:QuerySet", "_build_bulk_update_sql", name="conditions_of_bulk_updates")
+def conditions_of_bulk_updates(original: Any, queryset: Any, batch: Any, fields: Any, connection: Any) -> Any:
+    """Name the key in each condition of a bulk update on Citus, which misreads ``CASE "id" WHEN %s``."""
+    built = original(queryset, batch, fields, connection)
+    # A queryset of vectors changes the statement afterwards, and does this last.
+    if is_whole(connection) or built is None or hasattr(queryset, "bulk_statement"):
+        return built
+    return distribution_columns.by_conditions(built, queryset.model, connection)

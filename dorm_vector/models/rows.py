@@ -14,7 +14,7 @@ from dorm.query import _validate_identifier
 from dorm.queryset import QuerySet, _explain_row_to_str
 
 from ..dialects.shared.operands import SQL
-from ..engines import dialect_for
+from ..engines import dialect_for, is_whole
 from ..engines.row_source import UnknownSource, read_from
 from ..engines.statement import explained
 from ..expressions.distances import are_new_distances
@@ -23,7 +23,7 @@ from ..introspection import reads_vectors
 from ..steps import Execute, Steps, arun, run
 from ..values.metrics import Metric
 from .deferred import keeping_what_was_left_out
-from .distribution_columns import by_conditions
+from .hooks import distribution_columns
 from .queryset_types import Row
 
 if TYPE_CHECKING:
@@ -296,7 +296,7 @@ class VectorRows(Explained[Row]):
                 stored = dialect_for(conn).stored.format(column=f'"{field.column}"')
                 sql = sql.replace(f' ELSE "{field.column}" END', f" ELSE {stored} END")
                 sql = sql.replace(f' THEN "{field.column}"', f" THEN {stored}")
-        return by_conditions((sql, params), self.model, conn)
+        return (sql, params) if is_whole(conn) else distribution_columns.by_conditions((sql, params), self.model, conn)
 
     def _bound(self, values: dict[str, Any]) -> dict[str, Any]:
         # djanorm swallows the errors of get_db_prep_value and sends the raw value.

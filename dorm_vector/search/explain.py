@@ -67,18 +67,15 @@ class SearchPlan:
     """The plans that were compared, cheapest first."""
     partitions: tuple[PartitionPlan, ...] = ()
     """The partitions that are searched, and the index that serves each; empty if the table has none."""
-    shards: int = field(default=0, compare=False)
-    """How many shards of a distributed table the search reads; 0 for a table without shards."""
+    shards: int = field(default=0, compare=False)  # how many a search of a distributed table reads
     shards_by_index: int = field(default=0, compare=False)
-    """On how many of them the index serves it."""
+    """On how many shards the index serves the search."""
 
     def __str__(self) -> str:
         if self.index is not None:
             shards = f" on {self.shards_by_index} of {self.shards} shards" if self.shards else ""
-            lines = [
-                f"The index {self.index} serves this search{shards}{where_served(self.partitions)}.",
-                *(f"- {warning}" for warning in self.warnings),
-            ]
+            where = f"{shards}{where_served(self.partitions)}"
+            lines = [f"The index {self.index} serves this search{where}.", *map("- {}".format, self.warnings)]
         else:
             lines = ["No index serves this search.", *(f"- {reason}" for reason in self.reasons)]
             lines += [f"The distance is {self.distance}"] if self.distance else []

@@ -65,7 +65,7 @@ def test_a_backend_is_named_like_its_file(name: str) -> None:
 @pytest.mark.parametrize("name", ["oracle", "servers", "__init__"])
 def test_an_unknown_name_is_answered_with_the_known_ones(name: str) -> None:
     with pytest.raises(
-        LookupError, match=f"No backend is called '{name}'. There are: libsql, mariadb, mysql, postgresql"
+        LookupError, match=f"No backend is called '{name}'. There are: citus, libsql, mariadb, mysql, postgresql"
     ):
         backends.get(name)
 
