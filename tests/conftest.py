@@ -17,6 +17,7 @@ from hypothesis import settings
 import backends
 import dorm_vector
 from tests.databases import Database, create_tables
+from tests.helpers.clusters import citus_refusals
 from tests.helpers.project import Project
 from tests.helpers.remote_suite import RemoteSuite
 from tests.helpers.sharing import MOST_PROCESSES, ByDatabase, place_of
@@ -146,6 +147,7 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
+    citus_refusals.judge(item, report)
     if report.skipped and not hasattr(report, "wasxfail") and item.config.getoption("--no-skips"):
         report.outcome, report.longrepr = "failed", f"skipped, and --no-skips forbids it: {report.longrepr}"
     return report

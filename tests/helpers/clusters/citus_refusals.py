@@ -1,0 +1,30 @@
+"""The conformance tests that Citus refuses in its own words; each must fail so, and no other may."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+# By file and test, with its parameters where only some are refused.
+REFUSED: dict[str, str] = {}
+
+
+def judge(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Report a test that Citus refuses as expected to fail; one that it accepts by now, as failed."""
+    wanted = _refusal_of(item)
+    if wanted is None or report.when != "call":
+        return
+    if report.passed:
+        report.outcome, report.longrepr = "failed", f"Citus refuses no longer: {wanted!r}. Remove it from REFUSED."
+    elif re.search(wanted, str(report.longrepr)):
+        report.outcome, report.wasxfail = "skipped", wanted  # type: ignore[attr-defined]  # as pytest's own
+
+
+def _refusal_of(item: pytest.Item) -> str | None:
+    called = getattr(item, "callspec", None)
+    if called is None or called.params.get("backend_name") != "citus":
+        return None
+    name = item.name.replace("[citus]", "").replace("[citus-", "[")
+    test = f"{item.path.name}::{name}"
+    return REFUSED.get(test) or REFUSED.get(test.partition("[")[0])
