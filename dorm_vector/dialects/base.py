@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -36,9 +35,6 @@ from .shared.sign_columns import SignColumn
 from .shared.text_search import TextSearch
 from .shared.unsupported import NO_ARRAYS, NO_FOREIGN_PARTITIONS, Unsupported
 from .shared.upkeep import Upkeep
-
-_KEPT = 30
-"""The characters that the name of a shard's index certainly keeps of the index's."""
 
 RoutineKey = Routine | tuple[Routine, Element]
 
@@ -300,19 +296,7 @@ class Dialect(Facts):
 
     def uses_index(self, plan: str, name: str) -> bool:
         read = f" {' '.join(plan.split())} "
-        return self.planning.index_in_plan.format(name=name) in read or self.shards_by_index(plan, name) > 0
-
-    def shards_by_index(self, plan: str, name: str) -> int:
-        """Return how many shards of a table use the index in a plan that shows each of them."""
-        if not self.planning.index_of_shard:
-            return 0
-        shard = self.planning.index_of_shard.format(name=re.escape(name), start=re.escape(name[:_KEPT]))
-        return len(re.findall(shard, plan))
-
-    def shards_in(self, plan: str) -> int:
-        """Return how many shards a plan reads; 0 for a table without shards."""
-        found = re.search(self.planning.shard_count, plan) if self.planning.shard_count else None
-        return int(found.group(1)) if found else 0
+        return self.planning.index_in_plan.format(name=name) in read or self.planning.shards_by_index(plan, name) > 0
 
     def _supported(self, metric: Metric) -> Distance:
         spelled = self.distances[metric]

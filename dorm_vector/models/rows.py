@@ -20,15 +20,17 @@ from ..engines.statement import explained
 from ..expressions.distances import are_new_distances
 from ..expressions.outputs import decoded, decoders
 from ..introspection import reads_vectors
+from ..patching.on_import import Late
 from ..steps import Execute, Steps, arun, run
 from ..values.metrics import Metric
 from .deferred import keeping_what_was_left_out
-from .hooks import distribution_columns
 from .queryset_types import Row
 
 if TYPE_CHECKING:
     from ..query.compiler import VectorSQLQuery
     from ..query.derived import DerivedQuery
+
+distribution_columns: Any = Late(f"{__package__}.distribution_columns")
 
 
 class Explained(QuerySet[Row]):

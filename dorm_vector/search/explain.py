@@ -68,13 +68,12 @@ class SearchPlan:
     partitions: tuple[PartitionPlan, ...] = ()
     """The partitions that are searched, and the index that serves each; empty if the table has none."""
     shards: int = field(default=0, compare=False)  # how many a search of a distributed table reads
-    shards_by_index: int = field(default=0, compare=False)
-    """On how many shards the index serves the search."""
+    shards_by_index: int = field(default=0, compare=False)  # on how many of them the index serves it
 
     def __str__(self) -> str:
         if self.index is not None:
-            shards = f" on {self.shards_by_index} of {self.shards} shards" if self.shards else ""
-            where = f"{shards}{where_served(self.partitions)}"
+            where = f" on {self.shards_by_index} of {self.shards} shards" if self.shards else ""
+            where += where_served(self.partitions)
             lines = [f"The index {self.index} serves this search{where}.", *map("- {}".format, self.warnings)]
         else:
             lines = ["No index serves this search.", *(f"- {reason}" for reason in self.reasons)]
@@ -131,8 +130,8 @@ def _judged(observed: Observed) -> SearchPlan:
         observed.estimate,
         _costs(observed),
         tuple(observed.partitions),
-        observed.dialect.shards_in(observed.plan),
-        observed.dialect.shards_by_index(observed.plan, used) if used else 0,
+        observed.dialect.planning.shards_in(observed.plan),
+        observed.dialect.planning.shards_by_index(observed.plan, used) if used else 0,
     )
 
 

@@ -47,18 +47,18 @@ CITUS = dialect_named("clusters.citus")
 
 
 def test_shards_are_counted_in_a_plan() -> None:
-    assert CITUS.shards_in(PLAN) == 3
-    assert CITUS.shards_by_index(PLAN, "doc_embedding_hnsw") == 2
-    assert CITUS.shards_by_index(PLAN, "embedding_hnsw") == 0
-    assert CITUS.shards_by_index(PLAN, "doc_embedding") == 0
+    assert CITUS.planning.shards_in(PLAN) == 3
+    assert CITUS.planning.shards_by_index(PLAN, "doc_embedding_hnsw") == 2
+    assert CITUS.planning.shards_by_index(PLAN, "embedding_hnsw") == 0
+    assert CITUS.planning.shards_by_index(PLAN, "doc_embedding") == 0
     assert CITUS.uses_index(PLAN, "doc_embedding_hnsw")
-    assert CITUS.shards_by_index(CUT, LONG) == 1
-    assert CITUS.shards_in("Index Scan using doc_embedding_hnsw on shop_doc") == 0
+    assert CITUS.planning.shards_by_index(CUT, LONG) == 1
+    assert CITUS.planning.shards_in("Index Scan using doc_embedding_hnsw on shop_doc") == 0
 
 
 def test_no_other_database_has_shards() -> None:
     dialect = dialect_named("postgresql")
-    assert (dialect.shards_in(PLAN), dialect.shards_by_index(PLAN, "doc_embedding_hnsw")) == (0, 0)
+    assert (dialect.planning.shards_in(PLAN), dialect.planning.shards_by_index(PLAN, "doc_embedding_hnsw")) == (0, 0)
 
 
 def test_parameters_are_written_as_literals() -> None:

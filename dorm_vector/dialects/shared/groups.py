@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from .facts import NOTHING, Facts
@@ -171,6 +172,19 @@ class Planning(Facts):
     """How to join ``{left}`` and ``{right}`` in a statement with a subquery; empty if an equality is right there."""
     built_indexes: str = ""
     """Returns the name, validity and operator class, if any, of the indexes of a bound table and column."""
+
+    def shards_by_index(self, plan: str, name: str) -> int:
+        """Return how many shards of a table use the index in a plan that shows each of them."""
+        if not self.index_of_shard:
+            return 0
+        # The name of a shard's index certainly keeps 30 characters.
+        shard = self.index_of_shard.format(name=re.escape(name), start=re.escape(name[:30]))
+        return len(re.findall(shard, plan))
+
+    def shards_in(self, plan: str) -> int:
+        """Return how many shards a plan reads; 0 for a table without shards."""
+        found = re.search(self.shard_count, plan) if self.shard_count else None
+        return int(found.group(1)) if found else 0
 
 
 class Extension(Facts):
