@@ -231,7 +231,7 @@ class TestACluster:
 
 
 class CitusTenant(dorm.Model):
-    """A table that a column beside its own key distributes, as none with a primary key can be."""
+    """A table without a primary key, distributed by another column."""
 
     number = dorm.IntegerField()
     tenant = dorm.IntegerField()
