@@ -27,6 +27,8 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _PACKAGE = __package__.partition(".")[0]
 
+_SETTING = "DORM_VECTOR_REPAIRS"
+
 _switched_off: ContextVar[frozenset[str]] = ContextVar("dorm_vector_repairs_off", default=frozenset())
 
 
@@ -105,9 +107,11 @@ class Repair(Patch):
 
         @functools.wraps(original)
         def repaired(*args: Any, **kwargs: Any) -> Any:
-            if not is_on(name):
-                return original(*args, **kwargs)
-            return replacement(original, *args, **kwargs)
+            # The usual answer of is_on(), without the call: repairs surround every statement.
+            is_usual = settings.__dict__.get(_SETTING, True) is True and not _switched_off.get()
+            if is_usual or is_on(name):
+                return replacement(original, *args, **kwargs)
+            return original(*args, **kwargs)
 
         return repaired
 
@@ -274,7 +278,7 @@ def is_on(name: str) -> bool:
     if name in _switched_off.get():
         return False
     # djanorm's own lookup raises for unset names, and models can be created before dorm.configure().
-    chosen = settings.__dict__.get("DORM_VECTOR_REPAIRS", True)
+    chosen = settings.__dict__.get(_SETTING, True)
     return chosen if chosen is True or chosen is False else name in chosen
 
 

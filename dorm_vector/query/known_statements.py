@@ -34,8 +34,10 @@ def known_or_made(query: Any, connection: Any, make: Callable[[], SQL]) -> SQL:
     if key is None:
         return make()
     known = vars(query.model._meta).setdefault(_KNOWN, {})
-    if key in known:
-        return taken(known[key], query, connection, vectors)
+    # Asked once, because another thread may empty it.
+    found = known.get(key)
+    if found is not None:
+        return taken(found, query, connection, vectors)
     sql, params = make()
     kept = _kept(query, dialect_for(connection), sql, params, vectors)
     if kept is not None:
