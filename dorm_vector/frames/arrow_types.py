@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dorm import fields as orm
@@ -90,6 +91,9 @@ def as_value(field: Any) -> Callable[[Any], Any] | None:
         return lambda value: str(field.from_db_value(value))
     if isinstance(field, orm.EnumField):
         return lambda value: field.from_db_value(value).value
+    if isinstance(field, orm.DecimalField):
+        # A MoneyField reads an object of its own.
+        return partial(orm.DecimalField.from_db_value, field)
     changes = type(field).from_db_value is not orm.Field.from_db_value
     converts: Callable[[Any], Any] | None = field.from_db_value if changes else None
     return converts

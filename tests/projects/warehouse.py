@@ -11,6 +11,7 @@ from typing import Any
 
 import dorm
 from dorm import CompositePrimaryKey, Q
+from dorm.contrib.extra_fields import MoneyField
 from dorm.queryset import QuerySet
 
 from dorm_vector import (
@@ -86,6 +87,7 @@ class StockProduct(dorm.Model):
     labels = dorm.ManyToManyField(StockLabel, related_name="products")
     notes = dorm.TextField(null=True)
     price = dorm.DecimalField(max_digits=12, decimal_places=3, null=True)
+    cost = MoneyField(null=True)
     weight = dorm.FloatField(null=True)
     in_stock = dorm.BooleanField(default=True)
     arrived = dorm.DateTimeField(null=True)
@@ -176,6 +178,7 @@ def _product(number: int, random: Random, tags: list[uuid.UUID]) -> dict[str, An
     optional: dict[str, Any] = {
         "notes": f"Nr. {number}: größe 🧊, 100 % \\ \"quoted\" 'text'\n",
         "price": decimal.Decimal(number) / 8,
+        "cost": decimal.Decimal(number) / 10,
         "weight": number / 7,
         "arrived": moment,
         "best_before": moment.date(),

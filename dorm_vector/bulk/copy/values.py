@@ -10,12 +10,14 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from dorm.fields import (
     AutoField,
     CharField,
     DateTimeField,
+    DecimalField,
     DurationField,
     Field,
     FloatField,
@@ -82,6 +84,9 @@ class Column:
             return list(values)
         # Some drivers return other types where the field has no conversion of its own, such as addresses on PostgreSQL.
         convert = self.field.to_python if kind.from_db_value is Field.from_db_value else self.field.from_db_value
+        if isinstance(self.field, DecimalField):
+            # A MoneyField reads an object of its own, which is not the same for 0.1 and 0.10.
+            convert = partial(DecimalField.from_db_value, self.field)
         return [None if value is None else convert(value) for value in values]
 
     def bound(self, values: list[Any], dialect: Dialect) -> Sequence[Any]:

@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from dorm.contrib.extra_fields import MoneyField
 from dorm.exceptions import IntegrityError
 
 from dorm_vector import (
@@ -43,10 +44,12 @@ class Framed(dorm.Model):
     count = dorm.IntegerField(null=True, db_column="how_many")
     share = dorm.FloatField(null=True)
     price = dorm.DecimalField(max_digits=8, decimal_places=2, null=True)
+    fee = MoneyField(null=True)
     is_right = dorm.BooleanField(null=True)
     day = dorm.DateField(null=True)
     at = dorm.DateTimeField(null=True)
     opens = dorm.TimeField(null=True)
+    lasts = dorm.DurationField(null=True)
     key = dorm.UUIDField(null=True)
     raw = dorm.BinaryField(null=True)
     labels = dorm.JSONField(null=True)
@@ -67,10 +70,12 @@ TYPES = {
     "count": pa.int64(),
     "share": pa.float64(),
     "price": pa.decimal128(8, 2),
+    "fee": pa.decimal128(20, 2),
     "is_right": pa.bool_(),
     "day": pa.date32(),
     "at": pa.timestamp("us"),
     "opens": pa.time64("us"),
+    "lasts": pa.duration("us"),
     "key": pa.string(),
     "raw": pa.binary(),
     "labels": pa.string(),
@@ -87,10 +92,12 @@ ROW: dict[str, Any] = {
     "count": 2**20,
     "share": 0.5,
     "price": decimal.Decimal("12.50"),
+    "fee": decimal.Decimal("0.10"),
     "is_right": True,
     "day": dt.date(2026, 11, 30),
     "at": MOMENT,
     "opens": dt.time(7, 8, 9, 123456),
+    "lasts": dt.timedelta(days=-2, microseconds=5),
     "key": KEY,
     "raw": b"\x00\xff",
     "labels": {"a": [1, None]},
