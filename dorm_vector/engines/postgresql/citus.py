@@ -88,7 +88,7 @@ def _facts() -> Any:
 def recognize_citus(original: Any, wrapper: Any) -> Any:
     """Ask the first connection that the pool gives whether its server is a Citus cluster."""
     pool = original(wrapper)
-    if not is_met(wrapper) and not isinstance(pool._check, _Recognition):
+    if _is_asked(wrapper, pool):
         pool._check = _Recognition(wrapper, pool)
     return pool
 
@@ -96,9 +96,14 @@ def recognize_citus(original: Any, wrapper: Any) -> Any:
 @hook(f"{_POSTGRESQL}:PostgreSQLAsyncDatabaseWrapper", "_get_pool", name="recognize_citus")
 async def _recognize_citus_async(original: Any, wrapper: Any) -> Any:
     pool = await original(wrapper)
-    if not is_met(wrapper) and not isinstance(pool._check, _Recognition):
+    if _is_asked(wrapper, pool):
         pool._check = _AsyncRecognition(wrapper, pool)
     return pool
+
+
+def _is_asked(wrapper: Any, pool: Any) -> bool:
+    """Return whether the next connection of the pool is to be asked; a pool without checks leaves that to searches."""
+    return not is_met(wrapper) and hasattr(pool, "_check") and not isinstance(pool._check, _Recognition)
 
 
 class _Recognition:
