@@ -142,9 +142,12 @@ def text_indexes_of(model: Any) -> list[Any]:
     return [index for index in model._meta.indexes if isinstance(index, TextIndex)]
 
 
-def has_companions(model: Any, kinds: Any) -> bool:
-    """Return whether the model declares an index of these kinds, whose content is a companion table."""
-    return bool(kinds) and any(getattr(index, "kind", None) in kinds for index in model._meta.indexes)
+def has_companions(model: Any, dialect: Any) -> bool:
+    """Return whether the model declares an index whose content is a companion table on this database."""
+    kinds = dialect.companions
+    return bool(kinds) and any(
+        hasattr(index, "metric") and index.on(dialect).kind in kinds for index in model._meta.indexes
+    )
 
 
 def check_indexes(field: Any) -> None:

@@ -22,9 +22,6 @@ from dorm_vector.commands.index_size import index_size
 
 DIMENSIONS = (128, 384, 1_536)
 SHORTLIST = 400
-USED = "SELECT (c.page_count - f.freelist_count) * s.page_size AS bytes"
-USED += " FROM pragma_page_count AS c, pragma_freelist_count AS f, pragma_page_size AS s"
-"""The bytes of a file of SQLite or libSQL that hold something."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +50,7 @@ KINDS = {
     ),
     "libsql": (Kind(HNSW, HnswIndex, 10_000, 100_000),),
     "mariadb": (Kind(HNSW, HnswIndex, 10_000, 100_000),),
+    "turso": (Kind(SIGNS, HnswIndex, 100_000, options={"precision": "bit"}, shortlist=SHORTLIST),),
     "mysql": (Kind(SIGNS, HnswIndex, 100_000, options={"precision": "bit"}, shortlist=SHORTLIST),),
 }
 
@@ -153,7 +151,13 @@ def size(bench: Bench, model: Any, before: float) -> float:
 
 
 def used(bench: Bench) -> float:
-    return float(get_connection().execute(USED)[0]["bytes"]) if bench.dialect.name in FILES else 0.0
+    """Return the bytes of a database file that hold something; 0 where the database is no file."""
+    if bench.name not in FILES:
+        return 0.0
+    pages, free, size = (
+        bench.bare.execute(f"PRAGMA {name}")[0][0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return float((pages - free) * size)
 
 
-FILES = ("sqlite", "libsql")
+FILES = ("sqlite", "libsql", "turso")

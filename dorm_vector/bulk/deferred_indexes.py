@@ -117,4 +117,4 @@ def _rebuild(load: BulkLoad, connection: Any) -> Steps[None]:
 def _indexes(load: BulkLoad) -> list[tuple[VectorIndex, str]]:
     meta = load.model._meta
     declared = [index for index in getattr(meta, "indexes", ()) if isinstance(index, VectorIndex)]
-    return [(index, meta.get_field(index.fields[0]).column) for index in declared]
+    return [(index.on(load.dialect), meta.get_field(index.fields[0]).column) for index in declared]

@@ -11,7 +11,7 @@ from ..engines.sqlite.extension import is_served
 from ..indexes.contents import columns_of
 from ..indexes.sign_columns import SignBits
 from ..indexes.text import TextIndex
-from ..indexes.vec0 import Vec0Index
+from ..indexes.vec0 import SignTable
 from ..indexes.vector import VectorIndex
 from ..steps import run
 from .database import Database
@@ -103,7 +103,7 @@ def _state(database: Database, model: Any, index: Any) -> IndexState:
         return IndexState(index, name, field, UNSUPPORTED)
     if index.holds_signs(database.dialect):
         return _sign_state(database, model, index, name, field)
-    if index.kind in database.dialect.companions:
+    if index.on(database.dialect).kind in database.dialect.companions:
         return _companion_state(database, model, index, name, field)
     found = _built(database, model, field, name)
     if found is None:
@@ -138,17 +138,20 @@ def _sign_state(database: Database, model: Any, index: Any, name: str, field: An
     return IndexState(index, name, field, BUILT, companion=content)
 
 
-def _companion_state(database: Database, model: Any, index: Vec0Index, name: str, field: Any) -> IndexState:
+def _companion_state(database: Database, model: Any, index: VectorIndex, name: str, field: Any) -> IndexState:
     table, dialect = model._meta.db_table, database.dialect
     columns = columns_of({each.name: each for each in model._meta.concrete_fields}, database.connection)
-    declaration = index.declaration(dialect, name, field.dimensions, columns)
+    built: Any = index.on(dialect)
+    if isinstance(built, SignTable) and not built.fits(dialect, columns):
+        return IndexState(index, name, field, UNSUPPORTED)
+    declaration = built.declaration(dialect, name, field.dimensions, columns)
     triggers = [f"{name}_{event}" for event in ("insert", "update", "move", "delete")]
     parts = database.ask(STANDING, name, declaration, table, *triggers)["parts"]
     if parts == 0:
         return IndexState(index, name, field, MISSING)
     if parts != 1 + len(triggers):
         return IndexState(index, name, field, INVALID)
-    if not is_served(dialect.companions[index.kind]):
+    if not is_served(dialect.companions[built.kind]):
         return IndexState(index, name, field, BUILT)
-    found = database.ask(index.drift_query(dialect, name, table, field.column, field.dimensions, columns))
+    found = database.ask(built.drift_query(dialect, name, table, field.column, field.dimensions, columns))
     return IndexState(index, name, field, BUILT, companion=Companion(found["rows"], found["missing"], found["extra"]))

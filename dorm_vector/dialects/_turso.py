@@ -6,8 +6,10 @@ Source: https://docs.turso.tech/sql-reference/functions/vector
 from __future__ import annotations
 
 from ..values.elements import Element
+from ..values.metrics import Metric
 from ..values.routines import Routine
 from .base import RoutineKey
+from .shared.companions import Companion
 from .shared.text_search import TextSearch
 from .shared.unsupported import Unsupported
 
@@ -129,4 +131,26 @@ TEXT_SEARCH = TextSearch(
     quotes_table=False,
     in_plan="QUERY INDEX METHOD fts",
     standing="SELECT 1 AS found FROM sqlite_master WHERE type = 'index' AND name = '{name}'",
+)
+
+# The "cosine" distance of two bit vectors is their Hamming distance. Reading a table of codes takes a tenth of the time
+# that reading the vectors takes, and the subquery computes the code of the searched vector once.
+SIGNS = Companion(
+    title="sign bits",
+    create='CREATE TABLE "{name}" (id {kind} PRIMARY KEY NOT NULL, {columns}vector BLOB NOT NULL)',
+    partition="by_{column} {kind}",
+    metadata="by_{column} {kind}",
+    first_numbers="substr({operand}, 1, {bytes})",
+    value="vector1bit({operand})",
+    search=(
+        'SELECT id FROM "{name}" WHERE 1{filter}'
+        " ORDER BY vector_distance_cos(vector, (SELECT vector1bit({vector}))) LIMIT {count}"
+    ),
+    # A trigger that deletes and inserts takes 0.4 ms in Turso 0.8.3, thirty times as long as one that replaces.
+    insert=(
+        'CREATE TRIGGER "{name}_insert" AFTER INSERT ON "{table}" BEGIN INSERT OR REPLACE INTO "{name}"'
+        ' (id, {into}vector) SELECT new."{key}", {new}{new_value} WHERE {new_held}; END'
+    ),
+    metrics={Metric.L2: "", Metric.COSINE: "", Metric.L1: "", Metric.INNER_PRODUCT: ""},
+    exact=False,
 )

@@ -9,11 +9,13 @@ from __future__ import annotations
 from ..values.elements import Element
 from ..values.metrics import Metric
 from ._embedding_functions import NONE_CAN_BE_ADDED
-from ._turso import GENERATED, ROUTINES, TEXT_SEARCH
+from ._turso import GENERATED, ROUTINES, SIGNS, TEXT_SEARCH
 from ._vec0 import NO_VEC0_INDEXES
 from .base import Dialect, Distance, Form
-from .shared.groups import Ddl, Extension, Loading, Planning, StatementLimit
+from .shared.companions import FOUND
+from .shared.groups import Ddl, Extension, Loading, Planning, SearchTuning, StatementLimit
 from .shared.json import TURSO
+from .shared.search_options import SearchOption
 from .shared.unsupported import NO_ROW_LOCKS, Unsupported
 from .shared.upkeep import Upkeep
 
@@ -81,7 +83,20 @@ DIALECT = Dialect(
     null_distance="CAST(NULL AS REAL)",
     other_length="Vectors must have the same dimensions",
     text_search=TEXT_SEARCH,
-    indexes={"hnsw": _NO_INDEX, "ivfflat": _NO_INDEX, "diskann": _NO_INDEX, **NO_VEC0_INDEXES},
+    indexes={
+        "hnsw": _NO_INDEX,
+        "ivfflat": _NO_INDEX,
+        "diskann": _NO_INDEX,
+        "signs": SIGNS.create,
+        **NO_VEC0_INDEXES,
+    },
+    companions={"signs": SIGNS},
+    companions_found=FOUND,
+    tuning=SearchTuning(
+        # Rows measured exactly per row requested.
+        options={"oversample": SearchOption({}, range(1, 1001), 40)},
+        by_kind={"signs": "oversample"},
+    ),
     loading=Loading(
         generated_key="NULL",
         no_claim=NO_ROW_LOCKS,
@@ -94,6 +109,7 @@ DIALECT = Dialect(
         declarations="SELECT sql AS declaration FROM sqlite_master WHERE type = 'table' AND name = %s",
     ),
     planning=Planning(
+        built_indexes=f"SELECT name, valid, '' AS opclass FROM ({FOUND}) WHERE \"table\" = %s AND %s IS NOT NULL",
         # A hash join computes subqueries before it reads the row they refer to: they are NULL, or the process aborts.
         # Only equalities are hashed. https://github.com/tursodatabase/turso/issues/8226
         join_with_subquery="({left} IS {right} AND {right} IS NOT NULL)",

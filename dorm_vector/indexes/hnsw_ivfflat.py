@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from dorm.expressions import Q
 
+from ..dialects.base import Dialect
 from ..values.elements import Element
 from ..values.metrics import Metric
 from .build_options import BuildOptions
 from .vector import VectorIndex
+
+SIGNS = "signs"
 
 
 class HnswIndex(VectorIndex):
@@ -57,6 +61,15 @@ class HnswIndex(VectorIndex):
         )
         if ef_construction < 2 * m:
             raise self._error(f"(m={m}, ef_construction={ef_construction}): ef_construction must be at least {2 * m}.")
+
+    def on(self, dialect: Dialect) -> VectorIndex:
+        return self._sign_table if self.precision == "bit" and SIGNS in dialect.companions else self
+
+    @cached_property
+    def _sign_table(self) -> VectorIndex:
+        from .vec0 import SignTable  # imported late: few databases have such a table
+
+        return SignTable(self)
 
 
 class IvfflatIndex(VectorIndex):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..dialects.base import Dialect
-from ..dialects.shared.companions import DRIFT, FILL, HELD, KINDS, TRIGGERS, Companion
+from ..dialects.shared.companions import CHANGES, DRIFT, FILL, HELD, KINDS, Companion
 from ..dialects.shared.unsupported import Unsupported
 from ..values.elements import Element
 from ..values.metrics import Metric
@@ -136,6 +136,35 @@ class Vec0Index(VectorIndex):
         return tuple(names)
 
 
+class SignTable(Vec0Index):
+    """The sign bits of an HnswIndex with ``precision="bit"``, where the database keeps them in a table of their own."""
+
+    def __init__(self, index: VectorIndex) -> None:
+        super().__init__(index.fields, index.name, distance=index.metric.value, precision="bit")
+        self.kind, self.dimensions = "signs", index.dimensions
+
+    def statements(
+        self,
+        dialect: Dialect,
+        name: str,
+        table: str,
+        column: str,
+        condition: str = "",
+        *,
+        field: Any = None,
+        rows: int = 0,
+        columns: Mapping[str, Column] | None = None,
+    ) -> list[str]:
+        """Return the SQL that builds it; none over a key by which it cannot find rows, so that searches are exact."""
+        if not self.fits(dialect, columns or _KEY):
+            return []
+        return super().statements(dialect, name, table, column, condition, field=field, rows=rows, columns=columns)
+
+    def fits(self, dialect: Dialect, columns: Mapping[str, Column]) -> bool:
+        """Return whether it can find the rows of a table with these columns."""
+        return next(self.obstacles(dialect, 1, columns), None) is None
+
+
 class _Built:
     """The SQL of one companion of one table."""
 
@@ -149,7 +178,11 @@ class _Built:
         said = {"name": name, "table": table, "key": self.key.name, **self._said(f'"{column}"', dimensions)}
         templates = [*([self.companion.indexed_partition] if self.parts else []), FILL]
         written = [template.format(**said, columns=self._columns(template)) for template in templates if template]
-        return [self.declaration(name, dimensions), *written, *(template.format(**said) for template in TRIGGERS)]
+        return [
+            self.declaration(name, dimensions),
+            *written,
+            *(template.format(**said) for template in (self.companion.insert, *CHANGES)),
+        ]
 
     def declaration(self, name: str, dimensions: int) -> str:
         said = {"name": name, "dimensions": str(dimensions), "metric": self.companion.metrics[self.index.metric]}
@@ -196,13 +229,20 @@ class _Built:
         return said
 
     def _value(self, operand: str, dimensions: int) -> str:
-        return self.companion.value.format(operand=filled_up(self.companion, operand, dimensions))
+        return self.companion.value.format(operand=held_part(self.index, self.companion, operand, dimensions))
 
     def _held(self, operand: str) -> str:
         undirected = self.companion.undirected.get(self.index.metric)
         if not undirected:
             return f"{operand} IS NOT NULL"
         return HELD.format(operand=operand, measurable=f"NOT {undirected.format(operand=operand)}")
+
+
+def held_part(index: Vec0Index, companion: Companion, operand: str, dimensions: int) -> str:
+    """Return the numbers of the vector operand that count, padded as the companion requires."""
+    if index.dimensions:
+        return companion.first_numbers.format(operand=operand, bytes=4 * index.dimensions)
+    return filled_up(companion, operand, dimensions)
 
 
 def filled_up(companion: Companion, operand: str, dimensions: int) -> str:

@@ -170,6 +170,8 @@ class VectorIndex(Index):
         Without ``field``, the index is on a column of the type that the opclass is for. ``columns`` are the columns of
         the table, by field name.
         """
+        if self.on(dialect) is not self:
+            return self.on(dialect).statements(dialect, name, table, column, field=field, rows=rows, columns=columns)
         if field is None:
             field = _Column(Element.FLOAT32 if self.precision else OPCLASSES[self.opclass][0])
         else:
@@ -225,13 +227,17 @@ class VectorIndex(Index):
         """Return whether the database keeps this index as a column of sign bits."""
         return dialect.sign_column is not None and self.precision == "bit" and self.kind == "hnsw"
 
+    def on(self, dialect: Dialect) -> VectorIndex:
+        """Return what the database builds: this index, or a table of sign bits that stands in for it."""
+        return self
+
     def form_on(self, dialect: Dialect) -> str:
         """Return the kind of what the database builds: that of the index, or "signs"."""
-        return "signs" if self.holds_signs(dialect) else self.kind
+        return "signs" if self.holds_signs(dialect) else self.on(dialect).kind
 
     def is_built_by(self, dialect: Dialect) -> bool:
         """Return whether the database supports indexes of this form; if not, nothing is built."""
-        if self.holds_signs(dialect):
+        if self.holds_signs(dialect) or self.on(dialect) is not self:
             return True
         return not isinstance(dialect.indexes[self.kind], Unsupported) and holds_form(self, dialect)
 

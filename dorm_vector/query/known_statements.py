@@ -86,7 +86,7 @@ def _key(query: Any, connection: Any, vectors: list[Any]) -> Any:
         return None
     conditions = _conditions(state["where_nodes"])
     dialect = dialect_for(connection)
-    if conditions is None or _asks_the_server(dialect) or has_companions(query.model, dialect.companions):
+    if conditions is None or _asks_the_server(dialect) or has_companions(query.model, dialect):
         return None
     try:
         annotations = frozen(state["annotations"], vectors)

@@ -260,7 +260,8 @@ def default_durations(original: Any, name: str, field: Any, connection: Any) -> 
     syntax error at ``DEFAULT 0:05:00``. Cause: djanorm writes the duration as Python prints it. djanorm 4.3 to 4.5.
     """
     sql = str(original(name, field, connection))
-    for value in (field.db_default, field.default):
+    # A key of several columns has neither.
+    for value in (getattr(field, "db_default", None), getattr(field, "default", None)):
         if isinstance(value, timedelta):
             written = value // _MICROSECOND
             default = f"'{written} microseconds'" if connection.vendor == "postgresql" else str(written)

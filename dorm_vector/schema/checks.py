@@ -101,6 +101,7 @@ def _companion_obstacles(
     model: dict[str, Any], index: Any, connection: Any, columns: Mapping[str, Column] | None
 ) -> Iterator[str]:
     dialect, (name,) = dialect_for(connection), index.fields
+    # A table of signs that cannot be built is left out, because searches are exact without.
     if index.kind in dialect.companions and name in model["fields"]:
         yield from index.obstacles(
             dialect, model["fields"][name].dimensions, columns or columns_of(model["fields"], connection)

@@ -42,6 +42,7 @@ def build(index: VectorIndex, place: Place, connection: Any, concurrently: bool 
     if index.holds_signs(dialect):
         run(sign_bits(index, place, dialect).build(), connection)
         return
+    index = index.on(dialect)
     statements = statements_of(index, place, connection)
     if statements and place.field is not None:
         _warn_of_half(index, place, dialect)
@@ -147,7 +148,8 @@ def placed(index: VectorIndex, model: dict[str, Any], app_label: str, connection
     (name,) = index.fields
     fields = model["fields"]
     field = fields.get(name)
-    is_of_columns = index.kind in dialect_for(connection).companions or index.labels
+    dialect = dialect_for(connection)
+    is_of_columns = index.on(dialect).kind in dialect.companions or index.labels
     columns = columns_of(fields, connection) if is_of_columns else None
     column = column_of(name, field)
     if field is not None:
@@ -162,5 +164,5 @@ def drop(index: VectorIndex, place: Place, connection: Any, concurrently: bool =
     if index.holds_signs(dialect):
         run(sign_bits(index, place, dialect).drop(), connection)
         return
-    for statement in dialect.drop_index(index.kind, place.name, place.table):
+    for statement in dialect.drop_index(index.on(dialect).kind, place.name, place.table):
         connection.execute_script(said_concurrently(statement, dialect) if concurrently else statement)

@@ -87,7 +87,7 @@ def _with_names(operation: Any, app_label: str, state: Any, dialect: Dialect) ->
     return {
         index.get_name(operation.model_name): index
         for index in indexes
-        if getattr(index, "filters", ()) or (isinstance(index, VectorIndex) and index.holds_signs(dialect))
+        if getattr(index, "filters", ()) or (isinstance(index, VectorIndex) and index.form_on(dialect) == "signs")
     }
 
 

@@ -35,7 +35,7 @@ Kind = type[Execute] | type[Write]
 def searching(connection: Any, options: Options, model: Any) -> Any:
     """Return the connection for one statement of a queryset that may contain searches."""
     dialect = dialect_for(connection)
-    has_index = dialect.is_approximate or dialect.index_use.probe or has_companions(model, dialect.companions)
+    has_index = dialect.is_approximate or dialect.index_use.probe or has_companions(model, dialect)
     if not (options or block_options() or has_index or dialect.client_ranking.bytes_per_ms):
         return connection
     is_async = hasattr(connection, "aatomic")

@@ -19,7 +19,7 @@ from .partitions.plans import PartitionPlan, unserved, where_served
 from .plans.choice import candidates_for, plan_for
 from .plans.plan import Estimate, ExactPlan, Purpose
 from .plans.sign_bits import asked_index
-from .spec import SIGNS_NOT_REQUESTED
+from .spec import OTHER_KEY, SIGNS_NOT_REQUESTED
 
 
 @dataclass(frozen=True)
@@ -265,8 +265,9 @@ def _without_companions(observed: Observed) -> Iterator[Reason]:
     if distance is None:
         yield Reason("no-distance", "It is not sorted by a distance.", 'Use nearest("embedding", vector).')
         return
-    found = [*_shape(observed, distance), *_indexes(observed, distance)]
-    found += [] if found else [Reason(*each) for each in observed.obstacles]
+    obstacles = [Reason(*each) for each in observed.obstacles]
+    found = [*_shape(observed, distance), *(each for each in obstacles if each.code == OTHER_KEY)]
+    found = found or list(_indexes(observed, distance)) or obstacles
     yield from found or [Reason("unknown", "Its plan shows no more.", "Read it: queryset.explain().")]
 
 
@@ -305,8 +306,7 @@ def _indexes(observed: Observed, distance: VectorDistance) -> Iterator[Reason]:
     field = vector_field(observed.query.model, distance.field_path)
     wanted = distance.metric
     declared = [index for index in indexes_of(field) if index.is_built_by(observed.dialect)]
-    kind = "Vec0Index" if observed.companions else "HnswIndex"
-    suggestion = f'{kind}(fields=[{field.name!r}], name="…", distance={wanted.value!r})'
+    suggestion = observed.suggested(field.name, wanted.value)
     metrics = {index.name: index.metric for index in declared}
     built = {index.name: index for index in observed.built}
     if not declared and not built:

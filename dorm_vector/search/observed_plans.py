@@ -60,6 +60,12 @@ class Observed:
     partitions: Sequence[PartitionPlan] = ()
     """How each partition that the search reads is searched."""
 
+    def suggested(self, field: str, distance: str) -> str:
+        """Return the declaration of an index that the database has for searches of the field by the distance."""
+        kind = "Vec0Index" if "vec0" in self.dialect.companions else "HnswIndex"
+        more = ', precision="bit"' if "signs" in self.dialect.companions else ""
+        return f'{kind}(fields=[{field!r}], name="…", distance={distance!r}{more})'
+
 
 def query_of(queryset: Any) -> Any:
     """Return the query as it would be sent, with the model's default ordering if it has none."""
@@ -156,7 +162,7 @@ def _estimate(query: Any, connection: Any) -> Steps[Estimate | None]:
 
 def _observed(queryset: Any, connection: Any, plan: str, built: Any, forced: str, lost: list[LostRows]) -> Observed:
     query, dialect = query_of(queryset), dialect_for(connection)
-    if not has_companions(query.model, dialect.companions):
+    if not has_companions(query.model, dialect):
         return Observed(query, dialect, plan, built, forced, lost=lost, connection=connection)
     # Imported late, because few models have a companion.
     from .plans.companion import obstacles_of

@@ -64,6 +64,9 @@ SIGNS_NOT_REQUESTED = (
 )
 """Code, problem and remedy of a search that could use an index of signs and does not request it."""
 
+OTHER_KEY = "other-key"
+"""The code of a search whose rows a table of signs cannot name."""
+
 
 class SearchCondition(Q):
     """A condition that belongs to the search and does not make it a filtered search."""

@@ -201,4 +201,5 @@ SELECT "tests_shelved"."id" AS "id", "tests_shelved"."shelf" AS "shelf", "tests_
 SELECT "tests_shelved"."id" AS "id", "tests_shelved"."shelf" AS "shelf", "tests_shelved"."pages" AS "pages", "tests_shelved"."embedding" AS "embedding", (CASE WHEN "tests_shelved"."embedding" IS NOT NULL THEN vector_distance_cos("tests_shelved"."embedding", %s) + 0 / (vector_distance_dot("tests_shelved"."embedding", "tests_shelved"."embedding") * vector_distance_dot(%s, %s)) END) AS "distance" FROM "tests_shelved" WHERE "tests_shelved"."shelf" = %s AND ("tests_shelved"."embedding" IS NOT NULL) ORDER BY "distance" ASC NULLS LAST LIMIT 3;
 
 -- drop a companion
+SELECT substr(name, 1, length(name) - 5) AS "name", tbl_name AS "table", 1 AS "valid" FROM sqlite_master WHERE type = 'trigger' AND substr(name, -5) = '_move' AND instr(sql, 'DELETE FROM "' || substr(name, 1, length(name) - 5) || '" WHERE id = old.');
 

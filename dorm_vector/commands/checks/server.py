@@ -26,7 +26,10 @@ def extension(database: Database) -> Iterator[Finding]:
         fix = f"Run: dorm migrate, with VectorExtension() in a migration. {hint}" if dialect.extension.enable else hint
         yield Finding("extension", dialect.title, str(error), f"Vectors {dialect.minimum} or newer.", fix)
         return
-    if dialect.companions and sqlite_vec_tier() is SqliteVecTier.NUMPY_FUNCTIONS:
+    if (
+        any(each.needs_extension for each in dialect.companions.values())
+        and sqlite_vec_tier() is SqliteVecTier.NUMPY_FUNCTIONS
+    ):
         yield Finding(
             "extension",
             dialect.title,

@@ -14,6 +14,14 @@ COMPARISONS = EQUALITY | {"gt", "gte", "lt", "lte", "range"}
 ALL_COMPARED: Mapping[str, frozenset[str]] = {"integer": COMPARISONS, "float": COMPARISONS, "text": COMPARISONS}
 
 
+# A row that REPLACE replaces fires no trigger.
+INSERT = (
+    'CREATE TRIGGER "{name}_insert" AFTER INSERT ON "{table}" BEGIN'
+    ' DELETE FROM "{name}" WHERE id = new."{key}";'
+    ' INSERT INTO "{name}" (id, {into}vector) SELECT new."{key}", {new}{new_value} WHERE {new_held}; END'
+)
+
+
 class Companion(Facts):
     """One kind of companion. All templates have its ``{name}`` and the ``{table}``; others are listed below."""
 
@@ -38,8 +46,12 @@ class Companion(Facts):
     """
     filled_up: str = ""
     """The vector ``{operand}`` followed by ``{bytes}`` of zeros, if it requires a multiple of eight dimensions."""
+    first_numbers: str = ""
+    """The first ``{bytes}`` of the vector ``{operand}``, if an index may hold only those."""
     indexed_partition: str = ""
     """Indexes the partition columns; ``{columns}`` has a comma after each."""
+    insert: str = INSERT
+    """The trigger that adds a row, or replaces what an earlier row with its key has left."""
     undirected: Mapping[Metric, str] = NOTHING
     """True for an ``{operand}`` that has no distance to any vector, so that the companion omits it."""
     most_rows: int = 0
@@ -70,13 +82,6 @@ DROP = (
 FILL = 'INSERT INTO "{name}" (id, {into}vector) SELECT "{key}", {columns}{value} FROM "{table}" WHERE {held}'
 """Fills a new one: ``{into}`` is its columns, ``{columns}`` the table's, ``{held}`` the condition of its rows."""
 
-# A row that REPLACE replaces fires no trigger.
-_INSERT = (
-    'CREATE TRIGGER "{name}_insert" AFTER INSERT ON "{table}" BEGIN'
-    ' DELETE FROM "{name}" WHERE id = new."{key}";'
-    ' INSERT INTO "{name}" (id, {into}vector) SELECT new."{key}", {new}{new_value} WHERE {new_held}; END'
-)
-
 # The row is updated in place, because the space of a deleted row stays empty.
 _UPDATE = (
     'CREATE TRIGGER "{name}_update" AFTER UPDATE OF {watched} ON "{table}"'
@@ -95,8 +100,9 @@ _DELETE = (
     'CREATE TRIGGER "{name}_delete" AFTER DELETE ON "{table}" BEGIN DELETE FROM "{name}" WHERE id = old."{key}"; END'
 )
 
-TRIGGERS = (_INSERT, _UPDATE, _MOVE, _DELETE)
-"""Keep it in sync: ``{stays}`` if a row keeps its key and partition, ``{changed}`` if other values changed."""
+CHANGES = (_UPDATE, _MOVE, _DELETE)
+"""Keep it in sync, together with ``insert``: ``{stays}`` if a row keeps its key and partition, ``{changed}`` if other
+values changed."""
 
 HELD = "(CASE WHEN {operand} IS NOT NULL THEN {measurable} ELSE 0 END)"
 

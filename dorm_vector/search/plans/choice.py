@@ -87,7 +87,7 @@ def _of_candidates(query: Any, connection: Any, purpose: Purpose, dialect: Diale
 
 
 def _companion_plan(query: Any, connection: Any, dialect: Dialect) -> Plan | None:
-    if query.limit_val is None or not has_companions(query.model, dialect.companions):
+    if query.limit_val is None or not has_companions(query.model, dialect):
         return None
     # Imported late, because few models have a companion.
     from .companion import companion_plan

@@ -20,13 +20,13 @@ from ...engines.sqlite.extension import NO_EXTENSION, is_served
 from ...expressions.compiled import CompiledSQL
 from ...expressions.scope import scope
 from ...indexes.contents import Column, columns_of
-from ...indexes.vec0 import filled_up, kind_of
+from ...indexes.vec0 import SignTable, held_part, kind_of
 from ...introspection import indexes_of
 from ...steps import Execute, Steps
 from ...values.metrics import Metric
 from ...values.vector import Vector, is_zero
 from ..options import block_options, checked
-from ..spec import SIGNS_NOT_REQUESTED, SearchCondition, Within
+from ..spec import OTHER_KEY, SIGNS_NOT_REQUESTED, SearchCondition, Within
 from .plan import Plan
 
 _FILTER = "Filter by = or in on partition_by and on text in metadata, by comparison on numbers there;"
@@ -111,10 +111,11 @@ def _candidates(query: Any, field: Any, distance: Any, dialect: Dialect) -> Iter
     search = query.search
     if search is not None and search.exact:
         return
-    for index in sorted(indexes_of(field), key=lambda index: index.precision is None):
+    for declared in sorted(indexes_of(field), key=lambda index: index.precision is None):
+        index = declared.on(dialect)
         if index.kind in dialect.companions and index.serves(field, distance.metric, dialect):
             asked_for = search is not None and (
-                search.shortlist.index is index if search.shortlist is not None else search.approximate
+                search.shortlist.index is declared if search.shortlist is not None else search.approximate
             )
             if dialect.companions[index.kind].exact or asked_for:
                 yield index
@@ -134,22 +135,37 @@ def obstacles(index: Any, query: Any, distance: Any, connection: Any) -> Iterato
             f"It requests {count:,} rows, and {name} finds up to {most:,} sooner than all are read.",
             "Slice it shorter, or leave it: the answer is exact.",
         )
+    if isinstance(index, SignTable) and not index.fits(dialect, _columns(query.model, connection)):
+        yield (
+            OTHER_KEY,
+            f"{name} finds rows by a primary key of one column, a whole number or text.",
+            "Give the model one, or leave it: the answer is exact.",
+        )
     if distance.metric is Metric.COSINE and is_zero(distance.vector):
         yield "no-direction", "It searches by a vector of zeros.", "Search by another: it is as far from every row."
     covered = _covered(index, query, connection)
     if covered is None:
-        fields = ", ".join(index.filters) or "none"
-        yield (
-            "uncovered-filter",
-            f"It is filtered by more than what {name} knows, which is {fields}.",
-            f"{_FILTER} or leave it: the rows that pass are measured exactly.",
-        )
+        yield _uncovered(index, name)
     elif companion.exact and covered and _is_looked_up(index, query):
         yield (
             "indexed-filter",
             f"An index of the table finds the rows that pass the filter, and {name} would read every vector.",
             "Nothing to do: the answer is exact. Or put the field into partition_by.",
         )
+
+
+def _uncovered(index: Any, name: str) -> tuple[str, str, str]:
+    if isinstance(index, SignTable):
+        return (
+            "uncovered-filter",
+            f"It is filtered, and {name} knows the signs of the vectors only.",
+            "Nothing to do: the rows that pass are measured exactly.",
+        )
+    return (
+        "uncovered-filter",
+        f"It is filtered by more than what {name} knows, which is {', '.join(index.filters) or 'none'}.",
+        f"{_FILTER} or leave it: the rows that pass are measured exactly.",
+    )
 
 
 def _name(index: Any, query: Any) -> str:
@@ -179,7 +195,7 @@ def _asked(index: Any, query: Any, distance: Any, connection: Any) -> CompanionP
     conditions = [part for parts in covered.values() for part in parts]
     operands = {
         "name": Operand(_name(index, query)),
-        "vector": Operand(filled_up(companion, right.sql, dimensions), right.params),
+        "vector": Operand(held_part(index, companion, right.sql, dimensions), right.params),
         "count": Operand(str(_count(index, query, dialect))),
         "filter": Operand(
             "".join(f" AND {sql}" for sql, _params in conditions),
@@ -282,10 +298,11 @@ def _float(value: Any) -> float | None:
 
 
 def _columns(model: Any, connection: Any) -> dict[str, Column]:
-    if model not in _known:
-        _known[model] = columns_of(model._meta._field_cache, connection)
-    return _known[model]
+    known, dialect = _known.setdefault(model, {}), dialect_for(connection).name
+    if dialect not in known:
+        known[dialect] = columns_of(model._meta._field_cache, connection)
+    return known[dialect]
 
 
-# Only one database has companions, so a model needs only one set of columns.
-_known: WeakKeyDictionary[Any, dict[str, Column]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Any, dict[str, dict[str, Column]]] = WeakKeyDictionary()
+"""The columns of a model on each database."""

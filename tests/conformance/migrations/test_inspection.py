@@ -93,7 +93,7 @@ def test_dbcheck_compares_vectors(project: Project, running: backends.Running) -
     connection: Any = _create_sync_connection("asked", project.database)
     with closing(connection):
         dialect = dialect_for(connection)
-    if dialect.planning.built_indexes:
+    if dialect.planning.built_indexes and running.name != "turso":  # it keeps no index of this model
         assert "is not built. Run: dorm migrate." in project.try_dorm("dbcheck").stdout
 
 
