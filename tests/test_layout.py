@@ -35,7 +35,7 @@ DRIVERS = {"aiomysql", "aiosqlite", "libsql", "numpy", "pgvector", "psycopg", "p
 TELLS_THE_DATABASE = {"vendor", "get_server_info", "server_info", "server_version", *DIALECTS}
 # A bracket in each word keeps the pattern from finding itself.
 RULED_OUT = re.compile(
-    r"(?<![a-z])(ane[w]|besid[e]|dea[r](?:ly)?|hee[d](?:s|ed|ing)?|men[d](?:s|ed|ing)?|whoeve[r])(?![a-z])",
+    r"(?<![a-z])([a]new|besid[e]|dea[r](?:ly)?|hee[d](?:s|ed|ing)?|men[d](?:s|ed|ing)?|whoeve[r])(?![a-z])",
     re.IGNORECASE,
 )
 # The command may not be on the PATH of this Python.
