@@ -106,11 +106,14 @@ def test_the_source_distribution_holds_the_whole_project(sources: Path, built: P
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     package = {path.relative_to(ROOT).as_posix() for path in (ROOT / "dorm_vector").rglob("*.py")}
     package = {name for name in package if "/_startup/" not in name}
-    static = [path for path in (ROOT / "dorm_vector/commands/explorer/static").rglob("*") if path.is_file()]
-    package |= {path.relative_to(ROOT).as_posix() for path in static}
+    static = {path for path in (ROOT / "dorm_vector/commands/explorer/static").rglob("*") if path.is_file()}
+    licenses = {path for path in static if path.match("vendor/echarts.[LN]*")}
+    package |= {path.relative_to(ROOT).as_posix() for path in static - licenses}
     names = set(zipfile.ZipFile(wheel).namelist())
     started = {path.name for path in (ROOT / "dorm_vector/_startup").glob("dorm_vector_autoload.*")}
     assert {name for name in names if ".dist-info/" not in name} == package | {"dorm_vector/py.typed"} | started
+    listed = {name.partition("/licenses/")[2] for name in names if "/licenses/" in name}
+    assert listed == {"LICENSE", *(path.relative_to(ROOT).as_posix() for path in licenses)}
 
 
 @pytest.fixture(scope="module")
