@@ -18,7 +18,7 @@ def judge(item: pytest.Item, report: pytest.TestReport) -> None:
     if report.passed:
         report.outcome, report.longrepr = "failed", f"Citus refuses no longer: {wanted!r}. Remove it from REFUSED."
     elif re.search(wanted, str(report.longrepr)):
-        report.outcome, report.wasxfail = "skipped", wanted  # type: ignore[attr-defined]  # as pytest's own
+        report.outcome, report.wasxfail = "skipped", wanted
 
 
 def _refusal_of(item: pytest.Item) -> str | None:
