@@ -151,7 +151,7 @@ def useless_index(shop: Shop) -> None:
 
 
 UNDECLARED = {
-    "sqlite": 'Vec0Index(["picture"], "photo_vec0")',
+    "sqlite": 'Vec0Index(["picture"], "photo_vec0"),',
     "mariadb": 'HnswIndex(fields=["embedding"], name="product_hnsw", distance="cosine"),',
     "postgresql": 'HnswIndex(fields=["embedding"], name="product_hnsw", distance="cosine"),',
 }
