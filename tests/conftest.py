@@ -16,7 +16,7 @@ from hypothesis import settings
 
 import backends
 import dorm_vector
-from tests.databases import Database, create_tables
+from tests.databases import SPEAKS, Database, create_tables
 from tests.helpers.clusters import citus_refusals
 from tests.helpers.project import Project
 from tests.helpers.remote_suite import RemoteSuite
@@ -24,8 +24,6 @@ from tests.helpers.sharing import MOST_PROCESSES, ByDatabase, place_of
 
 WITHOUT_DOWNLOAD = ("sqlite", "postgresql", "turso")
 IMPLEMENTED = ("sqlite", "postgresql", "turso", "libsql", "mariadb", "mysql")
-SPEAKS = {"citus": "postgresql"}
-"""What is said of the tests on one database is true on the other."""
 MEMORY = "/dev/shm"  # noqa: S108  # Linux's file system in memory; nothing is kept there after the run
 if "TMPDIR" not in os.environ and os.path.isdir(MEMORY) and shutil.disk_usage(MEMORY).free > 6 << 30:  # noqa: PTH112
     # Otherwise each CREATE TABLE waits for the disk, which takes up to twenty times as long.

@@ -21,6 +21,9 @@ from dorm_vector.engines import dialect_for
 from tests.helpers.clusters.citus_tables import distribute
 from tests.models import MODELS
 
+SPEAKS = {"citus": "postgresql"}
+"""What is said of the tests on one database is true on the other."""
+
 
 @dataclass(frozen=True)
 class Database:
@@ -31,7 +34,7 @@ class Database:
 
     @property
     def name(self) -> str:
-        return self.running.name
+        return SPEAKS.get(self.running.name, self.running.name)
 
     @property
     def connection(self) -> Any:

@@ -29,7 +29,6 @@ NO_PARTITIONS = Unsupported(
 DIALECT = Dialect(
     **vars(POSTGRESQL)
     | {
-        "title": "Citus",
         # An outer SELECT makes the coordinator store what the workers found before it reads it.
         "ordering": Ordering(**vars(POSTGRESQL.ordering) | {"late_materialization": False}),
         "tuning": SearchTuning(

@@ -7,7 +7,11 @@ import re
 import pytest
 
 # By file and test, with its parameters where only some are refused.
-REFUSED: dict[str, str] = {}
+_JOINS = "complex joins are only supported when all distributed tables are co-located"
+
+REFUSED: dict[str, str] = {
+    "test_hybrid.py::test_a_filter_holds_for_both_branches[a relation back, twice to one row]": _JOINS,
+}
 
 
 def judge(item: pytest.Item, report: pytest.TestReport) -> None:
