@@ -42,7 +42,9 @@ _FATAL = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOMEM")
 # The server rolled back in favor of another connection that had waited too long to write.
 _ROLLED_BACK = "TRANSACTION_TIMEOUT"
 
-_MAY_FINISH = " (the connection was closed; the server may finish the statement, so look for what it was to store)."
+_MAY_FINISH = (
+    " (the connection was closed; the server may finish the statement, so check whether its writes were stored)."
+)
 
 _CONNECT, _READ_ON = "connect", "read on"
 
@@ -145,7 +147,7 @@ class Remote(Transport):
 
     def _lost(self, what: str, sql: str = "") -> ConnectionLost:
         if sql.upper().startswith("COMMIT"):
-            rest = "Whether COMMIT arrived cannot be known from here: look for what it was to store."
+            rest = "Whether COMMIT arrived cannot be known from here: check whether its writes were stored."
         elif self._in_transaction:
             rest = "Nothing of the open transaction was stored: run it again."
         elif sql == _READ_ON:

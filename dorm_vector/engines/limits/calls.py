@@ -82,7 +82,7 @@ GAVE_UP = "timed out"
 """The code for an answer that never arrived, in Python's wording."""
 
 
-_UNANSWERED = " (no answer of the server, so the connection was closed: look for what it was to store)."
+_UNANSWERED = " (no answer of the server, so the connection was closed: check whether its writes were stored)."
 
 
 def timeout_text(title: str, seconds: float, sql: str, after: str = "") -> str:

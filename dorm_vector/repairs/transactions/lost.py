@@ -25,7 +25,7 @@ _MYSQL = "dorm.db.backends.mysql:MySQLDatabaseWrapper"
 # A record has changed, a lock wait timed out, or a deadlock: the server may roll back the whole transaction.
 _MAY_ROLL_BACK = frozenset({1020, 1205, 1213})
 
-_WHO_KNOWS = "Whether its COMMIT arrived cannot be known from here: look for what it was to store."
+_WHO_KNOWS = "Whether its COMMIT arrived cannot be known from here: check whether its writes were stored."
 
 
 class _WouldConnectError(Exception):
