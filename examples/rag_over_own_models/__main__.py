@@ -15,7 +15,7 @@ from dorm_vector import VectorError
 from examples.rag_over_own_models import settings
 
 TOUR = (
-    "What happens to rows without a vector?",
+    "Are rows without a vector left out of a search?",
     "How do embeddings change when the text changes?",
     "Which words does a hybrid search find?",
 )

@@ -74,6 +74,7 @@ SELECT "tests_document"."id" AS "id", "tests_document"."title" AS "title", "test
 SELECT *, NULLIF("_sorted_by", 'NaN') AS "distance" FROM (SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", ("tests_package"."embedding" <=> %s::vector) AS "_sorted_by" FROM "tests_package" ORDER BY "_sorted_by" ASC LIMIT 0) AS "found" ORDER BY "_sorted_by" ASC;
 
 -- nearest, filtered
+SELECT DISTINCT p.relname AS table, s.srvname AS server, to_regclass(quote_ident('dorm_vector_session_' || s.srvname))::text AS session FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid JOIN pg_foreign_table f ON f.ftrelid = c.oid JOIN pg_foreign_server s ON s.oid = f.ftserver JOIN pg_class p ON p.oid = h.inhparent;
 SELECT extversion AS version, CASE WHEN to_regtype('vector') IS NULL THEN extnamespace::regnamespace::text END AS hidden_in FROM pg_extension WHERE extname = 'vector';
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('ivfflat.iterative_scan', 'relaxed_order', true);
 SELECT *, NULLIF("_sorted_by", 'NaN') AS "distance" FROM (SELECT "tests_package"."id" AS "id", "tests_package"."section" AS "section", "tests_package"."embedding" AS "embedding", ("tests_package"."embedding" <=> %s::vector) AS "_sorted_by" FROM "tests_package" WHERE "tests_package"."section" = %s ORDER BY "_sorted_by" ASC LIMIT 0) AS "found" ORDER BY "_sorted_by" ASC;
