@@ -108,7 +108,7 @@ def mmr(rows: Iterable[_Row], field: str, to: Any, k: int, *, balance: float = 0
         return []
     kind = _value_type(left[0][0], field)
     vectors = _unit(_packed(kind, [value for _, value in left]))
-    nearness = _products(vectors, _unit([kind(to).to_numpy()])[0])
+    nearness = _products(vectors, _unit(_packed(kind, [to]))[0])
     likeness = np.zeros(len(left))
     chosen: list[int] = []
     while len(chosen) < min(k, len(left)):
@@ -132,22 +132,24 @@ def _value_type(row: Any, name: str) -> type[Vector | Bit]:
 
 
 def _packed(kind: type[Vector | Bit], values: list[Any]) -> Any:
-    """Return the vectors as arrays; those of a field with ``as_numpy=True`` are taken as they are."""
+    """Return the vectors in double precision; those of a field with ``as_numpy=True`` are taken as they are."""
     import numpy as np
 
-    if kind is Vector and all(isinstance(value, np.ndarray) and value.dtype == np.float32 for value in values):
-        alike = {value.shape for value in values}
-        if len(alike) == 1 and len(alike.pop()) == 1 and np.isfinite(matrix := np.stack(values)).all():
+    are_arrays = kind is Vector and {type(value) for value in values} == {np.ndarray}
+    if are_arrays and {(value.dtype.char, value.shape) for value in values} == {("f", (len(values[0]),))}:
+        matrix = np.array(values, np.float64)
+        if np.isfinite(matrix).all():
             return matrix
-    return [kind(value).to_numpy() for value in values]
+    return np.array([kind(value).to_numpy() for value in values], np.float64)
 
 
-def _unit(packed: Any) -> Any:
+def _unit(vectors: Any) -> Any:
+    """Divide the vectors by their lengths, in place, and return them."""
     import numpy as np
 
-    unit = np.array(packed, np.float64)
-    lengths = np.sqrt(np.einsum("ij,ij->i", unit, unit))
-    return unit / np.where(lengths > 0, lengths, 1)[:, None]
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    vectors /= np.where(lengths > 0, lengths, 1)[:, None]
+    return vectors
 
 
 def _products(vectors: Any, vector: Any) -> Any:
