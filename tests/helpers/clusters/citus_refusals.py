@@ -1,4 +1,4 @@
-"""The conformance tests that Citus refuses in its own words; each must fail so, and no other may."""
+"""The conformance tests that Citus refuses, each with the error message that it must fail with; no other may fail."""
 
 from __future__ import annotations
 
