@@ -42,6 +42,19 @@ class Write(Step):
         return await wrapper.execute_write(self.sql, list(self.params))
 
 
+class Wait(Step):
+    """Wait for work that was begun in a thread or a task, and return its result."""
+
+    def __init__(self, begun: Any) -> None:
+        self.begun = begun
+
+    def run(self, wrapper: Any) -> Any:
+        return self.begun.result()
+
+    async def arun(self, wrapper: Any) -> Any:
+        return await self.begun
+
+
 _Result = TypeVar("_Result")
 
 Steps = Generator["Step", Any, _Result]

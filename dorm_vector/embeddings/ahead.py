@@ -96,7 +96,7 @@ class EmbeddingWorker:
 
 @dataclass(eq=False, repr=False)
 class BeginEmbedding(Step):
-    """Begin to embed texts in the background, and return what ``EndEmbedding`` waits for."""
+    """Begin to embed texts in the background, and return what ``Wait`` waits for."""
 
     worker: EmbeddingWorker
     embedder: Embedder
@@ -108,16 +108,3 @@ class BeginEmbedding(Step):
 
     async def arun(self, wrapper: Any) -> Any:
         return self.worker.asubmit(self.embedder, self.texts, self.size)
-
-
-@dataclass(eq=False, repr=False)
-class EndEmbedding(Step):
-    """Wait for texts to be embedded, and return their vectors."""
-
-    begun: Any
-
-    def run(self, wrapper: Any) -> Any:
-        return self.begun.result()
-
-    async def arun(self, wrapper: Any) -> Any:
-        return await self.begun

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..steps import Steps
+from ..steps import Steps, Wait
 from ..values.missing import is_missing
-from .ahead import BeginEmbedding, EmbeddingWorker, EndEmbedding
+from .ahead import BeginEmbedding, EmbeddingWorker
 from .on_save import embedding_fields, record_names, set_vectors, waiting_texts
 
 
@@ -46,7 +46,7 @@ class Filling:
     def end(self) -> Steps[list[Any]]:
         """Wait for the embeddings, and return the rows with them."""
         for each in self._waiting:
-            vectors = yield EndEmbedding(each.begun)
+            vectors = yield Wait(each.begun)
             set_vectors(each.field, each.texts, map(each.field.to_vector, vectors))
         if not self._instances:
             return self._rows

@@ -9,8 +9,8 @@ from typing import Any
 
 from dorm.queryset import QuerySet
 
-from ..steps import Count, Fetch, Steps
-from .ahead import BeginEmbedding, EmbeddingWorker, EndEmbedding
+from ..steps import Count, Fetch, Steps, Wait
+from .ahead import BeginEmbedding, EmbeddingWorker
 from .on_save import hash_name, model_name, record, record_names
 from .other_models import forget_checks
 from .writing import Writing
@@ -102,7 +102,7 @@ class Pages:
         """Write the stale rows of a page, and record the model of those that were known by their hash alone."""
         field = self._field
         writing = Writing(field, [field.name, *record_names(field)], page.hashes)
-        vectors = iter((yield EndEmbedding(page.begun)) if page.begun is not None else ())
+        vectors = iter((yield Wait(page.begun)) if page.begun is not None else ())
         for row, text in page.stale:
             vector = field.to_vector(next(vectors)) if text is not None else None
             writing.add(row, (vector, *record(field, text).values()))

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...engines import dialect_for
 from ...engines.connections import is_in_memory
-from ...steps import Step, Steps, arun, run
+from ...steps import Step, Steps, Wait, arun, run
 from .pages import Reader
 from .tables import Row, Table
 
@@ -48,7 +48,7 @@ class Background:
 
 @dataclass(eq=False, repr=False)
 class _Begin(Step):
-    """Begin to run steps that use a connection, and return what ``_End`` waits for; None if they cannot run now."""
+    """Begin to run steps that use a connection, and return what ``Wait`` waits for; None if they cannot run now."""
 
     background: Background
     connection: Any
@@ -63,19 +63,6 @@ class _Begin(Step):
 
     async def arun(self, wrapper: Any) -> Any:
         return self.background.asubmit(self.steps)
-
-
-@dataclass(eq=False, repr=False)
-class _End(Step):
-    """Wait for steps, and return their result."""
-
-    begun: Any
-
-    def run(self, wrapper: Any) -> Any:
-        return self.begun.result()
-
-    async def arun(self, wrapper: Any) -> Any:
-        return await self.begun
 
 
 class PagesAhead:
@@ -96,7 +83,7 @@ class PagesAhead:
 
     def next(self) -> Steps[list[Row]]:
         """Return the next page, empty at the end, and begin to read the one after it."""
-        rows: list[Row] = (yield from self._page()) if self._begun is None else (yield _End(self._begun))
+        rows: list[Row] = (yield from self._page()) if self._begun is None else (yield Wait(self._begun))
         self._begun = None
         if rows:
             self._after = self._table.key(rows[-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,14 @@ from backends.mysql import PROGRAMS
 from backends.servers.mysqld import serving_on_a_free_port, with_flags
 from backends.servers.process import run as run_program
 from dorm_vector import HnswIndex, Metric, VectorField, bulk_load, create_tables, rebuild_index, search_options
-from dorm_vector.commands.database import Database as CommandDatabase
-from dorm_vector.commands.index_state import Companion, index_states
+from dorm_vector.commands.index_state import Companion
 from dorm_vector.dialects._mysql_signs import packed, value
 from tests.databases import Database, drop_table, state_of
-from tests.helpers.oracle import distance, vectors
+from tests.engines import sign_bits
+from tests.engines.sign_bits import DIMENSIONS, FILTERS, ODD, QUERY, ROWS
+from tests.helpers.oracle import distance
 
 pytestmark = pytest.mark.not_on("sqlite", "turso", "libsql", "postgresql", "mariadb", reason="it is about MySQL")
-
-DIMENSIONS = 40
-ROWS = vectors(160, DIMENSIONS)
-QUERY = vectors(1, DIMENSIONS, seed=5)[0]
-ODD = [[0.0] * DIMENSIONS, [1e-40, -1e-40, 2.0, -0.0] * 10, [-1.0] * DIMENSIONS, [3e17, -3e17, 1e-30, 0.0] * 10]
 
 
 class SignedRow(dorm.Model):
@@ -64,18 +61,9 @@ def sent() -> Iterator[list[str]]:
     post_query.disconnect(dispatch_uid="test_sign_bits")
 
 
-def fill(count: int = len(ROWS)) -> None:
-    bulk_load(SignedRow, [{"title": f"r{n}", "number": n, "embedding": ROWS[n]} for n in range(count)])
-
-
-def expected(count: int, matches: Any = None) -> list[int]:
-    """Return the keys of the nearest rows, in plain Python, of what the table holds now."""
-    rows = [row for row in SignedRow.objects.all() if row.embedding is not None and (matches is None or matches(row))]
-    return [pk for _, pk in sorted((distance(Metric.L2, row.embedding, QUERY), row.pk) for row in rows)[:count]]
-
-
-def nearest(**options: Any) -> Any:
-    return SignedRow.objects.nearest("embedding", QUERY, **({"exact": False} | options))
+fill = partial(sign_bits.fill, SignedRow)
+expected = partial(sign_bits.expected, SignedRow)
+nearest = partial(sign_bits.nearest, SignedRow)
 
 
 def stale() -> int:
@@ -85,9 +73,7 @@ def stale() -> int:
     return int(get_connection().execute(f'SELECT COUNT(*) AS n FROM "signed_rows" WHERE {wrong}')[0]["n"])
 
 
-def state() -> Any:
-    (found,) = index_states(CommandDatabase("default"), SignedRow)
-    return found
+state = partial(sign_bits.state, SignedRow)
 
 
 def unsigned() -> int:
@@ -131,14 +117,6 @@ async def test_the_shortlist_is_ranked_exactly(table: Database, sent: list[str])
     assert "signed_bits" in plan.plan
     plan = await SignedRow.objects.nearest("embedding", QUERY)[:5].aexplain_search()
     assert [reason.code for reason in plan.reasons] == ["not-asked-for"]
-
-
-FILTERS: dict[str, Any] = {
-    "few rows": ({"number__lt": 7}, lambda row: row.number < 7),
-    "one row": ({"title": "r5"}, lambda row: row.title == "r5"),
-    "half": ({"number__gte": 80}, lambda row: row.number >= 80),
-    "none": ({"number": -1}, lambda row: False),
-}
 
 
 @pytest.mark.parametrize("case", FILTERS)
@@ -242,14 +220,7 @@ def test_it_follows_its_table_through_migrations(table: Database) -> None:
     connection, before = table.connection, state_of((SignedRow,))
     fill(30)
 
-    def step(operation: Any, state: Any, *, back: bool = False) -> Any:
-        after = state.clone()
-        operation.state_forwards("tests", after)
-        operation.database_forwards("tests", connection, state, after)
-        if back:
-            operation.database_backwards("tests", connection, after, state)
-            return state
-        return after
+    step = partial(sign_bits.step, connection)
 
     step(RenameField("SignedRow", "embedding", "meaning"), before, back=True)
     SignedRow.objects.create(title="after", embedding=ROWS[50])

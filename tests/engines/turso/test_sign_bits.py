@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import dorm
@@ -21,17 +22,13 @@ from dorm.migrations.operations import (
 from dorm.transaction import atomic
 
 from dorm_vector import HnswIndex, Metric, VectorField, bulk_load, create_tables, rebuild_index, search_options
-from dorm_vector.commands.database import Database as CommandDatabase
-from dorm_vector.commands.index_state import Companion, index_states
+from dorm_vector.commands.index_state import Companion
 from tests.databases import Database, drop_table, state_of
-from tests.helpers.oracle import distance, vectors
+from tests.engines import sign_bits
+from tests.engines.sign_bits import DIMENSIONS, FILTERS, ODD, QUERY, ROWS
+from tests.helpers.oracle import distance
 
 pytestmark = pytest.mark.not_on("sqlite", "libsql", "postgresql", "mariadb", "mysql", reason="it is about Turso")
-
-DIMENSIONS = 40
-ROWS = vectors(160, DIMENSIONS)
-QUERY = vectors(1, DIMENSIONS, seed=5)[0]
-ODD = [[0.0] * DIMENSIONS, [1e-40, -1e-40, 2.0, -0.0] * 10, [-1.0] * DIMENSIONS, [3e17, -3e17, 1e-30, 0.0] * 10]
 
 
 class TableOfSigns(dorm.Model):
@@ -78,25 +75,13 @@ def table(db: Database) -> Iterator[Database]:
     drop_table(db, TableOfSigns)
 
 
-def fill(count: int = len(ROWS)) -> None:
-    bulk_load(TableOfSigns, [{"title": f"r{n}", "number": n, "embedding": ROWS[n]} for n in range(count)])
-
-
-def expected(count: int, matches: Any = None) -> list[int]:
-    """Return the keys of the nearest rows, in plain Python, of what the table holds now."""
-    rows = [
-        row for row in TableOfSigns.objects.all() if row.embedding is not None and (matches is None or matches(row))
-    ]
-    return [pk for _, pk in sorted((distance(Metric.L2, row.embedding, QUERY), row.pk) for row in rows)[:count]]
-
-
-def nearest(**options: Any) -> Any:
-    return TableOfSigns.objects.nearest("embedding", QUERY, **({"exact": False} | options))
+fill = partial(sign_bits.fill, TableOfSigns)
+expected = partial(sign_bits.expected, TableOfSigns)
+nearest = partial(sign_bits.nearest, TableOfSigns)
 
 
 def state(model: Any = TableOfSigns) -> Any:
-    (found,) = index_states(CommandDatabase("default"), model)
-    return found
+    return sign_bits.state(model)
 
 
 def held() -> dict[int, bytes]:
@@ -134,13 +119,6 @@ def test_the_nearest_signs_are_those_of_plain_python(table: Database) -> None:
     codes = held()
     for row in rows:
         assert sum(byte.bit_count() for byte in codes[row.pk][: DIMENSIONS // 8]) == signs_of(row.embedding), row.title
-
-
-FILTERS: dict[str, Any] = {
-    "few rows": ({"number__lt": 7}, lambda row: row.number < 7),
-    "half": ({"number__gte": 80}, lambda row: row.number >= 80),
-    "none": ({"number": -1}, lambda row: False),
-}
 
 
 async def test_a_filtered_search_is_exact(table: Database) -> None:
@@ -202,14 +180,7 @@ def test_it_follows_its_table_through_migrations(table: Database) -> None:
     connection, before = table.connection, state_of((TableOfSigns,))
     fill(30)
 
-    def step(operation: Any, state: Any, *, back: bool = False) -> Any:
-        after = state.clone()
-        operation.state_forwards("tests", after)
-        operation.database_forwards("tests", connection, state, after)
-        if back:
-            operation.database_backwards("tests", connection, after, state)
-            return state
-        return after
+    step = partial(sign_bits.step, connection)
 
     def is_kept() -> bool:
         TableOfSigns.objects.create(title="after", embedding=ROWS[50])
