@@ -64,7 +64,7 @@ def groups(bench: Bench) -> Iterator[Group]:
 
 
 def at(bench: Bench) -> Iterator[Group]:
-    """Search so many rows exactly, then with each index that can be built over them."""
+    """Search that many rows exactly, then with each index that can be built over them."""
     rows = len(bench.data)
     if rows <= bench.sizes.exact:
         yield exactly(bench, [f"{rows:,}"])

@@ -69,7 +69,7 @@ def undone(undo: Callable[[], Any]) -> Iterator[None]:
 
 async def test_a_search_is_one_statement_of_the_log(docs: Database) -> None:
     """Counted, logged and added to the statistics as a query without vectors is."""
-    # The first search of each connection asks for partitions on other servers.
+    # The first search of each connection also looks up partitions on other servers.
     assert found(search()) == NEAREST
     assert found([row async for row in search()]) == NEAREST
     statistics = querystats.collector()

@@ -27,7 +27,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(params=[390, 1280])
 def page(request: pytest.FixtureRequest, browser: Browser, server: Server) -> Iterator[Page]:
-    """The page; it asks only its own server, complains of nothing, and does not scroll sideways."""
+    """The page; it sends requests to its own server only, reports no error, and does not scroll sideways."""
     context = browser.new_context(viewport={"width": request.param, "height": 900})
     context.set_default_timeout(PATIENCE)
     page, asked, complaints = context.new_page(), list[str](), list[str]()

@@ -61,7 +61,7 @@ def visited(context: BrowserContext, explorer: Explorer) -> Visit:
 
 @pytest.fixture
 def visit(browser: Browser, explorer: Explorer) -> Iterator[Visit]:
-    """A page of 1280 pixels; it has to ask nobody but the explorer, and to complain of nothing."""
+    """A page of 1280 pixels; it must send requests to the explorer only, and report no error."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     visit = visited(context, explorer)
     yield visit

@@ -19,7 +19,7 @@ from .building import is_dry, rules_of, schema_of
 _ADDRESS = {"HOST": "host", "PORT": "port", "NAME": "dbname"}
 _LOGIN = {"USER": "user", "PASSWORD": "password"}
 
-# use_remote_estimate is left out: it asks the other server for several plans per search, which then takes 5 x as long.
+# use_remote_estimate is left out: it requests several plans per search from the other server, which takes 5 x as long.
 _DEFAULTS = {
     # Lets the other server sort by distance.
     "extensions": "vector",

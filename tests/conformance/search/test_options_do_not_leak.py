@@ -213,7 +213,7 @@ def test_the_ranges_are_those_of_the_server(one: Database) -> None:
         list(nearest().search_options(effort=3)[:3])
     for option in options.values():
         if isinstance(option.allowed, range):
-            # The suite's server has no pgvectorscale; tests/engines/postgresql/test_diskann.py asks one that has.
+            # The suite's server has no pgvectorscale; tests/engines/postgresql/test_diskann.py uses one that has it.
             for variable in (name for name in option.variables if not name.startswith("diskann.")):
                 (row,) = get_connection().execute(RANGES[one.name], [variable])
                 assert (int(row["least"]), int(row["greatest"])) == (option.allowed[0], option.allowed[-1])
