@@ -32,7 +32,7 @@ def main() -> int:
     databases = kept(options.out) if options.keep else {}
     write(options.out, about, databases)
     for name in options.backend or ORDER:
-        databases[name] = measured(name, options)
+        databases[name] = joined(databases.get(name), measured(name, options), options.case)
         write(options.out, about, databases)
     print(f"written: {options.out / 'benchmarks.json'}, {options.out / 'benchmarks.md'}")
     failures = [f"{name}, {case}: {error}" for name, found in databases.items() for case, error in found["failures"]]
@@ -65,6 +65,22 @@ def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
         found["failures"].append(["its process", trouble])
     results = [Result(**result) for result in found["results"]]
     return {**found, "results": results, "minutes": (time.monotonic() - start) / 60}
+
+
+def joined(before: dict[str, Any] | None, found: dict[str, Any], measured: list[str] | None) -> dict[str, Any]:
+    """Return what was found, with what an earlier run found of the cases that were left out now."""
+    if before is None or measured is None:
+        return found
+    results = [result for result in before["results"] if result.case not in measured]
+    failures = [failure for failure in before["failures"] if failure[0] not in measured]
+    return {
+        **found,
+        "commit": before["commit"] if found["commit"] == before["commit"] else f"{before['commit']}, {found['commit']}",
+        "results": sorted([*results, *found["results"]], key=lambda result: result.case),
+        "failures": [*failures, *found["failures"]],
+        "profile": found["profile"] or before["profile"],
+        "minutes": before["minutes"] + found["minutes"],
+    }
 
 
 def kept(folder: Path) -> dict[str, dict[str, Any]]:
@@ -113,7 +129,9 @@ def parsed() -> argparse.Namespace:
     made.prog = "python -m benchmarks.run"
     made.add_argument("--backend", action="append", choices=bare.names(), help="repeatable; all of them")
     made.add_argument("--out", type=Path, default=Path("docs"), help="where the JSON and the page are written")
-    made.add_argument("--keep", action="store_true", help="keep what an earlier run wrote there of other databases")
+    made.add_argument(
+        "--keep", action="store_true", help="keep what an earlier run wrote there of other databases and cases"
+    )
     made.add_argument("--minutes", type=float, default=30, help="the most that one database may take")
     return made.parse_args()
 

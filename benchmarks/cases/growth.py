@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from dorm.db.connection import get_connection
@@ -22,6 +21,8 @@ from dorm_vector.commands.index_size import index_size
 
 DIMENSIONS = (128, 384, 1_536)
 SHORTLIST = 400
+BUILDING = {"maintenance_work_mem": "4GB"}
+"""What a graph of a million rows needs to be built in memory."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ HNSW = "HnswIndex"
 SIGNS = "HnswIndex(precision='bit')"
 KINDS = {
     "postgresql": (
-        Kind(HNSW, HnswIndex, 100_000, 100_000),
+        Kind(HNSW, HnswIndex, 100_000),
         Kind("IvfflatIndex", IvfflatIndex, 100_000, options={"lists": "auto"}),
         Kind(SIGNS, HnswIndex, 100_000, options={"precision": "bit"}, shortlist=SHORTLIST),
     ),
@@ -119,16 +120,20 @@ def searching(bench: Bench, model: Any, kind: Kind) -> Callable[[int], list[int]
     return work
 
 
-@cache
-def table(dimensions: int, name: str, make: Callable[..., Any], options: tuple[tuple[str, Any], ...]) -> Any:
-    stem = f"growth_{''.join(filter(str.isalnum, name)).lower()}"
-    index = make(["embedding"], name=f"{stem}_index", distance="cosine", **dict(options))
-    return models.model(stem.title().replace("_", ""), stem, dimensions, [index])
+def table(dimensions: int, name: str, make: Callable[..., Any], options: dict[str, Any]) -> Any:
+    stem = f"growth_{''.join(filter(str.isalnum, name)).lower()}" + ("_large" if "build_options" in options else "")
+    if stem not in TABLES:
+        index = make(["embedding"], name=f"{stem}_index", distance="cosine", **options)
+        TABLES[stem] = models.model(stem.title().replace("_", ""), stem, dimensions, [index])
+    return TABLES[stem]
 
 
 def filled(bench: Bench, kind: Kind) -> Any:
     """Return a model whose table holds the data, and whose index is not built yet."""
-    model = table(bench.data.dimensions, kind.name, kind.make, tuple((kind.options or {}).items()))
+    options = dict(kind.options or {})
+    if bench.name == "postgresql" and len(bench.data) >= MILLION:
+        options["build_options"] = BUILDING
+    model = table(bench.data.dimensions, kind.name, kind.make, options)
     if not get_connection().table_exists(model._meta.db_table):
         bench.create(model)
     altered(RemoveIndex(model.__name__, models.index(model)))
@@ -160,4 +165,6 @@ def used(bench: Bench) -> float:
     return float((pages - free) * size)
 
 
+TABLES: dict[str, Any] = {}
+"""The models that were made, by the name of their table."""
 FILES = ("sqlite", "libsql", "turso")

@@ -50,17 +50,24 @@ def test_its_command_writes_the_page_and_the_json(tmp_path: Path) -> None:
     assert all(result["seconds"] > 0 for result in results)
 
 
-def test_measuring_one_database_keeps_the_results_of_the_others(tmp_path: Path) -> None:
-    arguments = ["--keep", "--case=importing", "--case=read", "--no-profile", f"--out={tmp_path}"]
-    assert run(*arguments, "--backend=turso").returncode == 0
-    before = json.loads((tmp_path / "benchmarks.json").read_text())["databases"]
-    assert run(*arguments, "--backend=sqlite").returncode == 0
-    between = json.loads((tmp_path / "benchmarks.json").read_text())["databases"]
-    assert run(*arguments, "--backend=turso").returncode == 0
-    after = json.loads((tmp_path / "benchmarks.json").read_text())["databases"]
+def test_measuring_a_case_of_one_database_keeps_all_other_results(tmp_path: Path) -> None:
+    def measured(backend: str, *cases: str) -> dict[str, Any]:
+        chosen = [f"--case={case}" for case in cases]
+        assert run("--keep", "--no-profile", f"--out={tmp_path}", f"--backend={backend}", *chosen).returncode == 0
+        found: dict[str, Any] = json.loads((tmp_path / "benchmarks.json").read_text())["databases"]
+        return found
+
+    def results(found: dict[str, Any], case: str) -> list[Any]:
+        return [result for result in found["sqlite"]["results"] if result["case"] == case]
+
+    before = measured("turso", "read")
+    between = measured("sqlite", "importing", "read")
+    after = measured("sqlite", "read")
     assert (list(before), list(between), list(after)) == (["turso"], ["turso", "sqlite"], ["turso", "sqlite"])
-    assert between["turso"] == before["turso"] != after["turso"]
-    assert after["sqlite"] == between["sqlite"]
+    assert after["turso"] == between["turso"] == before["turso"]
+    assert results(after, "importing") == results(between, "importing") != []
+    assert results(after, "read") != results(between, "read")
+    assert len(results(after, "read")) == len(results(between, "read"))
     page = (tmp_path / "benchmarks.md").read_text()
     assert page.count("### Read 2,000 x 384 to a matrix") == 2
 
