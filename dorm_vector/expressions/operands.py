@@ -90,7 +90,7 @@ def compiled(operand: Any, where: CompileScope) -> Operand:
         return where.subquery(operand)
     path = path_of(operand)
     annotation = where.annotation(path)
-    if annotation is not None:
+    if annotation is not None and annotation is not operand:
         return compiled(annotation, where)
     if isinstance(operand, str) or type(operand) is F:
         return where.column(path)

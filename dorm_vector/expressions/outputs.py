@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dorm.aggregates import Aggregate
-from dorm.expressions import Subquery
+from dorm.expressions import F, Subquery
 
 from ..dialects.shared.operands import SQL
 from ..engines.row_source import read_from, row_source
+from ..introspection import held_field
 from ..values.elements import Element
 from .distances import VectorDistance
 from .operands import VALUE_TYPES, Shape, shape_of
@@ -68,7 +69,17 @@ def decoders(query: Any, annotations: dict[str, Any] | None = None) -> dict[str,
     names = FieldResolver(query, query.model)
     shapes = {name: output_shape(expression, names) for name, expression in chosen.items()}
     own = {name: found.decode for name, found in chosen.items() if hasattr(found, "decode")}
+    fields = {name: held_field(field) for name, found in chosen.items() if (field := referenced(found, names))}
+    own |= {name: field.from_db_value for name, field in fields.items()}
     return own | {name: decoder(shape) for name, shape in shapes.items() if shape is not None}
+
+
+def referenced(expression: Any, names: FieldResolver) -> Any:
+    """Return the field that an annotation with ``F()`` shows, or None for any other annotation."""
+    if type(expression) is not F:
+        return None
+    found = names.source(expression)
+    return referenced(found[0], found[1]) if isinstance(found, tuple) else found
 
 
 def decoded(values: dict[str, Any], found: dict[str, Callable[[Any], Any]], connection: Any) -> dict[str, Any]:
@@ -84,7 +95,7 @@ FIELDS: dict[Element, Any] = {}
 def output_shape(expression: Any, names: FieldResolver) -> Shape | None:
     """Return the shape of an annotation whose value is a vector, or None."""
     expression = getattr(expression, "unread", expression)
-    is_vector = isinstance(expression, Subquery) or hasattr(expression, "shape")
+    is_vector = type(expression) is F or isinstance(expression, Subquery) or hasattr(expression, "shape")
     return shape_of(expression, names) if is_vector else None
 
 

@@ -125,7 +125,7 @@ class FieldResolver:
             return FieldResolver(inner, inner.model).source(chosen[0]) if chosen else None
         path = operand if isinstance(operand, str) else operand.name if isinstance(operand, F) else ""
         annotation = self.annotation(path)
-        if annotation is not None:
+        if annotation is not None and annotation is not operand:
             return annotation, self
         return self.field(path) if path else None
 

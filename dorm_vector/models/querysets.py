@@ -82,18 +82,22 @@ class Shaped:
         ordered._query.order_by_fields = names
         return ordered
 
-    def values(self, *fields: str, **expressions: Any) -> Any:
+    def values(self, *fields: str | F, **expressions: Any) -> Any:
         """Return dicts of the named fields and annotations, or of all of them if you pass no names."""
         whole: Any = self
         source = whole.annotate(**expressions) if expressions else whole
         queryset = VectorQuerySet(self.model, self._db)
-        return _reading(queryset, source, [*fields, *expressions])
+        return _reading(queryset, source, [*map(_field_name, fields), *expressions])
 
-    def values_list(self, *fields: str, flat: bool = False, named: bool = False) -> VectorValuesListQuerySet:
+    def values_list(self, *fields: Any, flat: bool = False, named: bool = False) -> VectorValuesListQuerySet:
         """Return tuples of the named fields and annotations, or of all of them if you pass no names."""
         if flat and len(fields) != 1:
             raise ValueError("'flat' is only valid when values_list is called with a single field.")
-        queryset: Any = _reading(VectorValuesListQuerySet(self.model, self._db), self, list(fields))
+        whole: Any = self
+        unnamed = {f"_value_{n}": field for n, field in enumerate(fields) if not isinstance(field, (str, F))}
+        source = whole.annotate(**unnamed) if unnamed else whole
+        names = [name if (name := f"_value_{n}") in unnamed else _field_name(field) for n, field in enumerate(fields)]
+        queryset: Any = _reading(VectorValuesListQuerySet(self.model, self._db), source, names)
         queryset._flat, queryset._named = flat, named
         queryset._fields = list(queryset._query.selected_fields)
         found: VectorValuesListQuerySet = queryset
@@ -200,6 +204,13 @@ class VectorValuesListQuerySet(  # type: ignore[misc]  # as above
 
     def _extract_row(self, row: Any, fields: list[str]) -> Any:
         return super()._extract_row({name: self._decode(name, row[name]) for name in fields}, fields)
+
+
+def _field_name(field: Any) -> str:
+    name = field.name if type(field) is F else field
+    if not isinstance(name, str):
+        raise TypeError(f"values() needs a name for {field!r}. Give values(name=expression).")
+    return name
 
 
 def _reading(queryset: Any, source: Any, names: list[str]) -> Any:

@@ -50,10 +50,12 @@ class CombinedQuery(VectorSQLQuery):
         self._require_whole()
         selects = [_as_part(queryset, connection) for queryset in self.parts]
         # Some databases reject ORDER BY or LIMIT inside a combined SELECT.
-        sql = f" {self.operator} ".join(f'SELECT * FROM ({sql}) AS "part"' for sql, _params in selects)
+        sql = f" {self.operator} ".join(f'SELECT {shown} FROM ({sql}) AS "part"' for sql, _params, shown in selects)
         columns = ", ".join(map(self._projected, self.selected_fields or ())) if self.is_values() else "*"
         tail = f"{by_output(self._sorted(), connection)}{self._limits()}"
-        return f'SELECT {columns} FROM ({sql}) AS "combined"{tail}', [value for _sql, more in selects for value in more]
+        return f'SELECT {columns} FROM ({sql}) AS "combined"{tail}', [
+            value for _sql, more, _shown in selects for value in more
+        ]
 
     def as_subquery_sql(self, outer_alias: str | None = None, outer_model: Any = None) -> SQL:
         return self.as_select(current_connection(self))
@@ -112,11 +114,15 @@ def combined(base: Any, others: Sequence[Any], operator: str) -> Any:
     return queryset
 
 
-def _as_part(queryset: Any, connection: Any) -> SQL:
-    query = queryset._iter_setup()[0]
+def _as_part(queryset: Any, connection: Any) -> tuple[str, list[Any], str]:
+    """Return the SELECT of a part, its parameters, and the columns that it is combined by."""
+    query, shown = queryset._iter_setup()[0], "*"
     if isinstance(query, VectorSQLQuery):
         query = query.exactly() if query.ranks() else query
         sql, params = query.as_select(connection, Purpose.PART)
+        if query.is_values():
+            # A SELECT may have more columns: those that distinct rows are sorted by, or a constant.
+            shown = ", ".join(f'"{name}"' for name in query.selected_fields or ())
     else:
         sql, params = query.as_select(connection)
-    return sql, list(params)
+    return sql, list(params), shown

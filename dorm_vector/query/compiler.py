@@ -271,7 +271,7 @@ class VectorSQLQuery(OrderingQuery):
     def _compile_subquery(self, queryset: Any, connection: Any) -> SQL:
         """Compile ``field__in=queryset``; a slice keeps its order, so that it selects the same rows."""
         inner = queryset._query
-        if isinstance(inner, VectorSQLQuery) and inner.is_slice():
+        if isinstance(inner, VectorSQLQuery) and inner.is_derived():
             return inner.as_members(self._alias(), self.model)
         sql, params = super()._compile_subquery(queryset, connection)
         return sql, params
@@ -279,8 +279,12 @@ class VectorSQLQuery(OrderingQuery):
     def is_slice(self) -> bool:
         return self.limit_val is not None or bool(self.offset_val)
 
+    def is_derived(self) -> bool:
+        """Return whether the right-hand side of IN needs more than a column and a filter."""
+        return self.is_slice() or any(map(self._is_annotation, (self.selected_fields or ())[:1]))
+
     def as_members(self, outer_alias: str, outer_model: Any) -> SQL:
-        """Compile the slice as the right-hand side of IN."""
+        """Compile the rows as the right-hand side of IN."""
         query = self.clone()
         query.selected_fields = (self.selected_fields or ["pk"])[:1]
         query.deferred_loading = False

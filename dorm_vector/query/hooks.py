@@ -19,11 +19,11 @@ def slices_in_order(original: Any, query: Any, queryset: Any, connection: Any) -
     """Make ``field__in=`` a slice of a search match the rows of that slice, in a query of any model.
 
     Symptom: ``Author.objects.filter(pk__in=documents.order_by(distance)[:10].values("author"))`` matches any
-    ten rows; on MySQL and MariaDB it is an error. Cause: djanorm keeps the LIMIT without its ORDER BY. djanorm 4.3
-    to 4.5.
+    ten rows; on MySQL and MariaDB it is an error. Cause: djanorm keeps the LIMIT without its ORDER BY. It also reads
+    an annotation that ``values()`` selects as a column. djanorm 4.3 to 4.5.
     """
     inner = queryset._query
-    if hasattr(inner, "as_members") and inner.is_slice() and not hasattr(query, "as_members"):
+    if hasattr(inner, "as_members") and inner.is_derived() and not hasattr(query, "as_members"):
         with compiling(connection, query):
             sql, params = inner.as_members(query.model._meta.db_table, query.model)
             return sql, params

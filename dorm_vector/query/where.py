@@ -18,6 +18,7 @@ from .joins import across_many, keep_rows
 from .names import qualified
 
 _COMPARISONS = {"exact": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "in": "IN"}
+_LISTS = {"range": ("{column} BETWEEN {right}", " AND "), "in": ("{column} IN ({right})", ", ")}
 _OF_VECTORS = ("exact", "in")
 
 
@@ -39,9 +40,11 @@ class FilteringQuery(SearchQuery):
         if _is_expression(value) and not isinstance(value, (Exists, RawSQL)):
             # djanorm reads every lookup of an OuterRef or a Subquery as "equal", and binds other expressions as values.
             return self._compare((self._resolve_column(field_parts, connection), []), lookup, value, connection)
+        if lookup in _LISTS and isinstance(value, (list, tuple)) and any(map(_is_expression, value)):
+            return self._compare_list(self._resolve_column(field_parts, connection), field, lookup, value, connection)
         if lookup == "range" and field is not None:
             # djanorm leaves both ends to the driver.
-            value = [end if _is_expression(end) else field.get_db_prep_value(end) for end in value]
+            value = [field.get_db_prep_value(end) for end in value]
         # If this leaf resolves to no field, djanorm would keep the previous leaf's field and bind through it.
         self._last_resolved_leaf_field = None
         sql, params = super()._compile_leaf(field_parts, lookup, value, connection)
@@ -70,6 +73,15 @@ class FilteringQuery(SearchQuery):
             return f"{sql} {_operator(lookup)} {right}", params + right_params
         compared, right_params = lookups.build_lookup_sql(sql, lookup, value, vendor=connection.vendor)
         return compared, params + right_params
+
+    def _compare_list(self, column: str, field: Any, lookup: str, values: Any, connection: Any) -> SQL:
+        prepared = [
+            value if field is None or _is_expression(value) else field.get_db_prep_value(value) for value in values
+        ]
+        sides = [self._right_side(v, connection) if _is_expression(v) else ("%s", [v]) for v in prepared]
+        template, separator = _LISTS[lookup]
+        right = separator.join(sql for sql, _params in sides)
+        return template.format(column=column, right=right), [param for _sql, more in sides for param in more]
 
     def _compare_vector(self, left: SQL, field: Any, lookup: str, value: Any) -> SQL:
         connection = current_connection(self)

@@ -214,7 +214,7 @@ def _known_aggregates(original: Any, queryset: Any, /, expressions: dict[str, An
     is_fixed=lambda: refuses(lambda: SQLQuery(model()).as_update({"title": F(UNKNOWN)}, Connection())),
 )
 def _known_values(original: Any, query: Any, /, values: dict[str, Any], *arguments: Any) -> Any:
-    for name in _references_in(list(values.values())):
+    for name in references_in(list(values.values())):
         if "__" in name and name not in query.annotations and query._resolve_field(name.split("__")[:1]) is not None:
             _refuse_path(query, name)
     return original(query, values, *arguments)
@@ -229,10 +229,10 @@ def _refuse_path(query: Any, path: str) -> None:
         )
 
 
-def _references_in(value: Any) -> Iterator[str]:
+def references_in(value: Any) -> Iterator[str]:
     if type(value) is F:
         yield value.name
     parts = value if isinstance(value, (list, tuple)) else getattr(value, "__dict__", {}).values()
     for part in parts:
         if isinstance(part, (list, tuple, F, CombinedExpression)) or hasattr(part, "as_sql"):
-            yield from _references_in(part)
+            yield from references_in(part)

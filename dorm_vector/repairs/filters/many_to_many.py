@@ -14,6 +14,7 @@ from ...dialects.shared.operands import SQL
 from ...patching.registry import repair
 from ...patching.stand_ins import Statements
 from ...query.joins import across_many, is_many
+from ..known_references import references_in
 from ..offline import Offline, model, related_model
 
 
@@ -101,6 +102,7 @@ def aggregates_over_relations(
 
 def _is_joined(query: Any, aggregates: dict[str, Any], connection: Any) -> bool:
     names = [getattr(aggregate, "expression", None) for aggregate in aggregates.values()]
+    names += references_in(list(aggregates.values()))
     if any(isinstance(name, str) and ("__" in name or is_many(query.model, name)) for name in names):
         return True
     query._compile_nodes(query.where_nodes, connection)
