@@ -14,7 +14,7 @@ from .patching.on_import import install_when_imported
 ORDER: dict[str, tuple[str, ...]] = {
     # Models, querysets and expressions
     "dorm.query": (
-        "repairs.writes.generated_keys:rows_of_generated_keys",
+        "repairs.writes.inserts:rows_of_generated_keys",
         "expressions.scope:remember_connection",
         "repairs.known_names:known_names_in_updates",
         "repairs.filters.many_to_many:paths_over_many",
@@ -52,9 +52,12 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.filters.references:groups_of_values",
         "repairs.known_references:known_names_in_expressions",
         "repairs.relations.sequences:sequences_of_bulk_keys",
+        "repairs.writes.inserts:moments_in_bulk",
         "repairs.relations.databases:rows_on_their_database",
         "repairs.models:readable_json",
         "repairs.writes.composite_keys:deletes_by_composite_key",
+        "repairs.writes.composite_keys:inserts_by_composite_key",
+        "repairs.writes.composite_keys:ends_by_composite_key",
         "repairs.contribs.routing:writes_where_routers_say",
     ),
     "dorm.aggregates": (
@@ -188,6 +191,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "repairs.postgresql:pool_per_loop",
         "repairs.contribs.schemas:tables_of_the_current_schema",
         "repairs.postgresql:pools_of_all_loops",
+        "repairs.writes.composite_keys:inserts_without_a_key",
         "repairs.transactions.lost:lost_transactions",
         "engines.forked_transactions:forked_transactions",
         "engines.driver_errors:driver_errors",
@@ -311,6 +315,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "models.serialization:vectors_in_fixtures",
         "models.serialization:embeddings_in_fixtures",
         "repairs.relations.sequences:sequences_of_fixtures",
+        "repairs.writes.composite_keys:fixtures_of_composite_keys",
         "engines.limits.exempt:long_work",
     ),
     "dorm.contrib.pydantic": (

@@ -65,6 +65,13 @@ class AsyncStatements(Statements):
         """Do nothing, because nothing is open."""
 
 
+class Unwritten(list[Any]):
+    """Instances in a list that djanorm considers empty, so that it writes nothing."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
 def finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Return the result of a coroutine that never suspends.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from dorm.aggregates import Count
 from dorm.expressions import F, Q
+from dorm.manager import BaseManager
 from dorm.query import SQLQuery
 from dorm.queryset import QuerySet, ValuesListQuerySet
 
@@ -18,7 +19,7 @@ from ...patching.registry import repair
 from ...patching.stand_ins import Statements
 from ...query.joins import is_many
 from ..known_references import references_in
-from ..offline import decided_model, model, rows
+from ..offline import decided_model, model
 
 _PLAIN = (QuerySet, ValuesListQuerySet)
 
@@ -111,7 +112,7 @@ def _crosses(model: Any, expressions: Iterable[Any]) -> bool:
 
 
 def _groups_by_values() -> bool:
-    queryset: Any = rows()
+    queryset: Any = QuerySet(model())
     sql, _params = queryset.values("title").annotate(n=Count("pk"))._query.as_select(Statements("sqlite"))
     return 'GROUP BY "probe"."title"' in sql
 
@@ -133,7 +134,7 @@ def groups_of_values(original: Any, queryset: Any, /, **expressions: Any) -> Any
 
 
 def _selects_expressions() -> bool:
-    queryset: Any = rows()
+    queryset: Any = QuerySet(model())
     try:
         return "title" in queryset.values(name=F("title"))._query.annotations["name"].name
     except TypeError:
@@ -159,6 +160,20 @@ def selected_expressions(original: Any, queryset: Any, /, *fields: Any, **option
     return original(queryset, *fields, **options)
 
 
-@_selected("dorm.manager:BaseManager", "values")
+class _Names:
+    def values(self, **expressions: Any) -> Any:
+        return expressions
+
+
+def _managers_select_expressions() -> bool:
+    manager: Any = BaseManager()
+    manager.get_queryset = _Names
+    try:
+        return bool(manager.values(name=F("title")))
+    except TypeError:
+        return False
+
+
+@repair("dorm.manager:BaseManager", "values", name="selected_expressions", is_fixed=_managers_select_expressions)
 def _selected_by_managers(original: Any, manager: Any, /, *fields: Any, **expressions: Any) -> Any:
     return manager.get_queryset().values(*fields, **expressions) if expressions else original(manager, *fields)

@@ -11,7 +11,7 @@ from dorm.fields import AutoField
 from ...engines import dialect_for
 from ...engines.keys import keys_counted
 from ...patching.registry import repair
-from ...patching.stand_ins import Statements, finished
+from ...patching.stand_ins import Statements, Unwritten, finished
 
 _LOADED: ContextVar[set[Any] | None] = ContextVar("dorm_vector_loaded", default=None)
 
@@ -77,13 +77,6 @@ def counted_past(meta: Any, connection: Any) -> str:
     return keys_counted(meta, dialect_for(connection))
 
 
-class _Unwritten(list[Any]):
-    """Instances in a list that djanorm considers empty, so that it writes nothing."""
-
-    def __bool__(self) -> bool:
-        return False
-
-
 def _counts_on_in_bulk() -> bool:
     from dorm.queryset import QuerySet
 
@@ -91,7 +84,7 @@ def _counts_on_in_bulk() -> bool:
     rows: Any = SimpleNamespace(model=model, _get_connection=lambda: connection)
     item = model()
     item.id = 7
-    QuerySet.bulk_create(rows, _Unwritten([item]))
+    QuerySet.bulk_create(rows, Unwritten([item]))
     return bool(connection)
 
 

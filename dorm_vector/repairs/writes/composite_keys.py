@@ -1,4 +1,4 @@
-"""Repairs of djanorm's deletes in models whose primary key has several columns."""
+"""Repairs of djanorm's writes in models whose primary key has several columns."""
 
 from __future__ import annotations
 
@@ -135,3 +135,146 @@ def _by_keys(queryset: Any, keys: list[Any]) -> Iterator[Any]:
 
 def _counted(queryset: Any, count: int) -> tuple[int, dict[str, int]]:
     return count, {f"{queryset.model._meta.app_label}.{queryset.model.__name__}": count}
+
+
+# Inserts
+
+
+class _Keyless:
+    """A connection whose INSERT of many rows reads no generated key."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute_bulk_insert(self, sql: str, params: Any = None, **_key: Any) -> Any:
+        self._connection.execute_write(sql, params)
+        return []
+
+
+class _AsyncKeyless(_Keyless):
+    async def execute_bulk_insert(self, sql: str, params: Any = None, **_key: Any) -> Any:
+        await self._connection.execute_write(sql, params)
+        return []
+
+
+_inserts = partial(repair, "dorm.queryset:QuerySet", name="inserts_by_composite_key", fixed_in="5.0")
+
+
+@_inserts("bulk_create")
+def inserts_by_composite_key(original: Any, queryset: Any, /, objs: Any, *rest: Any, **options: Any) -> Any:
+    """Insert many rows of a model with a CompositePrimaryKey.
+
+    Symptom: ``bulk_create()`` and ``upsert()`` raise 'column "None" does not exist' on PostgreSQL, and elsewhere they
+    set an attribute ``pk`` that is no key. ``unique_fields=["pk"]`` raises FieldDoesNotExist. Cause: djanorm reads the
+    column of the key, which has several. djanorm 4.3 to 4.5.
+    """
+    if not _is_composite(queryset):
+        return original(queryset, objs, *rest, **options)
+    connection, writing = queryset._get_connection(), queryset._clone()
+    writing._get_connection = lambda: _Keyless(connection)
+    return original(writing, objs, *rest, **_of_columns(queryset, options))
+
+
+@_inserts("abulk_create")
+async def _async_inserts(original: Any, queryset: Any, /, objs: Any, *rest: Any, **options: Any) -> Any:
+    if not _is_composite(queryset):
+        return await original(queryset, objs, *rest, **options)
+    connection, writing = queryset._get_async_connection(), queryset._clone()
+    writing._get_async_connection = lambda: _AsyncKeyless(connection)
+    return await original(writing, objs, *rest, **_of_columns(queryset, options))
+
+
+@_inserts("upsert")
+@_inserts("aupsert")
+def _upserts(original: Any, queryset: Any, /, objs: Any, unique_fields: Any, **options: Any) -> Any:
+    return original(queryset, objs, _columns_in(queryset, unique_fields), **options)
+
+
+def _of_columns(queryset: Any, options: dict[str, Any]) -> dict[str, Any]:
+    return {**options, "unique_fields": _columns_in(queryset, options.get("unique_fields"))}
+
+
+def _columns_in(queryset: Any, names: Any) -> Any:
+    """Return the names with the fields of the key in place of "pk"."""
+    if not _is_composite(queryset) or not names:
+        return names
+    key = queryset.model._meta.pk.field_names
+    return [name for given in names for name in (key if given == "pk" else [given])]
+
+
+# Fixtures
+
+
+def _loads_columns() -> bool:
+    from dorm import serialize
+
+    item = model(pk=CompositePrimaryKey("hall", "number"))
+    fields, _values, _many = serialize._build_insert_record(item, {"pk": [1, 2], "fields": {}})
+    return not fields
+
+
+@repair("dorm.serialize", "_build_insert_record", is_fixed=_loads_columns)
+def fixtures_of_composite_keys(original: Any, model: Any, record: dict[str, Any]) -> Any:
+    """Load fixtures of a model with a CompositePrimaryKey.
+
+    Symptom: ``dorm loaddata`` raises "no column named None". Cause: it inserts the key as a column of its own, next to
+    the columns that it consists of. djanorm 4.3 to 4.5.
+    """
+    is_composite = isinstance(model._meta.pk, CompositePrimaryKey)
+    return original(model, {**record, "pk": None} if is_composite else record)
+
+
+@repair("dorm.db.backends.postgresql:PostgreSQLDatabaseWrapper", "execute_insert", fixed_in="5.0")
+def inserts_without_a_key(original: Any, wrapper: Any, sql: str, params: Any = None, pk_col: Any = "id") -> Any:
+    """Insert a row of a fixture whose model has a CompositePrimaryKey on PostgreSQL.
+
+    Symptom: ``dorm loaddata`` raises 'column "None" does not exist'. Cause: the INSERT returns the column of the key,
+    which has several. djanorm 4.3 to 4.5.
+    """
+    if pk_col is not None:
+        return original(wrapper, sql, params, pk_col=pk_col)
+    wrapper.execute_write(sql, params)
+    return None
+
+
+# The first and the last row
+
+
+def _sorts_by_all_columns() -> bool:
+    queryset: Any = object.__new__(_Sorted)
+    queryset.__init__(model(pk=CompositePrimaryKey("hall", "number"), app_label="probe", ordering=()), "default")
+    return queryset.first() == ["hall", "number"]
+
+
+class _Sorted(QuerySet[Any]):
+    """A queryset whose rows are the names that it is sorted by."""
+
+    def _clone(self) -> Any:
+        cloned: Any = object.__new__(type(self))
+        cloned.__dict__ = {**vars(self), "_query": self._query.clone()}
+        return cloned
+
+    def _iterator(self) -> Iterator[Any]:
+        yield self._query.order_by_fields
+
+
+_ends = partial(repair, "dorm.queryset:QuerySet", name="ends_by_composite_key", is_fixed=_sorts_by_all_columns)
+
+
+@_ends("first")
+@_ends("last")
+@_ends("afirst")
+@_ends("alast")
+def ends_by_composite_key(original: Any, queryset: Any, /) -> Any:
+    """Return the ``first()`` and the ``last()`` row of a model with a CompositePrimaryKey.
+
+    Symptom: both raise an AttributeError or "no field 'None'". Cause: djanorm sorts by the column of the key, which has
+    several. djanorm 4.3 to 4.5.
+    """
+    if _is_composite(queryset) and not queryset._query.order_by_fields:
+        queryset = queryset._clone()
+        queryset._query.order_by_fields = list(queryset.model._meta.pk.field_names)
+    return original(queryset)

@@ -8,7 +8,9 @@ from typing import Any
 import dorm
 import pytest
 from dorm import Exists, OuterRef, Q
+from dorm.serialize import dumps, load
 
+from dorm_vector import VectorField
 from tests.databases import Database, create_tables, drop_table
 
 
@@ -19,6 +21,17 @@ class Cinema(dorm.Model):
 class CinemaChair(dorm.Model):
     cinema = dorm.ForeignKey(Cinema, on_delete=dorm.CASCADE)
     number = dorm.IntegerField()
+    note = dorm.CharField(max_length=10, default="")
+    pk = dorm.CompositePrimaryKey("cinema", "number")
+
+
+class PlacedChair(dorm.Model):
+    """A CinemaChair with a vector."""
+
+    cinema = dorm.ForeignKey(Cinema, on_delete=dorm.CASCADE)
+    number = dorm.IntegerField()
+    note = dorm.CharField(max_length=10, default="")
+    place = VectorField(2, null=True)
     pk = dorm.CompositePrimaryKey("cinema", "number")
 
 
@@ -26,7 +39,7 @@ class Numbered(dorm.Model):
     """A model that has no column but its key."""
 
 
-MODELS = (Cinema, CinemaChair, Numbered)
+MODELS = (Cinema, CinemaChair, PlacedChair, Numbered)
 PLACES = [(name, number) for name in ("north", "south") for number in range(4)]
 CHAIRS: Any = CinemaChair.objects
 
@@ -67,6 +80,57 @@ async def test_rows_are_deleted_by_every_column_of_their_key(cinemas: dict[str, 
             assert sorted(left) == [place for place in PLACES if place not in gone]
             assert CHAIRS.delete_batched(2) == len(left)
     assert CHAIRS.count() == 0
+
+
+async def _inserted(cinema: Cinema, model: Any, *numbers: int, note: str = "", **options: Any) -> None:
+    made = [model(cinema=cinema, number=number, note=note) for number in numbers]
+    if cinema.name == "south":
+        await model.objects.abulk_create(made, **options)
+    else:
+        model.objects.bulk_create(made, **options)
+    assert [row.pk for row in made] == [(cinema.pk, number) for number in numbers]
+    assert not any(row.__dict__.get("pk") for row in made)
+
+
+async def _upserted(cinema: Cinema, model: Any) -> None:
+    rows, chair = model.objects, {"cinema": cinema, "number": 9}
+    changed, up = {**chair, "defaults": {"note": "x"}}, [model(cinema=cinema, number=5, note="up")]
+    if cinema.name == "south":
+        assert [(await rows.aget_or_create(**chair))[1] for _ in range(2)] == [True, False]
+        assert (await rows.aupdate_or_create(**changed))[1] is False
+        await rows.aupsert(up, ["pk"])
+    else:
+        assert [rows.get_or_create(**chair)[1] for _ in range(2)] == [True, False]
+        assert rows.update_or_create(**changed)[1] is False
+        rows.upsert(up, ["pk"])
+
+
+async def test_rows_are_inserted_by_every_column_of_their_key(cinemas: dict[str, Any]) -> None:
+    for model in (CinemaChair, PlacedChair):
+        for cinema in cinemas.values():
+            await _inserted(cinema, model, 1, 2)
+            await _inserted(cinema, model, 3, 4, 5, batch_size=2)
+            await _inserted(cinema, model, 1, 6, note="skipped", ignore_conflicts=True)
+            for number, unique in enumerate((["cinema", "number"], ["pk"]), start=2):
+                await _inserted(cinema, model, number, 7, note="new", update_conflicts=True, unique_fields=unique)
+            updates = {"update_conflicts": True, "unique_fields": ["pk"], "update_fields": ["note"]}
+            await _inserted(cinema, model, 4, 8, note="b", **updates)
+            await _upserted(cinema, model)
+            own = model.objects.filter(cinema=cinema)
+            notes = {1: "", 2: "new", 3: "new", 4: "b", 5: "up", 6: "skipped", 7: "new", 8: "b", 9: "x"}
+            assert {row.number: row.note for row in own} == notes
+            assert [own.first().number, own.last().number] == [1, 9]
+            assert [(await own.afirst()).number, (await own.alast()).number] == [1, 9]
+            with pytest.raises(dorm.IntegrityError):
+                await _inserted(cinema, model, 1)
+
+
+def test_fixtures_hold_every_column_of_a_key(cinemas: dict[str, Any]) -> None:
+    _fill(cinemas)
+    fixture = dumps([CinemaChair])
+    CHAIRS.all().delete()
+    assert load(fixture) == len(PLACES)
+    assert sorted((row.cinema.name, row.number) for row in CHAIRS.select_related("cinema")) == PLACES
 
 
 def test_conditions_combine_with_exists(cinemas: dict[str, Any]) -> None:

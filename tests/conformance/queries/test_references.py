@@ -166,9 +166,8 @@ async def _values_are_read_as_instances_have_them() -> None:
 
 async def _selections_orders_and_aggregates() -> None:
     for rows in (RefTask.objects, RefDoc.objects):
-        assert _sorted((row["title"], row["x"]) for row in rows.values("title", x=F("labels__name"))) == _sorted(
-            LABELED
-        )
+        labeled = rows.values("title", x=F("labels__name"))
+        assert _sorted((row["title"], row["x"]) for row in labeled) == _sorted(LABELED)
         tuples = [row async for row in rows.values_list(F("title"), Upper(F("owner__name")))]
         assert _sorted(tuples) == _sorted((title, owner and owner.upper()) for title, owner in OWNED)
         with pytest.raises(TypeError, match=r"Give values\(name=expression\)"):
@@ -181,11 +180,8 @@ async def _selections_orders_and_aggregates() -> None:
         counted = [("new", 1), ("old", 2)]
         for grouped in (rows.values_list("labels__name"), rows.annotate(x=F("labels__name")).values_list("x")):
             assert _sorted(grouped.annotate(n=Count("pk")).filter(labels__isnull=False)) == counted
-        assert list(rows.values("title").annotate(n=Count("labels")).order_by("title").values_list("n", flat=True)) == [
-            2,
-            1,
-            0,
-        ]
+        by_title = rows.values("title").annotate(n=Count("labels")).order_by("title")
+        assert list(by_title.values_list("n", flat=True)) == [2, 1, 0]
         names = rows.annotate(x=F("labels__name")).values("x")
         assert _sorted(row.name for row in RefLabel.objects.filter(name__in=names)) == ["new", "old"]
         both = rows.annotate(x=F("owner__name")).values("x").union(rows.values("title"))
@@ -218,10 +214,8 @@ async def _searches() -> None:
     nearest = RefDoc.objects.annotate(distance=L2Distance("place", [0, 0]), label=F("labels__name"))
     found = [(row.title, row.label) for row in nearest.order_by("distance", "label") if row.label]
     assert found == [("a", "new"), ("a", "old"), ("b", "old")]
-    owned = [
-        (row.title, row.found) async for row in RefDoc.objects.nearest("place", [9, 0]).annotate(found=F("owner__name"))
-    ]
-    assert owned == OWNED[::-1]
+    owned = RefDoc.objects.nearest("place", [9, 0]).annotate(found=F("owner__name"))
+    assert [(row.title, row.found) async for row in owned] == OWNED[::-1]
 
 
 async def test_references(tasks: Database) -> None:
