@@ -10,15 +10,13 @@ from tests.repairs.reproductions import reproductions
 
 _REPAIRS, _ENGINES = "tests/repairs", "tests/engines"
 # Of the repairs without a probe, whose bugs need a driver or an event loop: the test that switches the repair off.
-_KEYS = "tests/conformance/plain_models/test_keys.py"
-
 SHOWN_BY = {
     "cancelled_connections": f"{_REPAIRS}/test_interruptions.py::test_cancelled_connections",
     "check_where_in_doubt": f"{_ENGINES}/postgresql/test_pool_check.py::test_a_search_is_one_round_trip",
     "every_file_is_linted": f"{_REPAIRS}/test_linted_files.py::test_every_file_is_linted",
-    "inserts_by_composite_key": f"{_KEYS}::test_rows_are_inserted_by_every_column_of_their_key",
-    "inserts_without_a_key": f"{_KEYS}::test_fixtures_hold_every_column_of_a_key",
     "faked_targets": f"{_REPAIRS}/test_faked_targets.py::test_faked_targets",
+    "inserts_by_composite_key": f"{_REPAIRS}/test_composite_keys.py::test_inserts_by_composite_key",
+    "inserts_without_a_key": f"{_REPAIRS}/test_composite_keys.py::test_inserts_without_a_key",
     "pool_per_loop": f"{_REPAIRS}/test_interruptions.py::test_pool_per_loop",
     "reads_after_a_write": "tests/contribs/test_routers.py::test_reads_after_a_write",
     "statements_in_their_transaction": f"{_REPAIRS}/test_mysql.py::test_statements_in_their_transaction",

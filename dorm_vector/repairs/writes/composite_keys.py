@@ -246,7 +246,7 @@ def inserts_without_a_key(original: Any, wrapper: Any, sql: str, params: Any = N
 def _sorts_by_all_columns() -> bool:
     queryset: Any = object.__new__(_Sorted)
     queryset.__init__(model(pk=CompositePrimaryKey("hall", "number"), app_label="probe", ordering=()), "default")
-    return queryset.first() == ["hall", "number"]
+    return bool(queryset.first() == ["hall", "number"])
 
 
 class _Sorted(QuerySet[Any]):

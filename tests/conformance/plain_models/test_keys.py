@@ -116,7 +116,7 @@ async def test_rows_are_inserted_by_every_column_of_their_key(cinemas: dict[str,
             updates = {"update_conflicts": True, "unique_fields": ["pk"], "update_fields": ["note"]}
             await _inserted(cinema, model, 4, 8, note="b", **updates)
             await _upserted(cinema, model)
-            own = model.objects.filter(cinema=cinema)
+            own: Any = model.objects.filter(cinema=cinema)
             notes = {1: "", 2: "new", 3: "new", 4: "b", 5: "up", 6: "skipped", 7: "new", 8: "b", 9: "x"}
             assert {row.number: row.note for row in own} == notes
             assert [own.first().number, own.last().number] == [1, 9]

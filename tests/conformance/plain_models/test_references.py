@@ -65,6 +65,7 @@ class RefDoc(dorm.Model):
 
 
 MODELS = (RefOwner, RefLabel, RefTask, RefDoc)
+ROWS_OF: list[tuple[Any, str]] = [(RefTask.objects, "tasks"), (RefDoc.objects, "docs")]
 WEIGHTS = {"new": 1, "old": 5}
 # title, hours, owner, labels
 ROWS: list[tuple[str, int, str | None, tuple[str, ...]]] = [
@@ -102,8 +103,8 @@ def tasks(db: Database) -> Iterator[Database]:
         for row in (task, doc):
             row.labels.add(*(labels[name] for name in names))
     yield db
-    for model in (RefTask, RefDoc):
-        db.connection.execute_script(f'DROP TABLE "{model._meta.db_table}_labels"')
+    for tagged in (RefTask, RefDoc):
+        db.connection.execute_script(f'DROP TABLE "{tagged._meta.db_table}_labels"')
     for model in reversed(MODELS):
         drop_table(db, model)
 
@@ -124,7 +125,7 @@ async def _pairs(queryset: Any) -> list[Any]:
 
 
 async def _annotations() -> None:
-    for rows, related in ((RefTask.objects, "tasks"), (RefDoc.objects, "docs")):
+    for rows, related in ROWS_OF:
         expected: list[tuple[Any, list[Any]]] = [
             (F("labels__name"), LABELED),
             (F("owner__name"), OWNED),
@@ -155,7 +156,7 @@ def _weights(labels: tuple[str, ...]) -> list[int | None]:
 
 async def _values_are_read_as_instances_have_them() -> None:
     owner: Any = RefOwner.objects.get(name="ann")
-    for rows in (RefTask.objects, RefDoc.objects):
+    for rows, _related in ROWS_OF:
         whole: Any = rows.filter(title="a").annotate(**{f"x_{name}": F(f"owner__{name}") for name in READ})
         read = [whole.get(), await whole.aget()]
         for name in READ:
@@ -165,7 +166,7 @@ async def _values_are_read_as_instances_have_them() -> None:
 
 
 async def _selections_orders_and_aggregates() -> None:
-    for rows in (RefTask.objects, RefDoc.objects):
+    for rows, _related in ROWS_OF:
         labeled = rows.values("title", x=F("labels__name"))
         assert _sorted((row["title"], row["x"]) for row in labeled) == _sorted(LABELED)
         tuples = [row async for row in rows.values_list(F("title"), Upper(F("owner__name")))]
@@ -189,7 +190,7 @@ async def _selections_orders_and_aggregates() -> None:
 
 
 async def _filters() -> None:
-    for rows in (RefTask.objects, RefDoc.objects):
+    for rows, _related in ROWS_OF:
         expected: list[tuple[Any, str]] = [
             (Q(hours__gt=F("labels__weight")), "a"),
             (Q(hours__lt=F("labels__weight")), "ab"),
