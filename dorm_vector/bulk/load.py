@@ -14,7 +14,6 @@ from dorm.db.connection import get_async_connection, get_connection
 from ..engines import dialect_for
 from ..engines.keys import keys_counted
 from ..engines.limits.exempt import exempt
-from ..exceptions import at_row
 from ..indexes.build_progress import Progress
 from ..steps import Execute, InTransaction, Step, Steps, arun, run
 from ..telemetry.observers import Work, observed
@@ -146,8 +145,7 @@ def _all_written(
         try:
             written += yield InTransaction(alias, writer.write(batch))
         except Exception as error:
-            row = yield from writers.find_row(load, batch)
-            raise at_row(error, row) from error
+            raise (yield from writers.failure(load, batch, error)) from error
         done += len(batch)
         if progress is not None:
             progress(done, source.total)

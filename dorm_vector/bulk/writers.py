@@ -17,6 +17,7 @@ from dorm.queryset import QuerySet
 
 from ..dialects.base import Dialect
 from ..engines.open_transactions import TransactionIsOpen
+from ..exceptions import at_row
 from ..steps import Execute, Script, Steps, Write
 from . import copy_format
 from .batches import Batch
@@ -164,7 +165,8 @@ class CopyWriter(ExecutemanyWriter):
         sql = f'COPY "{target}" ({columns}) FROM STDIN (FORMAT BINARY)'
         changed = yield Copy(sql, copy_format.copy_data(batch, self.encoders))
         if self.load.on_conflict:
-            changed = yield Write(f"{self.load.into} {self._staged()}{self.load.conflict}")
+            counted = self.load.dialect.loading.count_written
+            changed = yield Write(f"{self.load.into} {self._staged()}{self.load.conflict}{counted}")
             yield Script(f'TRUNCATE "{_STAGING}"')
         return int(changed)
 
@@ -187,20 +189,20 @@ def writer(load: BulkLoad) -> ExecutemanyWriter:
     return WRITERS[load.dialect.loading.method](load)
 
 
-def find_row(load: BulkLoad, batch: Batch) -> Steps[int | None]:
-    """Insert the rows of a failed batch one at a time, and return the index of the row that fails.
+def failure(load: BulkLoad, batch: Batch, error: Exception) -> Steps[Exception]:
+    """Insert the rows of a failed batch one at a time, and return its error with the index of the row that fails.
 
     The surrounding transaction will be rolled back. If it has already ended, this inserts nothing, because the rows
-    would be stored, and returns None.
+    would be stored, and the error names no row.
     """
     if not (yield TransactionIsOpen()):
-        return None
+        return error
     for position in range(len(batch)):
         try:
             yield Write(load.one_row, batch.row(position))
-        except Exception:  # noqa: BLE001  # the error of the batch is raised instead
-            return batch.start + position
-    return None
+        except Exception as of_row:  # noqa: BLE001  # it is returned, or the error of the batch is
+            return at_row(of_row if load.dialect.loading.copy_hides_errors else error, batch.start + position)
+    return error
 
 
 def write_alias(model: Any, using: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ..dialects.base import Dialect
@@ -22,15 +23,22 @@ class Claim(Step):
 
     def run(self, wrapper: Any) -> list[Any]:
         connection = self._queryset._get_connection()
-        return [row["key"] for row in connection.execute(*self._statement(connection))]
+        found = (connection.execute(*statement) for statement in self._statements(connection))
+        return [row["key"] for rows in found for row in rows]
 
     async def arun(self, wrapper: Any) -> list[Any]:
         connection = self._queryset._get_async_connection()
-        return [row["key"] for row in await connection.execute(*self._statement(connection))]
+        found = [await connection.execute(*statement) for statement in self._statements(connection)]
+        return [row["key"] for rows in found for row in rows]
 
-    def _statement(self, connection: Any) -> tuple[str, list[Any]]:
+    def _statements(self, connection: Any) -> Iterator[tuple[str, list[Any]]]:
+        one = dialect_for(connection).loading.claims_one_row
+        for keys in [[key] for key in sorted(self._keys)] if one else [self._keys]:
+            yield self._statement(connection, keys)
+
+    def _statement(self, connection: Any, keys: list[Any]) -> tuple[str, list[Any]]:
         meta = self._queryset.model._meta
-        places = ", ".join(["%s"] * len(self._keys))
+        places = ", ".join(["%s"] * len(keys))
         # In one order, so that no two workers wait for each other.
         loading = dialect_for(connection).loading
         lock, table = (
@@ -38,7 +46,7 @@ class Claim(Step):
             loading.by_key.format(table=meta.db_table),
         )
         sql = f'SELECT "{meta.pk.column}" AS "key" FROM {table} WHERE "{meta.pk.column}" IN ({places})'
-        return f'{sql} ORDER BY "{meta.pk.column}" {lock}', [meta.pk.get_db_prep_value(key) for key in self._keys]
+        return f'{sql} ORDER BY "{meta.pk.column}" {lock}', [meta.pk.get_db_prep_value(key) for key in keys]
 
 
 class RequireClaims(Step):

@@ -17,24 +17,33 @@ _WHEN = re.compile(r" WHEN (%s|\$\d+) THEN")
 
 def saved(original: Any, instance: Any, connection: Any, meta: Any, names: Any = None) -> Any:
     """Update a row; on Citus, without assigning its key or its distribution column."""
-    if not is_met(connection):
-        run(met(connection), connection)
-    if cluster_of(connection) is None:
+    if not is_spread(connection):
         return original(instance, connection, meta, names)
     update = _Update(instance, meta, names, run(distribution_column(connection, meta.db_table), connection))
     return original(instance, _OfShard(connection, update), update.meta, update.names) if update.is_needed() else None
 
 
 async def asaved(original: Any, instance: Any, connection: Any, meta: Any, names: Any = None) -> Any:
-    if not is_met(connection):
-        await arun(met(connection), connection)
-    if cluster_of(connection) is None:
+    if not await is_spread_async(connection):
         return await original(instance, connection, meta, names)
     column = await arun(distribution_column(connection, meta.db_table), connection)
     update = _Update(instance, meta, names, column)
     if not update.is_needed():
         return None
     return await original(instance, _OfShardAsync(connection, update), update.meta, update.names)
+
+
+def is_spread(connection: Any) -> bool:
+    """Return whether the server is a Citus cluster; ask it, if it is not known."""
+    if not is_met(connection):
+        run(met(connection), connection)
+    return cluster_of(connection) is not None
+
+
+async def is_spread_async(connection: Any) -> bool:
+    if not is_met(connection):
+        await arun(met(connection), connection)
+    return cluster_of(connection) is not None
 
 
 class _Update:

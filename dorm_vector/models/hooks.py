@@ -8,6 +8,7 @@ from typing import Any
 
 from dorm.aggregates import Aggregate
 from dorm.expressions import F, Q
+from dorm.fields import NOT_PROVIDED
 from dorm.queryset import QuerySet, ValuesListQuerySet
 
 from ..dialects.shared.operands import SQL
@@ -235,3 +236,25 @@ def conditions_of_bulk_updates(original: Any, queryset: Any, batch: Any, fields:
     if is_whole(connection) or built is None or hasattr(queryset, "bulk_statement"):
         return built
     return distribution_columns.by_conditions(built, queryset.model, connection)
+
+
+@hook("dorm.queryset:QuerySet", "bulk_create", name="returned_rows")
+def returned_rows(original: Any, queryset: Any, objs: Any, *rest: Any, **options: Any) -> Any:
+    """Insert rows one at a time on Citus if values of the server return: they come in the order of the shards."""
+    if _returns_values(queryset, options) and distribution_columns.is_spread(queryset._get_connection()):
+        rest, options = (), {**options, "batch_size": 1}
+    return original(queryset, objs, *rest, **options)
+
+
+@hook("dorm.queryset:QuerySet", "abulk_create", name="returned_rows")
+async def _returned_rows_async(original: Any, queryset: Any, objs: Any, *rest: Any, **options: Any) -> Any:
+    is_spread = distribution_columns.is_spread_async
+    if _returns_values(queryset, options) and await is_spread(queryset._get_async_connection()):
+        rest, options = (), {**options, "batch_size": 1}
+    return await original(queryset, objs, *rest, **options)
+
+
+def _returns_values(queryset: Any, options: dict[str, Any]) -> bool:
+    """Return whether the server's answer has more than keys of a sequence, which have an order."""
+    default = getattr(queryset.model._meta.pk, "db_default", NOT_PROVIDED)
+    return bool(options.get("returning")) or default is not NOT_PROVIDED

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..base import Dialect
 from ..postgresql import DIALECT as POSTGRESQL
 from ..shared.costs import Estimating, PlanCosts
-from ..shared.groups import Ordering, Planning, SearchTuning
+from ..shared.groups import Loading, Ordering, Planning, SearchTuning
 from ..shared.unsupported import Unsupported
 
 # set_config() stays on the coordinator. Citus passes SET LOCAL on to the workers, if it is told to.
@@ -31,6 +31,17 @@ DIALECT = Dialect(
     | {
         # An outer SELECT makes the coordinator store what the workers found before it reads it.
         "ordering": Ordering(**vars(POSTGRESQL.ordering) | {"late_materialization": False}),
+        "loading": Loading(
+            **vars(POSTGRESQL.loading)
+            | {
+                # Without it, INSERT ... SELECT ... ON CONFLICT reports the rows that were sent to the workers.
+                "count_written": " RETURNING 1",
+                # An error of a worker during COPY has SQLSTATE XX000.
+                "copy_hides_errors": True,
+                # "could not run distributed query with FOR UPDATE/SHARE commands", unless one shard has the rows.
+                "claims_one_row": True,
+            }
+        ),
         "tuning": SearchTuning(
             **vars(POSTGRESQL.tuning)
             | {

@@ -66,6 +66,12 @@ class Loading(Facts):
     """The table of a statement that reads or writes rows by their keys, where a scan would lock all others, too."""
     no_claim: Unsupported | None = None
     """Why workers cannot lock rows; None if they can."""
+    claims_one_row: bool = False
+    """Whether a statement can lock only one row, which it finds by the column that distributes the table."""
+    count_written: str = ""
+    """The end of an INSERT from another table that makes the server count the rows it writes, not those it reads."""
+    copy_hides_errors: bool = False
+    """Whether COPY loses the class of an error, which an INSERT of the same row has."""
     generated_key: str = "DEFAULT"
     """The value of a generated key, in an INSERT of rows that have no other column."""
 

@@ -106,6 +106,24 @@ def _is_asked(wrapper: Any, pool: Any) -> bool:
     return not is_met(wrapper) and hasattr(pool, "_check") and not isinstance(pool._check, _Recognition)
 
 
+@hook(f"{_POSTGRESQL}:PostgreSQLDatabaseWrapper", "execute_bulk_insert", name="keys_in_order")
+def keys_in_order(original: Any, wrapper: Any, sql: str, params: Any = None, **options: Any) -> Any:
+    """Return generated keys in the order of the rows: Citus returns rows as its shards do."""
+    keys = original(wrapper, sql, params, **options)
+    return keys if cluster_of(wrapper) is None else _in_order(keys)
+
+
+@hook(f"{_POSTGRESQL}:PostgreSQLAsyncDatabaseWrapper", "execute_bulk_insert", name="keys_in_order")
+async def _keys_in_order_async(original: Any, wrapper: Any, sql: str, params: Any = None, **options: Any) -> Any:
+    keys = await original(wrapper, sql, params, **options)
+    return keys if cluster_of(wrapper) is None else _in_order(keys)
+
+
+def _in_order(keys: list[Any]) -> list[Any]:
+    # The coordinator takes them from a sequence, row by row. Others are given with the rows, or inserted one at a time.
+    return sorted(keys) if all(isinstance(key, int) for key in keys) else keys
+
+
 class _Recognition:
     """The check of a pool's connections, with a question to the first."""
 

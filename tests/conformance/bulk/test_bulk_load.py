@@ -26,6 +26,7 @@ from dorm_vector import (
 )
 from tests.databases import Database, create_tables
 from tests.helpers.oracle import float32, vectors
+from tests.helpers.plans import serves
 from tests.models import Author, Chunk, Document, Package, Sample
 
 VECTORS = [float32(vector) for vector in vectors(7, 3)]
@@ -302,12 +303,12 @@ def test_deferred_indexes_are_there_again(db: Database) -> None:
     assert bulk_load(Package, load, defer_indexes=True, batch_size=1200) == 3000
     nearest = Package.objects.nearest("embedding", matrix[3], distance="cosine", exact=False)[:5]
     has_indexes = db.dialect.is_approximate or bool(db.dialect.index_use.probe)
-    assert db.dialect.uses_index(nearest.explain(), INDEX) is has_indexes
+    assert serves(db, nearest, INDEX) is has_indexes
     with pytest.raises(InvalidVector):
         bulk_load(Package, [{"section": "s", "embedding": [float("nan")] * 16}], defer_indexes=True)
     with pytest.raises(IntegrityError):
         bulk_load(Package, {"id": [-1, -1], **{name: column[:2] for name, column in load.items()}}, defer_indexes=True)
-    assert db.dialect.uses_index(nearest.explain(), INDEX) is has_indexes
+    assert serves(db, nearest, INDEX) is has_indexes
     assert nearest[0].distance == pytest.approx(0, abs=1e-6)
 
 
@@ -316,13 +317,13 @@ async def test_so_they_are_on_async(db: Database) -> None:
     assert await abulk_load(Package, {"section": ["s"] * 3000, "embedding": matrix}, defer_indexes=True) == 3000
     nearest = Package.objects.nearest("embedding", matrix[3], distance="cosine", exact=False)[:5]
     has_indexes = db.dialect.is_approximate or bool(db.dialect.index_use.probe)
-    assert db.dialect.uses_index(nearest.explain(), INDEX) is has_indexes
+    assert serves(db, nearest, INDEX) is has_indexes
     with pytest.raises(InvalidVector):
         await abulk_load(Package, [{"section": "s", "embedding": [float("nan")] * 16}], defer_indexes=True)
     twice = {"id": [-1, -1], "section": ["s"] * 2, "embedding": matrix[:2]}
     with pytest.raises(IntegrityError):
         await abulk_load(Package, twice, defer_indexes=True)
-    assert db.dialect.uses_index(nearest.explain(), INDEX) is has_indexes
+    assert serves(db, nearest, INDEX) is has_indexes
 
 
 def test_memory_is_that_of_a_batch(db: Database) -> None:

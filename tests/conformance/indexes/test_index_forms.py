@@ -35,6 +35,7 @@ from dorm_vector import (
 from tests.conformance.inside import Unsupported
 from tests.databases import Database, create_tables
 from tests.helpers.oracle import vectors
+from tests.helpers.plans import only_indexes, serves
 from tests.helpers.real_data import asked, packages
 
 SIZE, ROWS = 16, 2000
@@ -134,8 +135,7 @@ def nearest(column: str, metric: Metric) -> Any:
 
 
 def assert_serves(database: Database, queryset: Any, name: str, kind: str = "hnsw") -> None:
-    plan = queryset.explain()
-    assert database.dialect.uses_index(plan, name) is is_built(database, kind), plan
+    assert serves(database, queryset, name) is is_built(database, kind), queryset.explain()
 
 
 # opclasses
@@ -382,8 +382,7 @@ def test_between_2001_and_4000_dimensions_half_is_chosen_with_a_notice(db: Datab
         with noticed(r"holds the 2,500 dimensions of Wide\.w2500 in half precision"), built(db, index, model=Wide):
             db.connection.execute_script('ANALYZE "tests_wide"')
             nearest_rows = Wide.objects.nearest("w2500", rows[0])[:3]
-            with db.connection.atomic():
-                db.connection.execute_script("SET LOCAL enable_seqscan = off")
+            with only_indexes(db):
                 assert db.dialect.uses_index(nearest_rows.explain(), "wide_index")
             assert next(iter(nearest_rows)).distance == 0
     finally:
@@ -515,15 +514,6 @@ def test_a_partial_index_serves_a_filter_that_implies_it(forms: Database) -> Non
                 assert not forms.dialect.uses_index(queryset[:10].explain(), "part")
 
 
-@contextmanager
-def only_indexes(database: Database) -> Iterator[None]:
-    """Leave a plan that has a choice the indexes alone: 2,000 rows are sorted sooner than they are looked up."""
-    with database.connection.atomic():
-        if is_built(database, "hnsw"):
-            database.connection.execute_script("SET LOCAL enable_seqscan = off")
-        yield
-
-
 def test_a_generic_plan_knows_no_partial_index(forms: Database) -> None:
     if not is_built(forms, "hnsw"):
         return
@@ -532,10 +522,10 @@ def test_a_generic_plan_knows_no_partial_index(forms: Database) -> None:
             'PREPARE part (boolean, vector) AS SELECT id FROM "tests_form"'
             ' WHERE active = $1 ORDER BY "full" <=> $2 LIMIT 5'
         )
-        for mode, serves in (("force_custom_plan", True), ("force_generic_plan", False)):
+        for mode, expected in (("force_custom_plan", True), ("force_generic_plan", False)):
             forms.connection.execute_script(f"SET LOCAL plan_cache_mode = {mode}")
             plan = forms.connection.execute(f"EXPLAIN EXECUTE part (true, '{list(QUERY)}')")
-            assert forms.dialect.uses_index("\n".join(row["QUERY PLAN"] for row in plan), "part") is serves
+            assert forms.dialect.uses_index("\n".join(row["QUERY PLAN"] for row in plan), "part") is expected
         forms.connection.execute_script("DEALLOCATE part")
 
 

@@ -59,11 +59,16 @@ class CitusRow(dorm.Model):
     embedding = VectorField(dimensions=DIMENSIONS)
 
 
-MODELS = (CitusSection, CitusDoc, CitusRow)
+class CitusNote(dorm.Model):
+    name = dorm.CharField(max_length=20)
+
+
+MODELS = (CitusSection, CitusDoc, CitusRow, CitusNote)
 OPERATIONS = (
     CreateReferenceTable("CitusSection"),
     CreateDistributedTable("CitusDoc", distribution_column="slug", shard_count=2),
     CreateDistributedTable("CitusRow", distribution_column="tenant", colocate_with=None),
+    CreateDistributedTable("CitusNote", distribution_column="id", shard_count=2),
 )
 
 
@@ -191,6 +196,20 @@ class TestACluster:
         section = CitusSection.objects.get(id=3)
         section.name = "c"
         section.save()
+
+    def test_keys_of_many_rows_are_those_of_their_rows(self) -> None:
+        """Each shard returns its rows when it is done, not in the order of the INSERT."""
+
+        async def made() -> list[CitusNote]:
+            rows = await CitusNote.objects.abulk_create(notes(), returning=["id"])
+            return [*rows, *await CitusNote.objects.abulk_create(notes(), 5)]
+
+        def notes() -> list[CitusNote]:
+            return [CitusNote(name=str(number)) for number in range(12)]
+
+        rows = [*CitusNote.objects.bulk_create(notes()), *CitusNote.objects.bulk_create(notes(), returning=["id"])]
+        rows += asyncio.run(made())
+        assert {row.pk: row.name for row in rows} == dict(CitusNote.objects.values_list("pk", "name"))
 
     def test_a_row_of_several_keys_stays_on_its_shard(self) -> None:
         row = CitusRow(tenant=1, number=2, name="first", embedding=VECTORS[0])
