@@ -25,8 +25,8 @@ from dorm_vector import (
     tqdm_progress,
 )
 from tests.databases import Database, create_tables
+from tests.helpers.clusters.index_plans import serves
 from tests.helpers.oracle import float32, vectors
-from tests.helpers.plans import serves
 from tests.models import Author, Chunk, Document, Package, Sample
 
 VECTORS = [float32(vector) for vector in vectors(7, 3)]

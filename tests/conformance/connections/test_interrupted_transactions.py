@@ -13,8 +13,8 @@ from dorm.transaction import aatomic, atomic
 from dorm_vector import abulk_load, bulk_load
 from tests.conformance.inside import switched_off
 from tests.databases import Database
+from tests.helpers.clusters.index_plans import serves
 from tests.helpers.oracle import vectors
-from tests.helpers.plans import serves
 from tests.models import Document, Package
 
 REPAIRS = ("interrupted_transactions", "async_transactions")

@@ -9,8 +9,8 @@ import pytest
 from dorm_vector import CosineDistance, HnswIndex, IvfflatIndex, L2Distance
 from tests.conformance.inside import Unsupported
 from tests.databases import Database
+from tests.helpers.clusters.index_plans import serves
 from tests.helpers.oracle import vectors
-from tests.helpers.plans import serves
 from tests.models import Package
 
 INDEX = "package_embedding_hnsw"

@@ -34,8 +34,8 @@ from dorm_vector import (
 )
 from tests.conformance.inside import Unsupported
 from tests.databases import Database, create_tables
+from tests.helpers.clusters.index_plans import only_indexes, serves
 from tests.helpers.oracle import vectors
-from tests.helpers.plans import only_indexes, serves
 from tests.helpers.real_data import asked, packages
 
 SIZE, ROWS = 16, 2000
