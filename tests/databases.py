@@ -18,6 +18,8 @@ from backends import Running
 from dorm_vector import VectorExtension
 from dorm_vector.dialects.base import Dialect
 from dorm_vector.engines import dialect_for
+from dorm_vector.engines.postgresql.citus import is_met, met
+from dorm_vector.steps import run
 from tests.helpers.clusters.citus_tables import distribute
 from tests.models import MODELS
 
@@ -46,6 +48,8 @@ class Database:
 
     @property
     def dialect(self) -> Dialect:
+        if self.running.name in SPEAKS and not is_met(self.connection):
+            run(met(self.connection), self.connection)
         return dialect_for(self.connection)
 
     def use(self) -> None:

@@ -149,7 +149,7 @@ def _costs(observed: Observed) -> tuple[PlanCost, ...]:
     if estimate is None:
         return ()
     plans = candidates_for(query, observed.connection, Purpose.STATEMENT)
-    found = [PlanCost(plan.title(query, dialect), plan.cost(estimate, dialect.costs)) for plan in plans]
+    found = [PlanCost(plan.title(query, dialect), plan.cost(estimate.of_shard(), dialect.costs)) for plan in plans]
     return tuple(sorted(found, key=lambda each: each.milliseconds))
 
 

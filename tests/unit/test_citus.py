@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Any
 
 import pytest
@@ -54,6 +55,40 @@ def test_shards_are_counted_in_a_plan() -> None:
     assert CITUS.uses_index(PLAN, "doc_embedding_hnsw")
     assert CITUS.planning.shards_by_index(CUT, LONG) == 1
     assert CITUS.planning.shards_in("Index Scan using doc_embedding_hnsw on shop_doc") == 0
+
+
+FILTERED = """\
+Custom Scan (Citus Adaptive)  (cost=0.00..0.00 rows=100000 width=4)
+  ->  Distributed Subplan 1_1
+        ->  Limit  (cost=0.00..0.00 rows=5 width=8)
+              ->  Custom Scan (Citus Adaptive)  (cost=0.00..0.00 rows=100000 width=8)
+                    Task Count: 4
+                    Tasks Shown: One of 4
+                    ->  Task
+                          Node: host=127.0.0.1 port=57001 dbname=shop
+                          ->  Limit  (cost=0.00..0.10 rows=7 width=8)
+  Task Count: 2
+  Tasks Shown: One of 2
+  ->  Task
+        Node: host=127.0.0.1 port=57001 dbname=shop
+        ->  Hash Join  (cost=17.00..31.37 rows=120 width=4)
+              ->  Seq Scan on shop_doc_102019 a  (cost=0.00..12.40 rows=240 width=8)
+"""
+
+
+@pytest.mark.parametrize(
+    "plan, found, shards",
+    [
+        (FILTERED, ("31.37", "120"), "2"),
+        # A table that is on the coordinator alone.
+        ("Seq Scan on shop_doc  (cost=0.00..21.30 rows=1030 width=4)", ("21.30", "1030"), None),
+    ],
+)
+def test_rows_of_a_filter_are_those_of_the_first_task(plan: str, found: tuple[str, str], shards: str | None) -> None:
+    estimate, count = re.search(CITUS.estimating.filter_found, plan), re.search(CITUS.estimating.shards_found, plan)
+    assert estimate is not None
+    assert estimate.groups() == found
+    assert (count[1] if count else None) == shards
 
 
 def test_no_other_database_has_shards() -> None:

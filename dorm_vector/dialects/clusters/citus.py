@@ -26,11 +26,23 @@ NO_PARTITIONS = Unsupported(
     see="docs/howto/scale-out.md",
 )
 
+# Where the subquery returns the distribution column, each shard takes that many of its own rows, without an error. The
+# probe is refused, because its outer table is a reference table.
+CORRELATED_SLICE = Unsupported(
+    "a slice of several rows inside IN cannot refer to the outer query: each shard would take as many rows of its own.",
+    "Run a search for each row of the outer query.",
+    "SELECT id FROM tests_author WHERE id IN"
+    " (SELECT c.id FROM tests_chunk c WHERE c.document_id = tests_author.id LIMIT 2)",
+    "docs/howto/scale-out.md",
+)
+
 DIALECT = Dialect(
     **vars(POSTGRESQL)
     | {
         # An outer SELECT makes the coordinator store what the workers found before it reads it.
-        "ordering": Ordering(**vars(POSTGRESQL.ordering) | {"late_materialization": False}),
+        "ordering": Ordering(
+            **vars(POSTGRESQL.ordering) | {"late_materialization": False, "correlated_slice": CORRELATED_SLICE}
+        ),
         "loading": Loading(
             **vars(POSTGRESQL.loading)
             | {
@@ -53,10 +65,20 @@ DIALECT = Dialect(
                 "in_one_trip": False,
             }
         ),
-        # The coordinator has no statistics of the shards, and EXPLAIN with parameters fails on the workers. Their own
-        # planners choose between the index and a scan.
-        "costs": PlanCosts(),
-        "estimating": Estimating(),
+        # Of a coordinator and two workers on one machine. The options of an index take statements of their own.
+        "costs": PlanCosts(**vars(POSTGRESQL.costs) | {"statement": 1.0, "index": 2.3}),
+        # The coordinator has no statistics of the shards; its plan has that of one. The plan of a subquery comes first,
+        # with more indentation. A table that is not distributed has no tasks.
+        "estimating": Estimating(
+            **vars(POSTGRESQL.estimating)
+            | {
+                "table": "",
+                "filter_found": r"(?ms)(?:\A(?!Custom Scan)|^  ->  Task$).*?cost=[\d.]+\.\.([\d.]+) rows=(\d+)",
+                "shards_found": r"(?m)^  Task Count: (\d+)$",
+                # Citus refuses a subquery in a SELECT list, unless its tables are co-located.
+                "samples_subqueries": False,
+            }
+        ),
         "partitions": NO_PARTITIONS,
         "planning": Planning(
             **vars(POSTGRESQL.planning)

@@ -57,11 +57,16 @@ class Estimating(Facts):
     """How to estimate how many rows pass a filter: by the planner's statistics, or by a sample of rows."""
 
     table: str = ""
-    """Returns the ``rows`` of ``{table}``, and its ``low`` and ``high`` ``{key}``; NULL for what it does not know."""
+    """Returns the ``rows`` of ``{table}``, and its ``low`` and ``high`` ``{key}``; NULL for what it does not know.
+    Empty to read the rows from a plan without a filter."""
     filter: str = ""
     """Explains ``{source}``, which is FROM and WHERE; empty if the planner has no statistics of values."""
     filter_found: str = ""
-    """A regular expression of the total cost and the rows in the first line of that plan."""
+    """A regular expression of the total cost and the rows in that plan, those of one shard if the table has shards."""
+    shards_found: str = ""
+    """A regular expression of the number of shards in that plan; empty if tables have none."""
+    samples_subqueries: bool = True
+    """Whether a sample may evaluate a subquery of the filter; otherwise the planner estimates such a filter."""
     part: str = ""
     """The FROM of a sample of ``{percent}`` of the rows of ``{table}``; empty to look rows up by random keys."""
     row_key: str = ""

@@ -34,9 +34,9 @@ def plan_for(query: Any, connection: Any, purpose: Purpose, estimate: Estimate |
         estimate = known_estimate(query, connection)
     if estimate is None:
         return candidates[0]
-    found = estimate
+    found = estimate.of_shard()
     plan = min(candidates, key=lambda plan: plan.cost(found, dialect.costs))
-    plan.estimate = estimate
+    plan.estimate = found
     return plan
 
 

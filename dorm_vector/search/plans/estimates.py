@@ -20,6 +20,7 @@ from dorm.lookups import parse_lookup_key
 from ...dialects.base import Dialect
 from ...dialects.shared.operands import SQL
 from ...engines import dialect_for
+from ...engines.postgresql.citus import with_literals
 from ...expressions.scope import compiling
 from ...steps import Execute, Steps
 from .plan import Estimate, ExactPlan
@@ -36,6 +37,7 @@ class Table(NamedTuple):
     key: str
     low: int | None
     high: int | None
+    shards: int = 1
 
 
 class Filter(NamedTuple):
@@ -43,6 +45,7 @@ class Filter(NamedTuple):
 
     passing: float
     reading: float | None = None
+    shards: int = 1
 
 
 class Source:
@@ -88,20 +91,23 @@ def estimated(query: Any, connection: Any, *, fresh: bool = False) -> Steps[Esti
 
 def _whole(query: Any, table: Table) -> Estimate:
     field = query._resolve_field([query.search.field_path])
-    return Estimate(table.rows, table.rows, field.dimensions or 0, query.candidates())
+    return Estimate(table.rows, table.rows, field.dimensions or 0, query.candidates(), shards=table.shards)
 
 
 def _filtered(whole: Estimate, found: Filter) -> Estimate:
-    return Estimate(whole.rows, found.passing, whole.dimensions, whole.wanted, found.reading)
+    return Estimate(whole.rows, found.passing, whole.dimensions, whole.wanted, found.reading, whole.shards)
 
 
 def _is_small(whole: Estimate, dialect: Dialect) -> bool:
     """Return whether no filter makes an index cheaper than measuring every row."""
-    return ExactPlan().cost(whole, dialect.costs) <= dialect.costs.least(whole.dimensions)
+    return ExactPlan().cost(whole.of_shard(), dialect.costs) <= dialect.costs.least(whole.dimensions)
 
 
 def _table(query: Any, dialect: Dialect) -> Steps[Table]:
     key = dialect.estimating.row_key or query.model._meta.pk.column
+    if not dialect.estimating.table:
+        found = yield from _explained(f'FROM "{query.get_table()}"', [], dialect)
+        return Table(found.passing, key, None, None, found.shards) if found is not None else Table(0.0, key, None, None)
     (row,) = yield Execute(dialect.estimating.table.format(table=query.get_table(), key=key))
     low, high = row["low"], row["high"]
     is_counted = bool(dialect.estimating.row_key) or isinstance(query.model._meta.pk, IntegerField)
@@ -112,13 +118,30 @@ def _table(query: Any, dialect: Dialect) -> Steps[Table]:
 
 
 def _filter(query: Any, source: Source, table: Table, dialect: Dialect) -> Steps[Filter]:
-    if dialect.estimating.filter and not (source.joins or _is_opaque(query)):
-        # Planners assume that values of a joined table are equally frequent, so joins are sampled instead.
-        rows = yield Execute(dialect.estimating.filter.format(source=source.rows()), source.params)
-        found = re.search(dialect.estimating.filter_found, str(next(iter(rows[0].values()))))
+    # Planners assume that values of a joined table are equally frequent, so joins are sampled instead.
+    is_sampled = bool(source.joins) or _is_opaque(query)
+    if not dialect.estimating.samples_subqueries and "SELECT " in source.where:
+        is_sampled = False
+    if dialect.estimating.filter and not is_sampled:
+        found = yield from _explained(source.rows(), source.params, dialect)
         if found is not None:
-            return Filter(float(found[2]), float(found[1]) * dialect.costs.unit)
+            return found
     return Filter((yield from _sampled(source, table, dialect)))
+
+
+def _explained(source: str, params: list[Any], dialect: Dialect) -> Steps[Filter | None]:
+    """Return what the planner estimates of a FROM and WHERE; None if its plan does not tell."""
+    estimating, sql = dialect.estimating, dialect.estimating.filter.format(source=source)
+    if not dialect.planning.explains_parameters:
+        sql, params = with_literals(sql, params), []
+    rows = yield Execute(sql, params)
+    plan = "\n".join(str(next(iter(row.values()))) for row in rows)
+    found = re.search(estimating.filter_found, plan)
+    if found is None:
+        return None
+    parts = re.search(estimating.shards_found, plan) if estimating.shards_found else None
+    shards = int(parts[1]) if parts else 1
+    return Filter(float(found[2]) * shards, float(found[1]) * dialect.costs.unit, shards)
 
 
 def _sampled(source: Source, table: Table, dialect: Dialect) -> Steps[float]:

@@ -28,14 +28,30 @@ class Estimate:
         dimensions: Those of the vectors.
         wanted: The rows that the search must find.
         reading: Milliseconds to find the rows that pass, by the database's own estimate; None if it has none.
+        shards: The servers' parts of the table, which are searched at the same time.
     """
 
-    def __init__(self, rows: float, passing: float, dimensions: int, wanted: int, reading: float | None = None) -> None:
+    def __init__(
+        self,
+        rows: float,
+        passing: float,
+        dimensions: int,
+        wanted: int,
+        reading: float | None = None,
+        shards: int = 1,
+    ) -> None:
         self.rows, self.passing, self.dimensions = rows, passing, dimensions
-        self.wanted, self.reading = wanted, reading
+        self.wanted, self.reading, self.shards = wanted, reading, shards
 
     def __str__(self) -> str:
         return f"{self.passing:,.0f} of {self.rows:,.0f} rows pass the filter"
+
+    def of_shard(self) -> Estimate:
+        """Return the estimate of one shard, which takes about as long as all of them."""
+        if self.shards == 1:
+            return self
+        rows, passing = self.rows / self.shards, self.passing / self.shards
+        return Estimate(rows, passing, self.dimensions, self.wanted, self.reading)
 
     def reached(self, wanted: float) -> float:
         """Return how many of the nearest rows to visit to find ``wanted`` rows that pass the filter."""

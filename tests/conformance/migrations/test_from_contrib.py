@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import backends
+from tests.databases import SPEAKS
 from tests.helpers.catalogue import rows_of
 from tests.helpers.project import Project
 
@@ -97,16 +98,16 @@ def project(running: backends.Running, tmp_path: Path) -> Iterator[Project]:
 
 
 def test_the_move_changes_nothing_in_the_database(project: Project, backend_name: str) -> None:
-    folder = project.directory / "shop"
+    folder, name = project.directory / "shop", SPEAKS.get(backend_name, backend_name)
     write(project, "0001_enable_pgvector")
     # On SQLite it only loads sqlite-vec, for which this Python may have no loadable extensions.
     project.dorm("migrate", "shop", *["--fake"] * (backend_name == "sqlite"))
     write(project, "0002_initial")
     project.dorm("migrate", "shop")
     assert project.python(FILL + "import sys\nprint('dorm_vector' in sys.modules)") == "False"
-    for statement in BY_HAND[backend_name]:
+    for statement in BY_HAND[name]:
         project.python(f"from dorm.db.connection import get_connection\nget_connection().execute_write({statement!r})")
-    before = schema(project, backend_name)
+    before = schema(project, name)
     assert before
 
     project.is_new, project.installed_apps = False, ["dorm_vector", "shop"]
@@ -115,14 +116,14 @@ def test_the_move_changes_nothing_in_the_database(project: Project, backend_name
     assert "dorm_vector.VectorField" in project.source(3)
     for target in ([], ["0002"], []):
         project.dorm("migrate", "shop", *target)
-        assert schema(project, backend_name) == before
+        assert schema(project, name) == before
         assert json.loads(project.python(READ)) == ROWS
 
     project.dorm("squashmigrations", "shop", "1", "3")
     assert "No changes" in project.dorm("makemigrations", "shop")
     assert "squashed" in project.dorm("showmigrations", "shop")
     project.dorm("migrate", "shop")
-    assert (schema(project, backend_name), json.loads(project.python(READ))) == (before, ROWS)
+    assert (schema(project, name), json.loads(project.python(READ))) == (before, ROWS)
 
     subprocess.run(["/bin/sh", "-c", REWRITE], check=True, cwd=project.directory)
     assert "contrib" not in "".join(path.read_text() for path in project.directory.rglob("*.py"))

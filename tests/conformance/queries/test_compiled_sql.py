@@ -45,7 +45,7 @@ from dorm_vector import (
     text_search,
 )
 from tests.conformance.inside import JsonCompare, JsonContains, JsonIn, Like
-from tests.databases import Database, create_tables
+from tests.databases import SPEAKS, Database, create_tables
 from tests.models import Article, Author, Chunk, Document, Note, Package, Sample
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -244,7 +244,7 @@ def test_what_is_sent_is_what_is_written_down(
     text = written("create tables", schema_statements(db, running))
     for name, case in CASES.items():
         text += written(name, sent(case))
-    path = GOLDEN / f"{db.name}.sql"
+    path = GOLDEN / ("clusters" if running.name in SPEAKS else "") / f"{running.name}.sql"
     if pytestconfig.getoption("--update-golden"):
         path.write_text(text)
     assert path.read_text() == text, "run with --update-golden, and read the difference"

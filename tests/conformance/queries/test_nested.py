@@ -5,6 +5,7 @@ The inner model has every kind of index, whose form of a search must not hide th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -155,7 +156,7 @@ def test_a_correlated_slice_of_several_rows(filled: Database) -> None:
     two = PASSAGES.filter(pk__in=SAME.order_by(L2Distance("embedding", QUERY)).values("pk")[:2])
     claim = filled.dialect.ordering.correlated_slice
     if claim is not None:
-        with pytest.raises(UnsupportedByDatabase, match=r"Slice it to one row, \[:1\]"):
+        with pytest.raises(UnsupportedByDatabase, match=re.escape(claim.instead)):
             list(two)
         with pytest.raises(Exception):  # noqa: B017, PT011  # whatever this driver raises: the point is that it fails
             filled.connection.execute(claim.probe)

@@ -90,8 +90,9 @@ async def test_text_keys_work_everywhere(slugs: Database) -> None:
     assert {key: list(row) for key, row in zip(keys, matrix, strict=True)} == {
         key: pytest.approx(VECTORS[title]) for key, title in SLUGS.items()
     }
-    assert list((await ato_matrix(Slug.objects.all(), "embedding"))[0]) == list(keys)
-    assert list((await ato_matrix(Slug, "embedding"))[0]) == list(to_matrix(Slug, "embedding")[0]) == list(keys)
+    # The rows have no order.
+    assert sorted((await ato_matrix(Slug.objects.all(), "embedding"))[0]) == sorted(keys)
+    assert sorted((await ato_matrix(Slug, "embedding"))[0]) == sorted(to_matrix(Slug, "embedding")[0]) == sorted(keys)
     pairs = find_duplicates(Slug.objects.all(), "embedding", max_distance=0.01)
     assert [{pair.first.slug, pair.second.slug} for pair in pairs] == [{"it's", "a"}]
     assert len(await afind_duplicates(Slug.objects.all(), "embedding", max_distance=0.01)) == 1

@@ -24,7 +24,9 @@ def loaded(database: Database) -> Database:
     database.use()
     database.clear()
     rebuild_index(Package, INDEX)
-    Package.objects.bulk_create([Package(section=f"s{n % 500}", embedding=vector) for n, vector in enumerate(STORED)])
+    # With half of the rows, the planner of a shard may prefer to scan.
+    rows = [*STORED, *STORED] if database.dialect.planning.shard_count else STORED
+    Package.objects.bulk_create([Package(section=f"s{n % 500}", embedding=vector) for n, vector in enumerate(rows)])
     if database.dialect.planning.analyze:
         database.connection.execute_script(database.dialect.planning.analyze.format(table="tests_package"))
     return database
@@ -79,7 +81,9 @@ def test_the_index_that_serves_a_search_is_named(packages: Database, make: Calla
     plan = make().explain_search()
     if packages.dialect.is_approximate:
         assert (plan.index, plan.reasons) == (INDEX, ())
-        assert str(plan) == f"The index {INDEX} serves this search."
+        where = f" on {plan.shards_by_index} of {plan.shards} shards" if plan.shards else ""
+        assert str(plan) == f"The index {INDEX} serves this search{where}."
+        assert bool(plan.shards) is bool(packages.dialect.planning.shard_count)
         assert packages.dialect.uses_index(plan.plan, INDEX)
     else:
         assert plan.index is None
@@ -101,7 +105,7 @@ def test_a_search_that_misses_the_index_of_its_field_warns_where_it_is_written(p
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(nearest(distance="l2", exact=True)[:3]) == 3
-        assert nearest(distance="l2").count() == len(STORED)
+        assert nearest(distance="l2").count() == Package.objects.count() >= len(STORED)
 
 
 @pytest.mark.filterwarnings("ignore::dorm_vector.IndexMissed")

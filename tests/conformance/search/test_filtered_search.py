@@ -82,6 +82,8 @@ async def test_a_filter_by_section_gives_k_rows(sectioned: Database, share: floa
 def test_the_index_is_there_and_serves_the_search(sectioned: Database) -> None:
     plan = Sectioned.objects.nearest("embedding", sectioned_questions()[0])[:10].explain_search()
     if sectioned.dialect.is_approximate:
-        assert plan.index == Sectioned._meta.indexes[0].name
+        # A server may scan its part of a small table; "small-table" says that the index could have served it.
+        is_scanned = bool(plan.shards) and [reason.code for reason in plan.reasons] == ["small-table"]
+        assert plan.index == Sectioned._meta.indexes[0].name or is_scanned
     else:
         assert [reason.code for reason in plan.reasons] == ["no-such-index"]
