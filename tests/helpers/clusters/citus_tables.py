@@ -14,12 +14,19 @@ from dorm_vector.introspection import key_names
 
 
 def distribute(connection: Any, models: tuple[Any, ...], state: ProjectState) -> None:
-    """Distribute the tables of the models, each behind those that it refers to."""
+    """Distribute the tables of the models, each behind those that it refers to; leave out those that are by now."""
+    placed = _placed(connection)
+    models = tuple(model for model in models if model._meta.db_table not in placed)
     referenced = {target for model in models for target in _targets(model)}
     labels = {each["name"]: key.partition(".")[0] for key, each in state.models.items()}
     for model in sorted(models, key=lambda model: model not in referenced):
         operation = operation_of(model, is_referenced=model in referenced)
         operation.database_forwards(labels[model.__name__], connection, state, state)
+
+
+def _placed(connection: Any) -> set[str]:
+    rows = connection.execute("SELECT relname AS name FROM pg_dist_partition JOIN pg_class ON oid = logicalrelid")
+    return {row["name"] for row in rows}
 
 
 def operation_of(model: Any, *, is_referenced: bool) -> CreateDistributedTable | CreateReferenceTable:
