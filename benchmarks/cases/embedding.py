@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import cache
 from threading import Lock
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.bench import Bench
 from benchmarks.measuring import Contestant, Group
 from benchmarks.models import APP
+from benchmarks.reembed_worker import ReembedWorker
 from dorm_vector import EmbeddingField, bulk_load, reembed
 
 ROWS, DIMENSIONS, AT_A_TIME = 6_000, 384, 64
@@ -69,27 +70,35 @@ def groups(bench: Bench) -> Iterator[Group]:
     model, count = note(), 1_000 if bench.quick else ROWS
     bench.create(model)
     titles = [f"text {number}" for number in range(count)]
-    for seconds in (0.005, 0.04):
-        texts = titles if seconds < 0.01 else titles[: count // 4]
-        contestants = [
-            embedding(name, work, seconds, texts, prepare, workers)
-            for name, work, prepare, workers in pipelines(bench, model, texts)
-        ]
-        yield Group(
-            "embedding",
-            f"embed {len(texts):,} texts, at {1e3 * seconds:.0f} ms for {AT_A_TIME}",
-            contestants,
-            bench.rounds(3),
-            {each.name: 1 / 0.9 / (2 if "two" in each.name else 1) for each in contestants[1:]},
-            setting=[f"{1e3 * seconds:.0f} ms"],
-        )
+    with ExitStack() as stack:
+        shares = bench.dialect.loading.no_claim is None
+        workers = [stack.enter_context(ReembedWorker(bench.settings)) for _ in range(2 if shares else 0)]
+        for seconds in (0.005, 0.04):
+            yield group(bench, seconds, titles if seconds < 0.01 else titles[: count // 4], workers)
+
+
+def group(bench: Bench, seconds: float, texts: list[str], workers: list[ReembedWorker]) -> Group:
+    contestants = [
+        embedding(name, work, seconds, texts, prepare, embedders)
+        for name, work, prepare, embedders in pipelines(bench, texts, workers)
+    ]
+    return Group(
+        "embedding",
+        f"embed {len(texts):,} texts, at {1e3 * seconds:.0f} ms for {AT_A_TIME}",
+        contestants,
+        bench.rounds(3),
+        {each.name: 1 / 0.9 / (2 if "two" in each.name else 1) for each in contestants[1:]},
+        setting=[f"{1e3 * seconds:.0f} ms"],
+    )
 
 
 Pipeline = tuple[str, Callable[[], Any], Callable[[], Any], int]
 """Its name, the work, what prepares it, and how many embedders work at once."""
 
 
-def pipelines(bench: Bench, model: Any, texts: list[str]) -> Iterator[Pipeline]:
+def pipelines(bench: Bench, texts: list[str], workers: list[ReembedWorker]) -> Iterator[Pipeline]:
+    model = note()
+
     def clear() -> None:
         EMBEDDER.seconds = 0.0
         bench.bare.clear(model._meta.db_table)
@@ -100,13 +109,15 @@ def pipelines(bench: Bench, model: Any, texts: list[str]) -> Iterator[Pipeline]:
         model.objects.update(embedding_hash=None)
 
     def shared() -> None:
-        in_two_workers(lambda: reembed(model, shared=True))
+        for worker in workers:
+            worker.begin(EMBEDDER.seconds)
+        EMBEDDER.busy = sum(worker.end() for worker in workers)
 
     yield "the embedder alone", lambda: alone(texts), clear, 1
     yield "bulk_load", lambda: bulk_load(model, {"title": texts}), clear, 1
     yield "reembed", lambda: reembed(model), forget, 1
-    if bench.dialect.loading.no_claim is None:
-        yield "reembed, two workers", shared, forget, 2
+    if workers:
+        yield "reembed, two workers", shared, forget, len(workers)
 
 
 def embedding(
@@ -128,9 +139,3 @@ def embedding(
 def alone(texts: list[str]) -> None:
     for start in range(0, len(texts), AT_A_TIME):
         EMBEDDER.embed_documents(texts[start : start + AT_A_TIME])
-
-
-def in_two_workers(work: Callable[[], Any]) -> None:
-    with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(work) for _ in range(2)]:
-            done.result()

@@ -109,6 +109,7 @@ DIALECT = Dialect(
     ordering=ORDERING,
     loading=Loading(
         by_key='"{table}" FORCE INDEX (PRIMARY)',
+        reads_with_claims=False,
         method="values",
         # The values are part of the statement, which may be 16 MB, and an escaped byte takes two.
         bytes=4 * 2**20,

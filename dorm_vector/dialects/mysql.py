@@ -100,6 +100,7 @@ DIALECT = Dialect(
     client_ranking=ClientRanking(bytes_per_ms=100_000, in_order="FIELD({key}, {places})"),
     loading=Loading(
         by_key='"{table}" FORCE INDEX (PRIMARY)',
+        reads_with_claims=False,
         method="values",
         # The values are part of the statement, which may be 64 MB, and an escaped byte takes two.
         bytes=4 * 2**20,

@@ -19,6 +19,9 @@ _SECONDS = 0.5
 
 _MOST_CALLS = 16
 
+_MOST_HELD = 4_000
+"""Rows that a worker of several holds at a time, however fast its embedder is."""
+
 
 class Pace:
     """How fast an embedder is, as measured so far."""
@@ -29,12 +32,12 @@ class Pace:
     def note(self, texts: int, seconds: float) -> None:
         self._texts, self._seconds = self._texts + texts, self._seconds + seconds
 
-    def rows_at_a_time(self, call: int) -> int:
+    def rows_at_a_time(self, call: int, seconds: float = _SECONDS, most: int = _MOST_CALLS) -> int:
         """Return a number of texts for whole calls of that many; one call as long as nothing was measured."""
         if not self._texts:
             return call
-        calls = _SECONDS * self._texts / max(self._seconds, 1e-6) / call
-        return call * max(1, min(_MOST_CALLS, int(calls)))
+        calls = seconds * self._texts / max(self._seconds, 1e-6) / call
+        return call * max(1, min(most, int(calls)))
 
 
 class EmbeddingWorker:
@@ -62,6 +65,15 @@ class EmbeddingWorker:
     def rows_at_a_time(self, call: int) -> int:
         """Return how many rows to read and write at a time, if the embedder is given ``call`` texts at a time."""
         return self._pace.rows_at_a_time(call)
+
+    def rows_to_share(self, call: int) -> tuple[int, int]:
+        """Return how many rows to lock at a time, and how many to hold until the transaction ends.
+
+        A second of work is held, and locked in small parts, so that little is embedded twice if a worker is killed, and
+        the last rows are done by all workers.
+        """
+        held = self._pace.rows_at_a_time(call, 2 * _SECONDS, _MOST_HELD // call)
+        return self._pace.rows_at_a_time(call, _SECONDS / _MOST_CALLS), held
 
     def close(self) -> None:
         """Wait for the current call, and forget what was submitted after it."""

@@ -5,23 +5,36 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from dorm.functions import Case, When
 from dorm.queryset import QuerySet
 
 from ..steps import Count, Fetch, Steps, Wait
 from .ahead import BeginEmbedding, EmbeddingWorker
-from .on_save import hash_name, model_name, record, record_names
+from .on_save import hash_name, model_name, record_names
 from .other_models import forget_checks
 from .writing import Writing
 
 Progress = Callable[[int, int], Any]
 
-_MOST_ROWS = 1_000
+MOST_ROWS = 1_000
 """Rows that are read at a time if nothing is embedded."""
 
 _AHEAD = 3
 """Pages that are read, and embedded in the background, before the first of them is written."""
+
+
+_MISSING = "dorm_vector_missing"
+"""The attribute of a row that was read without its vector: 1 if it has none."""
+
+
+class Stale(NamedTuple):
+    """A row whose vector does not match its text, with the text to embed and its hash; None if there is no text."""
+
+    row: Any
+    text: str | None
+    hash: str | None
 
 
 @dataclass
@@ -29,13 +42,17 @@ class Page:
     """Rows in the order of their keys."""
 
     rows: list[Any]
-    stale: list[tuple[Any, str | None]]
+    stale: list[Stale]
     hashes: Mapping[Any, str | None]
     """The hash of each row as it was read, by primary key."""
     begun: Any = None
 
-    def texts(self) -> list[tuple[Any, str]]:
-        return [(row, text) for row, text in self.stale if text is not None]
+    @property
+    def is_embedded(self) -> bool:
+        return self.begun is None or self.begun.done()
+
+    def texts(self) -> list[str]:
+        return [each.text for each in self.stale if each.text is not None]
 
 
 class Pages:
@@ -45,7 +62,7 @@ class Pages:
         self._field, self._size, self._worker = field, size, worker
         self._key = queryset.model._meta.pk.name
         self._rows = _whole_rows(queryset)
-        self._ordered = self._rows.order_by(self._key)
+        self._ordered = _without_vectors(self._rows, field).order_by(self._key)
         self._last: Any = None
         self._ended = False
 
@@ -71,7 +88,7 @@ class Pages:
     def _read(self) -> Steps[list[Page]]:
         """Read the next page, if there is one, and begin to embed its stale rows."""
         rows = yield from self._next()
-        return [(yield from self._begun(rows))] if rows else []
+        return [(yield from self._begun(rows, list(stale_rows(self._field, rows))))] if rows else []
 
     def _next(self) -> Steps[list[Any]]:
         """Read the next rows; none at the end."""
@@ -86,13 +103,12 @@ class Pages:
         if self._size is not None:
             return self._size
         call = int(self._field.batch_size)
-        return self._worker.rows_at_a_time(call) if self._worker is not None else _MOST_ROWS
+        return self._worker.rows_at_a_time(call) if self._worker is not None else MOST_ROWS
 
-    def _begun(self, rows: list[Any]) -> Steps[Page]:
-        """Begin to embed the stale rows."""
-        hashes = {row.pk: row.__dict__.get(hash_name(self._field)) for row in rows}
-        page = Page(rows, list(stale_rows(self._field, rows)), hashes)
-        texts = [text for _row, text in page.texts()]
+    def _begun(self, rows: list[Any], stale: list[Stale]) -> Steps[Page]:
+        """Begin to embed the stale ones of the rows."""
+        page = Page(rows, stale, {row.pk: row.__dict__.get(hash_name(self._field)) for row in rows})
+        texts = page.texts()
         if texts and self._worker is not None:
             call = self._size or self._field.batch_size
             page.begun = yield BeginEmbedding(self._worker, self._field.embedder, texts, call)
@@ -103,21 +119,21 @@ class Pages:
         field = self._field
         writing = Writing(field, [field.name, *record_names(field)], page.hashes)
         vectors = iter((yield Wait(page.begun)) if page.begun is not None else ())
-        for row, text in page.stale:
-            vector = field.to_vector(next(vectors)) if text is not None else None
-            writing.add(row, (vector, *record(field, text).values()))
+        for row, text, right in page.stale:
+            vector, model = (field.to_vector(next(vectors)), field.model_name) if text is not None else (None, None)
+            writing.add(row, (vector, right, model) if field.records_model else (vector, right))
         yield from writing.write(self._rows)
         unrecorded = Writing(field, [model_name(field)], page.hashes)
-        for row in self._unrecorded_of(page.rows, [row for row, _text in page.stale]):
+        for row in self._unrecorded_of(page.rows, page.stale):
             unrecorded.add(row, (field.model_name,))
         yield from unrecorded.write(self._rows)
 
-    def _unrecorded_of(self, rows: list[Any], stale: list[Any]) -> Iterator[Any]:
+    def _unrecorded_of(self, rows: list[Any], stale: list[Stale]) -> Iterator[Any]:
         """Yield the rows whose hash alone shows that they are of the field's model."""
-        written = {id(row) for row in stale}
+        written = {id(each.row) for each in stale}
         for row in rows if self._field.records_model else ():
             is_known = id(row) in written or row.__dict__.get(model_name(self._field)) is not None
-            if not is_known and _has_vector(self._field, row):
+            if not is_known and not is_missing(row):
                 yield row
 
 
@@ -129,20 +145,26 @@ def _whole_rows(queryset: Any) -> Any:
     return QuerySet(queryset.model, queryset._db).filter(pk__in=queryset.values("pk"))
 
 
-def stale_rows(field: Any, page: list[Any]) -> Iterator[tuple[Any, str | None]]:
-    """Yield the rows whose vector does not match their text and the field's model, with the text to embed."""
+def _without_vectors(rows: Any, field: Any) -> Any:
+    """Return the rows without their vectors, which cost more to read than all else: only whether there is one."""
+    missing = Case(When(**{f"{field.name}__isnull": True}, then=1), default=0)
+    return rows.defer(field.name).annotate(**{_MISSING: missing})
+
+
+def is_missing(row: Any) -> bool:
+    """Return whether a row that was read has no vector."""
+    return bool(row.__dict__[_MISSING])
+
+
+def stale_rows(field: Any, page: list[Any]) -> Iterator[Stale]:
+    """Yield the rows whose vector does not match their text and the field's model."""
     for row in page:
-        text, known, has_vector = field.text(row), row.__dict__.get(hash_name(field)), _has_vector(field, row)
-        if text is None and (known is not None or has_vector):
-            yield row, None
-        elif text is not None and (known != field.hash(text) or not has_vector or _is_of_another_model(field, row)):
-            yield row, text
-
-
-def _has_vector(field: Any, row: Any) -> bool:
-    # Without unpacking it, if it was read.
-    vector = row.__dict__[field.attname] if field.attname in row.__dict__ else getattr(row, field.name)
-    return vector is not None
+        text, known, missing = field.text(row), row.__dict__.get(hash_name(field)), is_missing(row)
+        if text is None:
+            if known is not None or not missing:
+                yield Stale(row, None, None)
+        elif known != (right := field.hash(text)) or missing or _is_of_another_model(field, row):
+            yield Stale(row, text, right)
 
 
 def _is_of_another_model(field: Any, row: Any) -> bool:

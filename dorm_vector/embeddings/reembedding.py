@@ -31,8 +31,8 @@ def reembed(
     embedder at a time, in a worker thread or a task. If interrupted, call it again: it skips rows that are up to date.
 
     With ``shared=True``, several processes, threads or machines can run it at once, on PostgreSQL, MariaDB and MySQL:
-    each locks the rows that it embeds and skips those of others, so that none is embedded twice. If a worker is
-    killed, the others embed its rows.
+    each locks the rows that it embeds and skips those of others, so that none is embedded twice. It locks the next rows
+    while it embeds, and commits after about a second of embedding. If a worker is killed, the others embed its rows.
 
     Args:
         queryset: The rows to check.
@@ -41,7 +41,7 @@ def reembed(
             ``batch_size`` of texts at a time, and as many rows are read and written at a time as it embeds in about
             half a second: up to 16 times as many.
         progress: A function that is called with the number of rows done and the total, at once and after each
-            batch.
+            batch; with ``shared=True``, after each commit.
         dry_run: Whether to count the rows without embedding or writing anything.
         shared: Whether other workers embed the rows of this table, too.
 

@@ -62,6 +62,8 @@ class Loading(Facts):
     claim: str = "FOR UPDATE"
     """Locks the rows of a SELECT until the transaction ends, if possible without blocking rows that refer to them; SKIP
     LOCKED may follow it."""
+    reads_with_claims: bool = True
+    """Whether a transaction that reads other rows may lock rows that have changed since its first read."""
     by_key: str = '"{table}"'
     """The table of a statement that reads or writes rows by their keys, where a scan would lock all others, too."""
     no_claim: Unsupported | None = None
