@@ -31,14 +31,14 @@ class ReembedWorker:
         """Embed the rows, with an embedder that takes so long for each batch."""
         self._connection.send(seconds)
 
-    def end(self) -> float:
-        """Wait until all rows are embedded, and return how long the embedder worked."""
-        busy: float = self._connection.recv()
-        return busy
+    def end(self) -> tuple[int, float]:
+        """Wait until all rows are embedded; return how many this process embedded, and how long its embedder worked."""
+        done: tuple[int, float] = self._connection.recv()
+        return done
 
 
 def serve(connection: Connection, settings: dict[str, Any]) -> None:
-    """Run ``reembed`` for each number of seconds that arrives, and send how long the embedder worked."""
+    """Run ``reembed`` for each number of seconds that arrives, and send what it did."""
     from benchmarks.cases.embedding import EMBEDDER, note
     from dorm_vector import reembed
 
@@ -48,5 +48,4 @@ def serve(connection: Connection, settings: dict[str, Any]) -> None:
     connection.send("ready")
     while (seconds := connection.recv()) is not None:
         EMBEDDER.seconds, EMBEDDER.busy = seconds, 0.0
-        reembed(model, shared=True)
-        connection.send(EMBEDDER.busy)
+        connection.send((reembed(model, shared=True), EMBEDDER.busy))

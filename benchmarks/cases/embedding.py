@@ -111,7 +111,10 @@ def pipelines(bench: Bench, texts: list[str], workers: list[ReembedWorker]) -> I
     def shared() -> None:
         for worker in workers:
             worker.begin(EMBEDDER.seconds)
-        EMBEDDER.busy = sum(worker.end() for worker in workers)
+        rows, busy = zip(*(worker.end() for worker in workers), strict=True)
+        if sum(rows) != len(texts):
+            raise RuntimeError(f"The workers embedded {rows} of {len(texts)} rows: one of them twice, or not at all.")
+        EMBEDDER.busy = sum(busy)
 
     yield "the embedder alone", lambda: alone(texts), clear, 1
     yield "bulk_load", lambda: bulk_load(model, {"title": texts}), clear, 1

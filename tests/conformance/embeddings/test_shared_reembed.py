@@ -185,9 +185,8 @@ def test_rows_that_change_while_others_hold_them_are_judged_again(
         if done == total:
             holding.released.set()
             first.join(SECONDS)
-            row = Memo.objects.order_by("pk").first()
-            changed.append(row.pk)
-            Memo.objects.filter(pk=row.pk).update(body="new", embedding=None, embedding_hash=None)
+            changed.append(Memo.objects.order_by("pk").values_list("pk", flat=True)[0])
+            Memo.objects.filter(pk=changed[0]).update(body="new", embedding=None, embedding_hash=None)
 
     others = reembed(Memo, batch_size=BATCH, shared=True, progress=change)
     assert written[0] + others == ROWS + 1
