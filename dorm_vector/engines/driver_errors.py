@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from dorm.db.utils import normalize_db_exception
 from dorm.exceptions import DatabaseError, IntegrityError, OperationalError, ProgrammingError
 
-from ..dialects.shared.damaged_indexes import damaged_index
+from ..dialects.shared.driver_messages import damaged_index, missing_target
 from ..dialects.shared.stored_lengths import stored_mismatch
 from ..dialects.shared.unreadable_json import unreadable_json
 from ..patching.registry import repair
@@ -39,16 +39,21 @@ def raise_ours(error: Exception, sql: Any = "") -> None:
     message = str(driver)
     if (told := damaged_index(message)) is not None:
         ours = OperationalError(told)
-    elif (told := unreadable_json(message, str(sql))) is not None:
+    elif (told := _told(message, str(sql))) is not None:
         ours = type(ours)(told)
     raise_as(stored_mismatch(message) or ours, driver)
 
 
 def _raise_told(error: Exception, sql: Any) -> None:
     # libSQL's connections raise djanorm's exceptions themselves.
-    told = unreadable_json(str(error), str(sql)) if isinstance(error, DatabaseError) else None
+    told = _told(str(error), str(sql)) if isinstance(error, DatabaseError) else None
     if told is not None:
         raise type(error)(told) from error
+
+
+def _told(message: str, sql: str) -> str | None:
+    """Return what to say of a failed statement instead of the driver's words, or None."""
+    return unreadable_json(message, sql) or missing_target(message, sql)
 
 
 def raise_as(ours: Any, driver: Exception) -> NoReturn:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from dorm.aggregates import Aggregate
+from dorm.aggregates import Aggregate, Avg, Max, Min, Sum
 from dorm.expressions import F, Subquery
+from dorm.fields import DurationField
 
 from ..dialects.shared.operands import SQL
 from ..engines.row_source import read_from, row_source
-from ..introspection import held_field
+from ..introspection import held_field, reads_vectors
 from ..values.elements import Element
 from .distances import VectorDistance
 from .operands import VALUE_TYPES, Shape, shape_of
@@ -69,8 +71,7 @@ def decoders(query: Any, annotations: dict[str, Any] | None = None) -> dict[str,
     names = FieldResolver(query, query.model)
     shapes = {name: output_shape(expression, names) for name, expression in chosen.items()}
     own = {name: found.decode for name, found in chosen.items() if hasattr(found, "decode")}
-    fields = {name: held_field(field) for name, found in chosen.items() if (field := referenced(found, names))}
-    own |= {name: field.from_db_value for name, field in fields.items()}
+    own |= {name: read for name, found in chosen.items() if (read := reader_of(found, names)) is not None}
     return own | {name: decoder(shape) for name, shape in shapes.items() if shape is not None}
 
 
@@ -80,6 +81,36 @@ def referenced(expression: Any, names: FieldResolver) -> Any:
         return None
     found = names.source(expression)
     return referenced(found[0], found[1]) if isinstance(found, tuple) else found
+
+
+def field_reader(field: Any) -> Callable[[Any], Any] | None:
+    """Return the function that reads a selected column as an instance does, or None if it is read as it comes."""
+    is_read = field is not None and (reads_vectors(field) or isinstance(held_field(field), DurationField))
+    return field.from_db_value if is_read else None
+
+
+def reader_of(expression: Any, names: FieldResolver) -> Callable[[Any], Any] | None:
+    """Return the function that reads an annotation that shows a field or aggregates one, or None."""
+    if type(expression) is F:
+        field = referenced(expression, names)
+        return None if field is None else held_field(field).from_db_value
+    if not isinstance(expression, Aggregate):
+        return None
+    measures = isinstance(expression, (Avg, Max, Min, Sum))
+    field = referenced(_aggregated(expression), names) if measures else None
+    return duration_from if isinstance(field, DurationField) else None
+
+
+def _aggregated(aggregate: Any) -> Any:
+    return F(aggregate.expression) if isinstance(aggregate.expression, str) else aggregate.expression
+
+
+def duration_from(value: Any) -> Any:
+    """Return a timedelta from microseconds in any form that a driver returns."""
+    if value is None or isinstance(value, dt.timedelta):
+        return value
+    whole = int(value)
+    return dt.timedelta(microseconds=whole if whole == value else float(value))
 
 
 def decoded(values: dict[str, Any], found: dict[str, Callable[[Any], Any]], connection: Any) -> dict[str, Any]:

@@ -18,8 +18,7 @@ from ..engines import dialect_for, is_whole
 from ..engines.row_source import UnknownSource, read_from
 from ..engines.statement import explained
 from ..expressions.distances import are_new_distances
-from ..expressions.outputs import decoded, decoders
-from ..introspection import reads_vectors
+from ..expressions.outputs import decoded, decoders, field_reader
 from ..patching.on_import import Late
 from ..steps import Execute, Steps, arun, run
 from ..values.metrics import Metric
@@ -133,7 +132,7 @@ class VectorRows(Explained[Row]):
             self._decoders |= {name: None, **decoders(self._query)}
         elif name not in self._decoders:
             field = self._query._resolve_field(name.split("__"))
-            self._decoders[name] = field.from_db_value if field is not None and reads_vectors(field) else None
+            self._decoders[name] = field_reader(field)
         decode = self._decoders[name]
         if decode is None:
             return value

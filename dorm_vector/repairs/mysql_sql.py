@@ -108,6 +108,23 @@ def _with_rows_copied(query: Any, compiled: Callable[[Any], SQL]) -> SQL:
     return with_searches(f'{statement}{across}SELECT * FROM ({rows}) AS "chosen")', searches_in(sql)), params
 
 
+def _locks_rows() -> bool:
+    query = SQLQuery(model())
+    query.for_update_flag = True
+    return "FOR UPDATE" in query._compile_for_update(Statements("mysql"))
+
+
+@repair("dorm.query:SQLQuery", "_compile_for_update", is_fixed=_locks_rows)
+@only_on("mysql")
+def row_locks(original: Any, query: Any, connection: Any) -> str:
+    """Lock the rows that ``select_for_update()`` reads on MySQL and MariaDB.
+
+    Symptom: two transactions that read a row with ``select_for_update()``, change and save it both read the old values,
+    and the first change is lost. Cause: FOR UPDATE is written for PostgreSQL only. djanorm 4.3 to 4.5.
+    """
+    return " FOR UPDATE"
+
+
 @repair("dorm.lookups", "build_lookup_sql", name="like_escape", is_fixed=partial(_escapes_the_escape, lookups))
 @repair("dorm.query", "build_lookup_sql", is_fixed=partial(_escapes_the_escape, dorm.query))
 @only_on("mysql")

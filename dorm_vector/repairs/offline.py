@@ -33,7 +33,7 @@ class Connection:
     vendor = "sqlite"
 
 
-def _unregistered(name: str) -> Any:
+def unregistered(name: str) -> Any:
     """Return a model with an ``id`` that is not in djanorm's model registry."""
     made: Any = type(name.title(), (), {})
     Options(None, name).contribute_to_class(made, "_meta")
@@ -45,7 +45,7 @@ def _unregistered(name: str) -> Any:
 @cache
 def model() -> Any:
     """Return a model with the fields ``id`` and ``title`` that is not in djanorm's model registry."""
-    made = _unregistered("probe")
+    made = unregistered("probe")
     CharField(max_length=9).contribute_to_class(made, "title")
     return made
 
@@ -53,7 +53,7 @@ def model() -> Any:
 @cache
 def decided_model() -> Any:
     """Return a model with the fields ``title``, ``decided``, ``day``, and ``other``, a foreign key to itself."""
-    made = _unregistered("decision")
+    made = unregistered("decision")
     fields: dict[str, Any] = {"title": CharField(max_length=9), "decided": BooleanField(), "day": DateField()}
     fields["other"] = ForeignKey(made, on_delete=CASCADE)
     for name, field in fields.items():
@@ -64,7 +64,7 @@ def decided_model() -> Any:
 @cache
 def related_model() -> Any:
     """Return a model with a many-to-many field ``others``, without a reverse accessor on the other model."""
-    made = _unregistered("related")
+    made = unregistered("related")
     field: Any = ManyToManyField(model())
     field.name, field.attname, field.model = "others", "others", made
     made._meta.add_field(field)

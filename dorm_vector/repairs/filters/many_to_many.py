@@ -101,8 +101,10 @@ def aggregates_over_relations(
 
 
 def _is_joined(query: Any, aggregates: dict[str, Any], connection: Any) -> bool:
+    # djanorm takes the name in F() for that of a column.
+    if any(references_in(list(aggregates.values()))):
+        return True
     names = [getattr(aggregate, "expression", None) for aggregate in aggregates.values()]
-    names += references_in(list(aggregates.values()))
     if any(isinstance(name, str) and ("__" in name or is_many(query.model, name)) for name in names):
         return True
     query._compile_nodes(query.where_nodes, connection)

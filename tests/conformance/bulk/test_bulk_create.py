@@ -64,3 +64,17 @@ async def test_moments_are_set(tables: Database) -> None:
         model.objects.upsert(list(model.objects.order_by("pk")[:2]), ["id"], update_fields=["changed"])
         await model.objects.aupsert([model.objects.order_by("pk")[2]], ["id"], update_fields=["changed"])
         assert [plain(row.changed) > GIVEN for row in model.objects.order_by("pk")] == [True, True, True, False]
+
+
+@pytest.mark.not_on("mariadb", "mysql", reason="they take the unique key that a row violates")
+async def test_an_upsert_says_that_no_constraint_covers_its_columns(tables: Database) -> None:
+    said = r"upsert into \w+: no unique constraint covers exactly the columns made, .*unique_fields, or declare it"
+    for model in (StampedDoc, StampedNote):
+        rows: Any = model.objects
+        for unique in (["made"], ["made", "changed"]):
+            text = said.replace("made,", ", ".join([*unique, ""]).strip())
+            with pytest.raises(dorm.DatabaseError, match=text):
+                rows.bulk_create([model()], update_conflicts=True, unique_fields=unique, update_fields=["changed"])
+            with pytest.raises(dorm.DatabaseError, match=text):
+                await rows.aupsert([model()], unique, update_fields=["made"])
+    assert StampedDoc.objects.count() == StampedNote.objects.count() == 0

@@ -8,7 +8,7 @@ from typing import Any
 import dorm
 import pytest
 from dorm.db.connection import get_connection
-from dorm.exceptions import IntegrityError
+from dorm.exceptions import IntegrityError, ProgrammingError
 
 from backends import Settings, postgresql
 from dorm_vector import AddForeignPartition, AddPartition, PartitionTable, bulk_load
@@ -54,6 +54,14 @@ async def test_writes_go_to_their_partitions(sharded: None) -> None:
         row, is_new = Sharded.objects.update_or_create(region="us", number=1_101, defaults={"embedding": [1] * 8})
         assert (row.pk, is_new) == (made[1].pk, False)
         assert (number_of_rows(), number_of_rows("there")) == (6, 3)
+        for upsert in (
+            lambda: Sharded.objects.upsert([there], ["region", "number"]),
+            lambda: Sharded.objects.bulk_create([there], update_conflicts=True, unique_fields=["id"]),
+        ):
+            with pytest.raises(
+                ProgrammingError, match=r"upsert into fdw_sharded: .* on other servers \(postgres_fdw\)"
+            ):
+                upsert()
         with pytest.raises(IntegrityError, match="fdw_number"):
             Sharded.objects.create(region="us", number=1_003)
         with pytest.raises(IntegrityError, match="partition"):
