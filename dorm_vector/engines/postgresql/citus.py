@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 from ...dialects import dialect_named
@@ -11,17 +12,20 @@ from ...steps import Execute, Steps, run
 
 _POSTGRESQL = "dorm.db.backends.postgresql"
 
+SECONDS = 10.0
+"""How long a distribution column is remembered, because another process may distribute the table."""
+
 _KNOWN = "_dorm_vector_citus"
 
 _PLACEHOLDER = re.compile("%[s%]")
 
 
 class Cluster:
-    """A Citus cluster, and the distribution column of each table that was asked for; "" if it has none."""
+    """A Citus cluster, and the distribution column of each table that was asked for, "" if it has none, until when."""
 
     def __init__(self, version: str) -> None:
         self.version = version
-        self.columns: dict[str, str] = {}
+        self.columns: dict[str, tuple[float, str]] = {}
 
 
 def cluster_of(connection: Any) -> Cluster | None:
@@ -61,11 +65,13 @@ def remember(connection: Any, rows: Any) -> None:
 def distribution_column(connection: Any, table: str) -> Steps[str]:
     """Return the column that distributes a table over the shards; "" if it is not distributed by one."""
     columns = getattr(connection, _KNOWN).columns
-    if table not in columns:
+    until, column = columns.get(table, (0.0, ""))
+    if until <= time.monotonic():
         rows = yield Execute(_facts().DISTRIBUTED_BY, [table])
-        columns[table] = str(rows[0]["name"]) if rows else ""
-    column: str = columns[table]
-    return column
+        column = str(rows[0]["name"]) if rows else ""
+        columns[table] = time.monotonic() + SECONDS, column
+    found: str = column
+    return found
 
 
 def with_literals(sql: str, params: Any) -> str:
