@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from dorm_vector.dialects import dialect_named
 from dorm_vector.engines.postgresql.adapters import register
 from dorm_vector.engines.postgresql.citus import with_literals
 from dorm_vector.values.vector import Vector
+from tests.helpers.clusters.citus_refusals import REFUSED
 
 # In the form of Citus 14.0.1 with citus.explain_all_tasks, for a table of three shards.
 PLAN = """\
@@ -89,6 +91,13 @@ def test_rows_of_a_filter_are_those_of_the_first_task(plan: str, found: tuple[st
     assert estimate is not None
     assert estimate.groups() == found
     assert (count[1] if count else None) == shards
+
+
+@pytest.mark.parametrize("test", REFUSED)
+def test_each_refused_test_exists(test: str) -> None:
+    file, name = test.split("::")
+    (path,) = (Path(__file__).parents[1]).rglob(file)
+    assert f"def {name.partition('[')[0]}(" in path.read_text()
 
 
 def test_no_other_database_has_shards() -> None:

@@ -18,7 +18,7 @@ def distribute(connection: Any, models: tuple[Any, ...], state: ProjectState) ->
     placed = _placed(connection)
     models = tuple(model for model in models if model._meta.db_table not in placed)
     referenced = {target for model in models for target in _targets(model)}
-    labels = {each["name"]: key.partition(".")[0] for key, each in state.models.items()}
+    labels = {each["name"]: key.rpartition(".")[0] for key, each in state.models.items()}
     for model in sorted(models, key=lambda model: model not in referenced):
         operation = operation_of(model, is_referenced=model in referenced)
         operation.database_forwards(labels[model.__name__], connection, state, state)
