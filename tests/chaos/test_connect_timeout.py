@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from dorm.db.connection import get_async_connection
 from dorm.exceptions import OperationalError
 from dorm.transaction import aatomic
 
@@ -22,6 +23,9 @@ from tests.models import Author
 
 LIMIT, MOST = 2, 9.0
 PATIENCE = 0.5
+ONLY_MYSQL = pytest.mark.not_on(
+    "sqlite", "turso", "libsql", "postgresql", reason="djanorm knows the other servers without a question"
+)
 
 
 @pytest.fixture(params=["silent", "full"])
@@ -76,6 +80,35 @@ async def _timed(work: Coroutine[Any, Any, float]) -> float:
     with suppress(OperationalError):
         await work
     return time.monotonic() - began
+
+
+@ONLY_MYSQL
+def test_the_loop_runs_while_the_first_query_waits(proxied: Database, proxy: Proxy) -> None:
+    async def searched() -> None:
+        # Who waits for this at the start of a program asks for the server's version without a blocked loop.
+        await get_async_connection().execute("SELECT 1 AS one")
+        proxy.swallows = True
+        await _others_run(workers.anearest(1))
+
+    workers.run(searched())
+    proxy.swallows = False
+    proxy.cut()
+    workers.stop()
+
+
+@ONLY_MYSQL
+def test_the_loop_runs_while_a_program_waits_for_its_first_connection(nobody: Database) -> None:
+    workers.run(_others_run(get_async_connection().execute("SELECT 1 AS one")))
+    workers.stop()
+
+
+async def _others_run(work: Coroutine[Any, Any, Any]) -> None:
+    """Check that another task ends before the work does, and that a timeout ends the work."""
+    waiting = asyncio.create_task(work)
+    await asyncio.sleep(0.01)
+    assert not waiting.done(), "the work has blocked the loop"
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(waiting, PATIENCE)
 
 
 @pytest.mark.not_on("sqlite", "turso", reason="they have no server")

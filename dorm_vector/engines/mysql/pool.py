@@ -15,6 +15,7 @@ from dorm.exceptions import OperationalError
 
 from ...patching.registry import hook
 from ..sockets import has_news
+from .server import meet
 
 _WRAPPER = "dorm.db.backends.mysql:MySQLAsyncDatabaseWrapper"
 _MADE, _USED = "dorm_vector_made", "dorm_vector_used"
@@ -172,14 +173,22 @@ def _of_loop(wrapper: Any) -> Pool:
 
 @hook(_WRAPPER, "_acquire")
 async def async_pool(original: Any, wrapper: Any) -> Any:
-    """Take the connection from the pool of the event loop."""
-    if wrapper._pool is not None:
-        return await original(wrapper)
-    # In a forked child, the pool that the user configured belongs to the parent.
-    wrapper._kwargs.pop("pool", None)
-    # Otherwise a connection would return to the pool with the snapshot of its first read.
-    wrapper._kwargs["autocommit"] = True
-    return await _of_loop(wrapper).acquire(lambda: original(wrapper))
+    """Take the connection from the pool of the event loop, and identify the server by the first one."""
+    if wrapper._pool is None:
+        # In a forked child, the pool that the user configured belongs to the parent.
+        wrapper._kwargs.pop("pool", None)
+        # Otherwise a connection would return to the pool with the snapshot of its first read.
+        wrapper._kwargs["autocommit"] = True
+        connection = await _of_loop(wrapper).acquire(lambda: original(wrapper))
+    else:
+        connection = await original(wrapper)
+    try:
+        await meet(wrapper, connection)
+    except BaseException:
+        connection.close()
+        await wrapper._release(connection)
+        raise
+    return connection
 
 
 @hook(_WRAPPER, "_release", name="async_pool")

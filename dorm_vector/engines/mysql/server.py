@@ -38,14 +38,27 @@ class Server:
 def server_of(wrapper: Any) -> Server:
     """Return the server of a djanorm connection; queried once per wrapper.
 
-    SQL is compiled before an async connection is open. An async wrapper therefore queries the server over a separate
-    connection, which blocks the event loop once: for a few milliseconds, or in an outage until ``connect_timeout``.
+    SQL is compiled before an async connection is open. An async wrapper that has opened none therefore queries the
+    server over a separate connection, which blocks the event loop once: for a few milliseconds, or in an outage until
+    ``connect_timeout``. ``meet()`` prevents that.
     """
     known: Server | None = getattr(wrapper, "_dorm_vector_server", None)
     if known is None:
         with raising_ours():
             known = wrapper._dorm_vector_server = _ask(wrapper)
     return known
+
+
+async def meet(wrapper: Any, connection: Any) -> None:
+    """Identify the server of an async wrapper over a connection that it has opened, if it is unknown."""
+    if getattr(wrapper, "_dorm_vector_server", None) is not None:
+        return
+    greeting = connection.get_server_info()
+    known = Server(greeting, has_distance=False)
+    if not known.is_mariadb:
+        known = Server(greeting, await _has_distance_async(connection))
+    warned_of(greeting)
+    wrapper._dorm_vector_server = known
 
 
 def _ask(wrapper: Any) -> Server:
@@ -77,6 +90,19 @@ def _has_distance(connection: Any) -> bool:
             # The function is missing, or another one has its name. The transaction is unaffected.
             return False
         return _are_distances(cursor.fetchone())
+
+
+async def _has_distance_async(connection: Any) -> bool:
+    import pymysql
+
+    async with connection.cursor() as cursor:
+        try:
+            await cursor.execute(_DISTANCES)
+        except pymysql.MySQLError as error:
+            if error.args[0] in _CLIENT_ERRORS:
+                raise
+            return False
+        return _are_distances(await cursor.fetchone())
 
 
 def _are_distances(answers: Any) -> bool:
