@@ -11,7 +11,15 @@ from dorm.db.connection import get_connection
 from dorm.exceptions import IntegrityError, ProgrammingError
 
 from backends import Settings, postgresql
-from dorm_vector import AddForeignPartition, AddPartition, PartitionTable, bulk_load
+from dorm_vector import (
+    AddForeignPartition,
+    AddPartition,
+    EmbeddingField,
+    PartitionTable,
+    bulk_load,
+    find_duplicates,
+    reembed,
+)
 from tests.engines.postgresql.divided_rows import (
     COUNT,
     QUERY,
@@ -23,6 +31,7 @@ from tests.engines.postgresql.divided_rows import (
     forwards,
     region,
 )
+from tests.helpers.memos import WORDS, is_of
 from tests.helpers.project import Project
 
 pytestmark = pytest.mark.not_on("sqlite", "turso", "libsql", "mariadb", "mysql", reason="PostgreSQL's postgres_fdw")
@@ -62,6 +71,10 @@ async def test_writes_go_to_their_partitions(sharded: None) -> None:
                 ProgrammingError, match=r"upsert into fdw_sharded: .* on other servers \(postgres_fdw\)"
             ):
                 upsert()
+        with pytest.raises(ProgrammingError, match=r"upsert into fdw_sharded: "):
+            bulk_load(Sharded, [{"id": there.pk, "region": "us", "number": 1_003}], on_conflict="update")
+        row_again = {"id": there.pk, "region": "us", "number": 1_003, "embedding": QUERY}
+        assert bulk_load(Sharded, [row_again], on_conflict="ignore") == 0
         with pytest.raises(IntegrityError, match="fdw_number"):
             Sharded.objects.create(region="us", number=1_003)
         with pytest.raises(IntegrityError, match="partition"):
@@ -74,6 +87,48 @@ async def test_writes_go_to_their_partitions(sharded: None) -> None:
         deleted, _each = Sharded.objects.filter(number__gte=1_000).delete()
     assert deleted == 6
     assert number_of_rows("there") == 0
+
+
+def test_duplicates_are_found_across_servers(sharded: None) -> None:
+    twins = [n for n in range(8) if region(n) == "uk"] + [n for n in range(8) if region(n) == "us"]
+    rows = [{"region": region(n), "number": 1_000 + n, "embedding": STORED[n]} for n in twins]
+    try:
+        bulk_load(Sharded, rows)
+        pairs = find_duplicates(Sharded.objects.all(), "embedding", 1e-6, distance="l2")
+        assert sorted(sorted((pair.first.number, pair.second.number)) for pair in pairs) == sorted(
+            [n, 1_000 + n] for n in twins
+        )
+    finally:
+        Sharded.objects.filter(number__gte=1_000).delete()
+
+
+class Story(dorm.Model):
+    region = dorm.CharField(max_length=8)
+    title = dorm.CharField(max_length=20)
+    embedding = EmbeddingField(len(WORDS.vector("")), source="title", embedder=WORDS, null=True, batch_size=3)
+
+    class Meta:
+        app_label = "tests"
+        db_table = "fdw_story"
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_rows_are_embedded_on_both_servers(sharded: None, shared: bool) -> None:
+    forwards(Story, PartitionTable("Story", "region"))
+    apply(Story, AddPartition("Story", "fdw_story_eu", values=["eu", "uk"]))
+    apply(Story, AddForeignPartition("Story", "fdw_story_us", "there", values=["us"]))
+    try:
+        Story.objects.bulk_create([Story(region=region(n), title=str(n)) for n in range(8)])
+        assert all(is_of(row, row.title) for row in Story.objects.all())
+        WORDS.name = "words-2"
+        assert reembed(Story, shared=shared) == 8
+        assert reembed(Story, shared=shared) == 0
+        assert all(is_of(row, row.title) for row in Story.objects.using("there"))
+        assert all(is_of(row, row.title) for row in Story.objects.all())
+    finally:
+        WORDS.name = "words-1"
+        for alias in ("default", "there"):
+            get_connection(alias).execute_script('DROP TABLE "fdw_story"')
 
 
 def test_hash_partitions(sharded: None) -> None:
