@@ -112,7 +112,7 @@ if TYPE_CHECKING:
     from .retrieval.sampled_recall import RecallSampler, sample_recall
     from .schema.clusters.citus import CreateDistributedTable, CreateReferenceTable
     from .schema.operations import RenameIndex, VectorExtension
-    from .schema.partitions.operations import AddForeignPartition, AddPartition, PartitionTable
+    from .schema.partitions.operations import AddForeignPartition, AddPartition, PartitionTable, RemovePartition
     from .schema.partitions.servers import CreateForeignServer, OnEachServer
     from .schema.reindexing import RebuildIndex, arebuild_index, rebuild_index
     from .schema.tables import acreate_tables, create_tables
@@ -181,6 +181,7 @@ __all__ = [
     "RecallSampler",
     "Recency",
     "Recommendation",
+    "RemovePartition",
     "RenameIndex",
     "SearchPlan",
     "SparseVector",
@@ -297,6 +298,7 @@ _LATER = {
     "RecallSampler": "retrieval.sampled_recall",
     "Recency": "expressions.recency",
     "Recommendation": "retrieval.recall",
+    "RemovePartition": "schema.partitions.operations",
     "RenameIndex": "schema.operations",
     "SearchPlan": "search.explain",
     "SqliteVecTier": "engines.sqlite.extension",

@@ -10,6 +10,7 @@ from dorm.migrations.state import ProjectState
 
 from ...dialects.shared.groups import Partitions
 from ...engines import dialect_for
+from ...exceptions import VectorsWouldBeLost
 from ...migration_state import column_of, model_of, table_of
 from ...search.partitions.sessions import forget_servers
 from ..operations import VectorExtension
@@ -194,6 +195,64 @@ class AddForeignPartition(AddPartition):
 
     def __repr__(self) -> str:
         return f"AddForeignPartition({self.model_name!r}, {self.name!r}, {self.server!r})"
+
+
+class RemovePartition(Operation):
+    """The migration operation that drops a partition with its rows, here or on another server.
+
+    Unapplying it adds the partition again, empty.
+
+    Args:
+        model_name: The model.
+        name: The name of the partition's table.
+        server: The alias of its server; None if it is in this database.
+        allow_vector_loss: Whether it may hold rows.
+        rows: The arguments that it was added with.
+
+    Raises:
+        VectorsWouldBeLost: The partition holds rows, and ``allow_vector_loss`` is False.
+    """
+
+    def __init__(
+        self, model_name: str, name: str, server: str | None = None, *, allow_vector_loss: bool = False, **rows: Any
+    ) -> None:
+        self.model_name, self.name, self.server, self.allow_vector_loss = model_name, name, server, allow_vector_loss
+        is_here = server is None
+        self.added = (
+            AddPartition(model_name, name, **rows)
+            if is_here
+            else AddForeignPartition(model_name, name, str(server), **rows)
+        )
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        """Leave the state unchanged: a partition has no model."""
+
+    def database_forwards(self, app_label: str, connection: Any, from_state: Any, to_state: Any) -> None:
+        if not (self.allow_vector_loss or is_dry(connection)):
+            self._require_empty(connection)
+        self.added.database_backwards(app_label, connection, from_state, to_state)
+
+    def _require_empty(self, connection: Any) -> None:
+        held = int(connection.execute(f'SELECT COUNT(*) AS "held" FROM "{self.name}"')[0]["held"])
+        if held:
+            raise VectorsWouldBeLost(
+                f"{self!r}: the partition holds {held:,} row{'s' * (held != 1)}. Nothing was dropped. Delete them"
+                f" first, or allow it in the migration: {repr(self)[:-1]}, allow_vector_loss=True)"
+            )
+
+    def database_backwards(self, app_label: str, connection: Any, from_state: Any, to_state: Any) -> None:
+        self.added.database_forwards(app_label, connection, from_state, to_state)
+
+    def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+        return "dorm_vector.RemovePartition", (), self.added.deconstruct()[2]
+
+    def describe(self) -> str:
+        return f"Remove partition {self.name} from {self.model_name}"
+
+    def __repr__(self) -> str:
+        options = "".join(f", {name}={value!r}" for name, value in self.added.bound.options().items())
+        place = "" if self.server is None else f", {self.server!r}"
+        return f"RemovePartition({self.model_name!r}, {self.name!r}{place}{options})"
 
 
 def create(model: dict[str, Any], table: str, app_label: str, connection: Any, state: Any) -> None:

@@ -16,6 +16,8 @@ from dorm_vector import (
     AddPartition,
     EmbeddingField,
     PartitionTable,
+    RemovePartition,
+    VectorsWouldBeLost,
     bulk_load,
     find_duplicates,
     reembed,
@@ -186,6 +188,25 @@ def test_what_cannot_be_divided_is_refused(sharded: None) -> None:
     with pytest.raises(ValueError, match="has other columns: more integer"):
         apply(Sharded, AddForeignPartition("Sharded", "fdw_more", "there", values=["ap"]))
     there.execute_script('ALTER TABLE "fdw_sharded" DROP COLUMN "more"; DROP TABLE "fdw_more"')
+    assert [row.number for row in Sharded.objects.nearest("embedding", QUERY)[:4]] == expected(4)
+
+
+def test_partitions_are_removed_when_they_are_empty_or_may_be_lost(sharded: None) -> None:
+    apply(Sharded, AddPartition("Sharded", "fdw_jp", values=["jp"]))
+    apply(Sharded, AddForeignPartition("Sharded", "fdw_br", "there", values=["br"]))
+    for place, name in ((("fdw_jp",), "jp"), (("fdw_br", "there"), "br")):
+        removal = RemovePartition("Sharded", *place, values=[name])
+        Sharded.objects.create(region=name, number=1_000, embedding=QUERY)
+        with pytest.raises(VectorsWouldBeLost, match=r"holds 1 row\. .*\['(jp|br)'\], allow_vector_loss=True\)"):
+            apply(Sharded, removal)
+        assert number_of_rows() == 1
+        apply(Sharded, RemovePartition("Sharded", *place, values=[name], allow_vector_loss=True))
+        with pytest.raises(IntegrityError, match="no partition"):
+            Sharded.objects.create(region=name, number=1_000)
+        apply(Sharded, removal, "database_backwards")
+        assert number_of_rows() == 0
+        Sharded.objects.create(region=name, number=1_000).delete()
+        apply(Sharded, removal)
     assert [row.number for row in Sharded.objects.nearest("embedding", QUERY)[:4]] == expected(4)
 
 
