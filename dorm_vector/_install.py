@@ -49,6 +49,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "models.hooks:related_vectors",
         "repairs.filters.many_to_many:aggregates_over_relations",
         "repairs.filters.many_to_many:values_of_annotations",
+        "repairs.filters.references:annotated_constants",
         "repairs.filters.references:references_across_relations",
         "repairs.filters.references:selected_expressions",
         "repairs.filters.references:groups_of_values",

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from dorm.aggregates import Count
-from dorm.expressions import F, Q
+from dorm.expressions import F, Q, RawSQL, Value
 from dorm.manager import BaseManager
 from dorm.query import SQLQuery
 from dorm.queryset import QuerySet, ValuesListQuerySet
@@ -34,24 +34,36 @@ def _annotates_fields() -> bool:
     return 'AS "name"' in sql
 
 
-_annotated = partial(repair, attribute="as_sql", name="annotated_references", is_fixed=_annotates_fields, added=True)
-
-
-@_annotated("dorm.expressions:F")
+@repair("dorm.expressions:F", "as_sql", is_fixed=_annotates_fields, added=True)
 def annotated_references(_original: Any, reference: Any, table_alias: str | None = None, **context: Any) -> SQL:
-    """Let ``F()`` and ``Value()`` be an annotation, of a related row too.
+    """Let ``F()`` be an annotation, of a related row too.
 
-    Symptom: ``Ticket.objects.annotate(tag=F("tags__name"))``, ``annotate(name=F("title"))`` and
-    ``annotate(one=Value(1))`` raise "'F' object has no attribute 'as_sql'". Cause: they are known only inside other
-    expressions. djanorm 4.3 to 4.5.
+    Symptom: ``Ticket.objects.annotate(tag=F("tags__name"))`` and ``annotate(name=F("title"))`` raise "'F' object has no
+    attribute 'as_sql'". Cause: it is known only inside other expressions. djanorm 4.3 to 4.5.
     """
     operand = compiled(reference, scope(table_alias, **context))
     return operand.sql, list(operand.params)
 
 
-@_annotated("dorm.expressions:Value")
-def _annotated_value(_original: Any, value: Any, table_alias: str | None = None, **_context: Any) -> SQL:
-    return "%s", [value.value]
+def _annotates_constants() -> bool:
+    queryset: Any = QuerySet(model())
+    try:
+        sql, _params = queryset.annotate(one=Value(1))._query.as_select(Statements("sqlite"))
+    except AttributeError:
+        return False
+    return 'AS "one"' in sql
+
+
+@repair("dorm.queryset:QuerySet", "annotate", is_fixed=_annotates_constants)
+@repair("dorm.queryset:QuerySet", "alias", name="annotated_constants", is_fixed=_annotates_constants)
+def annotated_constants(original: Any, queryset: Any, /, **expressions: Any) -> Any:
+    """Let ``Value()`` be an annotation.
+
+    Symptom: ``Ticket.objects.annotate(one=Value(1))`` raises "'Value' object has no attribute 'as_sql'". Cause: it is
+    known only inside other expressions. djanorm 4.3 to 4.5.
+    """
+    constants = {name: RawSQL("%s", (found.value,)) for name, found in expressions.items() if type(found) is Value}
+    return original(queryset, **{**expressions, **constants})
 
 
 def _compares_across() -> bool:

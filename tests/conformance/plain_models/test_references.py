@@ -14,7 +14,7 @@ from dorm import Count, F, Q, Sum
 from dorm.expressions import Value
 from dorm.functions import Length, Upper
 
-from dorm_vector import L2Distance, VectorField
+from dorm_vector import InvalidVector, L2Distance, VectorField
 from tests.databases import Database, create_tables, drop_table
 
 
@@ -212,6 +212,8 @@ async def _filters() -> None:
 
 
 async def _searches() -> None:
+    with pytest.raises(InvalidVector, match="is not a vector"):
+        L2Distance("place", Value([0, 0]))
     nearest = RefDoc.objects.annotate(distance=L2Distance("place", [0, 0]), label=F("labels__name"))
     found = [(row.title, row.label) for row in nearest.order_by("distance", "label") if row.label]
     assert found == [("a", "new"), ("a", "old"), ("b", "old")]
