@@ -144,6 +144,10 @@ def test_an_upgrade_embeds_nothing(upgraded: Database) -> None:
         stale_count(UnrecordedMemo)
 
 
+# Their texts are as long as the one that is searched for.
+EQUALLY_NEAR = (["0 old"], ["1 old"], ["2 old"])
+
+
 def searched() -> list[str]:
     return [row.body for row in RecordedMemo.objects.nearest("embedding", "0 old")[:1]]
 
@@ -162,7 +166,7 @@ async def test_a_search_among_vectors_of_another_model_says_so(upgraded: Databas
     with warnings.catch_warnings():
         # Unknown models are none.
         warnings.simplefilter("error")
-        assert searched() == ["0 old"]
+        assert searched() in EQUALLY_NEAR
     reembed(RecordedMemo)
     searched()
     by_vector = statements_of(lambda: list(RecordedMemo.objects.nearest("embedding", [5, 1, 2])[:1]))
@@ -177,4 +181,4 @@ async def test_a_search_among_vectors_of_another_model_says_so(upgraded: Databas
         warnings.simplefilter("error")
         assert RecordedMemo.objects.nearest("embedding", [1, 1, 2])[:1]
         reembed(RecordedMemo)
-        assert searched() == ["0 old"]
+        assert searched() in EQUALLY_NEAR

@@ -166,7 +166,8 @@ def test_the_next_rows_are_locked_while_a_batch_is_embedded(
     with observed(note):
         assert asyncio.run(whole()) == ROWS
     assert statements[:2] == ["SELECT", "SELECT"]
-    assert statements.count("SELECT") == statements.count("UPDATE") == ROWS // BATCH
+    claims = ROWS if memos.dialect.loading.claims_one_row else ROWS // BATCH
+    assert (statements.count("SELECT"), statements.count("UPDATE")) == (claims, ROWS // BATCH)
     assert all(is_of(memo, memo.title) for memo in Memo.objects.all())
 
 
