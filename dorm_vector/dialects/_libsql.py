@@ -42,20 +42,21 @@ ROUTINES: dict[RoutineKey, str | Unsupported] = {
 
 COSTS = PlanCosts(
     statement=0.1,
-    row=0.0002,
-    row_number=1.7e-6,
-    measured_row=0.0002,
-    measured_number=1.5e-6,
-    index=0.5,
-    visited_row=0.002,
-    visited_number=4.2e-5,
+    row=0.0001,
+    row_number=1.4e-6,
+    measured_row=0.0003,
+    measured_number=2.4e-6,
+    index=2.6,
+    visited_row=0.003,
+    visited_number=6.0e-6,
     at_once=200,
     most=200,
-    spare=4,
+    # With 4, it finds 0.93 of the nearest of real embeddings, and 0.6 to 0.7 of those of clusters (10,000 x 384).
+    spare=8,
 )
 
 ESTIMATING = Estimating(
-    table='SELECT MIN(rowid) AS low, MAX(rowid) AS high, NULL AS "rows" FROM "{table}"',
+    table='SELECT MIN(rowid) AS low, MAX(rowid) AS high, NULL AS "rows", NULL AS cache FROM "{table}"',
     row_key="rowid",
     sampled=100,
 )

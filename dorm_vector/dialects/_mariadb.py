@@ -144,18 +144,24 @@ COSTS = PlanCosts(
     row_number=1.0e-6,
     measured_row=0.0001,
     measured_number=1.6e-6,
-    index=0.6,
-    visited_row=0.002,
-    visited_number=3.1e-5,
+    index=0.8,
+    visited_row=0.012,
+    visited_number=5.0e-6,
+    # Each search returns as many rows as LIMIT says, and LIMIT counts the rows that pass the filter.
     at_once=40,
-    # The LIMIT of a search that the index serves counts the rows that pass its filter.
-    spare_at_least=40,
-    widest=1_000,
+    again=1.25,
+    # A graph larger than mhnsw_max_cache_size is dropped from memory after the search that fills the cache.
+    loading=20.0,
+    node=450.0,
+    node_number=2.4,
+    # https://mariadb.com/docs/server/reference/sql-structure/vectors/vector-system-variables: mhnsw_ef_search
+    most_overfetched=10_000,
 )
 
 ESTIMATING = Estimating(
     table='SELECT MIN("{key}") AS low, MAX("{key}") AS high, (SELECT table_rows FROM information_schema.tables'
-    ' WHERE table_schema = DATABASE() AND table_name = \'{table}\') AS "rows" FROM "{table}"',
+    ' WHERE table_schema = DATABASE() AND table_name = \'{table}\') AS "rows",'
+    ' @@mhnsw_max_cache_size AS cache FROM "{table}"',
     sampled=128,
 )
 

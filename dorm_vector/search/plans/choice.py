@@ -17,6 +17,7 @@ from .group_candidates import group_candidates_plan
 from .index_order import index_order_plan
 from .index_scan import index_scan_plan
 from .late_materialization import late_plan
+from .overfetch import overfetch_plan
 from .plan import Estimate, ExactPlan, Plan, Purpose
 
 Choose = Callable[[Any, Any, Dialect], Plan | None]
@@ -105,7 +106,7 @@ def _sign_bits_plan(query: Any, connection: Any, dialect: Dialect) -> Plan | Non
 
 
 _PLANS: Mapping[Purpose, tuple[Choose, ...]] = {
-    Purpose.STATEMENT: (_companion_plan, index_scan_plan, _sign_bits_plan, client_ranking_plan),
+    Purpose.STATEMENT: (_companion_plan, index_scan_plan, overfetch_plan, _sign_bits_plan, client_ranking_plan),
     Purpose.SELECT: (index_order_plan, late_plan),
     Purpose.PART: (),
     Purpose.SUBQUERY: (index_order_plan,),

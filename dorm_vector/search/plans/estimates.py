@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from dorm.expressions import Q
-from dorm.fields import IntegerField, JSONField
+from dorm.fields import AutoField, IntegerField, JSONField
 from dorm.lookups import parse_lookup_key
 
 from ...dialects.base import Dialect
@@ -31,13 +31,17 @@ _MOST = 512
 
 
 class Table(NamedTuple):
-    """The database's statistics of a table: its rows, and the bounds of their integer key, if they have one."""
+    """The database's statistics of a table: its rows, and the bounds of their integer key, if they have one.
+
+    ``cache`` is the size of what the database keeps of an index in memory, if it has a limit.
+    """
 
     rows: float
     key: str
     low: int | None
     high: int | None
     shards: int = 1
+    cache: float | None = None
 
 
 class Filter(NamedTuple):
@@ -91,11 +95,13 @@ def estimated(query: Any, connection: Any, *, fresh: bool = False) -> Steps[Esti
 
 def _whole(query: Any, table: Table) -> Estimate:
     field = query._resolve_field([query.search.field_path])
-    return Estimate(table.rows, table.rows, field.dimensions or 0, query.candidates(), shards=table.shards)
+    shards, cache = table.shards, table.cache
+    return Estimate(table.rows, table.rows, field.dimensions or 0, query.candidates(), shards=shards, cache=cache)
 
 
 def _filtered(whole: Estimate, found: Filter) -> Estimate:
-    return Estimate(whole.rows, found.passing, whole.dimensions, whole.wanted, found.reading, whole.shards)
+    dimensions, wanted, shards = whole.dimensions, whole.wanted, whole.shards
+    return Estimate(whole.rows, found.passing, dimensions, wanted, found.reading, shards, whole.cache)
 
 
 def _is_small(whole: Estimate, dialect: Dialect) -> bool:
@@ -110,11 +116,12 @@ def _table(query: Any, dialect: Dialect) -> Steps[Table]:
         return Table(found.passing, key, None, None, found.shards) if found is not None else Table(0.0, key, None, None)
     (row,) = yield Execute(dialect.estimating.table.format(table=query.get_table(), key=key))
     low, high = row["low"], row["high"]
-    is_counted = bool(dialect.estimating.row_key) or isinstance(query.model._meta.pk, IntegerField)
+    is_counted = bool(dialect.estimating.row_key) or isinstance(query.model._meta.pk, (AutoField, IntegerField))
     low, high = (int(low), int(high)) if is_counted and low is not None else (None, None)
     spanned = high - low + 1 if low is not None and high is not None else 0
     rows = spanned if row["rows"] is None else row["rows"]
-    return Table(max(float(rows), 0.0), key, low, high)
+    cache = float(row["cache"]) if row["cache"] is not None else None
+    return Table(max(float(rows), 0.0), key, low, high, cache)
 
 
 def _filter(query: Any, source: Source, table: Table, dialect: Dialect) -> Steps[Filter]:

@@ -29,6 +29,7 @@ class Estimate:
         wanted: The rows that the search must find.
         reading: Milliseconds to find the rows that pass, by the database's own estimate; None if it has none.
         shards: The servers' parts of the table, which are searched at the same time.
+        cache: The bytes that the database keeps of an index; None if it has no such limit.
     """
 
     def __init__(
@@ -39,9 +40,10 @@ class Estimate:
         wanted: int,
         reading: float | None = None,
         shards: int = 1,
+        cache: float | None = None,
     ) -> None:
         self.rows, self.passing, self.dimensions = rows, passing, dimensions
-        self.wanted, self.reading, self.shards = wanted, reading, shards
+        self.wanted, self.reading, self.shards, self.cache = wanted, reading, shards, cache
 
     def __str__(self) -> str:
         return f"{self.passing:,.0f} of {self.rows:,.0f} rows pass the filter"
@@ -57,6 +59,11 @@ class Estimate:
         """Return how many of the nearest rows to visit to find ``wanted`` rows that pass the filter."""
         # If no row of the sample passes, assume half a row.
         return wanted * max(1.0, self.rows / max(self.passing, 0.5))
+
+    def searched(self, costs: PlanCosts, candidates: float) -> float:
+        """Return the milliseconds of a search by an index that collects so many candidates."""
+        each = costs.visited(self.dimensions) * costs.loaded(self.rows, self.dimensions, self.cache)
+        return costs.index + candidates * each
 
 
 class Plan:
