@@ -48,8 +48,8 @@ def over(bench: Bench, origin: str = "") -> Iterator[Group]:
 
 
 def names(bench: Bench) -> Sequence[str]:
-    """Return who is compared, ours last: an index that has to be asked for cannot be made to decide."""
-    return ["exact", "index", "nearest()"] if bench.dialect.is_approximate else ["exact", "nearest(exact=False)"]
+    """Return who is compared, ours last."""
+    return ["exact", "index", "nearest()" if bench.dialect.is_approximate else "nearest(exact=False)"]
 
 
 class Searches:
@@ -65,6 +65,8 @@ class Searches:
         bench.settle(self.model)
 
     def contestant(self, below: int, name: str) -> Contestant:
+        if name == "index" and self.bench.dialect.index_use.probe:
+            return self.bare(below)
         options = {"exact": {"exact": True}, "nearest()": {}}.get(name, {"exact": False})
         rows = self.model.objects
         chosen = rows if below == PARTS else rows.filter(part__lt=below)
@@ -80,6 +82,15 @@ class Searches:
             return [row.pk for row in ranked(number)]
 
         return Contestant(name, work, recall=partial(self.recall, below), note=note)
+
+    def bare(self, below: int) -> Contestant:
+        """Return the index alone, by the bare driver: exact=False only permits it, and costs decide."""
+        table, index = self.model._meta.db_table, models.index(self.model).name
+
+        def work(number: int) -> list[int]:
+            return [row[0] for row in self.bench.bare.asked(table, index, self.bench.query(number), COUNT, below)]
+
+        return Contestant("index", work, recall=partial(self.recall, below), note=lambda _found: "index")
 
     def recall(self, below: int, number: int, found: list[int]) -> float:
         nearest = self.nearest(number, below)

@@ -160,7 +160,7 @@ COSTS = PlanCosts(
 
 ESTIMATING = Estimating(
     table='SELECT MIN("{key}") AS low, MAX("{key}") AS high, (SELECT table_rows FROM information_schema.tables'
-    ' WHERE table_schema = DATABASE() AND table_name = \'{table}\') AS "rows",'
+    " WHERE table_schema = DATABASE() AND table_name = '{table}') AS \"rows\","
     ' @@mhnsw_max_cache_size AS cache FROM "{table}"',
     sampled=128,
 )

@@ -59,8 +59,8 @@ class SearchPlan:
     distance: str = ""
     warnings: tuple[Reason, ...] = ()
     name: str = ""
-    """The way in which the search is answered: exact, client ranking, index, index with iterative scan, companion, sign
-    bits or 8-bit integers."""
+    """The way in which the search is answered: exact, client ranking, index, index with iterative scan, index before
+    the filter, index with labels, companion, sign bits or 8-bit integers."""
     estimate: Estimate | None = field(default=None, compare=False)
     """The rows that the choice was based on; None if no costs were compared."""
     costs: tuple[PlanCost, ...] = field(default=(), compare=False)

@@ -42,7 +42,7 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "rows", "dimensions", "share", "cache", "kind"), SHAPES)
+@pytest.mark.parametrize("name, rows, dimensions, share, cache, kind", SHAPES)
 def test_the_plan_is_the_fastest_for_the_shape_of_the_table(
     name: str, rows: int, dimensions: int, share: float, cache: float | None, kind: str
 ) -> None:

@@ -44,7 +44,7 @@ class PlanCosts(Facts):
     spare: int = 1
     """How many rows the index must find for each row that is wanted."""
     most_overfetched: int = 0
-    """The most rows that an index finds for a filter to choose from; 0 if it continues for as long as rows are needed."""
+    """The most rows that an index finds for a filter to choose from; 0 if it continues while rows are needed."""
     widest: int = 0
     """The greatest width of the search that is set for a filter; past it, neighbors are lost. 0 if none is set."""
 
