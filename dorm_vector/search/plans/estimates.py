@@ -121,7 +121,7 @@ def _table(query: Any, dialect: Dialect) -> Steps[Table]:
     spanned = high - low + 1 if low is not None and high is not None else 0
     rows = spanned if row["rows"] is None else row["rows"]
     cache = float(row["cache"]) if row["cache"] is not None else None
-    return Table(max(float(rows), 0.0), key, low, high, cache)
+    return Table(max(float(rows), 0.0), key, low, high, cache=cache)
 
 
 def _filter(query: Any, source: Source, table: Table, dialect: Dialect) -> Steps[Filter]:
