@@ -133,7 +133,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "dorm.lookups": ("repairs.mysql_sql:like_escape", "repairs.filters.json_paths:json_paths"),
     # Connections and drivers
     "dorm.transaction": ("repairs.transactions.callbacks:commit_callbacks",),
-    "dorm.db.utils": ("engines.connections:only_lost_connections",),
+    "dorm.db.utils": ("engines.connections:only_lost_connections", "telemetry.query_log:quiet_log"),
     "dorm.db.connection": (
         "repairs.turso_async:turso_async",
         "engines.connections:prepare_connections",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-from ..expressions.query_text import embed_texts, has_texts, searches_by_text
+from ..expressions.query_text import embed_texts, needs_embedding, searches_by_text
 from ..query.routed import for_writing
 from ..steps import Steps, arun, run
 from .on_save import embedding_fields, filled, is_computed, names_read, record, vectors_of, warn_of_stale
@@ -88,7 +88,7 @@ class EmbeddingQueries:
 
     def _aiterator(self) -> Any:
         rows = super()._aiterator  # type: ignore[misc]  # as above
-        return self._embedding(rows) if has_texts(self) else rows()
+        return self._embedding(rows) if needs_embedding(self._query) else rows()
 
     async def _embedding(self, rows: Any) -> Any:
         await arun(_checked(self))

@@ -16,7 +16,9 @@ class Statement(str):
         prefix: The part before the SELECT itself, such as ``EXPLAIN``.
     """
 
-    __slots__ = ("binary", "options", "prefix", "searches")
+    __slots__ = ("binary", "options", "plain", "prefix", "searches")
+    plain: str
+    """The same SQL. psycopg keeps what it knows of the last statement, if it gets the same object again."""
     binary: bool
     options: str
     searches: Sequence[Any]
@@ -26,6 +28,7 @@ class Statement(str):
         cls, sql: str, *, binary: bool = False, options: str = "", searches: Sequence[Any] = (), prefix: str = ""
     ) -> Self:
         statement = str.__new__(cls, sql)
+        statement.plain = sql if type(sql) is str else str(sql)
         statement.binary, statement.options = binary, options
         statement.searches, statement.prefix = searches, prefix
         return statement

@@ -67,6 +67,13 @@ def searches_by_text(query: Any) -> bool:
     return False
 
 
+def needs_embedding(query: Any) -> bool:
+    """Return whether any part of a query has a text to embed."""
+    # The usual search has no other part than its distance.
+    is_usual = not (query.where_nodes or query.having_nodes or query.ctes or getattr(query, "parts", ()))
+    return searches_by_text(query) if is_usual else has_texts(query)
+
+
 async def embed_texts(part: Any) -> None:
     """Embed the texts in a part of a query, without blocking the event loop."""
     for text in texts_in(part):

@@ -21,6 +21,7 @@ class Columns:
         self._fields = tuple((field.attname, field.column, _read(field)) for field in fields)
         self._vectors = tuple((number, field) for number, field in enumerate(fields) if hasattr(field, "row_reader"))
         self.names = frozenset(field.column for field in fields)
+        self.are_attributes = all(field.column == field.attname for field in fields)
 
     def read(self) -> list[tuple[str, str, Callable[[Any], Any] | None]]:
         """Return them for the rows of one result."""
@@ -48,6 +49,8 @@ def instance_builder(queryset: Any, first: Any, connection: Any) -> Callable[[An
     if columns is None or not columns.names.issubset(keys):
         return lambda row: _by_djanorm(queryset, row, connection)
     fields, names = columns.read(), [name for name in queryset._query.annotations if name in keys]
+    if type(first) is dict and columns.are_attributes and keys == columns.names.union(names):
+        return _keeping_rows(queryset, fields, connection)
 
     def build(row: Any) -> Any:
         values = {"_state": _ModelState(adding=False)}
@@ -60,6 +63,24 @@ def instance_builder(queryset: Any, first: Any, connection: Any) -> Callable[[An
             values[name] = row[name]
         instance = model.__new__(model)
         instance.__dict__ = values
+        return instance
+
+    return build
+
+
+def _keeping_rows(queryset: Any, fields: list[Any], connection: Any) -> Callable[[Any], Any]:
+    """Return the function that makes a dict of a row the attributes of its instance."""
+    model, readers = queryset.model, [(name, read) for name, _column, read in fields if read is not None]
+
+    def build(row: Any) -> Any:
+        try:
+            values = [(name, read(row[name])) for name, read in readers]
+        except UnknownSource:
+            return _by_djanorm(queryset, row, connection)
+        row.update(values)
+        row["_state"] = _ModelState(adding=False)
+        instance = model.__new__(model)
+        instance.__dict__ = row
         return instance
 
     return build

@@ -53,11 +53,11 @@ def taken(found: Any, query: Any, connection: Any, vectors: list[Any]) -> SQL:
     values = [filled(slot, vectors, ()) for slot in slots]
     if facts is None:
         return sql, values
-    width, widths, goes_on, is_scan, is_whole, is_bare = facts
+    plain, binary, width, widths, goes_on, is_scan, is_whole, is_bare = facts
     plan = IndexScanPlan(connection, None) if is_scan else None
     search = CompiledSearch(query, width, widths, goes_on, plan, is_whole)
     search.is_bare = is_bare
-    return Statement(sql, binary=is_binary(sql), searches=(search,)), values
+    return Statement(plain, binary=binary, searches=(search,)), values
 
 
 _RARE = (
@@ -138,6 +138,6 @@ def _kept(query: Any, dialect: Dialect, sql: str, params: list[Any], vectors: li
     facts = None
     if search is not None:
         is_bare = search.needs_nothing(dialect)
-        facts = (search.width, search.widths, search.goes_on, is_scan, search.is_whole, is_bare)
+        facts = (str(sql), is_binary(sql), search.width, search.widths, search.goes_on, is_scan, search.is_whole, is_bare)
     # The indexes stay alive, because the shape has their ids.
     return sql, slots, facts, tuple(query.model._meta.indexes)

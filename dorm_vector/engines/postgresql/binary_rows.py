@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from asyncio import get_running_loop
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,8 @@ from dorm.db.utils import awith_transient_retry, log_query, normalize_db_excepti
 
 from ...patching.registry import hook
 from ..statement import Statement, is_binary
+from .cursors import binary_cursor, release
+from .idle_connections import ataken, taken
 
 _POSTGRESQL = "dorm.db.backends.postgresql"
 
@@ -33,25 +36,26 @@ def binary_rows(original: Any, wrapper: Any, connection: Any, sql: str, params: 
         return original(wrapper, connection, sql, params, **options)
     alone = _begins_alone(connection)
     try:
-        # Not in a `with` block: what closing a cursor frees goes with it.
-        cursor = connection.cursor(binary=True)
         if not sql.options:
-            return _rows(cursor, sql, params)
+            return _rows(connection, sql, params)
         with _together(connection):
             with _logged(sql.options, []):
                 connection.execute(sql.options)
-            return _rows(cursor, sql, params)
+            return _rows(connection, sql, params)
     finally:
         connection._autocommit = connection._autocommit and not alone
 
 
-def _rows(cursor: Any, sql: str, params: Any) -> Any:
+def _rows(connection: Any, sql: Statement, params: Any) -> Any:
     with log_query("postgresql", sql, params):
         try:
-            return cursor.execute(str(sql), params or []).fetchall()
+            # Not in a `with` block: what closing a cursor frees goes with it.
+            rows = binary_cursor(connection).execute(sql.plain, params or []).fetchall()
         except Exception as error:
             normalize_db_exception(error)
             raise
+    release(connection, rows)
+    return rows
 
 
 @hook(f"{_POSTGRESQL}:PostgreSQLAsyncDatabaseWrapper", "_aexec", name="binary_rows")
@@ -60,24 +64,25 @@ async def _async_rows(original: Any, wrapper: Any, connection: Any, sql: str, pa
         return await original(wrapper, connection, sql, params, **options)
     alone = _begins_alone(connection)
     try:
-        cursor = connection.cursor(binary=True)
         if not sql.options:
-            return await _arows(cursor, sql, params)
+            return await _arows(connection, sql, params)
         async with _together(connection):
             with _logged(sql.options, []):
                 await connection.execute(sql.options)
-            return await _arows(cursor, sql, params)
+            return await _arows(connection, sql, params)
     finally:
         connection._autocommit = connection._autocommit and not alone
 
 
-async def _arows(cursor: Any, sql: str, params: Any) -> Any:
+async def _arows(connection: Any, sql: Statement, params: Any) -> Any:
     with log_query("postgresql", sql, params):
         try:
-            return await (await cursor.execute(str(sql), params or [])).fetchall()
+            rows = await (await binary_cursor(connection).execute(sql.plain, params or [])).fetchall()
         except Exception as error:
             normalize_db_exception(error)
             raise
+    release(connection, rows)
+    return rows
 
 
 def _begins_alone(connection: Any) -> bool:
@@ -98,8 +103,15 @@ def _by_the_pool(original: Any, wrapper: Any, sql: str, params: Any = None) -> A
         return original(wrapper, sql, params)
 
     def run() -> Any:
-        with _pool(wrapper).connection() as connection:
-            return wrapper._exec(connection, sql, params)
+        pool = _pool(wrapper)
+        idle = taken(wrapper, pool)
+        if idle is None:
+            with pool.connection() as connection:
+                return wrapper._exec(connection, sql, params)
+        try:
+            return wrapper._exec(idle, sql, params)
+        finally:
+            pool.putconn(idle)
 
     try:
         return run()
@@ -123,6 +135,16 @@ def _pool(wrapper: Any) -> Any:
     return pool
 
 
+async def _apool(wrapper: Any) -> Any:
+    """Return the pool of the running event loop, as above; another loop's may have to be closed first."""
+    loops = vars(wrapper).get("_loops", ())
+    pool = loops.get(get_running_loop(), {}).get("_pool") if len(loops) == 1 else None
+    if pool is None or _PREPARED not in vars(pool):
+        pool = await wrapper._get_pool()
+        vars(pool)[_PREPARED] = True
+    return pool
+
+
 @hook(f"{_POSTGRESQL}:PostgreSQLAsyncDatabaseWrapper", "execute", name="binary_rows")
 async def _by_the_async_pool(original: Any, wrapper: Any, sql: str, params: Any = None) -> Any:
     if not is_binary(sql) or wrapper._in_async_atomic():
@@ -132,8 +154,15 @@ async def _by_the_async_pool(original: Any, wrapper: Any, sql: str, params: Any 
         chosen = await wrapper._choose_conn()
         if chosen is not None:
             return await wrapper._aexec(chosen, sql, params)
-        async with (await wrapper._get_pool()).connection() as connection:
-            return await wrapper._aexec(connection, sql, params)
+        pool = await _apool(wrapper)
+        idle = await ataken(wrapper, pool)
+        if idle is None:
+            async with pool.connection() as connection:
+                return await wrapper._aexec(connection, sql, params)
+        try:
+            return await wrapper._aexec(idle, sql, params)
+        finally:
+            await pool.putconn(idle)
 
     try:
         return await run()

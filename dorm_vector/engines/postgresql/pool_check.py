@@ -45,14 +45,14 @@ async def _async_check_where_in_doubt(original: Any, wrapper: Any) -> Any:
 
 
 def _check(seconds: float, connection: Any) -> None:
-    if _is_doubtful(connection):
+    if is_doubtful(connection):
         with watched(connection, seconds):
             type(connection._pool).check_connection(connection)
-    setattr(connection, _LAST_GIVEN, monotonic())
+    note_given(connection)
 
 
 async def _acheck(seconds: float, connection: Any) -> None:
-    if _is_doubtful(connection):
+    if is_doubtful(connection):
         try:
             with watched(connection, seconds):
                 await type(connection._pool).check_connection(connection)
@@ -60,9 +60,15 @@ async def _acheck(seconds: float, connection: Any) -> None:
             # psycopg leaves a connection in autocommit whose check was cancelled, and the pool would give it to others.
             await connection.close()
             raise
-    setattr(connection, _LAST_GIVEN, monotonic())
+    note_given(connection)
 
 
-def _is_doubtful(connection: Any) -> bool:
+def note_given(connection: Any) -> None:
+    """Remember when the connection was last taken from its pool."""
+    vars(connection)[_LAST_GIVEN] = monotonic()
+
+
+def is_doubtful(connection: Any) -> bool:
+    """Return whether the server may have closed the connection."""
     is_fresh = monotonic() - getattr(connection, _LAST_GIVEN, -_IDLE) < _IDLE
     return not (is_fresh and is_on(_NAME)) or has_news(connection.fileno())
