@@ -7,7 +7,6 @@ from functools import cache
 from time import perf_counter
 from typing import Any
 
-from dorm.db import utils
 from dorm.signals import post_query, pre_query
 
 from ..patching.registry import hook
@@ -21,6 +20,14 @@ def quiet_log(original: Any, vendor: str, sql: str, params: Any = None) -> Any:
     """
     is_heard = pre_query._receivers or post_query._receivers or _logger(vendor).isEnabledFor(logging.DEBUG)
     return original(vendor, sql, params) if is_heard else _Timed(vendor, sql, params)
+
+
+@cache
+def _utils() -> Any:
+    # Imported late, because this module patches it.
+    from dorm.db import utils
+
+    return utils
 
 
 @cache
@@ -40,8 +47,8 @@ class _Timed:
         self._started = perf_counter()
 
     def __exit__(self, *error: object) -> None:
-        took, limit = 1e3 * (perf_counter() - self._started), utils._slow_query_ms()
+        took, limit = 1e3 * (perf_counter() - self._started), _utils()._slow_query_ms()
         if limit is not None and took >= limit:
             _logger(self._vendor).warning("slow query (%.2fms ≥ %.0fms): %s", took, limit, self._sql)
-            if utils._slow_query_explain():
-                utils._maybe_capture_explain_plan(self._vendor, self._sql, self._params)
+            if _utils()._slow_query_explain():
+                _utils()._maybe_capture_explain_plan(self._vendor, self._sql, self._params)
