@@ -1,7 +1,7 @@
 """Cache the SQL of a SELECT per shape of query, and fill in the vectors and the filter values of each query.
 
 The shape is the whole state of the query, in which only the type and length of a vector count, and the SQL of its
-WHERE and joins. The WHERE is compiled each time, so that its values may be of any kind.
+WHERE and joins. A WHERE that is not plain is compiled each time, so that its values may be of any kind.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
 from ..expressions.distances import Combined, VectorDistance
 from ..expressions.index_match import index_facts
-from ..expressions.scope import compiling
+from ..search.filter_sql import Filter, filter_of
 from ..search.plans.plan import Purpose
 from ..search.spec import Search
 from ..values.bit import Bit
@@ -30,6 +30,9 @@ _CONSTANTS = frozenset((int, bool, float, type(None)))
 
 _SCRATCH = frozenset(("model", "where_nodes", "_last_resolved_leaf_field", "_join_params", "outer_references"))
 """Attributes that a compile leaves in a query, or that the key contains in another form."""
+
+
+_NO_FILTER = Filter("", (), [])
 
 
 class NoShape(Exception):
@@ -58,7 +61,7 @@ def written(query: Any, connection: Any, purpose: Purpose) -> SQL:
     except NoShape:
         sql, params = query.select(connection, purpose)
         return sql, params
-    where, joins, filtered = _where(query, connection)
+    where, joins, filtered = filter_of(query, connection) if query.where_nodes else _NO_FILTER
     key = (dialect_for(connection), purpose, where, joins, shape)
     known = vars(query.model._meta).setdefault(_WRITTEN, {})
     found = known.get(key)
@@ -66,17 +69,6 @@ def written(query: Any, connection: Any, purpose: Purpose) -> SQL:
         return _kept(query.select(connection, purpose, marks_filter=True), query, vectors, len(filtered), known, key)
     sql, slots, _indexes = found
     return sql, [filled(slot, vectors, filtered) for slot in slots]
-
-
-def _where(query: Any, connection: Any) -> tuple[str, tuple[Any, ...], list[Any]]:
-    """Return the WHERE, and what it joins, of which an empty ``in`` shows nothing."""
-    if not query.where_nodes:
-        return "", (), []
-    # A copy is compiled, because the joins of WHERE must come after those of the SELECT list.
-    copied = query.clone()
-    with compiling(connection, copied):
-        sql, params = copied._compile_nodes(copied.where_nodes, connection)
-    return sql, tuple(copied.joins), params
 
 
 def _kept(select: SQL, query: Any, vectors: list[Any], filtered: int, known: dict[Any, Any], key: Any) -> SQL:

@@ -46,7 +46,8 @@ class CompiledSearch:
         plan, query, options = self.plan, self.query, dialect.tuning.options
         if plan is not None and (plan.is_companion or plan.is_client or plan.labels is not None):
             return False
-        if self.goes_on or (query.search is not None and query.is_filtered()):
+        # A plan of a filtered search may have to be estimated; without a plan, the database decides.
+        if self.goes_on or (plan is not None and query.search is not None and query.is_filtered()):
             return False
         return not any(width > int(options[name].default) for name, width in self.widths.items())
 

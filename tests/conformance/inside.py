@@ -27,7 +27,7 @@ from dorm_vector.query import compiler, known_statements, statement_cache
 from dorm_vector.retrieval import near_rows
 from dorm_vector.retrieval.query_terms import words_of
 from dorm_vector.schema.tables import state_of
-from dorm_vector.search import tuning, watching
+from dorm_vector.search import filter_sql, tuning, watching
 from dorm_vector.search.plans import group_candidates
 from dorm_vector.search.plans.choice import plan_for
 from dorm_vector.search.plans.plan import Purpose
@@ -88,8 +88,8 @@ def written_as_new(monkeypatch: pytest.MonkeyPatch) -> None:
 
     taken: Callable[..., Any] = known_statements.taken
 
-    def compared_whole(entry: Any, query: Any, connection: Any, vectors: list[Any]) -> Any:
-        found = taken(entry, query, connection, vectors)
+    def compared_whole(entry: Any, query: Any, connection: Any, given: Any) -> Any:
+        found = taken(entry, query, connection, given)
         made = query.as_planned(connection, plan_for(query, connection, Purpose.STATEMENT))
         assert found == made
         assert [type(param) for param in found[1]] == [type(param) for param in made[1]]
@@ -98,6 +98,16 @@ def written_as_new(monkeypatch: pytest.MonkeyPatch) -> None:
         assert all(search.is_bare is search.needs_nothing(dialect) for search in found_in)
         return found
 
+    known_filter: Callable[..., Any] = filter_sql.taken
+
+    def compared_filter(sql: str, query: Any, connection: Any, values: list[Any]) -> Any:
+        found = known_filter(sql, query, connection, values)
+        compiled = filter_sql.compiled(query, connection)
+        assert found == compiled
+        assert [type(param) for param in found.params] == [type(param) for param in compiled.params]
+        return found
+
+    monkeypatch.setattr(filter_sql, "taken", compared_filter)
     monkeypatch.setattr(compiler, "written", compared)
     monkeypatch.setattr(known_statements, "taken", compared_whole)
 

@@ -21,8 +21,8 @@ from ...dialects.base import Dialect
 from ...dialects.shared.operands import SQL
 from ...engines import dialect_for
 from ...engines.postgresql.citus import with_literals
-from ...expressions.scope import compiling
 from ...steps import Execute, Steps
+from ..filter_sql import filter_of
 from .plan import Estimate, ExactPlan
 
 _SECONDS = 10.0
@@ -177,11 +177,9 @@ def _sample(source: Source, table: Table, dialect: Dialect) -> SQL:
 
 def source_of(query: Any, connection: Any) -> Source:
     """Compile the filter of a search, with the tables that it joins."""
-    copied = query.clone()
-    with compiling(connection, copied):
-        where, params = copied._compile_nodes(copied.where_nodes, connection)
-        joins = "".join(f' {kind} JOIN "{table}" AS "{alias}" ON {on}' for kind, table, alias, on in copied.joins)
-    return Source(copied.get_table(), copied._alias(), joins, where, params)
+    found = filter_of(query, connection)
+    joins = "".join(f' {kind} JOIN "{table}" AS "{alias}" ON {on}' for kind, table, alias, on in found.joins)
+    return Source(query.get_table(), query._alias(), joins, found.sql, found.params)
 
 
 def _is_opaque(query: Any) -> bool:
