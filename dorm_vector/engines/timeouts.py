@@ -44,6 +44,11 @@ def connect_timeouts(original: Any, wrapper: Any) -> Any:
     return connection
 
 
+def is_prepared(connection: Any) -> bool:
+    """Return whether an open connection of PyMySQL was returned before, so that nothing is left to set."""
+    return _LIMITED in vars(connection)
+
+
 @hook(f"{_MYSQL}:MySQLAsyncDatabaseWrapper", "_acquire", name="connect_timeouts")
 async def _mysql_async(original: Any, wrapper: Any) -> Any:
     if wrapper._pool is not None:

@@ -73,12 +73,13 @@ def _keeping_rows(queryset: Any, fields: list[Any], connection: Any) -> Callable
     model, readers = queryset.model, [(name, read) for name, _column, read in fields if read is not None]
 
     def build(row: Any) -> Any:
+        values = {"_state": _ModelState(adding=False)}
         try:
-            values = [(name, read(row[name])) for name, read in readers]
+            for name, read in readers:
+                values[name] = read(row[name])
         except UnknownSource:
             return _by_djanorm(queryset, row, connection)
         row.update(values)
-        row["_state"] = _ModelState(adding=False)
         instance = model.__new__(model)
         instance.__dict__ = row
         return instance

@@ -12,6 +12,7 @@ from typing import Any
 from ..engines.limits.setting import limit
 from ..engines.mysql.server import for_pymysql
 from ..engines.sockets import has_news
+from ..engines.timeouts import is_prepared
 from ..patching.registry import repair, repair_attributes
 
 _WRAPPER = "dorm.db.backends.mysql:MySQLDatabaseWrapper"
@@ -228,9 +229,13 @@ def lost_connections(original: Any, wrapper: Any) -> Any:
     Cause: a closed socket becomes readable, and djanorm does not check. djanorm 4.3 to 4.5.
     """
     connection = wrapper._conn
-    if connection is not None and connection.open and not wrapper._atomic_depth and has_news(connection._sock.fileno()):
+    if connection is None or not connection.open:
+        return original(wrapper)
+    if not wrapper._atomic_depth and has_news(connection._sock.fileno()):
         wrapper.close()
-    return original(wrapper)
+        return original(wrapper)
+    # All that the other patches do is for a new connection.
+    return connection if is_prepared(connection) else original(wrapper)
 
 
 @repair(_WRAPPER, "execute_streaming", fixed_in="5.0")
