@@ -20,9 +20,12 @@ _SET = (
 )
 
 NO_PARTITIONS = Unsupported(
-    reason="it spreads a table over its workers, and partitions on other servers were not tried there.",
-    instead="Use CreateDistributedTable.",
-    probe="",
+    reason="it spreads a table over its workers, and a foreign table cannot be a partition of such a table.",
+    instead="Use CreateDistributedTable, or search several databases with federated_nearest().",
+    probe="CREATE EXTENSION IF NOT EXISTS postgres_fdw; CREATE SERVER probe FOREIGN DATA WRAPPER postgres_fdw;"
+    " CREATE TABLE probe_rows (id bigint, year int) PARTITION BY RANGE (year);"
+    " SELECT create_distributed_table('probe_rows', 'id');"
+    " CREATE FOREIGN TABLE probe_rows_1 PARTITION OF probe_rows FOR VALUES FROM (1) TO (2) SERVER probe",
     see="docs/howto/scale-out.md",
 )
 
