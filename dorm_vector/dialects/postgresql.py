@@ -107,7 +107,7 @@ DIALECT = Dialect(
         ascending="{rank} ASC",
         exact_rank="{rank} + 0",
     ),
-    loading=Loading(method="copy", binary_rows=True, intervals=True, claim="FOR NO KEY UPDATE"),
+    loading=Loading(method="copy", binary_rows=True, intervals=True, claim="FOR NO KEY UPDATE", array_parameters=True),
     tuning=SearchTuning(
         options=SEARCH_OPTIONS,
         width="ef_search",

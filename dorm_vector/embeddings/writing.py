@@ -11,6 +11,7 @@ from dorm.queryset import QuerySet
 from ..dialects.shared.operands import SQL
 from ..engines import dialect_for
 from ..steps import Steps, Update
+from .array_update import are_texts, array_update
 from .on_save import hash_name
 
 _ROWS = 200
@@ -40,15 +41,17 @@ class Writing:
     def _statement(self, batch: list[Any], connection: Any) -> SQL:
         meta = batch[0]._meta
         columns = [meta.get_field(name) for name in self._names]
-        dialect = dialect_for(connection)
+        dialect, keys = dialect_for(connection), [row.pk for row in batch]
+        bound, known = [meta.pk.get_db_prep_value(key) for key in keys], meta.get_field(hash_name(self._field))
+        if dialect.loading.array_parameters and are_texts(bound):
+            values = [[self._values[key][place] for key in keys] for place in range(len(columns))]
+            return array_update(columns, bound, values, (known, [self._hashes[key] or "" for key in keys]), connection)
         stored, table = dialect.stored, dialect.loading.by_key.format(table=meta.db_table)
         cases = tuple(
             (each.column, (stored if hasattr(each, "to_vector") else "{column}").format(column=f'"{each.column}"'))
             for each in columns
         )
-        sql = _written(table, meta.pk.column, meta.get_field(hash_name(self._field)).column, cases, len(batch))
-        keys = [row.pk for row in batch]
-        bound = [meta.pk.get_db_prep_value(key) for key in keys]
+        sql = _written(table, meta.pk.column, known.column, cases, len(batch))
         params: list[Any] = []
         for place in range(len(cases)):
             for key, value in zip(bound, keys, strict=True):

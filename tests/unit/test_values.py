@@ -12,8 +12,11 @@ import pgvector
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.types.numeric import Float4
 
 from dorm_vector import Bit, HalfVector, InvalidVector, SparseVector, Vector
+from dorm_vector.values.float_array import FloatArray
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 HALVES = st.floats(width=16, allow_nan=False, allow_infinity=False)
@@ -149,3 +152,11 @@ def test_scipy_arrays_are_sparse_vectors() -> None:
 
 def pgvector_of(array: Any) -> SparseVector:
     return SparseVector(pgvector.SparseVector(array))
+
+
+@pytest.mark.parametrize("values", [[1.5, -2.25, 0.0], [3.0]])
+def test_many_floats_are_bound_as_one_array(values: list[float]) -> None:
+    floats = FloatArray(Vector(values))
+    theirs = Transformer().get_dumper([*map(Float4, values)], PyFormat.BINARY).dump([*map(Float4, values)])
+    assert (floats.to_binary(), floats.to_text()) == (theirs, "{" + ",".join(map(str, values)) + "}")
+    assert repr(floats) == f"FloatArray({len(values)} values)"

@@ -55,6 +55,8 @@ DIALECT = Dialect(
                 "copy_hides_errors": True,
                 # "could not run distributed query with FOR UPDATE/SHARE commands", unless one shard has the rows.
                 "claims_one_row": True,
+                # It would have to plan a join of each shard with a function.
+                "array_parameters": False,
             }
         ),
         "tuning": SearchTuning(

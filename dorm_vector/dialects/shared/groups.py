@@ -66,6 +66,8 @@ class Loading(Facts):
     """Whether a transaction that reads other rows may lock rows that have changed since its first read."""
     by_key: str = '"{table}"'
     """The table of a statement that reads or writes rows by their keys, where a scan would lock all others, too."""
+    array_parameters: bool = False
+    """Whether an UPDATE can take its values from arrays, one for each column."""
     no_claim: Unsupported | None = None
     """Why workers cannot lock rows; None if they can."""
     claims_one_row: bool = False

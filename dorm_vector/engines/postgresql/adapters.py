@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from ...values.bit import Bit
+from ...values.float_array import FloatArray
 from ...values.sparse import SparseVector
 from ...values.vector import HalfVector, Vector
 
@@ -34,7 +35,7 @@ def register_on_open(_wrapper: Any) -> None:
 
 def _register(adapters: Any) -> None:
     # Globally, but only for our classes, because djanorm's pools accept no adapters of their own.
-    for value_type in (Vector, HalfVector, SparseVector, Bit):
+    for value_type in (Vector, HalfVector, SparseVector, Bit, FloatArray):
         for dumper in _dumpers():  # psycopg uses the one that was registered last for %s
             adapters.register_dumper(value_type, dumper)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -106,6 +107,20 @@ async def test_text_keys_are_reembedded_and_loaded_over(slugs: Database) -> None
     assert is_of(Slug.objects.get(slug="100%"), "b")
     assert await abulk_load(Slug, [{"slug": "100%", "title": "new"}], on_conflict="update") == 1
     assert is_of(Slug.objects.get(slug="100%"), "new")
+
+
+@pytest.mark.parametrize("again", [reembed, areembed])
+async def test_odd_keys_and_rows_without_text_are_reembedded_together(slugs: Database, again: Any) -> None:
+    odd = {'q"u{o}t\\e,d': "a", "NULL": "", "{}": "", "%s": "d", ";--": ""}
+    bulk_load(Slug, [{"slug": key, "title": title or "gone", "embedding": VECTORS["a"]} for key, title in odd.items()])
+    # As another program does, which knows of no embeddings.
+    slugs.connection.execute_write(f'UPDATE "{Slug._meta.db_table}" SET "title" = \'\' WHERE "title" = \'gone\'')
+    Slug.objects.update(embedding_hash=None)
+    found = again(Slug)
+    assert (await found if inspect.isawaitable(found) else found) == len(SLUGS | odd)
+    for key, title in (SLUGS | odd).items():
+        row = Slug.objects.get(slug=key)
+        assert is_of(row, title) if title else (row.embedding, row.embedding_hash) == (None, None)
 
 
 async def test_a_composite_key_is_left_out_of_a_search_by_the_instance(seats: Database) -> None:
