@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from ..dialects.shared.operands import SQL
-from ..values.float_array import FloatArray
+from ..values.wire import FloatArray
 
 _AS_TEXT = (int, str, UUID)
 """Keys that the server reads from their text."""

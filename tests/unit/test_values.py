@@ -16,7 +16,7 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.types.numeric import Float4
 
 from dorm_vector import Bit, HalfVector, InvalidVector, SparseVector, Vector
-from dorm_vector.values.float_array import FloatArray
+from dorm_vector.values.wire import FloatArray
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 HALVES = st.floats(width=16, allow_nan=False, allow_infinity=False)

@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any
 
 from ...values.bit import Bit
-from ...values.float_array import FloatArray
 from ...values.sparse import SparseVector
 from ...values.vector import HalfVector, Vector
+from ...values.wire import FloatArray
 
 
 @cache
