@@ -19,6 +19,7 @@ REFUSED: dict[str, str] = {
     # outside of the conformance suite
     "test_messages.py::test_events_are_published_with_their_rows": _LOCKS,
     "test_messages.py::test_a_task_stores_vectors": _LOCKS,
+    "test_routers.py::test_a_router_that_says_nothing_about_reads": _LOCKS,
     # search
     "test_one_per_group.py::test_a_subquery_that_refers_to_the_outer_query": _CORRELATED,
     # queries
