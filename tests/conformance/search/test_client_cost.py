@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from dorm.signals import post_query, pre_query
 
 from dorm_vector import CosineDistance
 from tests.databases import Database
@@ -39,6 +40,9 @@ def calls(work: Callable[[], Any]) -> int:
 def test_a_warm_search_calls_few_functions(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     # Without what compares every cached statement with a new one.
     monkeypatch.undo()
+    # Earlier tests may have left receivers, for which djanorm logs each statement.
+    for signal in (pre_query, post_query):
+        monkeypatch.setattr(signal, "_receivers", [])
     Document.objects.bulk_create([Document(title="a", embedding=[1.0, number, 0.0]) for number in range(ROWS)])
     searches = {
         "filtered": lambda: [
