@@ -218,6 +218,7 @@ SELECT "tests_author"."id" AS "id", "tests_author"."name" AS "name", vector_send
 -- fill a companion
 SELECT version() AS version;
 SELECT extversion AS version, CASE WHEN to_regtype('vector') IS NULL THEN extnamespace::regnamespace::text END AS hidden_in FROM pg_extension WHERE extname = 'vector';
+SELECT relname AS name FROM pg_dist_partition JOIN pg_class ON oid = logicalrelid;
 SELECT extversion AS version FROM pg_extension WHERE extname = 'citus';
 
 -- search a part of a companion
