@@ -72,7 +72,8 @@ def joined(before: dict[str, Any] | None, found: dict[str, Any], measured: list[
     if before is None or measured is None:
         return found
     results = [result for result in before["results"] if result.case not in measured]
-    failures = [failure for failure in before["failures"] if failure[0] not in measured]
+    again = {*measured, "its server", "its process", *(["profile"] if found["profile"] else [])}
+    failures = [failure for failure in before["failures"] if failure[0] not in again]
     return {
         **found,
         "commit": before["commit"] if found["commit"] == before["commit"] else f"{before['commit']}, {found['commit']}",

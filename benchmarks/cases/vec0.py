@@ -18,7 +18,7 @@ from dorm_vector import Vec0Index, VectorField, bulk_load
 
 
 def groups(bench: Bench) -> Iterator[Group]:
-    if not bench.dialect.companions:
+    if bench.name != "sqlite":
         return
     for data in (bench.data, synthetic(5_000 if bench.quick else 100_000, 384)):
         yield from searches(bench, data)
