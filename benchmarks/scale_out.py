@@ -84,7 +84,9 @@ def servers(folder: Path) -> Iterator[dict[str, Settings]]:
 def loaded(model: Any, data: Data, alias: str) -> float:
     """Create the table, with its index, and return how many rows are loaded per second."""
     create_tables(model, using=alias)
-    return rate(lambda: bulk_load(model, data.columns(), using=alias), len(data))
+    found = rate(lambda: bulk_load(model, data.columns(), using=alias), len(data))
+    analyze(model, alias)
+    return found
 
 
 def rate(work: Callable[[], object], rows: int) -> float:
@@ -121,7 +123,14 @@ def several(model: Any, data: Data) -> float:
 
     for alias in DATABASES:
         create_tables(model, using=alias)
-    return rate(work, len(data))
+    found = rate(work, len(data))
+    for alias in DATABASES:
+        analyze(model, alias)
+    return found
+
+
+def analyze(model: Any, alias: str) -> None:
+    get_connection(alias).execute_script(f'ANALYZE "{model._meta.db_table}"')
 
 
 def caught_up(model: Any, rows: int, seconds: float = 60) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from benchmarks.measuring import Result
 
@@ -20,9 +20,9 @@ def of(results: list[Result], titles: dict[str, str]) -> Iterator[str]:
 def growing(results: list[Result], titles: dict[str, str]) -> Iterator[str]:
     """Say what a search takes as the table grows, and what its index costs."""
     rows: Rows = {}
-    for result in results:
-        if result.case not in ("growth", "memory") or not result.setting or result.contestant == BARE:
-            continue
+    grown = [each for each in results if each.case in ("growth", "memory") and each.setting and each.contestant != BARE]
+    counts = {each.setting[0] for each in grown}
+    for result in grown:
         count, *building = result.setting
         way = "exact" if result.contestant == OURS else result.contestant
         cells = rows.setdefault((titles[result.backend], way), {})
@@ -35,7 +35,7 @@ def growing(results: list[Result], titles: dict[str, str]) -> Iterator[str]:
         "Vectors of 384 dimensions. The last column is the time to build the index over the most rows, and its size.",
         ("database", "search"),
         rows,
-        last="build",
+        [*(f"{count} rows" for count in sorted(counts, key=lambda count: int(count.replace(",", "")))), "build"],
     )
 
 
@@ -105,10 +105,10 @@ def libraries(results: list[Result], titles: dict[str, str]) -> Iterator[str]:
         yield from table(f"Other libraries on {title}", "The same work, in turns.", ("library",), rows)
 
 
-def table(heading: str, said: str, first: tuple[str, ...], rows: Rows, last: str = "") -> Iterator[str]:
-    """Yield a table of all the columns that its lines have, in the order in which they came."""
-    columns = [column for column in dict.fromkeys(name for cells in rows.values() for name in cells) if column != last]
-    columns += [last] * any(last in cells for cells in rows.values())
+def table(heading: str, said: str, first: tuple[str, ...], rows: Rows, order: Sequence[str] = ()) -> Iterator[str]:
+    """Yield a table of all the columns that its lines have, in the given order, or in that in which they came."""
+    found = dict.fromkeys(name for cells in rows.values() for name in cells)
+    columns = [column for column in order or found if column in found]
     if not columns:
         return
     yield f"## {heading}\n\n{said}\n"
