@@ -21,9 +21,8 @@ Progress = Callable[[int, int], Any]
 MOST_ROWS = 1_000
 """Rows that are read at a time if nothing is embedded."""
 
-_AHEAD = 3
-"""Pages that are read, and embedded in the background, before the first of them is written."""
-
+AHEAD = 3
+"""Pages that are read or locked, and embedded in the background, before the first of them is written."""
 
 _MISSING = "dorm_vector_missing"
 """The attribute of a row that was read without its vector: 1 if it has none."""
@@ -73,7 +72,7 @@ class Pages:
         if progress is not None:
             progress(0, total)
         while True:
-            while len(pages) < (_AHEAD if self._worker is not None else 1) and not self._ended:
+            while len(pages) < (AHEAD if self._worker is not None else 1) and not self._ended:
                 pages.extend((yield from self._read()))
             if not pages:
                 forget_checks(self._field)

@@ -14,10 +14,7 @@ from ..steps import Count, Fetch, InTransaction, Step, Steps
 from .ahead import EmbeddingWorker
 from .claims import Claim, State, States, recorded, state_of
 from .other_models import forget_checks
-from .pages import MOST_ROWS, Page, Pages, Progress, Stale, stale_rows
-
-_AHEAD = 3
-"""Pages that are locked, and embedded in the background, before the first of them is written."""
+from .pages import AHEAD, MOST_ROWS, Page, Pages, Progress, Stale, stale_rows
 
 _BATCHES = 4
 """Batches that a worker holds, if their size is given."""
@@ -110,7 +107,7 @@ class SharedPages(Pages):
         held, done, is_full = 0, 0, False
         at_a_time, most = self._rows_to_share()
         while pages or own or not is_full:
-            if not is_full and len(pages) < _AHEAD:
+            if not is_full and len(pages) < AHEAD:
                 tried = yield from self._tried(at_a_time - len(own))
                 locked = yield from self._locked(tried)
                 own, held = own + locked, held + len(locked)
@@ -119,7 +116,7 @@ class SharedPages(Pages):
                 stale = [each.stale for each in own if each.stale is not None]
                 pages.append((yield from self._begun([each.row for each in own], stale)))
                 own = []
-            if pages and (is_full or len(pages) == _AHEAD or pages[0].is_embedded):
+            if pages and (is_full or len(pages) == AHEAD or pages[0].is_embedded):
                 page = pages.popleft()
                 yield from self._write(page)
                 done += len(page.stale)

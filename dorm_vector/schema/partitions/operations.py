@@ -244,7 +244,10 @@ class RemovePartition(Operation):
         self.added.database_forwards(app_label, connection, from_state, to_state)
 
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
-        return "dorm_vector.RemovePartition", (), self.added.deconstruct()[2]
+        options = self.added.deconstruct()[2]
+        if self.allow_vector_loss:
+            options["allow_vector_loss"] = True
+        return "dorm_vector.RemovePartition", (), options
 
     def describe(self) -> str:
         return f"Remove partition {self.name} from {self.model_name}"

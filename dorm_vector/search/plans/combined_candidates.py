@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 from ...expressions.combined_distances import CombinedDistance, Items
@@ -13,6 +12,7 @@ from ...introspection import key_names
 from ...steps import Execute, Steps
 from ..spec import Within
 from .group_candidates import counts, exactly_among, is_plain_slice, limited, of_any_group, of_holders
+from .keys import among
 from .plan import Plan
 
 
@@ -71,7 +71,7 @@ class CombinedCandidatesPlan(Plan):
             return exactly_among(query, (["pk"], "in", keys))
         chosen = type(query)(query.model, query.using)
         chosen.where_nodes, chosen.selected_fields = [(path, "in", keys)], ["pk"]
-        return exactly_among(query, (["pk"], "in", SimpleNamespace(_query=chosen, model=query.model)))
+        return exactly_among(query, among(chosen))
 
 
 def combined_candidates_plan(query: Any) -> CombinedCandidatesPlan | None:

@@ -6,7 +6,6 @@ An index that restarts whenever the filter has rejected all rows that it found l
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 from typing import Any
 
 from ...dialects.base import Dialect
@@ -14,6 +13,7 @@ from ...dialects.shared.costs import PlanCosts
 from ...engines import dialect_for
 from ...introspection import key_names
 from ..spec import Within
+from .keys import among, found_keys
 from .plan import Estimate, Plan
 
 _SPARE = 6
@@ -41,18 +41,14 @@ class OverfetchPlan(Plan):
     def narrowed(self, query: Any) -> Any:
         if self.estimate is None:
             raise RuntimeError("OverfetchPlan.narrowed(): it needs an estimate. Choose the plan with plan_for().")
-        found = query.clone()
-        found.search, found.where_nodes = None, []
-        found.offset_val, found.limit_val = None, _count(self.estimate, dialect_for(self.connection).costs)
-        name = query.order_by_fields[0]
-        found.annotations = {name: query.annotations[name]}
-        found.alias_only_names = {name}
-        found.ctes, found.for_update_flag = [], False
-        found.selected_fields, found.deferred_loading = ["pk"], False
-        # These are the attributes that djanorm reads from the queryset of an "in" lookup.
+        found, name = (
+            found_keys(query, _count(self.estimate, dialect_for(self.connection).costs)),
+            query.order_by_fields[0],
+        )
+        found.where_nodes, found.annotations, found.alias_only_names = [], {name: query.annotations[name]}, {name}
         nodes = [node for node in query.where_nodes if not isinstance(node, Within)]
         query.alias_only_names -= {name}
-        query.where_nodes = [*nodes, (["pk"], "in", SimpleNamespace(_query=found, model=query.model))]
+        query.where_nodes = [*nodes, among(found)]
         # No index is needed to sort the few rows found.
         query.search = query.search.exactly()
         return query

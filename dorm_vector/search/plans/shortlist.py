@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 from ...dialects.base import Dialect
@@ -13,6 +12,7 @@ from ...indexes.contents import IndexContents, index_contents
 from ...introspection import indexes_of
 from ...values.elements import Element
 from ..spec import Shortlist
+from .keys import among, found_keys
 
 _SHORTLIST = "_shortlist"
 
@@ -46,20 +46,17 @@ def shortlisted(query: Any, connection: Any) -> Any:
         or not contents.is_reduced
     ):
         return query
-    inner = query.clone()
-    inner.search, inner.offset_val, inner.limit_val = None, None, query.candidates()
+    inner = found_keys(query, query.candidates())
     inner.annotations = {**inner.annotations, _SHORTLIST: ShortlistRank(distance, index)}
     inner.alias_only_names = {*inner.annotations}
-    inner.ctes, inner.for_update_flag = [], False
-    inner.order_by_fields, inner.selected_fields, inner.deferred_loading = [_SHORTLIST], ["pk"], False
+    inner.order_by_fields = [_SHORTLIST]
     outer = query.clone()
     outer._outer_alias, outer._outer_model, outer._self_alias = (
         query._outer_alias,
         query._outer_model,
         query._self_alias,
     )
-    # These are the attributes that djanorm reads from the queryset of an "in" lookup.
-    outer.where_nodes = [(["pk"], "in", SimpleNamespace(_query=inner, model=query.model))]
+    outer.where_nodes = [among(inner)]
     # No index is needed to sort the few rows found.
     outer.search = search.exactly()
     return outer
